@@ -1,0 +1,209 @@
+"""Arming: policy + table + finder. The one way in for every route.
+
+A ratchet: the floor of a process can be raised and never lowered, and of two routes the strictest
+wins. The lock is held while state changes and never while something is imported: the importer holds
+the lock of the module it imports, and its thread comes here next.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import allocate_lock
+
+from tlsfloor import ledger, policy, stacks, versions
+from tlsfloor.errors import FloorNotHeldError, GuardError
+from tlsfloor.ledger import Arming, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from tlsfloor.stacks import stdlib
+
+_lock = allocate_lock()
+
+
+def _renew_lock() -> None:
+    # A fork leaves the lock as it was in some other thread, which does not exist in the child.
+    global _lock
+    _lock = allocate_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+def enforce(floor: object) -> Status:
+    """Hold every TLS connection of this process at ``floor`` or above, from now on.
+
+    Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
+    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is not
+    imported by it, so that gevent and its like can still come first.
+
+    Args:
+        floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of ``ssl.TLSVersion``.
+
+    Returns:
+        What holds now; its ``below`` lists what was open before and cannot be raised.
+
+    Raises:
+        PolicyError: the floor, or that of the environment, cannot be understood.
+        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the verifier
+            observed. Nothing that was armed before is lost.
+
+    .. versionadded:: 0.1
+    """
+    caller = sys._getframe(1)
+    set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
+    wire = policy.floor_of(floor, "enforce()")
+    asked = policy.floor_in(os.environ)
+    if asked is not None and asked > wire:
+        wire, set_by = asked, f"{set_by}, raised by the environment"
+    arm(wire, "call", set_by)
+    return status()
+
+
+def arm(floor: int, route: str, set_by: str) -> None:
+    """Hold the floor (a wire number) on every stack of the table, now and as each is imported.
+
+    Raises:
+        GuardError: a stack that is here already cannot be held to it. The floor stays armed for the
+            others.
+    """
+    with _lock:
+        ledger.armings.append(Arming(floor, route, set_by, time.time()))
+        stacks.watch(guard)
+    guard_imported()
+
+
+def guard_imported() -> None:
+    """Guard the stacks that were imported before the floor was armed, as ``guard()`` does."""
+    for name in stacks.TABLE:
+        if sys.modules.get(name) is not None:
+            __import__(name)  # waits for another thread that is just executing it
+            guard(sys.modules[name])
+
+
+def guard(module: ModuleType) -> None:
+    """Hold the floor of this process on one stack, and note what came of it.
+
+    Raises:
+        GuardError: it cannot be held there.
+    """
+    name = module.__name__
+    guard_module: Any = __import__(stacks.TABLE[name], fromlist=["guard"])
+    with _lock:
+        strictest = max(ledger.armings, key=lambda arming: arming.floor)
+        try:
+            guard_module.guard(module, strictest.floor, strictest.set_by)
+        except GuardError as error:
+            ledger.stacks[name] = error.problem
+            raise
+        ledger.stacks[name] = "guarded"
+
+
+def require(floor: object) -> None:
+    """Raise unless this process holds at least ``floor``. Changes nothing.
+
+    For a library that must not run without one: setting it is the application's, or the operator's.
+
+    Raises:
+        FloorNotHeldError: nothing is armed, or less, or a guard is not in place; ``status`` is what
+            was found.
+        PolicyError: the floor cannot be understood.
+
+    .. versionadded:: 0.1
+    """
+    asked = policy.floor_of(floor, "require()")
+    found = status()
+    if found.held and versions.FLOORS[str(found.floor)] >= asked:
+        return
+    name = versions.floor_name(asked)
+    reasons = found.problems or [f"its floor is {found.floor}"]
+    raise FloorNotHeldError(
+        f"this process does not hold TLS {name}: {', '.join(reasons)}",
+        hint=f'call tlsfloor.enforce("{name}") where the program starts, or run it with '
+        f"`tlsfloor run --floor {name} -- CMD`",
+        status=found.as_dict(),
+    )
+
+
+def raise_context(context: ssl.SSLContext, floor: object) -> None:
+    """Raise one context to ``floor``, and nothing else in the process.
+
+    A bound of it that is below the floor is set to it. What the program does to the context later is
+    its own affair: only ``enforce()`` holds.
+
+    Raises:
+        PolicyError: the floor cannot be understood.
+        GuardError: this OpenSSL does not speak that version.
+        ProtocolRefused: the context is of a fixed version below the floor.
+        TypeError: it is not a context of ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    from tlsfloor.stacks import stdlib
+
+    stdlib.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
+
+
+def status() -> Status:
+    """Return what holds in this process. Changes nothing.
+
+    .. versionadded:: 0.1
+    """
+    armings = list(ledger.armings)
+    floor = max((arming.floor for arming in armings), default=None)
+    found = dict(ledger.stacks)
+    below: list[str] = []
+    for name, guard_name in stacks.TABLE.items():
+        module = sys.modules.get(name)
+        if module is None or floor is None:
+            continue
+        guard_module: Any = __import__(guard_name, fromlist=["undone"])
+        if found.get(name, "guarded") == "guarded":
+            found[name] = guard_module.undone(module) or "guarded"
+        if name == "ssl":
+            below = guard_module.below(floor)
+    problems = [f"{name}: {state}" for name, state in found.items() if state != "guarded"]
+    if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
+        problems.append("the finder was removed from sys.meta_path: a stack imported next is not guarded")
+    if floor is None:
+        off = _start_up and policy.is_off(_start_up["environment"])
+        problems.append("TLSFLOOR=off" if off else _start_up.get("failure", "no floor is armed"))
+    return Status(
+        floor=None if floor is None else versions.floor_name(floor),
+        held=not problems,
+        armings=[
+            {
+                "floor": versions.floor_name(arming.floor),
+                "route": arming.route,
+                "set_by": arming.set_by,
+                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming.since)),
+            }
+            for arming in armings
+        ],
+        stacks=found,
+        counts=dict(ledger.counts),
+        below=below,
+        problems=problems,
+    )
+
+
+# What the start-up file left, where there was one.
+_start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
+
+
+def _adopt(environment: dict[str, str], file: str) -> None:
+    """Note the floor that the start-up file armed without loading this module."""
+    floor = policy.start_up_floor(environment)
+    variables = [f"{name}={environment[name]}" for name in policy.VARIABLES[:2] if name in environment]
+    set_by = f"{' and '.join(variables) or 'the default'} through {file}"
+    ledger.armings.append(Arming(floor, "PYTHONPATH", set_by, _start_up["since"]))
+
+
+if "armed" in _start_up:
+    _adopt(_start_up["armed"], _start_up["file"])

@@ -1,0 +1,104 @@
+"""What tlsfloor raises, in one tree::
+
+    Exception
+    └── TLSFloorError            all of the below; .hint says what to do about it
+        ├── PolicyError          (ValueError)    a floor or an option that cannot be understood
+        ├── GuardError           (ImportError)   a TLS stack on which the floor cannot be held
+        ├── FloorNotHeldError    (RuntimeError)  require(): the process holds less than was asked
+        ├── VerifyError          (RuntimeError)  the verifier could not do its work
+        └── ProtocolRefused      (ssl.SSLError)  a TLS object refused at a gate; its reason is
+                                                 UNSUPPORTED_PROTOCOL, as OpenSSL itself says it
+
+``ProtocolRefused`` is made when it is first asked for: this module is loaded in every process of a
+company, and ``ssl`` must not be.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
+    class ProtocolRefused(ssl.SSLError):
+        """A TLS object was refused at a gate, since it could only speak below the floor."""
+
+        hint: str
+        floor: str
+        set_by: str
+
+
+class TLSFloorError(Exception):
+    """The root of the tree.
+
+    Keyword arguments become attributes, so that callers match on data and not on text; they survive
+    pickling, as they must to cross ``multiprocessing``.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(self, *args: object, hint: str = "", **facts: object) -> None:
+        super().__init__(*args)
+        self.hint = hint
+        self.__dict__.update(facts)
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, without the hint."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return f"{self.problem}; hint: {self.hint}" if self.hint else self.problem
+
+
+class PolicyError(TLSFloorError, ValueError):
+    """A floor or an option that cannot be understood.
+
+    .. versionadded:: 0.1
+    """
+
+
+class GuardError(TLSFloorError, ImportError):
+    """A TLS stack on which the floor cannot be held.
+
+    An ImportError, since that is how a program meets it: the stack cannot be imported, as in a Python
+    built without it. ``findings`` is what the verifier observed of the stack, a line each.
+
+    .. versionadded:: 0.1
+    """
+
+    findings: tuple[str, ...] = ()
+
+
+class FloorNotHeldError(TLSFloorError, RuntimeError):
+    """``require()`` found that the process holds less than was asked.
+
+    .. versionadded:: 0.1
+    """
+
+
+class VerifyError(TLSFloorError, RuntimeError):
+    """The verifier could not do its work: an input it cannot use, a part that is not installed.
+
+    .. versionadded:: 0.1
+    """
+
+
+def __getattr__(name: str) -> object:
+    if name != "ProtocolRefused":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ssl import SSLError
+
+    class ProtocolRefused(TLSFloorError, SSLError):
+        """A TLS object was refused at a gate, since it could only speak below the floor.
+
+        ``reason`` and ``library`` read as OpenSSL's own refusal does; ``floor`` and ``set_by`` say
+        which floor it was, and whose.
+
+        .. versionadded:: 0.1
+        """
+
+        reason = "UNSUPPORTED_PROTOCOL"
+        library = "SSL"
+
+    ProtocolRefused.__qualname__ = name
+    return globals().setdefault(name, ProtocolRefused)

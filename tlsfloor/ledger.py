@@ -1,0 +1,86 @@
+"""What happened in this process: plain facts, written by the guards, read by ``status()``.
+
+Nothing is formatted, logged or sent from here. The counts are written without a lock, on purpose: a
+gate must never wait for another thread, and a count that a race made one too small harms nobody.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for and
+#: ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
+counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
+
+#: One entry for each time a floor was armed, oldest first.
+armings: list[Arming] = []
+
+#: What holds on each stack that was met: its name -> "guarded", or why it isn't.
+stacks: dict[str, str] = {}
+
+
+class Arming:
+    """A floor was armed: which (wire number), by which route, by whom, when (seconds of the epoch)."""
+
+    __slots__ = ("floor", "route", "set_by", "since")
+
+    def __init__(self, floor: int, route: str, set_by: str, since: float) -> None:
+        self.floor = floor
+        self.route = route
+        self.set_by = set_by
+        self.since = since
+
+
+class Status:
+    """What holds in this process, as ``status()`` and ``enforce()`` report it.
+
+    True in a condition when the floor is held. Attributes:
+
+    * ``floor``: ``"1.2"``, or None when nothing is armed;
+    * ``held``: the floor is armed and every stack met so far is guarded, with its gates in place;
+    * ``armings``: a dict for each route that armed a floor: floor, route, set_by, since (RFC 3339, UTC);
+    * ``stacks``: the name of each stack met so far -> ``"guarded"``, or why it isn't;
+    * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
+    * ``below``: what exists below the floor and cannot be changed any more, such as a connection that
+      was open before;
+    * ``problems``: why the process is not, or not wholly, protected.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("armings", "below", "counts", "floor", "held", "problems", "stacks")
+
+    def __init__(
+        self,
+        *,
+        floor: str | None,
+        held: bool,
+        armings: list[dict[str, str]],
+        stacks: dict[str, str],
+        counts: dict[str, int],
+        below: list[str],
+        problems: list[str],
+    ) -> None:
+        self.floor = floor
+        self.held = held
+        self.armings = armings
+        self.stacks = stacks
+        self.counts = counts
+        self.below = below
+        self.problems = problems
+
+    def __bool__(self) -> bool:
+        return self.held
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"Status({facts})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same facts as plain JSON types, keys in a stable order."""
+        return {
+            name: getattr(self, name)
+            for name in ("held", "floor", "armings", "stacks", "counts", "below", "problems")
+        }

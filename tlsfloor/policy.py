@@ -1,0 +1,87 @@
+"""The policy of a process, and the only place that reads one: from the environment, from arguments.
+
+Two policies merge by "strictest wins": the higher floor, the harsher outcome. Nothing is guessed: a
+variable that is set and cannot be understood is an error, an empty one included.
+"""
+
+from __future__ import annotations
+
+from tlsfloor import versions
+from tlsfloor.errors import PolicyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The variables that are read, and nothing else.
+FLOOR, CLUSTER_FLOOR, ON_ERROR = VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
+
+#: What the bootstrap folder arms when nobody names a floor.
+DEFAULT_FLOOR = versions.TLS1_2
+
+#: What becomes of the process when arming fails, the mildest first.
+OUTCOMES = ("warn", "block", "abort")
+
+#: The value of TLSFLOOR that disarms the start-up routes.
+OFF = "off"
+
+
+def floor_of(value: object, source: str) -> int:
+    """Return the wire number of the floor that ``source`` asks for.
+
+    Raises:
+        PolicyError: it cannot be understood; ``value`` and ``source`` are its attributes.
+    """
+    try:
+        return versions.parse(value)
+    except ValueError as error:
+        raise PolicyError(
+            f"unknown floor in {source}: {error}",
+            hint=f"write one of {', '.join(versions.FLOORS)}",
+            value=value,
+            source=source,
+        ) from None
+
+
+def floor_in(environment: Mapping[str, str]) -> int | None:
+    """Return the strictest floor that the environment asks for, None where it asks for none.
+
+    ``TLSFLOOR=off`` speaks to the start-up routes alone, and asks for no floor.
+
+    Raises:
+        PolicyError: a variable is set and cannot be understood.
+    """
+    floors = [
+        floor_of(environment[variable], variable)
+        for variable in (FLOOR, CLUSTER_FLOOR)
+        if variable in environment and not (variable == FLOOR and is_off(environment))
+    ]
+    return max(floors, default=None)
+
+
+def is_off(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment disarms the start-up routes."""
+    return environment.get(FLOOR, "").strip().lower() == OFF
+
+
+def start_up_floor(environment: Mapping[str, str]) -> int:
+    """Return the floor of a process that is armed as it starts.
+
+    ``TLSFLOOR`` replaces the default; ``TLS_MIN_VERSION``, which a cluster hands to every workload
+    whether it knows of tlsfloor or not, can only raise it.
+
+    Raises:
+        PolicyError: a variable is set and cannot be understood, ``TLSFLOOR_ON_ERROR`` included.
+    """
+    outcome = environment.get(ON_ERROR, "block")
+    if outcome not in OUTCOMES:
+        raise PolicyError(
+            f"unknown outcome in {ON_ERROR}: {outcome!r}",
+            hint=f"write one of {', '.join(OUTCOMES)}",
+            value=outcome,
+            source=ON_ERROR,
+        )
+    asked = floor_in(environment)
+    if asked is None:
+        return DEFAULT_FLOOR
+    return asked if FLOOR in environment else max(asked, DEFAULT_FLOOR)

@@ -1,0 +1,93 @@
+"""The table of TLS stacks, and the finder that watches for them.
+
+Adding a stack is one file in this folder and one row in ``TABLE``. The file has three functions:
+
+* ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for messages)
+  on everything that the module makes; idempotent; GuardError where it cannot;
+* ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
+* ``below(module, floor)``: a list of what exists below the floor and cannot be changed any more.
+
+This module and the package above it are all that an idle process loads of tlsfloor, so it imports
+nothing that a bare interpreter has not loaded by itself: no ``typing``, no ``__future__``.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+#: A module that brings TLS into the process -> the module here that guards it.
+TABLE = {
+    "ssl": "tlsfloor.stacks.stdlib",
+    "gevent.ssl": "tlsfloor.stacks.gevent",
+}
+
+
+class Finder:
+    """A meta-path finder that finds nothing itself: it lets the others find, and listens.
+
+    ``notify(module)`` is called after *every* execution of a module of the table, not only the first:
+    eventlet, for one, loads a second, fresh ``ssl``.
+    """
+
+    __slots__ = ("notify",)
+
+    def __init__(self, notify: "Callable[[ModuleType], None]") -> None:
+        self.notify = notify
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
+        if fullname not in TABLE:
+            return None
+        # Those before this finder were asked already, and said None.
+        others = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else ()
+        for finder in others:
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = Listener(spec.loader, self)  # type: ignore[assignment]
+                return spec
+        return None
+
+
+class Listener:
+    """A loader that tells the finder when its module was executed; else the loader that it wraps.
+
+    It stands in the module's spec only until then, so that ``__spec__`` and ``__loader__`` read as
+    they do without tlsfloor.
+    """
+
+    __slots__ = ("_finder", "_loader")
+
+    def __init__(self, loader: object, finder: Finder) -> None:
+        self._loader = loader
+        self._finder = finder
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: "ModuleType") -> None:
+        for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
+            if getattr(holder, name) is self:
+                setattr(holder, name, self._loader)
+        self._loader.exec_module(module)  # type: ignore[attr-defined]
+        self._finder.notify(module)
+
+
+def watch(notify: "Callable[[ModuleType], None]") -> None:
+    """Call ``notify(module)`` whenever a module of the table was executed, from now on.
+
+    A later call replaces the function of an earlier one, and mends a finder that somebody removed.
+    """
+    for finder in sys.meta_path:
+        if isinstance(finder, Finder):
+            finder.notify = notify
+            return
+    sys.meta_path.insert(0, Finder(notify))

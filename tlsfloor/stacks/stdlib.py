@@ -1,0 +1,324 @@
+"""The guard of ``ssl``: the heart of tlsfloor.
+
+``SSLContext`` is changed in place and never replaced. Whoever holds the class, subclassed it or made
+a context before, gets the floor all the same, and whoever searches the process for copies of the
+class finds none. There are four gates:
+
+1. **birth**: ``__init__``, of which the class has none of its own, raises the new context. ``__new__``
+   stays as it is: a frame around it would move CPython's DeprecationWarnings to this file.
+2. **change**: the properties are redefined over the C descriptors, as deep in frames as before. A
+   bound below the floor is clamped to it, and reading a bound raises a context that is older than
+   the floor: what a context shows is what it will do.
+3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born through one of them (those of
+   asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context there
+   (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
+4. **completion**: ``do_handshake``. CPython lets other threads run while ``SSL_new`` copies, and one of
+   them may lower the context through the C descriptor in that moment: the version that was really
+   negotiated is compared with the floor, and the TLS object is discarded.
+
+A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be made,
+and is refused at its use. It is told by its protocol number: the names do not exist on every OpenSSL.
+
+The common case at the first three gates is one read of a C descriptor and one comparison of integers.
+No name of this module is ever bound to the class: gevent searches for modules that do, and warns.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import suppress
+from operator import index
+
+from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.ledger import counts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+# CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
+FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
+# ... and one of these speaks its one version.
+FIXED = {
+    0: versions.SSL2,
+    1: versions.SSL3,
+    3: versions.TLS1_0,
+    4: versions.TLS1_1,
+    5: versions.TLS1_2,
+}
+
+# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a number
+# it is below every floor, which is just what it means.
+UNBOUNDED = -1
+
+# What the gates compare with; written by guard() only, and never lowered.
+_floor = 0
+_set_by = ""
+
+# What was redefined: class -> attribute -> (what its own dict held before, the gate).
+_gates: dict[type, dict[str, tuple[Any, Any]]] = {}
+_ABSENT = object()
+
+
+def guard(module: ModuleType, floor: int, set_by: str) -> None:
+    """Hold the floor on every ``SSLContext`` of the process, and make sure that ``module`` obeys it.
+
+    On every class below the C type, that is, and not on what ``module.SSLContext`` is just now:
+    gevent and truststore put a subclass of theirs in its place.
+
+    Raises:
+        GuardError: this OpenSSL cannot be held to the floor, or ``module`` is not Python's ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    global _floor, _set_by
+    spare = check(floor)
+    if floor > _floor:
+        _floor, _set_by = floor, set_by
+    for cls in type(spare).__subclasses__():
+        if cls not in _gates:
+            _install(cls, spare)
+    missing = undone(module)
+    if missing:
+        raise GuardError(
+            f"the floor cannot be held on {module!r}: {missing}",
+            hint="find what replaced it with `python -v`, and arm the floor before that",
+        )
+
+
+def check(floor: int) -> Any:
+    """Hold a real context to the floor, and return it: a bare one, of the C type.
+
+    Raises:
+        GuardError: it cannot be held: this Python knows no minimum, or its OpenSSL no such version.
+        ImportError: this Python has no ``_ssl``.
+
+    .. versionadded:: 0.1
+    """
+    import _ssl
+
+    base: Any = _ssl._SSLContext
+    spare = base.__new__(base, _ssl.PROTOCOL_TLS_CLIENT)
+    problem: object = "it does not keep the minimum that was set"
+    try:
+        base.minimum_version.__set__(spare, floor)
+        if base.minimum_version.__get__(spare) == floor:
+            return spare
+    except (AttributeError, ValueError) as error:
+        problem = error
+    raise GuardError(
+        f"{_ssl.OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
+        hint="use a Python whose OpenSSL speaks it, or a lower floor",
+    )
+
+
+def undone(module: ModuleType) -> str:
+    """Return what is not in place of the guard of this ``ssl``; empty when all of it is.
+
+    .. versionadded:: 0.1
+    """
+    made = getattr(module, "SSLContext", None)
+    if not isinstance(made, type) or not any(cls in _gates for cls in made.__mro__):
+        return f"its SSLContext is {made!r}"
+    for cls, gates in list(_gates.items()):
+        for name, (_before, gate) in gates.items():
+            if cls.__dict__.get(name) is not gate:
+                return f"{cls.__module__}.{cls.__qualname__}.{name} was replaced"
+    return ""
+
+
+def undo() -> None:
+    """Put everything back exactly as it was. For tests, which compare before and after.
+
+    .. versionadded:: 0.1
+    """
+    global _floor
+    _floor = 0
+    for cls, gates in _gates.items():
+        for name, (before, _gate) in gates.items():
+            if before is _ABSENT:
+                delattr(cls, name)
+            else:
+                setattr(cls, name, before)
+    _gates.clear()
+
+
+def below(floor: int) -> list[str]:
+    """Describe the open connections that are below the floor, which nothing can raise any more.
+
+    .. versionadded:: 0.1
+    """
+    kinds = tuple(cls for cls in _gates if "do_handshake" in cls.__dict__)
+    found = []
+    for thing in gc.get_objects():
+        # Not isinstance(): that asks for __class__, which runs the code of lazy proxies.
+        if issubclass(type(thing), kinds) and getattr(thing, "_sslobj", None) is not None:
+            version = thing.version()
+            if version is not None and versions.OPENSSL_NAMES.get(version, 0) < floor:
+                found.append(f"{version} connection: {thing!r}")
+    return found
+
+
+def raise_context(context: Any, floor: int, set_by: str) -> None:
+    """Raise one context to the floor, and nothing else.
+
+    Raises:
+        ProtocolRefused: the context is of a fixed version below the floor.
+        TypeError: it is not a context of ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    base = type(check(floor))
+    cls = type(context)
+    if not issubclass(cls, base):
+        raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
+    owner = next(each for each in cls.__mro__ if "minimum_version" in each.__dict__)
+    if owner is base or base in owner.__bases__:
+        _hold(base, context, floor, set_by)
+        return
+    # A class with properties of its own may stand for the context that is really used (truststore's
+    # does), and only they reach that one.
+    if context.protocol not in FLEXIBLE:
+        _check_fixed(context.protocol, floor, set_by)
+        return
+    if context.minimum_version < floor:
+        context.minimum_version = floor
+    if UNBOUNDED != context.maximum_version < floor:
+        context.maximum_version = floor
+
+
+def _hold(base: Any, context: Any, floor: int, set_by: str) -> None:
+    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised."""
+    protocol = base.protocol.__get__(context)
+    if protocol not in FLEXIBLE:
+        _check_fixed(protocol, floor, set_by)
+        return
+    for bound in (base.minimum_version, base.maximum_version):
+        if UNBOUNDED != bound.__get__(context) < floor:
+            bound.__set__(context, floor)
+            counts["raised"] += 1
+
+
+def _check_fixed(protocol: int, floor: int, set_by: str) -> None:
+    """Refuse a fixed version below the floor; one that is not known counts as that."""
+    wire = FIXED.get(protocol, 0)
+    if wire < floor:
+        counts["refused"] += 1
+        raise _refusal(
+            f"this context speaks {versions.name(wire)} only",
+            "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
+            floor,
+            set_by,
+        )
+
+
+def _refusal(problem: str, hint: str, floor: int, set_by: str) -> Exception:
+    """Return the error that OpenSSL itself would give for a version that it does not support."""
+    from tlsfloor.errors import ProtocolRefused
+
+    floor_name = versions.floor_name(floor)
+    return ProtocolRefused(
+        1,  # SSL_ERROR_SSL, as in every refusal of OpenSSL's own
+        f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: {problem}, and the floor is "
+        f"{floor_name}, set by {set_by}",
+        hint=hint,
+        floor=floor_name,
+        set_by=set_by,
+    )
+
+
+def _install(cls: type, spare: Any) -> None:
+    """Put the gates on one class of contexts."""
+    base: Any = type(spare)
+    get_minimum = base.minimum_version.__get__
+    wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if type(self) is not cls:
+            _init_next(cls, self, args, kwargs)
+        if get_minimum(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
+            _hold(base, self, _floor, _set_by)
+
+    # Whatever a later CPython adds to these two passes through.
+    def _wrap_socket(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if get_minimum(self) < _floor:
+            _hold(base, self, _floor, _set_by)
+        return wrap_socket(self, *args, **kwargs)
+
+    def _wrap_bio(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if get_minimum(self) < _floor:
+            _hold(base, self, _floor, _set_by)
+        return wrap_bio(self, *args, **kwargs)
+
+    for gate in (__init__, _wrap_socket, _wrap_bio):
+        _change(cls, gate.__name__, gate)
+    for name in ("minimum_version", "maximum_version"):
+        _change(cls, name, _bound(cls, name, spare))
+    for kind in (cls.sslsocket_class, cls.sslobject_class):  # type: ignore[attr-defined] # every SSLContext has them
+        complete(kind)
+
+
+def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Call the ``__init__`` that a subclass would have reached if ``cls`` still had none."""
+    mro = type(context).__mro__
+    owner = next(each for each in mro[mro.index(cls) + 1 :] if "__init__" in each.__dict__)
+    if owner is not object:
+        owner.__init__(context, *args, **kwargs)
+
+
+def _bound(cls: type, name: str, spare: Any) -> property:
+    """Return the property ``minimum_version`` or ``maximum_version`` that knows of the floor."""
+    base: Any = type(spare)
+    shown = getattr(cls, name)
+    get, put = getattr(base, name).__get__, getattr(base, name).__set__
+
+    def read(self: Any) -> Any:
+        if UNBOUNDED != get(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
+            _hold(base, self, _floor, _set_by)
+        return shown.__get__(self)
+
+    def write(self: Any, value: Any) -> None:
+        if UNBOUNDED != index(value) < _floor:
+            put(spare, value)  # raises and warns of the value as ever, and harms nobody
+            value = _floor
+            counts["clamped"] += 1
+        put(self, value)
+
+    return property(read, write, doc=shown.__doc__)
+
+
+def complete(kind: type) -> None:
+    """Put the last gate on a class of TLS objects, where its ``do_handshake`` comes from.
+
+    .. versionadded:: 0.1
+    """
+    owner = next(each for each in reversed(kind.__mro__) if "do_handshake" in each.__dict__)
+    if owner in _gates:
+        return
+    shake_hands = owner.do_handshake  # type: ignore[attr-defined] # looked up in the line above
+
+    def do_handshake(self: Any, *args: Any, **kwargs: Any) -> None:
+        shake_hands(self, *args, **kwargs)
+        version = self._sslobj.version()
+        if versions.OPENSSL_NAMES.get(version, 0) < _floor:
+            counts["discarded"] += 1
+            self._sslobj = None
+            if hasattr(self, "shutdown"):  # a socket would go on in plain text; an SSLObject just ends
+                with suppress(OSError):  # the peer was faster: nothing is left to shut down
+                    self.shutdown(2)  # SHUT_RDWR
+            raise _refusal(
+                f"{version} was negotiated, since another thread lowered the context",
+                "set minimum_version once, and not through the C descriptor of _ssl._SSLContext",
+                _floor,
+                _set_by,
+            )
+
+    _change(owner, "do_handshake", do_handshake)
+
+
+def _change(cls: type, name: str, gate: Any) -> None:
+    """Set an attribute of a class, and note what its own dict held."""
+    _gates.setdefault(cls, {})[name] = (cls.__dict__.get(name, _ABSENT), gate)
+    setattr(cls, name, gate)
