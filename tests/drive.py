@@ -1,0 +1,68 @@
+"""Run a program of ``programs/`` under one route: ``drive.py FILE ROUTE FLOOR JOB``; see harness.py.
+
+A client program has ``connect(port, job, made)``, which returns the version that was negotiated, as
+``SSLSocket.version()`` names it, or "" where its library does not tell; and may have ``prepare(job)``,
+which makes what a program makes once and is run before a late floor is armed. Any other program has
+``main(job, made)``, which returns what JSON can hold.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import warnings
+
+NAMES = {"TLSv1": "1.0", "TLSv1.1": "1.1", "TLSv1.2": "1.2", "TLSv1.3": "1.3"}
+
+# How OpenSSL says that it does not speak the version of the other side, and how the other side says it.
+REFUSALS = ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "unsupported protocol", "protocol version")
+
+
+def main() -> None:
+    file, route, floor, job_text = sys.argv[1:]
+    job = json.loads(job_text)
+    # Programs of this folder ask for what CPython and its users warn of.
+    warnings.simplefilter("ignore")
+    if route == "early":
+        enforce(floor)
+    spec = importlib.util.spec_from_file_location("program", file)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    made = program.prepare(job) if hasattr(program, "prepare") else None
+    if route == "late":
+        enforce(floor)
+    if hasattr(program, "main"):
+        result = program.main(job, made)
+    else:
+        result = {peer: attempt(program, port, job, made) for peer, port in job["ports"].items()}
+    print(json.dumps(result))
+
+
+def enforce(floor: str) -> None:
+    import tlsfloor
+
+    tlsfloor.enforce(floor)
+
+
+def attempt(program: object, port: int, job: dict, made: object) -> str:
+    try:
+        version = program.connect(port, job, made)
+    except Exception as error:  # whatever a library makes of the refusal is what its users see
+        text = describe(error)
+        # TLS refused, and not just a connection that came to nothing.
+        return f"refused: {text}" if any(word in text for word in REFUSALS) else text
+    return NAMES[version]
+
+
+def describe(error: BaseException | None) -> str:
+    """The error and its causes, as a user reads them from the traceback."""
+    texts = []
+    while error is not None and len(texts) < 10:
+        texts.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or error.__context__
+    return " < ".join(texts)
+
+
+if __name__ == "__main__":
+    main()

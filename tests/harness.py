@@ -1,0 +1,126 @@
+"""What the tests share: run a program with the floor armed by some route, and see what it could reach.
+
+Patching is never tested in the process of pytest: each program runs in an interpreter of its own, under
+``drive.py``, against peers of every version. A program asks for as little as its library lets it: with no
+floor it must reach every peer, and only then does a refusal under a floor prove anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import tlsfloor
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS
+
+HERE = Path(__file__).parent
+BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
+
+#: How a floor gets into a program: called before it is imported, called after it made its contexts, or
+#: found by Python as it starts.
+ROUTES = ("early", "late", "PYTHONPATH")
+
+#: Every peer: version and kind of key exchange.
+LADDER = [f"{name} {kx}" for name in FLOORS for kx in peers.KEY_EXCHANGES]
+
+#: What a client at OpenSSL's default security level cannot reach: see ``out_of_reach``.
+LEGACY_ECDHE = ("1.0 ecdhe", "1.1 ecdhe")
+
+#: Seconds for one program and all its peers. Generous: nothing here is about speed.
+PATIENCE = 120
+
+_controls: dict[str, dict[str, str]] = {}
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without anything that arms or steers a floor or Python."""
+    keep = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TLS", "PYTHON", "COV"))
+    }
+    return {**keep, **more}
+
+
+def armed_environment(floor: str | None = None, **more: str) -> dict[str, str]:
+    """Return an environment that arms Python as it starts, with ``floor`` if one is given."""
+    armed = {"PYTHONPATH": BOOTSTRAP, **({"TLSFLOOR": floor} if floor else {})}
+    return clean_environment(**{**armed, **more})
+
+
+def python(
+    *args: str, env: dict[str, str] | None = None, executable: str = sys.executable, **more: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run Python and return what it printed; the caller judges the status."""
+    return subprocess.run(
+        [executable, *args],
+        env=clean_environment() if env is None else env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        **more,
+    )
+
+
+def drive(program: str, route: str, floor: str, job: dict[str, Any]) -> Any:
+    """Run ``programs/<program>.py`` under a route and a floor; return what came out of it."""
+    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+    done = python(
+        str(HERE / "drive.py"), str(HERE / "programs" / f"{program}.py"), route, floor, json.dumps(job), env=env
+    )
+    assert done.returncode == 0, f"{program} failed:\n{done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def reach(program: str, route: str, floor: str, peer_options: dict[str, Any], **job: Any) -> dict[str, str]:
+    """Let a client program try every peer of the ladder; return peer -> version reached, or the error.
+
+    The peer has the last word: a handshake that it completed was one, whatever the client says of it.
+    """
+    with contextlib.ExitStack() as stack:
+        servers = {}
+        for peer in LADDER:
+            name, key_exchange = peer.split()
+            server = peers.ServerPeer(FLOORS[name], key_exchange, **peer_options)
+            servers[peer] = stack.enter_context(server)
+        ports = {peer: server.port for peer, server in servers.items()}
+        told: dict[str, str] = drive(program, route, floor, {"ports": ports, "ca": peers.CA_FILE, **job})
+        for peer, server in servers.items():
+            if told[peer] not in FLOORS and any(seen.version for seen in server.seen):
+                told[peer] = f"the peer completed a handshake, and the client says {told[peer]}"
+    return told
+
+
+def assert_held(
+    program: str,
+    route: str,
+    floor: str,
+    *,
+    out_of_reach: tuple[str, ...] = (),
+    peer_options: dict[str, Any] | None = None,
+    **job: Any,
+) -> None:
+    """Assert that a client reaches every peer without the floor, and with it none that is below.
+
+    ``out_of_reach`` names the peers that this client cannot reach even without a floor: mostly LEGACY_ECDHE,
+    which OpenSSL refuses at its default security level. They prove nothing, and must be exactly these.
+    """
+    options = peer_options or {}
+    control = json.dumps([program, job], sort_keys=True)
+    if control not in _controls:
+        _controls[control] = reach(program, "none", "", options, **job)
+    reached = {peer: told for peer, told in _controls[control].items() if told in FLOORS}
+    assert reached == {peer: peer.split()[0] for peer in LADDER if peer not in out_of_reach}, _controls[control]
+    for peer, told in reach(program, route, floor, options, **job).items():
+        name = peer.split()[0]
+        if FLOORS[name] >= FLOORS[floor]:
+            assert told == name, f"{peer} is allowed, and was not reached: {told}"
+        elif peer in out_of_reach:
+            assert told not in FLOORS, f"{peer} is below the floor: {told}"
+        else:
+            assert told.startswith("refused: "), f"{peer} is below the floor: {told}"

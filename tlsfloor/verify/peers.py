@@ -1,0 +1,268 @@
+"""The other end of a handshake, which the judge brings itself.
+
+A refusal proves something only when the peer could have said yes. The local OpenSSL often could not (an
+``openssl s_server`` of OpenSSL 3 speaks no TLS 1.0 at its default security level), so the peers here
+are tlslite-ng's: pure Python, the same on every machine. A peer speaks one version, with one kind of key
+exchange, to everybody, on loopback, and notes what it saw of each connection.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+from tlsfloor import versions
+from tlsfloor.errors import VerifyError
+
+try:
+    from tlslite.constants import CipherSuite
+    from tlslite.handshakesettings import HandshakeSettings
+    from tlslite.tlsconnection import TLSConnection
+    from tlslite.utils.keyfactory import parsePEMKey
+    from tlslite.x509certchain import X509CertChain
+except ImportError as error:
+    raise VerifyError(
+        f"the verifier's peers need tlslite-ng: {error}", hint="pip install 'tlsfloor[verify]'"
+    ) from error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+#: The authority that vouches for the peers: what a verifying client must trust.
+CA_FILE = os.path.join(_FOLDER, "ca.pem")
+
+#: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, in either role.
+PEER_FILE = os.path.join(_FOLDER, "peer.pem")
+
+#: Kinds of key exchange, and what tlslite-ng calls them. OpenSSL 3.0 refuses legacy TLS at its default
+#: security level only where a SHA-1 signature is needed: with ECDHE, and not with static RSA.
+KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
+
+# Long enough for a slow machine, short enough to find out within one case: seconds.
+TIMEOUT = 10.0
+
+# Bytes at a time: four records (RFC 8446 section 5.1).
+_CHUNK = 4 * 2**14
+
+
+class Seen:
+    """What a peer saw of one connection.
+
+    ``version`` is the wire number that was negotiated, None when the handshake failed, and ``error``
+    says how; ``data`` is what the other side sent first.
+    """
+
+    __slots__ = ("data", "error", "suite", "version")
+
+    def __init__(self) -> None:
+        self.version: int | None = None
+        self.suite = ""
+        self.error = ""
+        self.data = b""
+
+    def __repr__(self) -> str:
+        version = versions.name(self.version) if self.version else "no TLS"
+        return f"<Seen {version} {self.suite} {self.error}>"
+
+
+def answer(data: bytes, version: int) -> bytes:
+    """Return what a peer replies: to RESP commands +OK, to anything else a page that names the version.
+
+    Empty as long as the request is not whole.
+    """
+    if data.startswith(b"*"):
+        return b"+OK\r\n" * sum(line.startswith(b"*") for line in data.split(b"\r\n"))
+    if b"\r\n\r\n" not in data:
+        return b""
+    page = f"Protocol : {_openssl_name(version)}\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + page
+
+
+class ServerPeer:
+    """A server that speaks ``version`` (a wire number) only; a context manager.
+
+    Args:
+        version: from SSL 3.0 to TLS 1.3.
+        key_exchange: ``"rsa"`` or ``"ecdhe"``; TLS 1.3 has no static RSA, and does not look.
+        client_certificate: ask for one, and refuse who has none.
+        before_tls: what to say on the plain socket first, for STARTTLS.
+        reply: what to say to the data of a request; ``answer`` unless given.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        version: int,
+        key_exchange: str = "rsa",
+        *,
+        client_certificate: bool = False,
+        before_tls: Callable[[socket.socket], None] | None = None,
+        reply: Callable[[bytes, int], bytes] = answer,
+    ) -> None:
+        self.version = version
+        self.seen: list[Seen] = []
+        self._settings = settings(version, key_exchange)
+        self._client_certificate = client_certificate
+        self._before_tls = before_tls
+        self._reply = reply
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    def __enter__(self) -> ServerPeer:
+        self._threads[0].start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
+        for each in (self._listener, *self._open):
+            _shut_down(each)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # closed by __exit__
+                return
+            self._open.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        seen = Seen()
+        connection.settimeout(TIMEOUT)
+        try:
+            if self._before_tls is not None:
+                self._before_tls(connection)
+            # Not before: a STARTTLS client that gives up in plain text has shown nothing of TLS.
+            self.seen.append(seen)
+            tls = TLSConnection(connection)
+            chain, key = _identity()
+            tls.handshakeServer(
+                certChain=chain,
+                privateKey=key,
+                reqCert=self._client_certificate,
+                settings=self._settings,
+            )
+            if self._client_certificate and not tls.session.clientCertChain:
+                raise VerifyError("the client sent no certificate")
+            _note(seen, tls)
+            self._talk(tls, seen)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
+            seen.error = seen.error or _describe(error)
+        finally:
+            self._open.discard(connection)
+            connection.close()
+
+    def _talk(self, tls: Any, seen: Seen) -> None:
+        pending = b""
+        while True:
+            received = bytes(tls.recv(_CHUNK))
+            if not received:
+                return
+            seen.data = seen.data or received
+            pending += received
+            reply = self._reply(pending, self.version)
+            if reply:
+                tls.sendall(reply)
+                pending = b""
+                if b"Connection: close" in reply:
+                    tls.close()
+                    return
+
+
+def call(
+    host: str,
+    port: int,
+    version: int,
+    key_exchange: str = "rsa",
+    *,
+    client_certificate: bool = False,
+    request: bytes = b"GET / HTTP/1.0\r\n\r\n",
+    timeout: float = TIMEOUT,
+) -> Seen:
+    """Connect as a client that speaks ``version`` only, send ``request``, read an answer.
+
+    The certificate of the server is not verified: who the server is does not matter here.
+
+    Raises:
+        OSError: there is nothing to connect to.
+
+    .. versionadded:: 0.1
+    """
+    seen = Seen()
+    with socket.create_connection((host, port), timeout) as connection:
+        try:
+            tls = TLSConnection(connection)
+            chain, key = _identity() if client_certificate else (None, None)
+            tls.handshakeClientCert(chain, key, settings=settings(version, key_exchange))
+            # In TLS 1.3 the server may still refuse what the client sends last: data tells.
+            tls.sendall(request)
+            seen.data = bytes(tls.recv(_CHUNK))
+            if not seen.data:
+                raise VerifyError("closed without an answer")
+            _note(seen, tls)
+            tls.close()
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
+            seen.error = _describe(error)
+    return seen
+
+
+def settings(version: int, key_exchange: str) -> Any:
+    """Return tlslite-ng's settings for one version and one kind of key exchange."""
+    chosen = HandshakeSettings()
+    number = (version >> 8, version & 0xFF)
+    chosen.minVersion = chosen.maxVersion = number
+    # Without this a client that can do better is still given better.
+    chosen.versions = [number]
+    if version < versions.TLS1_3:
+        chosen.keyExchangeNames = KEY_EXCHANGES[key_exchange]
+    else:  # RFC 8446 has no brainpool curves, and tlslite-ng does not drop them by itself
+        chosen.eccCurves = [curve for curve in chosen.eccCurves if "brainpool" not in curve]
+    return chosen
+
+
+def _identity() -> tuple[Any, Any]:
+    with open(PEER_FILE, encoding="ascii") as file:
+        pem = file.read()
+    chain = X509CertChain()
+    chain.parsePemList(pem)
+    return chain, parsePEMKey(pem, private=True)
+
+
+def _note(seen: Seen, tls: Any) -> None:
+    seen.version = tls.version[0] << 8 | tls.version[1]
+    seen.suite = CipherSuite.ietfNames[tls.session.cipherSuite]
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _openssl_name(version: int) -> str:
+    return next(name for name, wire in versions.OPENSSL_NAMES.items() if wire == version)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:  # it is closed already, which is what was wanted
+        return
