@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness import LEGACY_ECDHE, ROUTES, assert_held
+from harness import ROUTES, assert_held
 
 #: Program -> the peers that it cannot reach even without a floor.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "client_ssl": (),
-    "client_urllib3": LEGACY_ECDHE,
+    "client_urllib3": (),
 }
 
 

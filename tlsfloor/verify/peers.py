@@ -47,6 +47,9 @@ KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
 # Long enough for a slow machine, short enough to find out within one case: seconds.
 TIMEOUT = 10.0
 
+# What clients ask for; with none, tlslite-ng fails on a TLS 1.3 client that asks (RFC 7301).
+_ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
+
 # Bytes at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
 
@@ -161,6 +164,7 @@ class ServerPeer:
                 privateKey=key,
                 reqCert=self._client_certificate,
                 settings=self._settings,
+                alpn=_ALPN,
             )
             if self._client_certificate and not tls.session.clientCertChain:
                 raise VerifyError("the client sent no certificate")
