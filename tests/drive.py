@@ -1,9 +1,10 @@
 """Run a program of ``programs/`` under one route: ``drive.py FILE ROUTE FLOOR JOB``; see harness.py.
 
 A client program has ``connect(port, job, made)``, which returns the version that was negotiated, as
-``SSLSocket.version()`` names it, or "" where its library does not tell; and may have ``prepare(job)``,
+``SSLSocket.version()`` names it, or None where its library does not tell; and may have ``prepare(job)``,
 which makes what a program makes once and is run before a late floor is armed. Any other program has
-``main(job, made)``, which returns what JSON can hold.
+``main(job, made)``, which returns what JSON can hold. Folders in ``job["path"]`` come before what is
+installed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main() -> None:
     job = json.loads(job_text)
     # Programs of this folder ask for what CPython and its users warn of.
     warnings.simplefilter("ignore")
+    sys.path[:0] = job.get("path", [])
     if route == "early":
         enforce(floor)
     spec = importlib.util.spec_from_file_location("program", file)
@@ -45,14 +47,14 @@ def enforce(floor: str) -> None:
     tlsfloor.enforce(floor)
 
 
-def attempt(program: object, port: int, job: dict, made: object) -> str:
+def attempt(program: object, port: int, job: dict, made: object) -> str | None:
     try:
         version = program.connect(port, job, made)
     except Exception as error:  # whatever a library makes of the refusal is what its users see
         text = describe(error)
         # TLS refused, and not just a connection that came to nothing.
         return f"refused: {text}" if any(word in text for word in REFUSALS) else text
-    return NAMES[version]
+    return None if version is None else NAMES[version]
 
 
 def describe(error: BaseException | None) -> str:

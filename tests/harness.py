@@ -91,7 +91,10 @@ def reach(program: str, route: str, floor: str, peer_options: dict[str, Any], **
         ports = {peer: server.port for peer, server in servers.items()}
         told: dict[str, str] = drive(program, route, floor, {"ports": ports, "ca": peers.CA_FILE, **job})
         for peer, server in servers.items():
-            if told[peer] not in FLOORS and any(seen.version for seen in server.seen):
+            completed = any(seen.version for seen in server.seen)
+            if told[peer] is None:  # a client that cannot tell
+                told[peer] = peer.split()[0] if completed else "the peer saw no handshake"
+            elif told[peer] not in FLOORS and completed:
                 told[peer] = f"the peer completed a handshake, and the client says {told[peer]}"
     return told
 
@@ -118,9 +121,9 @@ def assert_held(
     assert reached == {peer: peer.split()[0] for peer in LADDER if peer not in out_of_reach}, _controls[control]
     for peer, told in reach(program, route, floor, options, **job).items():
         name = peer.split()[0]
-        if FLOORS[name] >= FLOORS[floor]:
+        if peer in out_of_reach:
+            assert told not in FLOORS, f"{peer} was out of reach without the floor: {told}"
+        elif FLOORS[name] >= FLOORS[floor]:
             assert told == name, f"{peer} is allowed, and was not reached: {told}"
-        elif peer in out_of_reach:
-            assert told not in FLOORS, f"{peer} is below the floor: {told}"
         else:
             assert told.startswith("refused: "), f"{peer} is below the floor: {told}"

@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any, NamedTuple
+
+import parts
 import pytest
+import starttls
+from harness import ROUTES, assert_held, drive, reach
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS
 
-from harness import ROUTES, assert_held
 
-#: Program -> the peers that it cannot reach even without a floor.
-CLIENTS: dict[str, tuple[str, ...]] = {
-    "client_ssl": (),
-    "client_urllib3": (),
-}
+def list_buckets(data: bytes, version: int) -> bytes:
+    """Reply as S3 does to somebody who has no bucket."""
+    if not data.endswith(b"\r\n\r\n"):
+        return b""
+    page = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(page), page)
+
+
+def redis_node(data: bytes, version: int) -> bytes:
+    """Reply as the only node of a redis cluster does."""
+    if b"SLOTS" in data:
+        return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:1\r\n"
+    if b"COMMAND" in data:
+        return b"*1\r\n*6\r\n$3\r\nset\r\n:-3\r\n*0\r\n:1\r\n:1\r\n:1\r\n"
+    return peers.answer(data, version)
+
+
+class Client(NamedTuple):
+    """A program of ``programs/``, what it needs, and the peers that it is run against."""
+
+    program: str
+    needs: tuple[str, ...] = ()
+    urllib3: str = ""  # the major version that it is run with
+    peer_options: dict[str, Any] = {}
+
+
+CLIENTS = [
+    Client("client_ssl"),
+    Client("client_http_client"),
+    Client("client_urllib_request"),
+    Client("client_smtplib", peer_options=starttls.SMTP),
+    Client("client_imaplib", peer_options=starttls.IMAP),
+    Client("client_asyncio"),
+    Client("client_asyncio_start_tls"),
+    Client("client_urllib3", urllib3="2"),
+    Client("client_urllib3_1", urllib3="1"),
+    Client("client_requests", urllib3="2"),
+    Client("client_requests", urllib3="1"),
+    Client("client_aiohttp", needs=("aiohttp",)),
+    Client("client_httpx", needs=("httpx",)),
+    Client("client_boto3", needs=("boto3",), peer_options={"reply": list_buckets}),
+    Client("client_redis", needs=("redis",)),
+    Client("client_redis_asyncio", needs=("redis",)),
+    Client("client_redis_cluster", needs=("redis",), peer_options={"reply": redis_node}),
+]
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("program", CLIENTS)
-def test_no_connection_below_the_floor(program: str, route: str, floor: str) -> None:
-    assert_held(program, route, floor, out_of_reach=CLIENTS[program])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: "-".join(filter(None, client[0::2][:2])))
+def test_no_connection_below_the_floor(
+    client: Client, route: str, floor: str, pytestconfig: pytest.Config
+) -> None:
+    parts.need(*client.needs)
+    job: dict[str, Any] = {}
+    if client.urllib3:
+        path = parts.urllib3_path(client.urllib3, pytestconfig.cache)
+        job = {"urllib3": client.urllib3, "path": path}
+    assert_held(client.program, route, floor, peer_options=client.peer_options, **job)

@@ -102,6 +102,9 @@ def guard(module: ModuleType) -> None:
         except GuardError as error:
             ledger.stacks[name] = error.problem
             raise
+        except Exception as error:  # a stack that nobody has seen yet can fail in any way
+            ledger.stacks[name] = f"{type(error).__name__}: {error}"
+            raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
         ledger.stacks[name] = "guarded"
 
 

@@ -78,7 +78,11 @@ def fail(error):
         return text
     if outcome == "warn":
         text += "; this process runs without the floor"
-    os.write(2, (text + "\n").encode("ascii", "backslashreplace"))
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (AttributeError, EnvironmentError):
+        pass  # it is closed, so that nobody can be told; status() says the same
     if outcome == "abort":
         os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
     return None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
@@ -49,7 +50,9 @@ class Finder:
         # Those before this finder were asked already, and said None.
         others = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else ()
         for finder in others:
-            spec = finder.find_spec(fullname, path, target)
+            # A finder that has only find_module is passed over, as CPython 3.12 and newer do.
+            find_spec = getattr(finder, "find_spec", None)
+            spec = find_spec(fullname, path, target) if find_spec is not None else None
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = Listener(spec.loader, self)  # type: ignore[assignment]
@@ -66,18 +69,25 @@ class Listener:
 
     __slots__ = ("_finder", "_loader")
 
-    def __init__(self, loader: object, finder: Finder) -> None:
+    def __init__(self, loader: "Any", finder: Finder) -> None:
         self._loader = loader
         self._finder = finder
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
 
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        create = getattr(self._loader, "create_module", None)
+        return create(spec) if create is not None else None
+
     def exec_module(self, module: "ModuleType") -> None:
         for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
             if getattr(holder, name) is self:
                 setattr(holder, name, self._loader)
-        self._loader.exec_module(module)  # type: ignore[attr-defined]
+        if hasattr(self._loader, "exec_module"):
+            self._loader.exec_module(module)
+        else:  # zipimport of 3.8 and 3.9; it executes the module that is in sys.modules by now
+            self._loader.load_module(module.__name__)
         self._finder.notify(module)
 
 

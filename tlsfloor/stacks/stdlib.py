@@ -256,8 +256,9 @@ def _install(cls: type, spare: Any) -> None:
         _change(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
         _change(cls, name, _bound(cls, name, spare))
-    for kind in (cls.sslsocket_class, cls.sslobject_class):  # type: ignore[attr-defined] # every SSLContext has them
-        complete(kind)
+    for kind in ("sslsocket_class", "sslobject_class"):
+        if hasattr(cls, kind):  # not on somebody's own class over the C type
+            complete(getattr(cls, kind))
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -30,7 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    Self = TypeVar("Self", bound="Peer")
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -46,6 +48,9 @@ KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
 
 # Long enough for a slow machine, short enough to find out within one case: seconds.
 TIMEOUT = 10.0
+
+# What a Redis says to these commands: HELLO wants a map, of one key here (the RESP3 specification).
+_RESP = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
 
 # What clients ask for; with none, tlslite-ng fails on a TLS 1.3 client that asks (RFC 7301).
 _ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
@@ -75,53 +80,38 @@ class Seen:
 
 
 def answer(data: bytes, version: int) -> bytes:
-    """Return what a peer replies: to RESP commands +OK, to anything else a page that names the version.
+    """Return what a peer replies: to RESP commands what a Redis says, else a page that names the version.
 
-    Empty as long as the request is not whole.
+    Empty as long as a request is not whole.
     """
     if data.startswith(b"*"):
-        return b"+OK\r\n" * sum(line.startswith(b"*") for line in data.split(b"\r\n"))
+        lines = data.split(b"\r\n")
+        commands = [lines[place + 2].upper() for place, line in enumerate(lines) if line.startswith(b"*")]
+        return b"".join(_RESP.get(command, b"+OK\r\n") for command in commands)
     if b"\r\n\r\n" not in data:
         return b""
-    page = f"Protocol : {_openssl_name(version)}\n".encode()
+    name = next(name for name, wire in versions.OPENSSL_NAMES.items() if wire == version)
+    page = f"Protocol : {name}\n".encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
     return head.encode() + page
 
 
-class ServerPeer:
-    """A server that speaks ``version`` (a wire number) only; a context manager.
+class Peer:
+    """Somebody on loopback who speaks ``version`` (a wire number) only; a context manager.
 
-    Args:
-        version: from SSL 3.0 to TLS 1.3.
-        key_exchange: ``"rsa"`` or ``"ecdhe"``; TLS 1.3 has no static RSA, and does not look.
-        client_certificate: ask for one, and refuse who has none.
-        before_tls: what to say on the plain socket first, for STARTTLS.
-        reply: what to say to the data of a request; ``answer`` unless given.
-
-    .. versionadded:: 0.1
+    ``port`` is where to connect to, ``seen`` what came of each connection.
     """
 
-    def __init__(
-        self,
-        version: int,
-        key_exchange: str = "rsa",
-        *,
-        client_certificate: bool = False,
-        before_tls: Callable[[socket.socket], None] | None = None,
-        reply: Callable[[bytes, int], bytes] = answer,
-    ) -> None:
+    def __init__(self, version: int, key_exchange: str) -> None:
         self.version = version
         self.seen: list[Seen] = []
         self._settings = settings(version, key_exchange)
-        self._client_certificate = client_certificate
-        self._before_tls = before_tls
-        self._reply = reply
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    def __enter__(self) -> ServerPeer:
+    def __enter__(self: Self) -> Self:
         self._threads[0].start()
         return self
 
@@ -151,32 +141,62 @@ class ServerPeer:
 
     def _serve(self, connection: socket.socket) -> None:
         seen = Seen()
+        self.seen.append(seen)
         connection.settimeout(TIMEOUT)
         try:
-            if self._before_tls is not None:
-                self._before_tls(connection)
-            # Not before: a STARTTLS client that gives up in plain text has shown nothing of TLS.
-            self.seen.append(seen)
-            tls = TLSConnection(connection)
-            chain, key = _identity()
-            tls.handshakeServer(
-                certChain=chain,
-                privateKey=key,
-                reqCert=self._client_certificate,
-                settings=self._settings,
-                alpn=_ALPN,
-            )
-            if self._client_certificate and not tls.session.clientCertChain:
-                raise VerifyError("the client sent no certificate")
-            _note(seen, tls)
-            self._talk(tls, seen)
+            self._speak(connection, seen)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
-            seen.error = seen.error or _describe(error)
+            seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
         finally:
             self._open.discard(connection)
             connection.close()
 
-    def _talk(self, tls: Any, seen: Seen) -> None:
+    def _speak(self, connection: socket.socket, seen: Seen) -> None:
+        raise NotImplementedError
+
+
+class ServerPeer(Peer):
+    """A server.
+
+    Args:
+        version: from SSL 3.0 to TLS 1.3.
+        key_exchange: ``"rsa"`` or ``"ecdhe"``; TLS 1.3 has no static RSA, and does not look.
+        client_certificate: ask for one, and refuse who has none.
+        before_tls: what to say on the plain socket first, for STARTTLS.
+        reply: what to say to the data of a request; ``answer`` unless given.
+
+    .. versionadded:: 0.1
+    """
+
+    def __init__(
+        self,
+        version: int,
+        key_exchange: str = "rsa",
+        *,
+        client_certificate: bool = False,
+        before_tls: Callable[[socket.socket], None] | None = None,
+        reply: Callable[[bytes, int], bytes] = answer,
+    ) -> None:
+        super().__init__(version, key_exchange)
+        self._client_certificate = client_certificate
+        self._before_tls = before_tls
+        self._reply = reply
+
+    def _speak(self, connection: socket.socket, seen: Seen) -> None:
+        if self._before_tls is not None:
+            self._before_tls(connection)
+        tls = TLSConnection(connection)
+        chain, key = _identity()
+        tls.handshakeServer(
+            certChain=chain,
+            privateKey=key,
+            reqCert=self._client_certificate,
+            settings=self._settings,
+            alpn=_ALPN,
+        )
+        if self._client_certificate and not tls.session.clientCertChain:
+            raise VerifyError("the client sent no certificate")
+        _note(seen, tls)
         pending = b""
         while True:
             received = bytes(tls.recv(_CHUNK))
@@ -186,11 +206,23 @@ class ServerPeer:
             pending += received
             reply = self._reply(pending, self.version)
             if reply:
-                tls.sendall(reply)
                 pending = b""
+                tls.sendall(reply)
                 if b"Connection: close" in reply:
                     tls.close()
                     return
+
+
+class ClientPeer(Peer):
+    """A client that waits to be called: it speaks TLS as a client to whoever connects.
+
+    So a probe needs no port of its own to be tried as a server.
+
+    .. versionadded:: 0.1
+    """
+
+    def _speak(self, connection: socket.socket, seen: Seen) -> None:
+        _ask(connection, seen, self._settings)
 
 
 def call(
@@ -200,10 +232,9 @@ def call(
     key_exchange: str = "rsa",
     *,
     client_certificate: bool = False,
-    request: bytes = b"GET / HTTP/1.0\r\n\r\n",
     timeout: float = TIMEOUT,
 ) -> Seen:
-    """Connect as a client that speaks ``version`` only, send ``request``, read an answer.
+    """Connect as a client that speaks ``version`` only, send a request, read an answer.
 
     The certificate of the server is not verified: who the server is does not matter here.
 
@@ -215,19 +246,25 @@ def call(
     seen = Seen()
     with socket.create_connection((host, port), timeout) as connection:
         try:
-            tls = TLSConnection(connection)
-            chain, key = _identity() if client_certificate else (None, None)
-            tls.handshakeClientCert(chain, key, settings=settings(version, key_exchange))
-            # In TLS 1.3 the server may still refuse what the client sends last: data tells.
-            tls.sendall(request)
-            seen.data = bytes(tls.recv(_CHUNK))
-            if not seen.data:
-                raise VerifyError("closed without an answer")
-            _note(seen, tls)
-            tls.close()
+            identity = _identity() if client_certificate else (None, None)
+            _ask(connection, seen, settings(version, key_exchange), identity)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
-            seen.error = _describe(error)
+            seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
     return seen
+
+
+def _ask(
+    connection: socket.socket, seen: Seen, chosen: Any, identity: tuple[Any, Any] = (None, None)
+) -> None:
+    tls = TLSConnection(connection)
+    tls.handshakeClientCert(*identity, settings=chosen)
+    tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    # In TLS 1.3 the server may still refuse what a client sends last: only data tells.
+    seen.data = bytes(tls.recv(_CHUNK))
+    if not seen.data:
+        raise VerifyError("closed without an answer")
+    _note(seen, tls)
+    tls.close()
 
 
 def settings(version: int, key_exchange: str) -> Any:
@@ -255,14 +292,6 @@ def _identity() -> tuple[Any, Any]:
 def _note(seen: Seen, tls: Any) -> None:
     seen.version = tls.version[0] << 8 | tls.version[1]
     seen.suite = CipherSuite.ietfNames[tls.session.cipherSuite]
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".rstrip(": ")
-
-
-def _openssl_name(version: int) -> str:
-    return next(name for name, wire in versions.OPENSSL_NAMES.items() if wire == version)
 
 
 def _shut_down(connection: socket.socket) -> None:

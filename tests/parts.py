@@ -1,0 +1,72 @@
+"""The real parts that tests drive: libraries, programs, and names that not every Python has.
+
+A part that is missing skips its tests on a developer's machine, with a reason that names it. In CI it
+fails them, so that a check cannot silently stop being made; only what cannot exist for an interpreter
+is skipped there too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+#: What makes an environment of each major version of urllib3: one of them is installed beside the
+#: tests (which, is botocore's to say), and the other one is fetched.
+URLLIB3 = {"1": ["urllib3<2", "requests<2.30"], "2": ["urllib3>=2", "requests>=2.30"]}
+
+
+def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
+    """Skip, or in CI fail, unless these modules are installed; they exist from Python ``since`` on."""
+    for module in modules:
+        if sys.version_info < since:
+            pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
+        if importlib.util.find_spec(module) is None:
+            _missing(f"{module} is not installed; hint: pip install '.[test]'")
+
+
+def need_program(name: str) -> str:
+    """Return where a program is; skip, or in CI fail, if it is nowhere on PATH."""
+    return shutil.which(name) or _missing(f"{name} is not on PATH; hint: see .ci/run for its package")
+
+
+def need_name(module: object, name: str) -> None:
+    """Skip, in CI too, unless a module of Python has a name: another Python has it, or had it once."""
+    if not hasattr(module, name):
+        pytest.skip(f"this Python has no {module.__name__}.{name}")  # type: ignore[attr-defined]
+
+
+def urllib3_path(major: str, cache: pytest.Cache) -> list[str]:
+    """Return what to put on the path for urllib3 1 or 2, and a requests that is content with it.
+
+    Nothing if it is installed; else a folder, which pip fills once for each version of Python.
+    """
+    need("urllib3", "requests")
+    if version("urllib3").split(".")[0] == major:
+        return []
+    folder = Path(cache.mkdir("urllib3")) / f"{sys.implementation.cache_tag}-{major}"
+    if not folder.exists():
+        fresh = tempfile.mkdtemp(dir=folder.parent)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh, *URLLIB3[major]]
+        done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            shutil.rmtree(fresh)
+            _missing(f"no urllib3 {major}: {done.stderr}")
+        try:
+            os.rename(fresh, folder)
+        except OSError:  # another worker of pytest was faster
+            shutil.rmtree(fresh)
+    return [str(folder)]
+
+
+def _missing(reason: str) -> str:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

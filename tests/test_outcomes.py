@@ -1,0 +1,430 @@
+"""When arming fails: TLSFLOOR_ON_ERROR decides, and no process runs unprotected without having said so.
+
+Every case ends in a real handshake, or in the lack of one. What is found out as Python starts ends an
+``abort`` before any of the program ran; what only the import of a TLS stack can tell ends it there.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from harness import BOOTSTRAP, HERE, clean_environment, python
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0
+
+START = str(HERE / "programs" / "start.py")
+HINT = "; hint: "
+
+#: What a program reaches that was told to accept everything, when nothing stops it.
+UNPROTECTED = ["TLSv1"]
+
+
+class Failure(NamedTuple):
+    """A way in which arming fails: ``make(tmp_path)`` returns the environment for it.
+
+    ``said`` is what the error says; ``late`` tells that only the import of ``ssl`` can find out;
+    ``alone`` that tlsfloor must not be installed for it.
+    """
+
+    make: Callable[[Path], dict[str, str]]
+    said: str
+    late: bool = False
+    alone: bool = False
+
+
+def variables(**given: str) -> Callable[[Path], dict[str, str]]:
+    return lambda _tmp_path: {"PYTHONPATH": BOOTSTRAP, **given}
+
+
+def missing_package(tmp_path: Path) -> dict[str, str]:
+    shutil.copytree(BOOTSTRAP, tmp_path / "opt" / "bootstrap")
+    return {"PYTHONPATH": str(tmp_path / "opt" / "bootstrap")}
+
+
+def broken_package(file: str) -> Callable[[Path], dict[str, str]]:
+    def make(tmp_path: Path) -> dict[str, str]:
+        copy = tmp_path / "tlsfloor"
+        # Without its byte code, which would be used if the file is as old and as long as before.
+        shutil.copytree(Path(BOOTSTRAP).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / file).write_text("def (\n")
+        return {"PYTHONPATH": str(copy / "bootstrap")}
+
+    return make
+
+
+def replaced_ssl(text: str) -> Callable[[Path], dict[str, str]]:
+    """An ``ssl.py`` on the path, which is not Python's."""
+
+    def make(tmp_path: Path) -> dict[str, str]:
+        (tmp_path / "ssl.py").write_text(text)
+        return {"PYTHONPATH": os.pathsep.join([BOOTSTRAP, str(tmp_path)])}
+
+    return make
+
+
+#: A module that has the name only: it brings a context of its own, and no TLS that anybody could reach.
+OWN_SSL = "class SSLContext: pass\n"
+
+#: A stand-in that brings the real thing along, by a name that nobody watches.
+SHIM_SSL = """
+import importlib.util, os, sys
+file = os.path.join(os.path.dirname(os.__file__), "ssl.py")
+spec = importlib.util.spec_from_file_location("real_ssl", file)
+real = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+SSLContext, PROTOCOL_SSLv23 = (lambda *args: real.SSLContext(*args)), real.PROTOCOL_SSLv23
+"""
+
+#: The real ``_ssl`` of an OpenSSL that speaks no TLS 1.3.
+OLD_OPENSSL = """
+import importlib.machinery, importlib.util, sys
+path = [entry for entry in sys.path if entry != __file__.rpartition("/")[0]]
+spec = importlib.machinery.PathFinder.find_spec("_ssl", path)
+real = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+globals().update({name: value for name, value in vars(real).items() if not name.startswith("__")})
+
+class _SSLContext(real._SSLContext):
+    @property
+    def minimum_version(self):
+        return real._SSLContext.minimum_version.__get__(self)
+
+    @minimum_version.setter
+    def minimum_version(self, value):
+        if value == 0x304:
+            raise ValueError("Unsupported TLS/SSL version 0x304")
+        real._SSLContext.minimum_version.__set__(self, value)
+"""
+
+
+def old_openssl(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "_ssl.py").write_text(OLD_OPENSSL)
+    path = os.pathsep.join([BOOTSTRAP, str(tmp_path)])
+    return {"PYTHONPATH": path, "TLSFLOOR": "1.3"}
+
+
+FAILURES = {
+    "unknown floor": Failure(variables(TLSFLOOR="2.0"), "unknown floor in TLSFLOOR: '2.0'"),
+    "empty floor": Failure(variables(TLSFLOOR=""), "unknown floor in TLSFLOOR: it is empty"),
+    "a floor of blanks": Failure(variables(TLSFLOOR=" "), "unknown floor in TLSFLOOR: ' '"),
+    "a floor in two lines": Failure(variables(TLSFLOOR="1.2\n9"), r"unknown floor in TLSFLOOR: '1.2\n9'"),
+    "a floor beyond ASCII": Failure(variables(TLSFLOOR="1\u00bd"), "unknown floor in TLSFLOOR: '1"),
+    "SSL 3.0 as floor": Failure(variables(TLSFLOOR="SSLv3"), "unknown floor in TLSFLOOR: 'SSLv3'"),
+    "unknown floor of the cluster": Failure(
+        variables(TLS_MIN_VERSION="VersionTLS99"), "unknown floor in TLS_MIN_VERSION: 'VersionTLS99'"
+    ),
+    "empty floor of the cluster": Failure(
+        variables(TLS_MIN_VERSION="", TLSFLOOR="1.2"), "unknown floor in TLS_MIN_VERSION: it is empty"
+    ),
+    "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
+    "package broken": Failure(broken_package("__init__.py"), "invalid syntax"),
+    "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),
+    "guard broken": Failure(broken_package("stacks/stdlib.py"), "invalid syntax", late=True),
+    "somebody's own ssl": Failure(replaced_ssl(OWN_SSL), "the floor cannot be held on <module 'ssl'", late=True),
+    "a stand-in for ssl": Failure(replaced_ssl(SHIM_SSL), "the floor cannot be held on <module 'ssl'", late=True),
+    "a floor above this OpenSSL": Failure(old_openssl, "cannot be held to TLS 1.3", late=True),
+}
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    """A peer that is below every floor but 1.0."""
+    with peers.ServerPeer(TLS1_0) as peer:
+        yield str(peer.port)
+
+
+@pytest.fixture(scope="module")
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with no package at all, tlsfloor included."""
+    place = tmp_path_factory.mktemp("lonely")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    executable = str(place / "bin" / "python")
+    assert python("-c", "import tlsfloor", executable=executable).returncode == 1
+    return executable
+
+
+def start(port: str, env: dict[str, str], executable: str) -> tuple[int, str, list[str]]:
+    """Run the program; return its status, its stderr, and what it reached if it ever started."""
+    done = python(START, port, env=clean_environment(**env), executable=executable)
+    said = done.stdout.splitlines()
+    assert said[:1] in ([], ["started"])
+    return done.returncode, done.stderr, json.loads(said[1]) if len(said) > 1 else said
+
+
+def outcome_of(
+    failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
+) -> tuple[Failure, int, str, list[str]]:
+    case = FAILURES[failure]
+    env = case.make(tmp_path)
+    if outcome:
+        env["TLSFLOOR_ON_ERROR"] = outcome
+    return (case, *start(port, env, lonely if case.alone else sys.executable))
+
+
+@pytest.mark.parametrize("outcome", [None, "block"], ids=["by default", "block"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_block_refuses_tls_and_nothing_else(
+    failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
+) -> None:
+    """As in a Python built without it: ``import ssl`` says what happened, the program runs, in silence."""
+    case, status, stderr, reached = outcome_of(failure, outcome, tmp_path, port, lonely)
+    assert (status, stderr) == (0, "")
+    assert reached[0].startswith("ImportError: tlsfloor: error: ")
+    assert case.said in reached[0]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
+    """One line, status 78, and no TLS: before the program, or where it first asks for TLS."""
+    case, status, stderr, reached = outcome_of(failure, "abort", tmp_path, port, lonely)
+    assert status == 78
+    assert stderr.startswith("tlsfloor: error: ")
+    assert stderr.count("\n") == 1
+    assert case.said in stderr
+    assert reached == (["started"] if case.late else [])
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_warn_runs_unprotected_and_says_so(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
+    """One line, and then TLS 1.0: which is the control of the other two outcomes, too."""
+    case, status, stderr, reached = outcome_of(failure, "warn", tmp_path, port, lonely)
+    assert status == 0
+    assert stderr.startswith("tlsfloor: error: ")
+    assert stderr.endswith("; this process runs without the floor\n")
+    assert stderr.count("\n") == 1
+    assert case.said in stderr
+    if failure == "somebody's own ssl":
+        assert "PROTOCOL_SSLv23" in reached[0]  # which is all that TLS is there
+    else:
+        assert reached == UNPROTECTED
+
+
+@pytest.mark.parametrize("outcome", ["explode", "", "Warn"])
+def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
+    """Who asks for something that does not exist gets the safe one, and the reason."""
+    env = {"PYTHONPATH": BOOTSTRAP, "TLSFLOOR_ON_ERROR": outcome}
+    status, stderr, reached = start(port, env, sys.executable)
+    assert (status, stderr) == (0, "")
+    assert f"unknown outcome in TLSFLOOR_ON_ERROR: {outcome!r}" in reached[0]
+    assert "write one of warn, block, abort" in reached[0]
+
+
+@pytest.mark.parametrize(
+    "failure", [name for name, case in FAILURES.items() if not case.alone and "package" not in name]
+)
+def test_what_a_user_must_do_is_said(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
+    """Every error that is not a fault of the installation ends with a hint."""
+    if "broken" in failure:
+        pytest.skip("an installation that was damaged has no better text than Python's own")
+    _case, _status, stderr, _reached = outcome_of(failure, "warn", tmp_path, port, lonely)
+    assert HINT in stderr
+
+
+BLOCKED = """
+import json, sys
+problems = []
+for attempt in range(2):
+    for name in ("ssl", "_ssl"):
+        try:
+            __import__(name)
+        except ImportError as error:
+            problems.append(str(error))
+import hashlib, http.client, socket, urllib.request
+try:
+    urllib.request.urlopen("https://127.0.0.1:1/")
+except Exception as error:
+    problems.append(str(error))
+print(json.dumps([problems, hashlib.sha256(b"").hexdigest()[:8], hasattr(http.client, "HTTPSConnection")]))
+"""
+
+
+def test_a_blocked_process_is_like_a_python_without_ssl() -> None:
+    """Each attempt to import it fails, with the reason; what has uses beside TLS goes on without it."""
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x")
+    done = python("-c", BLOCKED, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    problems, digest, https = json.loads(done.stdout)
+    assert len(problems) == 5
+    assert all("unknown floor in TLSFLOOR" in problem for problem in problems[:4])
+    assert problems[4] == "<urlopen error unknown url type: https>"
+    assert digest == "e3b0c442"
+    assert not https
+
+
+STATUS = """
+import json, sys
+sys.path.append(sys.argv[1])
+try:
+    import ssl
+except ImportError:
+    pass
+import tlsfloor
+status = tlsfloor.status()
+print(json.dumps([bool(status), status.floor, status.problems]))
+"""
+
+
+@pytest.mark.parametrize("outcome", ["warn", "block"])
+@pytest.mark.parametrize("failure", ["unknown floor", "a stand-in for ssl", "a floor above this OpenSSL"])
+def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_path: Path) -> None:
+    case = FAILURES[failure]
+    env = clean_environment(**case.make(tmp_path), TLSFLOOR_ON_ERROR=outcome)
+    done = python("-c", STATUS, str(Path(BOOTSTRAP).parents[1]), env=env)
+    held, _floor, problems = json.loads(done.stdout)
+    assert not held
+    assert any(case.said in problem or "SSLContext is" in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("outcome", ["abort", "warn", "block"])
+def test_an_outcome_does_not_need_stderr(outcome: str, port: str) -> None:
+    """It is closed (``2>&-``): an abort still aborts, and what can't be said there is said by status()."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, START, port],
+        env=clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x", TLSFLOOR_ON_ERROR=outcome),
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    said = done.stdout.decode().splitlines()
+    if outcome == "abort":
+        assert (done.returncode, said) == (78, [])
+        return
+    assert done.returncode == 0
+    reached = json.loads(said[1])
+    if outcome == "warn":
+        assert reached == UNPROTECTED
+    else:
+        assert "unknown floor in TLSFLOOR" in reached[0]
+
+
+#: A start-up file that uses TLS before ours is run: it keeps a class, a context and a subclass.
+EARLY_BIRD = """
+import ssl, sys, warnings
+warnings.simplefilter("ignore")
+class Own(ssl.SSLContext):
+    pass
+def lowest(kind):
+    context = kind(ssl.PROTOCOL_SSLv23)
+    context.minimum_version = 0x301
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+sys.kept = {"class": lambda: lowest(ssl.SSLContext), "subclass": lambda: lowest(Own)}
+sys.kept["context"] = lambda context=lowest(ssl.SSLContext): context
+sys.kept["module"] = lambda module=ssl: lowest(module.SSLContext)
+"""
+
+USE_KEPT = """
+import json, socket, sys
+reached = {}
+for name, make in sys.kept.items():
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as plain:
+        try:
+            with make().wrap_socket(plain) as tls:
+                reached[name] = tls.version()
+        except Exception as error:
+            reached[name] = "%s: %s" % (type(error).__name__, error)
+print(json.dumps(reached))
+"""
+
+
+@pytest.fixture(scope="module")
+def early_bird(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with a ``.pth`` that imports ``ssl``, as coverage and editable installs do with more."""
+    place = tmp_path_factory.mktemp("early")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    [packages] = glob.glob(str(place / "lib" / "python*" / "site-packages"))
+    Path(packages, "early_bird.py").write_text(EARLY_BIRD)
+    Path(packages, "early_bird.pth").write_text("import early_bird\n")
+    return str(place / "bin" / "python")
+
+
+def use_kept(executable: str, port: str, **env: str) -> tuple[int, str, dict[str, Any]]:
+    done = python("-c", USE_KEPT, port, env=clean_environment(**env), executable=executable)
+    return done.returncode, done.stderr, json.loads(done.stdout or "{}")
+
+
+def test_an_ssl_that_was_imported_earlier_is_held(early_bird: str, port: str) -> None:
+    status, stderr, reached = use_kept(early_bird, port)
+    assert (status, stderr) == (0, "")
+    assert reached == dict.fromkeys(["class", "subclass", "context", "module"], "TLSv1")
+    status, stderr, reached = use_kept(early_bird, port, PYTHONPATH=BOOTSTRAP)
+    assert (status, stderr) == (0, "")
+    for name in ("class", "subclass", "context", "module"):
+        assert "PROTOCOL_VERSION" in reached[name], reached
+
+
+@pytest.mark.parametrize("outcome", ["block", "abort", "warn"])
+def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
+    early_bird: str, port: str, outcome: str
+) -> None:
+    """Nothing that was kept of it makes a connection in a blocked process."""
+    status, stderr, reached = use_kept(
+        early_bird, port, PYTHONPATH=BOOTSTRAP, TLSFLOOR="x", TLSFLOOR_ON_ERROR=outcome
+    )
+    if outcome == "abort":
+        assert (status, reached) == (78, {})
+    elif outcome == "warn":
+        assert "this process runs without the floor" in stderr
+        assert reached == dict.fromkeys(["class", "subclass", "context", "module"], "TLSv1")
+    else:
+        assert (status, stderr) == (0, "")
+        for name in ("class", "subclass", "context", "module"):
+            assert reached[name].startswith("ImportError: tlsfloor: error: unknown floor"), reached
+
+
+def old_pythons() -> list[str]:
+    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
+    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
+    found = []
+    for version in ("2.7", "3.6", "3.7"):
+        built = glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", "python"))
+        found += built[:1] or [name for name in [shutil.which(f"python{version}")] if name]
+    return found
+
+
+@pytest.mark.parametrize("outcome", [None, "block", "abort", "warn"], ids=str)
+@pytest.mark.parametrize("executable", old_pythons())
+def test_a_python_that_is_too_old_has_the_outcome(executable: str, outcome: str | None, port: str) -> None:
+    """The start-up file runs there, down to 2.7, and says what it cannot do."""
+    said = "is too old; hint: use 3.8 or newer"
+    assert start(port, {}, executable)[2] == UNPROTECTED
+    env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1"}
+    if outcome:
+        env["TLSFLOOR_ON_ERROR"] = outcome
+    status, stderr, reached = start(port, env, executable)
+    if outcome == "abort":
+        assert (status, reached) == (78, [])
+        assert said in stderr
+    elif outcome == "warn":
+        assert (status, reached) == (0, UNPROTECTED)
+        assert said in stderr
+    else:
+        assert (status, stderr) == (0, "")
+        assert reached[0].startswith("ImportError: tlsfloor: error: Python ")
+        assert said in reached[0]
+
+
+@pytest.mark.parametrize("executable", old_pythons())
+def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) -> None:
+    env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "off"}
+    assert start(port, env, executable) == (0, "", UNPROTECTED)
+
+
+@pytest.mark.parametrize("executable", old_pythons())
+def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(executable: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.ran = getattr(sys, 'ran', 0) + 1\n")
+    env = clean_environment(
+        PYTHONPATH=os.pathsep.join([BOOTSTRAP, str(tmp_path)]), PYTHONDONTWRITEBYTECODE="1"
+    )
+    done = python("-c", "import sys, sitecustomize as s; print(sys.ran, s.__file__)", env=env, executable=executable)
+    assert done.stdout.split() == ["1", str(tmp_path / "sitecustomize.py")], done.stderr

@@ -1,0 +1,168 @@
+"""What holds for every hello, every cut and every byte; Hypothesis looks for the exception."""
+
+from __future__ import annotations
+
+import pytest
+
+from tlsfloor.wire import (
+    Alert,
+    ClientHello,
+    Handshake,
+    Messages,
+    Record,
+    Records,
+    ServerHello,
+    Sslv2Hello,
+    WireError,
+)
+from tlsfloor.wire.records import HANDSHAKE, write_records
+
+pytest.importorskip("hypothesis", reason="hypothesis is not installed")
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+octet = st.integers(0, 0xFF)
+number = st.integers(0, 0xFFFF)
+random = st.binary(min_size=32, max_size=32)
+extensions = st.none() | st.lists(st.tuples(number, st.binary(max_size=40)), max_size=12)
+
+client_hellos = st.builds(
+    ClientHello,
+    number,
+    random,
+    st.binary(max_size=32),
+    st.lists(number, min_size=1, max_size=50),
+    compression_methods=st.binary(min_size=1, max_size=255),
+    extensions=extensions,
+)
+server_hellos = st.builds(
+    ServerHello,
+    number,
+    random,
+    st.binary(max_size=32),
+    number,
+    compression_method=octet,
+    extensions=extensions,
+)
+sslv2_hellos = st.builds(
+    Sslv2Hello,
+    st.just(0x0002) | st.integers(0x0300, 0x03FF),
+    st.lists(st.integers(0, 0xFFFFFF), min_size=1, max_size=80),
+    st.sampled_from([b"", bytes(16)]),
+    st.binary(min_size=16, max_size=32),
+)
+# Zero-length only where it is allowed; types below 0x80, since the first record of a stream that
+# looks like SSL 2.0 is SSL 2.0.
+records = st.builds(
+    Record,
+    st.integers(0, 0x7F),
+    st.integers(0x0300, 0x03FF),
+    st.binary(min_size=1, max_size=60),
+)
+others = records.filter(lambda record: record.content_type != HANDSHAKE)
+handshakes = st.builds(Handshake, octet, st.binary(max_size=60))
+
+
+def read_all(reader, chunks):
+    """Return everything read, reading it dry after each chunk, and how it ended."""
+    found = []
+    for chunk in chunks:
+        reader.feed(chunk)
+        try:
+            while (item := reader.read()) is not None:
+                found.append(item)
+        except WireError as error:
+            return found, error.args
+    return found, reader.pending
+
+
+def cut(data, places):
+    places = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in zip(places, places[1:])]
+
+
+@given(client_hellos)
+def test_every_client_hello_survives(hello) -> None:
+    assert ClientHello.parse(hello.write()) == hello
+
+
+@given(server_hellos)
+def test_every_server_hello_survives(hello) -> None:
+    assert ServerHello.parse(hello.write()) == hello
+
+
+@given(sslv2_hellos)
+def test_every_sslv2_hello_survives(hello) -> None:
+    messages = Messages()
+    messages.feed(hello.to_records())
+    record = messages.read()
+    assert record.version == hello.version
+    assert Sslv2Hello.parse(record.fragment) == hello
+    assert messages.pending == 0
+
+
+@given(client_hellos | server_hellos, st.data())
+def test_every_prefix_of_every_hello_fails(hello, data) -> None:
+    body = hello.write()
+    block = len(body)
+    if hello.extensions is not None:
+        block -= 2 + sum(4 + len(content) for _, content in hello.extensions)
+    size = data.draw(st.integers(0, len(body) - 1).filter(lambda size: size != block))
+    with pytest.raises(WireError):
+        type(hello).parse(body[:size])
+
+
+@given(st.lists(records), st.lists(st.integers(0, 10_000)))
+def test_records_are_the_same_however_they_arrive(expected, places) -> None:
+    data = b"".join(record.write() for record in expected)
+    assert read_all(Records(), [data]) == (expected, 0)
+    assert read_all(Records(), cut(data, places)) == (expected, 0)
+    assert read_all(Records(), [data[n : n + 1] for n in range(len(data))]) == (expected, 0)
+
+
+@given(
+    st.lists(st.tuples(st.lists(handshakes, min_size=1), st.integers(1, 80), st.none() | others)),
+    st.lists(st.integers(0, 10_000)),
+)
+def test_messages_are_the_same_however_they_are_cut(flights, places) -> None:
+    """Split over records of any size, sharing them, in any chunks, with other records between."""
+    data, expected = b"", []
+    for messages, size, record in flights:
+        flight = b"".join(message.write() for message in messages)
+        data += write_records(HANDSHAKE, 0x0301, flight, size)
+        expected += messages
+        if record is not None:
+            data += record.write()
+            expected.append(record)
+    assert read_all(Messages(), [data]) == (expected, 0)
+    assert read_all(Messages(), cut(data, places)) == (expected, 0)
+    assert read_all(Messages(), [data[n : n + 1] for n in range(len(data))]) == (expected, 0)
+
+
+@given(st.binary(), st.lists(st.integers(0, 10_000)))
+def test_garbage_is_the_same_however_it_arrives(data, places) -> None:
+    for reader in (Records, Messages):
+        assert read_all(reader(), [data]) == read_all(reader(), cut(data, places))
+
+
+@given(st.binary(max_size=300))
+def test_bytes_raise_nothing_but_the_one_error(data) -> None:
+    for cls in (Alert, ClientHello, ServerHello, Sslv2Hello):
+        try:
+            found = cls.parse(data)
+        except WireError as error:
+            assert 0 <= error.offset <= len(data)
+        else:
+            assert found.write() == data
+
+
+@given(st.integers(0, 50), st.binary(max_size=60))
+def test_a_body_raises_nothing_but_the_one_error_when_it_is_asked_for(extension, body) -> None:
+    hello = ClientHello(0x0303, bytes(32), b"", [1], extensions=[(extension, body)])
+    for ask in (hello.versions, hello.highest_version, hello.server_name, hello.alpn):
+        try:
+            ask()
+        except WireError as error:
+            assert error.field.startswith("client_hello.")
+            assert 0 <= error.offset <= len(body)

@@ -1,0 +1,70 @@
+"""The command ``tlsfloor``: arguments in, one report out.
+
+stdout is the result, stderr is talk. An error is a line ``error:`` and, where there is one, a line
+``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is well" and
+nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3, of ``verify`` alone, is inconclusive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+import tlsfloor
+from tlsfloor.errors import TLSFloorError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+#: The version of everything that --json prints. It rises when a key changes its meaning or goes.
+JSON_SCHEMA = 1
+
+#: Each command: a module of this package with ``options(parser)`` and ``run(arguments) -> exit status``.
+COMMANDS = {
+    "path": "print the folder that arms a Python from PYTHONPATH",
+    "run": "run a command, and its children, with the floor armed",
+    "status": "tell whether this interpreter starts with a floor, and which",
+    "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, in the voice of the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(message, f"{self.prog} --help")
+        sys.exit(2)
+
+
+def complain(problem: str, hint: str = "") -> None:
+    """Say on stderr what went wrong, and what mends it."""
+    sys.stderr.write(f"error: {problem}\n")
+    if hint:
+        sys.stderr.write(f"hint: {hint}\n")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status; ``words`` are those of the command line unless given."""
+    parser = _Parser(prog="tlsfloor", description="hold every TLS connection of a Python process at a floor")
+    parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {}
+    for name, purpose in COMMANDS.items():
+        modules[name] = import_module(f"{__name__}.{name}")
+        modules[name].options(commands.add_parser(name, help=purpose, description=purpose))
+    arguments = parser.parse_args(words)
+    try:
+        status: int = modules[arguments.command].run(arguments)
+        sys.stdout.flush()
+    except TLSFloorError as error:
+        complain(error.problem, error.hint)
+        return 2
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status

@@ -1,0 +1,43 @@
+"""``tlsfloor status``: is this interpreter armed, by which route, since when, and what was raised."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import tlsfloor
+from tlsfloor.cli import JSON_SCHEMA
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what holds in this process, with ssl imported; 0 when a floor is held, else 1."""
+    refusal = ""
+    try:
+        import ssl
+
+        ssl.create_default_context()  # so that what is raised is seen to be raised
+    except ImportError as error:
+        refusal = str(error)
+    found = tlsfloor.status()
+    facts = {"schema": JSON_SCHEMA, "interpreter": sys.executable, **found.as_dict(), "refusal": refusal}
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+        return 0 if found.held else 1
+    print(f"interpreter: {sys.executable}")
+    print(f"floor: {found.floor} ({'held' if found.held else 'not held'})" if found.floor else "floor: none")
+    for arming in found.armings:
+        print(f"armed: {arming['floor']} by {arming['route']}: {arming['set_by']}, since {arming['since']}")
+    for name, state in found.stacks.items():
+        print(f"stack {name}: {state}")
+    print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
+    for line in (*found.below, *found.problems):
+        print(f"problem: {line}")
+    if refusal:
+        print(f"ssl cannot be imported: {refusal}")
+    return 0 if found.held else 1

@@ -1,0 +1,134 @@
+"""What the observations mean. Nothing here tries, starts or prints anything.
+
+A case is *accepted* when either side completed the handshake, *refused* when it was tried and came to
+nothing although its positive control succeeded, *absent* when its library is not there, and else
+*inconclusive*: never a pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tlsfloor import versions
+from tlsfloor.verify.cases import FIXED, Case
+
+#: The verdicts that are not flagged.
+SOUND = ("immune", "enforced")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a case: ``outcome``, and the evidence of both sides."""
+
+    case: Case
+    outcome: str
+    told: str
+    seen: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the evidence as JSON types."""
+        return {
+            "role": self.case.role,
+            "via": self.case.via,
+            "way": self.case.way,
+            "version": versions.name(self.case.version),
+            "key_exchange": self.case.key_exchange,
+            "outcome": self.outcome,
+            "told": self.told,
+            "seen": self.seen,
+        }
+
+
+@dataclass
+class Launch:
+    """One run of the probe: what it was for, what it observed, or why it could not."""
+
+    name: str
+    results: list[Result] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as JSON types."""
+        return {
+            "name": self.name,
+            "failure": self.failure,
+            "facts": self.facts,
+            "cases": [result.as_dict() for result in self.results],
+        }
+
+    def accepted(self, floor: int) -> list[Result]:
+        """Return what was accepted below the floor."""
+        return [
+            result
+            for result in self.results
+            if result.outcome == "accepted" and result.case.version < floor
+        ]
+
+    def doubts(self) -> list[str]:
+        """Return what keeps this run from proving that nothing is accepted."""
+        if self.failure:
+            return [f"{self.name}: {self.failure}"]
+        found = [
+            f"{self.name}: {result.case.id}: {result.told or result.seen}"
+            for result in self.results
+            if result.outcome == "inconclusive"
+        ]
+        tried = any(result.outcome in ("accepted", "refused") for result in self.results)
+        return found if tried else [*found, f"{self.name}: nothing could be tried"]
+
+
+def results(
+    cases: list[Case], told: dict[str, dict[str, str]], seen: dict[str, tuple[bool, str]], floor: int
+) -> list[Result]:
+    """Put together what the probe told and what the peers saw.
+
+    ``seen`` is, for each case, whether the peer completed a handshake, and its own words.
+    """
+    controls = {
+        case.subject
+        for case in cases
+        if case.version >= floor and seen[case.id][0] and told.get(case.id, {}).get("version")
+    }
+    # A fixed version below the floor has no control of its own: that of a plain program stands in for it.
+    controls |= {
+        case.subject
+        for case in cases
+        if case.way in FIXED and f"{case.role} {case.via} default" in controls
+    }
+    found = []
+    for case in cases:
+        tell = told.get(case.id, {"error": "the probe did not come to it"})
+        completed, words = seen[case.id]
+        if completed or tell.get("version"):
+            outcome = "accepted"
+        elif "absent" in tell:
+            outcome = "absent"
+        elif case.subject in controls and "timed out" not in tell["error"]:
+            outcome = "refused"
+        else:
+            outcome = "inconclusive"
+        words_told = tell.get("version") or tell.get("absent") or tell.get("error", "")
+        found.append(Result(case, outcome, words_told, words))
+    return found
+
+
+def verdict(isolated: Launch, deployed: Launch, floor: int) -> tuple[str, list[str]]:
+    """Return the verdict of design section 7 for a floor (a wire number), and the reasons for it.
+
+    What was accepted as deployed decides first, then any doubt, and only then can an interpreter be
+    sound: of both launches the worse one speaks.
+    """
+    accepted = deployed.accepted(floor)
+    if any(result.case.asks_nothing for result in accepted):
+        return "leaks", [f"accepted: {each.case.id}" for each in accepted if each.case.asks_nothing]
+    if accepted:
+        return "lowerable", [f"accepted: {each.case.id}" for each in accepted]
+    doubts = deployed.doubts()
+    if not doubts and isolated.accepted(floor):
+        return "enforced", [f"only isolated: {each.case.id}" for each in isolated.accepted(floor)]
+    doubts += isolated.doubts()
+    if doubts:
+        return "inconclusive", doubts
+    return "immune", ["nothing below the floor is accepted, whatever the program asks for"]

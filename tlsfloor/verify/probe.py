@@ -1,0 +1,269 @@
+# The probe: runs inside the interpreter under test, tries what it is told to, and prints what happened.
+#
+# It judges nothing and compares no versions: that is the judge's work. It is handed over stdin, one file of
+# ASCII that CPython 2.7 to 3.15 and PyPy parse, standard library only. Its argument is a job in JSON:
+#   {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "via", "way", "port"}, ...]}
+# For either role it connects to the port; as a server it then speaks TLS as one over that connection, so
+# that the judge need not find out where it listens.
+import sys
+
+# A script on stdin has the current folder first on its path: what lies there is not under test.
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+
+import json
+import os
+import platform
+import socket
+
+BEGIN, END = "\n<tlsfloor-facts>", "</tlsfloor-facts>\n"
+REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+RESPONSE = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
+EVERYTHING = "ALL:@SECLEVEL=0"
+
+
+class Absent(Exception):
+    """What the case needs does not exist here, so nobody can ask for it."""
+
+
+def lower(ssl, context):
+    """Ask a context for the least that it can be asked for by name."""
+    for name in ("OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3"):
+        if context.options & getattr(ssl, name, 0):
+            context.options &= ~getattr(ssl, name)
+    if hasattr(context, "minimum_version"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    return context
+
+
+def default_context(ssl, role, job):
+    purpose = ssl.Purpose.CLIENT_AUTH if role == "server" else ssl.Purpose.SERVER_AUTH
+    return ssl.create_default_context(purpose, cafile=job["ca"])
+
+
+def make_context(ssl, role, way, job):
+    name = way.split(",")[0]
+    needed = name if name.startswith("PROTOCOL_") else "TLSVersion" if name == "MINIMUM_SUPPORTED" else "SSLContext"
+    if not hasattr(ssl, needed):
+        raise Absent("no ssl." + needed)
+    if way.startswith("PROTOCOL_"):
+        context = ssl.SSLContext(getattr(ssl, name))
+    else:
+        context = default_context(ssl, role, job)
+    if way.startswith("lowered"):
+        lower(ssl, context)
+    if way == "MINIMUM_SUPPORTED":
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    if way.endswith("@SECLEVEL=0"):
+        context.set_ciphers(EVERYTHING)
+    if role == "server":
+        context.load_cert_chain(job["identity"])
+    else:
+        context.load_verify_locations(job["ca"])
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def through_ssl(case, job):
+    import ssl
+
+    context = make_context(ssl, case["role"], case["way"], job)
+    plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
+    try:
+        if case["role"] == "server":
+            tls = context.wrap_socket(plain, server_side=True)
+        else:
+            tls = context.wrap_socket(plain, server_hostname="localhost")
+        try:
+            if case["role"] == "server":
+                received = tls.recv(100)
+                tls.sendall(RESPONSE)
+            else:
+                tls.sendall(REQUEST)
+                received = tls.recv(100)
+            return tls.version() if received else ""
+        finally:
+            tls.close()
+    finally:
+        plain.close()
+
+
+def page(text):
+    """Return the version that a peer's page names."""
+    if isinstance(text, bytes):
+        text = text.decode("ascii")
+    return text.split("Protocol : ")[1].strip()
+
+
+def url(case):
+    return "https://localhost:%d/" % case["port"]
+
+
+def library_context(case, job):
+    """Return the context that a program hands to a library to ask for less, None where it asks nothing."""
+    import ssl
+
+    return make_context(ssl, "client", case["way"], job) if case["way"] != "default" else None
+
+
+def through_urllib3(case, job):
+    import urllib3
+
+    context = library_context(case, job)
+    more = {"ssl_context": context} if context else {"ca_certs": job["ca"]}
+    pool = urllib3.PoolManager(retries=False, timeout=job["timeout"], cert_reqs="CERT_REQUIRED", **more)
+    return page(pool.request("GET", url(case)).data)
+
+
+def through_requests(case, job):
+    import requests
+    import requests.adapters
+
+    context = library_context(case, job)
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        def init_poolmanager(self, *args, **kwargs):
+            if context:
+                kwargs["ssl_context"] = context
+            return requests.adapters.HTTPAdapter.init_poolmanager(self, *args, **kwargs)
+
+    session = requests.Session()
+    session.trust_env = False
+    session.mount("https://", Adapter())
+    return page(session.get(url(case), verify=job["ca"], timeout=job["timeout"]).text)
+
+
+def through_botocore(case, job):
+    import botocore.awsrequest
+    import botocore.httpsession
+
+    context = library_context(case, job)
+
+    class Session(botocore.httpsession.URLLib3Session):
+        def _get_ssl_context(self):
+            return context or botocore.httpsession.URLLib3Session._get_ssl_context(self)
+
+    session = Session(verify=job["ca"], timeout=job["timeout"])
+    return page(session.send(botocore.awsrequest.AWSRequest("GET", url(case)).prepare()).content)
+
+
+def through_redis(case, job):
+    import redis
+    import ssl
+
+    more = {"ssl_min_version": ssl.TLSVersion.TLSv1, "ssl_ciphers": EVERYTHING} if case["way"] != "default" else {}
+    try:
+        connection = redis.SSLConnection(
+            host="localhost",
+            port=case["port"],
+            ssl_ca_certs=job["ca"],
+            socket_timeout=job["timeout"],
+            **more
+        )
+    except TypeError as error:  # an older redis-py has no argument for it
+        raise Absent(str(error))
+    try:
+        connection.connect()
+        return connection._sock.version()
+    finally:
+        connection.disconnect()
+
+
+def through_aiohttp(case, job):
+    import asyncio
+
+    import aiohttp
+
+    async_get = {}
+    # "async def" does not parse on 2.7, and nothing here may fail to.
+    exec(
+        "async def get(client, url, context):\n"
+        "    async with client() as session:\n"
+        "        async with session.get(url, ssl=context) as response:\n"
+        "            return await response.text()\n",
+        async_get,
+    )
+    import ssl
+
+    context = library_context(case, job) or default_context(ssl, "client", job)
+    return page(asyncio.run(async_get["get"](aiohttp.ClientSession, url(case), context)))
+
+
+def through_httpx(case, job):
+    import httpx
+    import ssl
+
+    context = library_context(case, job) or default_context(ssl, "client", job)
+    with httpx.Client(verify=context, timeout=job["timeout"], trust_env=False) as client:
+        return page(client.get(url(case)).text)
+
+
+def attempt(case, job):
+    """Return what happened: the version that this side saw, or the error and its causes."""
+    try:
+        try:
+            __import__(case["via"])
+        except ImportError as error:
+            raise Absent(str(error))
+        return {"id": case["id"], "version": globals()["through_" + case["via"]](case, job)}
+    except Absent as error:
+        return {"id": case["id"], "absent": str(error)}
+    except Exception as error:
+        texts = []
+        while error is not None and len(texts) < 8:
+            texts.append("%s: %s" % (type(error).__name__, error))
+            error = getattr(error, "__cause__", None) or getattr(error, "__context__", None)
+        return {"id": case["id"], "error": " < ".join(texts)}
+
+
+def facts():
+    """Return what is worth knowing beside the handshakes."""
+    found = {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "flags": [name for name in ("ignore_environment", "isolated", "no_site") if getattr(sys.flags, name, 0)],
+        "openssl_conf": os.environ.get("OPENSSL_CONF"),
+    }
+    start_up = getattr(sys, "_tlsfloor", None)
+    if start_up:
+        found["start_up"] = dict((name, start_up[name]) for name in ("file", "failure") if name in start_up)
+    try:
+        import ssl
+    except ImportError as error:
+        found["no_ssl"] = str(error)
+        return found
+    found["openssl"] = ssl.OPENSSL_VERSION
+    try:
+        import sysconfig
+
+        found["default_ciphers"] = sysconfig.get_config_var("PY_SSL_DEFAULT_CIPHERS")
+        folder = os.path.dirname(ssl.get_default_verify_paths().openssl_cafile)
+        found["openssl_cnf"] = found["openssl_conf"] or os.path.join(folder, "openssl.cnf")
+        with open(found["openssl_cnf"]) as file:
+            lines = [line.strip() for line in file]
+        found["min_protocol"] = [line for line in lines if line.startswith(("MinProtocol", "CipherString"))]
+    except Exception as error:
+        found["openssl_cnf_error"] = "%s: %s" % (type(error).__name__, error)
+    context = ssl.create_default_context()
+    for name in ("minimum_version", "security_level"):
+        if hasattr(context, name):
+            found[name] = int(getattr(context, name))
+    ledger = sys.modules.get("tlsfloor.ledger")
+    if ledger:
+        found["armings"] = [[each.floor, each.route, each.set_by] for each in ledger.armings]
+    return found
+
+
+def main():
+    import warnings
+
+    warnings.simplefilter("ignore")
+    job = json.loads(sys.argv[1])
+    output = {"facts": facts(), "cases": [attempt(case, job) for case in job["cases"]]}
+    sys.stdout.write(BEGIN + json.dumps(output) + END)
+    sys.stdout.flush()
+
+
+main()
