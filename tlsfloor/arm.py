@@ -18,10 +18,9 @@ from tlsfloor.ledger import Arming, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from types import ModuleType
     from typing import Any
-
-    from tlsfloor.stacks import stdlib
 
 _lock = allocate_lock()
 
@@ -62,8 +61,39 @@ def enforce(floor: object) -> Status:
     asked = policy.floor_in(os.environ)
     if asked is not None and asked > wire:
         wire, set_by = asked, f"{set_by}, raised by the environment"
-    arm(wire, "call", set_by)
+    try:
+        check(wire)
+        arm(wire, "call", set_by)
+    except GuardError as error:
+        error.findings = _findings()
+        raise
     return status()
+
+
+def check(floor: int) -> None:
+    """Make sure that the OpenSSL of this interpreter can hold the floor; ``ssl`` is not imported for it.
+
+    Raises:
+        GuardError: it cannot.
+    """
+    from tlsfloor.stacks import stdlib
+
+    try:
+        stdlib.check(floor)
+    except GuardError:
+        raise
+    except ImportError:
+        return  # a Python without _ssl: no stack here, and nothing to hold
+
+
+def _findings() -> tuple[str, ...]:
+    """Return what the verifier observes of this process, for an error that must say it."""
+    from tlsfloor.verify import hello
+
+    try:
+        return tuple(str(each) for each in hello.observe() if each.outcome != "refused")
+    except Exception as error:  # an ssl that does not fit can fail in any way, and that is a finding
+        return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
 
 
 def arm(floor: int, route: str, set_by: str) -> None:

@@ -15,18 +15,6 @@ company, and ``ssl`` must not be.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import ssl
-
-    class ProtocolRefused(ssl.SSLError):
-        """A TLS object was refused at a gate, since it could only speak below the floor."""
-
-        hint: str
-        floor: str
-        set_by: str
-
-
 class TLSFloorError(Exception):
     """The root of the tree.
 
@@ -81,6 +69,17 @@ class VerifyError(TLSFloorError, RuntimeError):
 
     .. versionadded:: 0.1
     """
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ssl import SSLError
+
+    class ProtocolRefused(TLSFloorError, SSLError):
+        """See ``__getattr__``."""
+
+        floor: str
+        set_by: str
 
 
 def __getattr__(name: str) -> object:

@@ -52,9 +52,12 @@ def arm(environment):
     clock = getattr(sys.modules.get("time"), "time", int)
     sys._tlsfloor.update(armed=environment, since=clock())
     stacks.watch(executed)
-    if not sys.modules.keys().isdisjoint(stacks.TABLE):
+    abort = environment.get("TLSFLOOR_ON_ERROR") == "abort"
+    if abort or not sys.modules.keys().isdisjoint(stacks.TABLE):
         import tlsfloor.arm
 
+        if abort:  # who wants no process without the floor pays for finding out before it runs
+            tlsfloor.arm.check(tlsfloor.policy.start_up_floor(environment))
         tlsfloor.arm.guard_imported()
 
 

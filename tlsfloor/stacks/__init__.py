@@ -48,14 +48,14 @@ class Finder:
         if fullname not in TABLE:
             return None
         # Those before this finder were asked already, and said None.
-        others = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else ()
+        others: "Sequence[Any]" = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else ()
         for finder in others:
             # A finder that has only find_module is passed over, as CPython 3.12 and newer do.
             find_spec = getattr(finder, "find_spec", None)
-            spec = find_spec(fullname, path, target) if find_spec is not None else None
+            spec: "ModuleSpec | None" = find_spec and find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = Listener(spec.loader, self)  # type: ignore[assignment]
+                    spec.loader = Listener(spec.loader, self)  # type: ignore[assignment] # it is one
                 return spec
         return None
 

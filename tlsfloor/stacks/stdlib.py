@@ -26,7 +26,6 @@ No name of this module is ever bound to the class: gevent searches for modules t
 from __future__ import annotations
 
 import gc
-from contextlib import suppress
 from operator import index
 
 from tlsfloor import versions
@@ -57,6 +56,9 @@ UNBOUNDED = -1
 _floor = 0
 _set_by = ""
 
+# A context that nobody uses: to see on it what this OpenSSL takes. (Not of ssl.SSLContext: see above.)
+_spare: Any = None
+
 # What was redefined: class -> attribute -> (what its own dict held before, the gate).
 _gates: dict[type, dict[str, tuple[Any, Any]]] = {}
 _ABSENT = object()
@@ -74,12 +76,12 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
     .. versionadded:: 0.1
     """
     global _floor, _set_by
-    spare = check(floor)
+    base = check(floor)
     if floor > _floor:
         _floor, _set_by = floor, set_by
-    for cls in type(spare).__subclasses__():
-        if cls not in _gates:
-            _install(cls, spare)
+    for cls in base.__subclasses__():
+        if cls not in _gates and cls is not type(_spare):
+            _install(cls, base)
     missing = undone(module)
     if missing:
         raise GuardError(
@@ -89,23 +91,26 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
 
 
 def check(floor: int) -> Any:
-    """Hold a real context to the floor, and return it: a bare one, of the C type.
+    """Hold a context of the C type to the floor, to see whether it can be; return that type.
 
     Raises:
-        GuardError: it cannot be held: this Python knows no minimum, or its OpenSSL no such version.
+        GuardError: it cannot: this Python knows no minimum, or its OpenSSL no such version.
         ImportError: this Python has no ``_ssl``.
 
     .. versionadded:: 0.1
     """
+    global _spare
     import _ssl
 
     base: Any = _ssl._SSLContext
-    spare = base.__new__(base, _ssl.PROTOCOL_TLS_CLIENT)
+    if _spare is None:
+        spare: Any = type("Spare", (base,), {})  # PyPy makes no instance of the base itself
+        _spare = spare.__new__(spare, _ssl.PROTOCOL_TLS_CLIENT)
     problem: object = "it does not keep the minimum that was set"
     try:
-        base.minimum_version.__set__(spare, floor)
-        if base.minimum_version.__get__(spare) == floor:
-            return spare
+        base.minimum_version.__set__(_spare, floor)
+        if base.minimum_version.__get__(_spare) == floor:
+            return base
     except (AttributeError, ValueError) as error:
         problem = error
     raise GuardError(
@@ -170,7 +175,7 @@ def raise_context(context: Any, floor: int, set_by: str) -> None:
 
     .. versionadded:: 0.1
     """
-    base = type(check(floor))
+    base = check(floor)
     cls = type(context)
     if not issubclass(cls, base):
         raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
@@ -229,9 +234,8 @@ def _refusal(problem: str, hint: str, floor: int, set_by: str) -> Exception:
     )
 
 
-def _install(cls: type, spare: Any) -> None:
+def _install(cls: type, base: Any) -> None:
     """Put the gates on one class of contexts."""
-    base: Any = type(spare)
     get_minimum = base.minimum_version.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
 
@@ -255,7 +259,7 @@ def _install(cls: type, spare: Any) -> None:
     for gate in (__init__, _wrap_socket, _wrap_bio):
         _change(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
-        _change(cls, name, _bound(cls, name, spare))
+        _change(cls, name, _bound(cls, base, name))
     for kind in ("sslsocket_class", "sslobject_class"):
         if hasattr(cls, kind):  # not on somebody's own class over the C type
             complete(getattr(cls, kind))
@@ -266,12 +270,11 @@ def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str,
     mro = type(context).__mro__
     owner = next(each for each in mro[mro.index(cls) + 1 :] if "__init__" in each.__dict__)
     if owner is not object:
-        owner.__init__(context, *args, **kwargs)
+        owner.__dict__["__init__"].__get__(context)(*args, **kwargs)
 
 
-def _bound(cls: type, name: str, spare: Any) -> property:
+def _bound(cls: type, base: Any, name: str) -> property:
     """Return the property ``minimum_version`` or ``maximum_version`` that knows of the floor."""
-    base: Any = type(spare)
     shown = getattr(cls, name)
     get, put = getattr(base, name).__get__, getattr(base, name).__set__
 
@@ -282,7 +285,7 @@ def _bound(cls: type, name: str, spare: Any) -> property:
 
     def write(self: Any, value: Any) -> None:
         if UNBOUNDED != index(value) < _floor:
-            put(spare, value)  # raises and warns of the value as ever, and harms nobody
+            put(_spare, value)  # raises and warns of the value as ever, and harms nobody
             value = _floor
             counts["clamped"] += 1
         put(self, value)
@@ -307,8 +310,10 @@ def complete(kind: type) -> None:
             counts["discarded"] += 1
             self._sslobj = None
             if hasattr(self, "shutdown"):  # a socket would go on in plain text; an SSLObject just ends
-                with suppress(OSError):  # the peer was faster: nothing is left to shut down
+                try:
                     self.shutdown(2)  # SHUT_RDWR
+                except OSError:
+                    pass  # the peer was faster, and nothing is left to shut down
             raise _refusal(
                 f"{version} was negotiated, since another thread lowered the context",
                 "set minimum_version once, and not through the C descriptor of _ssl._SSLContext",

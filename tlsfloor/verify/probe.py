@@ -8,7 +8,7 @@
 import sys
 
 # A script on stdin has the current folder first on its path: what lies there is not under test.
-if sys.path and sys.path[0] == "":
+if __name__ == "__main__" and sys.path and sys.path[0] == "":
     del sys.path[0]
 
 import json
@@ -266,4 +266,5 @@ def main():
     sys.stdout.flush()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The quick evidence: crafted hellos, in memory, about 0.1 ms a case, with nothing but ``ssl`` itself.
+
+A client of ``ssl`` that gets a ServerHello of a version below its minimum answers with the alert
+protocol_version (RFC 8446 section 6.2) at once, and one that may speak it waits for the certificate. A
+server of ``ssl`` answers a ClientHello of a version that it refuses with the same alert, before it needs a
+certificate; having none, it answers any other with handshake_failure. OpenSSL does both.
+
+It says what this process does, by the contexts that a program in it would make. It is no handshake: what
+OpenSSL refuses later (a SHA-1 signature at its default security level) counts as accepted here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tlsfloor import versions
+from tlsfloor.verify.cases import FIXED, WAYS
+from tlsfloor.verify.probe import Absent, make_context
+from tlsfloor.versions import FLOORS, TLS1_2, TLS1_3
+from tlsfloor.wire import Alert, ClientHello, Handshake, Messages, Record, ServerHello
+from tlsfloor.wire.alerts import PROTOCOL_VERSION
+from tlsfloor.wire.extensions import (
+    SIGNATURE_ALGORITHMS,
+    SUPPORTED_GROUPS,
+    numbers,
+    renegotiation_info,
+    selected_version,
+    supported_versions,
+)
+from tlsfloor.wire.records import ALERT
+
+if TYPE_CHECKING:
+    import ssl
+    from types import ModuleType
+
+_FOLDER = Path(__file__).parent
+_JOB = {"ca": str(_FOLDER / "ca.pem"), "identity": str(_FOLDER / "peer.pem")}
+
+# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: ECDHE and static RSA with AES and
+# SHA-1, which any of these speaks (RFC 8422 section 6, RFC 5246 appendix A.5), then TLS 1.2's own.
+_TLS13_SUITES = [0x1301, 0x1302, 0x1303]
+_OLD_SUITES = [0xC013, 0xC014, 0x002F, 0x0035, 0xC02F, 0xC030, 0x009C]
+
+# secp256r1 and x25519 (RFC 8446 section 4.2.7), RSA signatures with SHA-256 and SHA-1 (section 4.2.3).
+_GROUPS = numbers(SUPPORTED_GROUPS, [0x0017, 0x001D])
+_SIGNATURES = numbers(SIGNATURE_ALGORITHMS, [0x0804, 0x0401, 0x0201])
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One case: ``outcome`` is accepted, refused or inconclusive, and ``evidence`` says why."""
+
+    role: str
+    way: str
+    version: int
+    outcome: str
+    evidence: str
+
+    def __str__(self) -> str:
+        where = f"{self.role} {self.way} {versions.name(self.version)}"
+        return f"{where}: {self.outcome} ({self.evidence})"
+
+
+def observe() -> list[Observation]:
+    """Try every way of ``cases`` in this process, in both roles, at every version.
+
+    Raises:
+        ImportError: this process has no ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    import ssl
+
+    found = []
+    for role in ("client", "server"):
+        for way in WAYS[role, "ssl"]:
+            for version in FLOORS.values():
+                if FIXED.get(way, version) == version:
+                    found.append(_try(ssl, role, way, version))
+    return [observation for observation in found if observation is not None]
+
+
+def _try(module: ModuleType, role: str, way: str, version: int) -> Observation | None:
+    incoming, outgoing = module.MemoryBIO(), module.MemoryBIO()
+    host = "localhost" if role == "client" else None
+    try:
+        context = make_context(module, role, way, _JOB)
+        tls = context.wrap_bio(incoming, outgoing, server_side=role == "server", server_hostname=host)
+        if role == "client":
+            ended = _step(module, tls)
+            offered = _first(outgoing.read())
+            if not isinstance(offered, Handshake):  # no version is left to offer, or no suite
+                return Observation(role, way, version, "refused", ended)
+            incoming.write(_server_hello(ClientHello.parse(offered.body), version))
+        else:
+            incoming.write(_client_hello(version))
+        ended = _step(module, tls)
+    except Absent:
+        return None
+    except (OSError, ValueError) as error:  # of ssl: the context or the object cannot be made
+        refused = getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL" or "protocol" in str(error)
+        return Observation(role, way, version, "refused" if refused else "inconclusive", str(error))
+    alert = _alert(outgoing.read())
+    if alert is not None and alert.description == PROTOCOL_VERSION:
+        return Observation(role, way, version, "refused", "alert protocol_version")
+    # Whatever stopped it, or nothing: the version did not.
+    return Observation(role, way, version, "accepted", alert.name if alert else ended)
+
+
+def _step(module: ModuleType, tls: ssl.SSLObject) -> str:
+    try:
+        tls.do_handshake()
+    except module.SSLWantReadError:
+        return "it waits for more"
+    except module.SSLError as error:
+        return str(error)
+    return "it is done"
+
+
+def _first(data: bytes) -> Handshake | Record | None:
+    stream = Messages()
+    stream.feed(data)
+    return stream.read()
+
+
+def _server_hello(offered: ClientHello, version: int) -> bytes:
+    """Answer a ClientHello with a version, whether it was offered or not."""
+    fitting = _TLS13_SUITES if version == TLS1_3 else _OLD_SUITES
+    suites = [suite for suite in fitting if suite in offered.cipher_suites]
+    extensions = [selected_version(version)] if version == TLS1_3 else [renegotiation_info()]
+    hello = ServerHello(
+        min(version, TLS1_2),
+        os.urandom(32),
+        offered.session_id,
+        # Where none of them was offered the version is still what a client looks at first.
+        (suites or fitting)[0],
+        extensions=extensions,
+    )
+    return hello.to_records(min(version, TLS1_2))
+
+
+def _client_hello(version: int) -> bytes:
+    """Offer one version, and what a server could want to take it."""
+    extensions = [_GROUPS, _SIGNATURES, renegotiation_info()]
+    if version == TLS1_3:
+        extensions.append(supported_versions([version]))
+    suites = _TLS13_SUITES if version == TLS1_3 else _OLD_SUITES
+    hello = ClientHello(min(version, TLS1_2), os.urandom(32), b"", suites, extensions=extensions)
+    return hello.to_records(FLOORS["1.0"])
+
+
+def _alert(data: bytes) -> Alert | None:
+    """Return the alert that was sent, if one was and nothing before it."""
+    message = _first(data)
+    if isinstance(message, Record) and message.content_type == ALERT:
+        return Alert.parse(message.fragment)
+    return None
