@@ -45,13 +45,17 @@ class Finder:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
+        # Whoever came in front since could find a stack without this finder hearing of it.
+        if sys.meta_path[0] is not self and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
         if fullname not in TABLE:
             return None
-        # Those before this finder were asked already, and said None.
-        others: "Sequence[Any]" = sys.meta_path[sys.meta_path.index(self) + 1 :] if self in sys.meta_path else ()
-        for finder in others:
+        for finder in sys.meta_path[:]:
+            if finder is self:
+                continue
             # A finder that has only find_module is passed over, as CPython 3.12 and newer do.
-            find_spec = getattr(finder, "find_spec", None)
+            find_spec: "Any" = getattr(finder, "find_spec", None)
             spec: "ModuleSpec | None" = find_spec and find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:

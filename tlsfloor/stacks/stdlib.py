@@ -290,6 +290,7 @@ def _bound(cls: type, base: Any, name: str) -> property:
             counts["clamped"] += 1
         put(self, value)
 
+    read.__name__ = name  # what CPython 3.13 and newer say of a property in an error
     return property(read, write, doc=shown.__doc__)
 
 
