@@ -115,6 +115,7 @@ def guard_imported() -> None:
         if sys.modules.get(name) is not None:
             __import__(name)  # waits for another thread that is just executing it
             guard(sys.modules[name])
+            _guard_module(name).catch_up()
 
 
 def guard(module: ModuleType) -> None:
@@ -124,7 +125,7 @@ def guard(module: ModuleType) -> None:
         GuardError: it cannot be held there.
     """
     name = module.__name__
-    guard_module: Any = __import__(stacks.TABLE[name], fromlist=["guard"])
+    guard_module = _guard_module(name)
     with _lock:
         strictest = max(ledger.armings, key=lambda arming: arming.floor)
         try:
@@ -136,6 +137,10 @@ def guard(module: ModuleType) -> None:
             ledger.stacks[name] = f"{type(error).__name__}: {error}"
             raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
         ledger.stacks[name] = "guarded"
+
+
+def _guard_module(name: str) -> Any:
+    return __import__(stacks.TABLE[name], fromlist=["guard"])
 
 
 def require(floor: object) -> None:
@@ -192,15 +197,14 @@ def status() -> Status:
     floor = max((arming.floor for arming in armings), default=None)
     found = dict(ledger.stacks)
     below: list[str] = []
-    for name, guard_name in stacks.TABLE.items():
+    for name in stacks.TABLE if floor is not None else ():
         module = sys.modules.get(name)
-        if module is None or floor is None:
+        if module is None:
             continue
-        guard_module: Any = __import__(guard_name, fromlist=["undone"])
+        guard_module = _guard_module(name)
         if found.get(name, "guarded") == "guarded":
             found[name] = guard_module.undone(module) or "guarded"
-        if name == "ssl":
-            below = guard_module.below(floor)
+        below += guard_module.below(floor)
     problems = [f"{name}: {state}" for name, state in found.items() if state != "guarded"]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
         problems.append("the finder was removed from sys.meta_path: a stack imported next is not guarded")

@@ -1,11 +1,12 @@
 """The table of TLS stacks, and the finder that watches for them.
 
-Adding a stack is one file in this folder and one row in ``TABLE``. The file has three functions:
+Adding a stack is one file in this folder and one row in ``TABLE``. The file has four functions:
 
 * ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for messages)
   on everything that the module makes; idempotent; GuardError where it cannot;
+* ``catch_up()``: what a guard must do besides when its stack has been in use before;
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
-* ``below(module, floor)``: a list of what exists below the floor and cannot be changed any more.
+* ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more.
 
 This module and the package above it are all that an idle process loads of tlsfloor, so it imports
 nothing that a bare interpreter has not loaded by itself: no ``typing``, no ``__future__``.
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "ssl": "tlsfloor.stacks.stdlib",
-    "gevent.ssl": "tlsfloor.stacks.gevent",
 }
 
 

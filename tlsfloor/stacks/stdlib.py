@@ -12,9 +12,10 @@ class finds none. There are four gates:
 3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born through one of them (those of
    asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context there
    (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
-4. **completion**: ``do_handshake``. CPython lets other threads run while ``SSL_new`` copies, and one of
-   them may lower the context through the C descriptor in that moment: the version that was really
-   negotiated is compared with the floor, and the TLS object is discarded.
+4. **completion**: the first handshake. CPython lets other threads run while ``SSL_new`` copies, and one
+   of them may lower the context through the C descriptor in that moment; and a TLS object may be older
+   than the floor. So ``Unproven`` stands for it until its handshake is done, by whatever call, and
+   compares the version that was really negotiated with the floor.
 
 A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be made,
 and is refused at its use. It is told by its protocol number: the names do not exist on every OpenSSL.
@@ -90,6 +91,16 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
         )
 
 
+def catch_up() -> None:
+    """Put the last gate before the TLS objects that are older than the guard and not connected yet.
+
+    .. versionadded:: 0.1
+    """
+    for holder, version in _tls_objects():
+        if version is None and type(holder._sslobj) is not Unproven:
+            holder._sslobj = Unproven(holder._sslobj)
+
+
 def check(floor: int) -> Any:
     """Hold a context of the C type to the floor, to see whether it can be; return that type.
 
@@ -155,15 +166,28 @@ def below(floor: int) -> list[str]:
 
     .. versionadded:: 0.1
     """
-    kinds = tuple(cls for cls in _gates if "do_handshake" in cls.__dict__)
-    found = []
-    for thing in gc.get_objects():
+    return [
+        f"{version} connection: {holder!r}"
+        for holder, version in _tls_objects()
+        if version is not None and versions.OPENSSL_NAMES.get(version, 0) < floor
+    ]
+
+
+def _tls_objects() -> list[tuple[Any, str | None]]:
+    """Return every SSLSocket and SSLObject that is alive, with its version once it has one."""
+    kinds = tuple(
+        each.__dict__[kind]
+        for cls in _gates
+        for each in (cls, *cls.__subclasses__())  # gevent's has a class of sockets of its own
+        for kind in ("sslsocket_class", "sslobject_class")
+        if each.__dict__.get(kind) is not None
+    )
+    return [
+        (thing, thing.version())
+        for thing in gc.get_objects()
         # Not isinstance(): that asks for __class__, which runs the code of lazy proxies.
-        if issubclass(type(thing), kinds) and getattr(thing, "_sslobj", None) is not None:
-            version = thing.version()
-            if version is not None and versions.OPENSSL_NAMES.get(version, 0) < floor:
-                found.append(f"{version} connection: {thing!r}")
-    return found
+        if issubclass(type(thing), kinds) and getattr(thing, "_sslobj", None) is not None
+    ]
 
 
 def raise_context(context: Any, floor: int, set_by: str) -> None:
@@ -249,20 +273,17 @@ def _install(cls: type, base: Any) -> None:
     def _wrap_socket(self: Any, *args: Any, **kwargs: Any) -> Any:
         if get_minimum(self) < _floor:
             _hold(base, self, _floor, _set_by)
-        return wrap_socket(self, *args, **kwargs)
+        return Unproven(wrap_socket(self, *args, **kwargs))
 
     def _wrap_bio(self: Any, *args: Any, **kwargs: Any) -> Any:
         if get_minimum(self) < _floor:
             _hold(base, self, _floor, _set_by)
-        return wrap_bio(self, *args, **kwargs)
+        return Unproven(wrap_bio(self, *args, **kwargs))
 
     for gate in (__init__, _wrap_socket, _wrap_bio):
         _change(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
         _change(cls, name, _bound(cls, base, name))
-    for kind in ("sslsocket_class", "sslobject_class"):
-        if hasattr(cls, kind):  # not on somebody's own class over the C type
-            complete(getattr(cls, kind))
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -294,35 +315,44 @@ def _bound(cls: type, base: Any, name: str) -> property:
     return property(read, write, doc=shown.__doc__)
 
 
-def complete(kind: type) -> None:
-    """Put the last gate on a class of TLS objects, where its ``do_handshake`` comes from.
+class Unproven:
+    """Stands for a TLS object of the C type until its first handshake is done, whoever asks for it.
 
-    .. versionadded:: 0.1
+    A handshake may be asked for by name, or happen inside of the first read or write. Afterwards the
+    object's own methods take the place of these, so that nothing is left on the data path.
     """
-    owner = next(each for each in reversed(kind.__mro__) if "do_handshake" in each.__dict__)
-    if owner in _gates:
-        return
-    shake_hands = owner.do_handshake  # type: ignore[attr-defined] # looked up in the line above
 
-    def do_handshake(self: Any, *args: Any, **kwargs: Any) -> None:
-        shake_hands(self, *args, **kwargs)
-        version = self._sslobj.version()
+    def __init__(self, real: Any) -> None:
+        self.__dict__["_real"] = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    def do_handshake(self) -> None:
+        real = self._real
+        real.do_handshake()
+        version = real.version()
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:
             counts["discarded"] += 1
-            self._sslobj = None
-            if hasattr(self, "shutdown"):  # a socket would go on in plain text; an SSLObject just ends
-                try:
-                    self.shutdown(2)  # SHUT_RDWR
-                except OSError:
-                    pass  # the peer was faster, and nothing is left to shut down
             raise _refusal(
-                f"{version} was negotiated, since another thread lowered the context",
-                "set minimum_version once, and not through the C descriptor of _ssl._SSLContext",
+                f"{version} was negotiated, since the context was lowered by another thread, or the "
+                "connection begun before the floor was armed",
+                "set minimum_version once, and arm the floor before connecting",
                 _floor,
                 _set_by,
             )
+        self.__dict__.update(do_handshake=real.do_handshake, read=real.read, write=real.write)
 
-    _change(owner, "do_handshake", do_handshake)
+    def read(self, *args: Any) -> Any:
+        self.do_handshake()
+        return self._real.read(*args)
+
+    def write(self, data: Any) -> Any:
+        self.do_handshake()
+        return self._real.write(data)
 
 
 def _change(cls: type, name: str, gate: Any) -> None:

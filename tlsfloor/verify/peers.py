@@ -11,9 +11,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
+from tlsfloor.wire import ClientHello, Handshake, Messages, Record, Sslv2Hello, WireError
+from tlsfloor.wire.messages import CLIENT_HELLO
+from tlsfloor.wire.records import SSLV2
 
 try:
     from tlslite.constants import CipherSuite
@@ -58,17 +62,26 @@ _ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
 # Bytes at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
 
+# More bytes than these in one handshake are no handshake: the longest chains have some 20 KB.
+_ENDLESS = 2**20
+
+# What a client asks for, unless it is told otherwise.
+_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+
 
 class Seen:
     """What a peer saw of one connection.
 
     ``version`` is the wire number that was negotiated, None when the handshake failed, and ``error``
-    says how; ``data`` is what the other side sent first.
+    says how; ``data`` is what the other side sent first. A server has the ``address`` of the client and
+    the hello that it ``offered``, None if what came first was none.
     """
 
-    __slots__ = ("data", "error", "suite", "version")
+    __slots__ = ("address", "data", "error", "offered", "suite", "version")
 
     def __init__(self) -> None:
+        self.address: tuple[Any, ...] = ()
+        self.offered: ClientHello | None = None
         self.version: int | None = None
         self.suite = ""
         self.error = ""
@@ -96,17 +109,65 @@ def answer(data: bytes, version: int) -> bytes:
     return head.encode() + page
 
 
-class Peer:
-    """Somebody on loopback who speaks ``version`` (a wire number) only; a context manager.
+class _Line:
+    """A socket as tlslite-ng uses one, which keeps what was heard first.
 
-    ``port`` is where to connect to, ``seen`` what came of each connection.
+    With a ``timeout``, seconds for all that is to be heard, it also ends what is endless.
     """
 
-    def __init__(self, version: int, key_exchange: str) -> None:
+    def __init__(self, connection: socket.socket, timeout: float | None = None) -> None:
+        self._connection = connection
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self.heard = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def recv(self, size: int) -> bytes:
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise socket.timeout("timed out")
+            self._connection.settimeout(left)
+        data = self._connection.recv(size)
+        if len(self.heard) < _ENDLESS:
+            self.heard += data
+        elif self._end is not None:
+            raise VerifyError(f"more than {_ENDLESS} bytes, and no end")
+        return data
+
+    def client_hello(self) -> ClientHello | None:
+        """Return the hello that a client said first; None if it was none, or is not whole."""
+        stream = Messages()
+        stream.feed(bytes(self.heard))
+        try:
+            first = stream.read()
+            if isinstance(first, Handshake) and first.msg_type == CLIENT_HELLO:
+                return ClientHello.parse(first.body)
+            if isinstance(first, Record) and first.content_type == SSLV2:
+                return Sslv2Hello.parse(first.fragment).to_client_hello()
+        except WireError:
+            pass
+        return None
+
+
+class Peer:
+    """Somebody who speaks ``version`` (a wire number) only, on loopback unless told otherwise.
+
+    A context manager: ``port`` is where to connect to, ``seen`` what came of each connection.
+    """
+
+    #: Seconds to wait, each time, for what the other side has to say.
+    timeout = TIMEOUT
+
+    def __init__(
+        self, version: int, key_exchange: str, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.version = version
         self.seen: list[Seen] = []
         self._settings = settings(version, key_exchange)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -131,18 +192,19 @@ class Peer:
     def _accept(self) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, address = self._listener.accept()
             except OSError:  # closed by __exit__
                 return
             self._open.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         seen = Seen()
+        seen.address = address
         self.seen.append(seen)
-        connection.settimeout(TIMEOUT)
+        connection.settimeout(self.timeout)
         try:
             self._speak(connection, seen)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
@@ -150,6 +212,11 @@ class Peer:
         finally:
             self._open.discard(connection)
             connection.close()
+        if seen.version is None:
+            self.told(seen)
+
+    def told(self, seen: Seen) -> None:
+        """Hear of a server's handshake when it is done or has failed, in its connection's thread."""
 
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         raise NotImplementedError
@@ -164,6 +231,9 @@ class ServerPeer(Peer):
         client_certificate: ask for one, and refuse who has none.
         before_tls: what to say on the plain socket first, for STARTTLS.
         reply: what to say to the data of a request; ``answer`` unless given.
+        identity: a file with an RSA key and its certificate, in PEM.
+        host: the address to listen at.
+        port: the port to listen at; 0 is a free one.
 
     .. versionadded:: 0.1
     """
@@ -176,27 +246,36 @@ class ServerPeer(Peer):
         client_certificate: bool = False,
         before_tls: Callable[[socket.socket], None] | None = None,
         reply: Callable[[bytes, int], bytes] = answer,
+        identity: str = PEER_FILE,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
-        super().__init__(version, key_exchange)
+        super().__init__(version, key_exchange, host=host, port=port)
         self._client_certificate = client_certificate
         self._before_tls = before_tls
         self._reply = reply
+        self._file = identity
 
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         if self._before_tls is not None:
             self._before_tls(connection)
-        tls = TLSConnection(connection)
-        chain, key = _identity()
-        tls.handshakeServer(
-            certChain=chain,
-            privateKey=key,
-            reqCert=self._client_certificate,
-            settings=self._settings,
-            alpn=_ALPN,
-        )
+        line = _Line(connection)
+        tls = TLSConnection(line)
+        chain, key = identity(self._file)
+        try:
+            tls.handshakeServer(
+                certChain=chain,
+                privateKey=key,
+                reqCert=self._client_certificate,
+                settings=self._settings,
+                alpn=_ALPN,
+            )
+        finally:
+            seen.offered = line.client_hello()
         if self._client_certificate and not tls.session.clientCertChain:
             raise VerifyError("the client sent no certificate")
         _note(seen, tls)
+        self.told(seen)
         pending = b""
         while True:
             received = bytes(tls.recv(_CHUNK))
@@ -233,10 +312,13 @@ def call(
     *,
     client_certificate: bool = False,
     timeout: float = TIMEOUT,
+    server_name: str = "",
+    request: bytes = _REQUEST,
 ) -> Seen:
     """Connect as a client that speaks ``version`` only, send a request, read an answer.
 
-    The certificate of the server is not verified: who the server is does not matter here.
+    The certificate of the server is not verified: who the server is does not matter here. With an empty
+    ``request`` the handshake is all. ``timeout`` is for connecting, and again for all that follows.
 
     Raises:
         OSError: there is nothing to connect to.
@@ -246,23 +328,33 @@ def call(
     seen = Seen()
     with socket.create_connection((host, port), timeout) as connection:
         try:
-            identity = _identity() if client_certificate else (None, None)
-            _ask(connection, seen, settings(version, key_exchange), identity)
+            mine = identity(PEER_FILE) if client_certificate else (None, None)
+            line = _Line(connection, timeout)
+            chosen = settings(version, key_exchange)
+            if key_exchange == "ecdhe" and version < versions.TLS1_3:
+                chosen.keyExchangeNames = ["ecdhe_rsa", "ecdhe_ecdsa"]  # whatever its certificate is
+            _ask(line, seen, chosen, mine, server_name, request)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
             seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
     return seen
 
 
 def _ask(
-    connection: socket.socket, seen: Seen, chosen: Any, identity: tuple[Any, Any] = (None, None)
+    connection: socket.socket | _Line,
+    seen: Seen,
+    chosen: Any,
+    mine: tuple[Any, Any] = (None, None),
+    server_name: str = "",
+    request: bytes = _REQUEST,
 ) -> None:
     tls = TLSConnection(connection)
-    tls.handshakeClientCert(*identity, settings=chosen)
-    tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
-    # In TLS 1.3 the server may still refuse what a client sends last: only data tells.
-    seen.data = bytes(tls.recv(_CHUNK))
-    if not seen.data:
-        raise VerifyError("closed without an answer")
+    tls.handshakeClientCert(*mine, settings=chosen, serverName=server_name)
+    if request:
+        tls.sendall(request)
+        # In TLS 1.3 the server may still refuse what a client sends last: only data tells.
+        seen.data = bytes(tls.recv(_CHUNK))
+        if not seen.data:
+            raise VerifyError("closed without an answer")
     _note(seen, tls)
     tls.close()
 
@@ -281,17 +373,24 @@ def settings(version: int, key_exchange: str) -> Any:
     return chosen
 
 
-def _identity() -> tuple[Any, Any]:
-    with open(PEER_FILE, encoding="ascii") as file:
+def identity(path: str) -> tuple[Any, Any]:
+    """Return the certificates and the key of a PEM file; any exception if they are not there."""
+    with open(path, encoding="ascii") as file:
         pem = file.read()
     chain = X509CertChain()
     chain.parsePemList(pem)
     return chain, parsePEMKey(pem, private=True)
 
 
+def suite_name(number: int) -> str:
+    """Return the IANA name of a cipher suite; of an unknown one its hex."""
+    name: str = CipherSuite.ietfNames.get(number, f"0x{number:04x}")
+    return name
+
+
 def _note(seen: Seen, tls: Any) -> None:
     seen.version = tls.version[0] << 8 | tls.version[1]
-    seen.suite = CipherSuite.ietfNames[tls.session.cipherSuite]
+    seen.suite = suite_name(tls.session.cipherSuite)
 
 
 def _shut_down(connection: socket.socket) -> None:
