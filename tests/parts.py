@@ -1,8 +1,8 @@
 """The real parts that tests drive: libraries, programs, and names that not every Python has.
 
-A part that is missing skips its tests on a developer's machine, with a reason that names it. In CI it
-fails them, so that a check cannot silently stop being made; only what cannot exist for an interpreter
-is skipped there too.
+A part that is missing skips its tests on a developer's machine, with a reason that names it. In CI
+it fails them, so that a check cannot silently stop being made; only what cannot exist for an
+interpreter is skipped there too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ URLLIB3 = {"1": ["urllib3<2", "requests<2.30"], "2": ["urllib3>=2", "requests>=2
 
 
 def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
-    """Skip, or in CI fail, unless these modules are installed; they exist from Python ``since`` on."""
+    """Skip, or in CI fail, unless these modules are there; before ``since`` there can be none."""
     for module in modules:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
@@ -34,11 +34,12 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
 
 def need_program(name: str) -> str:
     """Return where a program is; skip, or in CI fail, if it is nowhere on PATH."""
-    return shutil.which(name) or _missing(f"{name} is not on PATH; hint: see .ci/run for its package")
+    hint = "hint: .ci/run names its package"
+    return shutil.which(name) or _missing(f"{name} is not on PATH; {hint}")
 
 
 def need_name(module: object, name: str) -> None:
-    """Skip, in CI too, unless a module of Python has a name: another Python has it, or had it once."""
+    """Skip, in CI too, unless a module of Python has this name, as others have or had."""
     if not hasattr(module, name):
         pytest.skip(f"this Python has no {module.__name__}.{name}")  # type: ignore[attr-defined]
 
@@ -54,8 +55,10 @@ def urllib3_path(major: str, cache: pytest.Cache) -> list[str]:
     folder = Path(cache.mkdir("urllib3")) / f"{sys.implementation.cache_tag}-{major}"
     if not folder.exists():
         fresh = tempfile.mkdtemp(dir=folder.parent)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh, *URLLIB3[major]]
-        done = subprocess.run(pip, stderr=subprocess.PIPE, text=True, check=False)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh]
+        done = subprocess.run(
+            [*pip, *URLLIB3[major]], stderr=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode:
             shutil.rmtree(fresh)
             _missing(f"no urllib3 {major}: {done.stderr}")

@@ -1,4 +1,4 @@
-"""Mail servers around a TLS handshake: what they say in plain text first, and what they reply after."""
+"""Mail servers around a TLS handshake: what they say in plain text before, and in TLS after."""
 
 from __future__ import annotations
 

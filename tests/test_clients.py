@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, NamedTuple
 
 import parts
 import pytest
 import starttls
-from harness import ROUTES, assert_held, drive, reach
+from harness import ROUTES, assert_held
+
 from tlsfloor.verify import peers
-from tlsfloor.versions import FLOORS
 
 
 def list_buckets(data: bytes, version: int) -> bytes:
@@ -18,7 +17,8 @@ def list_buckets(data: bytes, version: int) -> bytes:
     if not data.endswith(b"\r\n\r\n"):
         return b""
     page = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(page), page)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + page
 
 
 def redis_node(data: bytes, version: int) -> bytes:
@@ -36,7 +36,10 @@ class Client(NamedTuple):
     program: str
     needs: tuple[str, ...] = ()
     urllib3: str = ""  # the major version that it is run with
-    peer_options: dict[str, Any] = {}
+    peer_options: dict[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return self.program + (f" with urllib3 {self.urllib3}" if self.urllib3 else "")
 
 
 CLIENTS = [
@@ -62,7 +65,7 @@ CLIENTS = [
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: "-".join(filter(None, client[0::2][:2])))
+@pytest.mark.parametrize("client", CLIENTS, ids=str)
 def test_no_connection_below_the_floor(
     client: Client, route: str, floor: str, pytestconfig: pytest.Config
 ) -> None:

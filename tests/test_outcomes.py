@@ -23,7 +23,6 @@ from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
 
 START = str(HERE / "programs" / "start.py")
-HINT = "; hint: "
 
 #: What a program reaches that was told to accept everything, when nothing stops it.
 UNPROTECTED = ["TLSv1"]
@@ -80,7 +79,7 @@ SHIM_SSL = """
 import importlib.util, os, sys
 file = os.path.join(os.path.dirname(os.__file__), "ssl.py")
 spec = importlib.util.spec_from_file_location("real_ssl", file)
-real = importlib.util.module_from_spec(spec)
+real = sys.modules["real_ssl"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(real)
 SSLContext, PROTOCOL_SSLv23 = (lambda *args: real.SSLContext(*args)), real.PROTOCOL_SSLv23
 """
@@ -90,8 +89,10 @@ OLD_OPENSSL = """
 import importlib.machinery, importlib.util, sys
 path = [entry for entry in sys.path if entry != __file__.rpartition("/")[0]]
 spec = importlib.machinery.PathFinder.find_spec("_ssl", path)
+this = sys.modules["_ssl"]
 real = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(real)
+sys.modules["_ssl"] = this  # the extension of 3.8 and 3.9 puts itself there
 globals().update({name: value for name, value in vars(real).items() if not name.startswith("__")})
 
 class _SSLContext(real._SSLContext):
@@ -149,7 +150,8 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("lonely")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     executable = str(place / "bin" / "python")
-    assert python("-c", "import tlsfloor", executable=executable).returncode == 1
+    # Elsewhere, since `-c` can import what is in the current folder.
+    assert python("-c", "import tlsfloor", executable=executable, cwd=place).returncode == 1
     return executable
 
 
@@ -196,7 +198,7 @@ def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely:
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_warn_runs_unprotected_and_says_so(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
-    """One line, and then TLS 1.0: which is the control of the other two outcomes, too."""
+    """One line, and then TLS 1.0, which is the control of the other two outcomes too."""
     case, status, stderr, reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert status == 0
     assert stderr.startswith("tlsfloor: error: ")
@@ -204,7 +206,9 @@ def test_warn_runs_unprotected_and_says_so(failure: str, tmp_path: Path, port: s
     assert stderr.count("\n") == 1
     assert case.said in stderr
     if failure == "somebody's own ssl":
-        assert "PROTOCOL_SSLv23" in reached[0]  # which is all that TLS is there
+        assert "PROTOCOL_SSLv23" in reached[0]  # there is no TLS in it
+    elif failure == "a stand-in for ssl":
+        assert "PROTOCOL_VERSION" in reached[0]  # it was held all the same, although nobody can tell
     else:
         assert reached == UNPROTECTED
 
@@ -220,25 +224,22 @@ def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [name for name, case in FAILURES.items() if not case.alone and "package" not in name]
+    "failure", [name for name in FAILURES if not name.endswith(("broken", "missing"))]
 )
 def test_what_a_user_must_do_is_said(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
-    """Every error that is not a fault of the installation ends with a hint."""
-    if "broken" in failure:
-        pytest.skip("an installation that was damaged has no better text than Python's own")
+    """A hint ends every error, but where the installation is damaged: Python's own text is as good."""
     _case, _status, stderr, _reached = outcome_of(failure, "warn", tmp_path, port, lonely)
-    assert HINT in stderr
+    assert "; hint: " in stderr
 
 
 BLOCKED = """
 import json, sys
 problems = []
-for attempt in range(2):
-    for name in ("ssl", "_ssl"):
-        try:
-            __import__(name)
-        except ImportError as error:
-            problems.append(str(error))
+for name in ("ssl", "_ssl", "ssl"):
+    try:
+        __import__(name)
+    except ImportError as error:
+        problems.append(str(error))
 import hashlib, http.client, socket, urllib.request
 try:
     urllib.request.urlopen("https://127.0.0.1:1/")
@@ -254,9 +255,9 @@ def test_a_blocked_process_is_like_a_python_without_ssl() -> None:
     done = python("-c", BLOCKED, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     problems, digest, https = json.loads(done.stdout)
-    assert len(problems) == 5
-    assert all("unknown floor in TLSFLOOR" in problem for problem in problems[:4])
-    assert problems[4] == "<urlopen error unknown url type: https>"
+    assert problems[0] == problems[2]
+    assert "unknown floor in TLSFLOOR" in problems[0]
+    assert problems[3:] == ["<urlopen error unknown url type: https>"]
     assert digest == "e3b0c442"
     assert not https
 
@@ -426,5 +427,6 @@ def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(executable: 
     env = clean_environment(
         PYTHONPATH=os.pathsep.join([BOOTSTRAP, str(tmp_path)]), PYTHONDONTWRITEBYTECODE="1"
     )
-    done = python("-c", "import sys, sitecustomize as s; print(sys.ran, s.__file__)", env=env, executable=executable)
+    program = "import sys, sitecustomize; print('%d %s' % (sys.ran, sitecustomize.__file__))"
+    done = python("-c", program, env=env, executable=executable)
     assert done.stdout.split() == ["1", str(tmp_path / "sitecustomize.py")], done.stderr

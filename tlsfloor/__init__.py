@@ -4,7 +4,8 @@
 
     tlsfloor.enforce("1.2")
 
-Importing it changes nothing, and imports nothing: each name is loaded when it is first used (PEP 562).
+Importing it changes nothing, and imports nothing: each name is loaded when it is first used (PEP
+562).
 """
 
 TYPE_CHECKING = False

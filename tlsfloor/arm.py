@@ -39,18 +39,19 @@ def enforce(floor: object) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
 
     Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
-    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is not
-    imported by it, so that gevent and its like can still come first.
+    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is
+    not imported by it, so that gevent and its like can still come first.
 
     Args:
-        floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of ``ssl.TLSVersion``.
+        floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
+        ``ssl.TLSVersion``.
 
     Returns:
         What holds now; its ``below`` lists what was open before and cannot be raised.
 
     Raises:
-        PolicyError: the floor, or that of the environment, cannot be understood.
-        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the verifier
+        PolicyError: the floor, or that of the environment, cannot be understood. GuardError: the
+        floor cannot be held in this interpreter; ``findings`` says what the verifier
             observed. Nothing that was armed before is lost.
 
     .. versionadded:: 0.1
@@ -71,7 +72,7 @@ def enforce(floor: object) -> Status:
 
 
 def check(floor: int) -> None:
-    """Make sure that the OpenSSL of this interpreter can hold the floor; ``ssl`` is not imported for it.
+    """Make sure that this OpenSSL can hold the floor, without importing ``ssl`` for it.
 
     Raises:
         GuardError: it cannot.
@@ -92,7 +93,9 @@ def _findings() -> tuple[str, ...]:
 
     try:
         return tuple(str(each) for each in hello.observe() if each.outcome != "refused")
-    except Exception as error:  # an ssl that does not fit can fail in any way, and that is a finding
+    except (
+        Exception
+    ) as error:  # an ssl that does not fit can fail in any way, and that is a finding
         return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
 
 
@@ -172,8 +175,8 @@ def require(floor: object) -> None:
 def raise_context(context: ssl.SSLContext, floor: object) -> None:
     """Raise one context to ``floor``, and nothing else in the process.
 
-    A bound of it that is below the floor is set to it. What the program does to the context later is
-    its own affair: only ``enforce()`` holds.
+    A bound of it that is below the floor is set to it. What the program does to the context later
+    is its own affair: only ``enforce()`` holds.
 
     Raises:
         PolicyError: the floor cannot be understood.
@@ -207,7 +210,9 @@ def status() -> Status:
         below += guard_module.below(floor)
     problems = [f"{name}: {state}" for name, state in found.items() if state != "guarded"]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
-        problems.append("the finder was removed from sys.meta_path: a stack imported next is not guarded")
+        problems.append(
+            "the finder was removed from sys.meta_path: a stack imported next is not guarded"
+        )
     if floor is None:
         off = _start_up and policy.is_off(_start_up["environment"])
         problems.append("TLSFLOOR=off" if off else _start_up.get("failure", "no floor is armed"))
@@ -237,7 +242,9 @@ _start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
 def _adopt(environment: dict[str, str], file: str) -> None:
     """Note the floor that the start-up file armed without loading this module."""
     floor = policy.start_up_floor(environment)
-    variables = [f"{name}={environment[name]}" for name in policy.VARIABLES[:2] if name in environment]
+    variables = [
+        f"{name}={environment[name]}" for name in policy.VARIABLES[:2] if name in environment
+    ]
     set_by = f"{' and '.join(variables) or 'the default'} through {file}"
     ledger.armings.append(Arming(floor, "PYTHONPATH", set_by, _start_up["since"]))
 

@@ -1,4 +1,6 @@
-"""What tlsfloor raises, in one tree::
+"""What tlsfloor raises, in one tree.
+
+::
 
     Exception
     └── TLSFloorError            all of the below; .hint says what to do about it
@@ -14,6 +16,7 @@ company, and ``ssl`` must not be.
 """
 
 from __future__ import annotations
+
 
 class TLSFloorError(Exception):
     """The root of the tree.
@@ -48,8 +51,8 @@ class PolicyError(TLSFloorError, ValueError):
 class GuardError(TLSFloorError, ImportError):
     """A TLS stack on which the floor cannot be held.
 
-    An ImportError, since that is how a program meets it: the stack cannot be imported, as in a Python
-    built without it. ``findings`` is what the verifier observed of the stack, a line each.
+    An ImportError, since that is how a program meets it: the stack cannot be imported, as in a
+    Python built without it. ``findings`` is what the verifier observed of the stack, a line each.
 
     .. versionadded:: 0.1
     """
@@ -75,7 +78,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import SSLError
 
-    class ProtocolRefused(TLSFloorError, SSLError):
+    class ProtocolRefused(TLSFloorError, SSLError):  # noqa: N818 - it reads so in a traceback
         """See ``__getattr__``."""
 
         floor: str
@@ -87,7 +90,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ssl import SSLError
 
-    class ProtocolRefused(TLSFloorError, SSLError):
+    class ProtocolRefused(TLSFloorError, SSLError):  # noqa: N818 - it reads so in a traceback
         """A TLS object was refused at a gate, since it could only speak below the floor.
 
         ``reason`` and ``library`` read as OpenSSL's own refusal does; ``floor`` and ``set_by`` say

@@ -10,8 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for and
-#: ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
+#: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for
+#: and ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its
+#: handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
 #: One entry for each time a floor was armed, oldest first.
@@ -22,7 +23,7 @@ stacks: dict[str, str] = {}
 
 
 class Arming:
-    """A floor was armed: which (wire number), by which route, by whom, when (seconds of the epoch)."""
+    """A floor was armed: which (a wire number), by which route, by whom, when (Unix time)."""
 
     __slots__ = ("floor", "route", "set_by", "since")
 
@@ -40,11 +41,12 @@ class Status:
 
     * ``floor``: ``"1.2"``, or None when nothing is armed;
     * ``held``: the floor is armed and every stack met so far is guarded, with its gates in place;
-    * ``armings``: a dict for each route that armed a floor: floor, route, set_by, since (RFC 3339, UTC);
+    * ``armings``: a dict for each route that armed a floor: floor, route, set_by, since (RFC 3339,
+      UTC);
     * ``stacks``: the name of each stack met so far -> ``"guarded"``, or why it isn't;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
-    * ``below``: what exists below the floor and cannot be changed any more, such as a connection that
-      was open before;
+    * ``below``: what exists below the floor and cannot be changed any more, such as a connection
+      that was open before;
     * ``problems``: why the process is not, or not wholly, protected.
 
     .. versionadded:: 0.1

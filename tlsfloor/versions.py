@@ -1,8 +1,9 @@
 """TLS versions: the number on the wire, and the names people give it.
 
 Everything in tlsfloor compares wire numbers (RFC 8446 section 4.1.2 and its predecessors: 0x0301 is
-TLS 1.0, 0x0304 is TLS 1.3). Never compare the names of constants: ``ssl.PROTOCOL_TLSv1`` is gone with
-some OpenSSLs, and ``ssl.HAS_TLSv1`` is a fact of the build, not of the library that was loaded.
+TLS 1.0, 0x0304 is TLS 1.3). Never compare the names of constants: ``ssl.PROTOCOL_TLSv1`` is gone
+with some OpenSSLs, and ``ssl.HAS_TLSv1`` is a fact of the build, not of the library that was
+loaded.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def parse(value: object) -> int:
     elif isinstance(value, int):
         wire = int(value) if value in _SPELLINGS.values() else None
     else:
-        raise ValueError(f"{value!r} is of type {type(value).__name__}, not a TLS version")
+        raise ValueError(  # noqa: TRY004 - one error for whatever is no version
+            f"{value!r} is of type {type(value).__name__}, not a TLS version"
+        )
     if wire is None:
         raise ValueError(f"{value!r} is not a TLS version" if value != "" else "it is empty")
     return wire

@@ -15,9 +15,8 @@ def prepare(job):
 
 async def get(url, context):
     connector = aiohttp.TCPConnector(ssl=context)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.get(url) as answer:
-            return await answer.text()
+    async with aiohttp.ClientSession(connector=connector) as session, session.get(url) as answer:
+        return await answer.text()
 
 
 def connect(port, job, context):

@@ -1,4 +1,4 @@
-"""boto3: the S3 client's own context, lowered where botocore keeps it, since no argument reaches it."""
+"""boto3: the S3 client's own context, lowered where botocore keeps it: no argument reaches it."""
 
 import ssl
 

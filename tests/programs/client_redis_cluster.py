@@ -1,4 +1,4 @@
-"""redis-py's RedisCluster, which drops ``ssl_min_version``: the context that it asks ``ssl`` for is lowered."""
+"""redis-py's RedisCluster, which drops ``ssl_min_version``: what it asks ``ssl`` for is lowered."""
 
 import ssl
 

@@ -23,6 +23,7 @@ def default(ca):
 def minimum_lowered(ca):
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = OLDEST
+    context.set_ciphers("ALL")
     return context
 
 
@@ -71,7 +72,7 @@ def fixed(name):
 
 
 class OwnSetter(ssl.SSLContext):
-    """Reaches around the properties of its base, as gevent's, eventlet's and truststore's contexts do."""
+    """Reaches around the properties of its base, as those of gevent, eventlet, truststore do."""
 
     @property
     def minimum_version(self):

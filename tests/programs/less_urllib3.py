@@ -1,14 +1,15 @@
-"""urllib3: the arguments of a PoolManager, as ``job["asks"]`` has them; names stand for those of ``ssl``."""
+"""urllib3: ``ssl_version``, which 1.26 takes as it is and 2 turns into a minimum and a maximum."""
 
 import ssl
 
 import urllib3
+from urllib3.util.ssl_ import create_urllib3_context
 
 
 def prepare(job):
     assert urllib3.__version__.startswith(job["urllib3"])
-    asks = {argument: getattr(ssl, name, name) for argument, name in job["asks"].items()}
-    return urllib3.PoolManager(ca_certs=job["ca"], retries=False, **asks)
+    context = create_urllib3_context(ssl_version=ssl.PROTOCOL_TLSv1, ciphers="ALL:@SECLEVEL=0")
+    return urllib3.PoolManager(ca_certs=job["ca"], ssl_context=context, retries=False)
 
 
 def connect(port, job, pool):

@@ -1,8 +1,9 @@
 """The command ``tlsfloor``: arguments in, one report out.
 
 stdout is the result, stderr is talk. An error is a line ``error:`` and, where there is one, a line
-``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is well" and
-nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3, of ``verify`` alone, is inconclusive.
+``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is
+well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3, of ``verify`` alone, is
+inconclusive.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 #: The version of everything that --json prints. It rises when a key changes its meaning or goes.
 JSON_SCHEMA = 1
 
-#: Each command: a module of this package with ``options(parser)`` and ``run(arguments) -> exit status``.
+#: Each command: a module of this package with ``options(parser)`` and ``run(arguments) -> exit
+#: status``.
 COMMANDS = {
     "path": "print the folder that arms a Python from PYTHONPATH",
     "run": "run a command, and its children, with the floor armed",
@@ -48,8 +50,10 @@ def complain(problem: str, hint: str = "") -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status; ``words`` are those of the command line unless given."""
-    parser = _Parser(prog="tlsfloor", description="hold every TLS connection of a Python process at a floor")
+    """Run a command and return its exit status; ``words`` stand for those of the command line."""
+    parser = _Parser(
+        prog="tlsfloor", description="hold every TLS connection of a Python process at a floor"
+    )
     parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     modules = {}
@@ -64,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(error.problem, error.hint)
         return 2
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain once more when it closes stdout.
+        # The reader has seen enough (`| head`). Python would complain once more when it closes
+        # stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import os
+from pathlib import Path
 
 import tlsfloor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
 #: Its one file is all that may be found through it.
-BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(tlsfloor.__file__)), "bootstrap")
+BOOTSTRAP = str(Path(tlsfloor.__file__).resolve().parent / "bootstrap")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

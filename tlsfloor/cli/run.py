@@ -1,4 +1,4 @@
-"""``tlsfloor run --floor 1.3 -- CMD``: one command, and the Pythons that it starts, with the floor armed."""
+"""``tlsfloor run --floor 1.3 -- CMD``: a command, and the Pythons it starts, with the floor."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from tlsfloor.cli.path import BOOTSTRAP
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--floor", help="1.2 or 1.3; the environment may ask for more (default: 1.2)")
-    parser.add_argument("cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
+    parser.add_argument(
+        "--floor", help="1.2 or 1.3; the environment may ask for more (default: 1.2)"
+    )
+    parser.add_argument(
+        "cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments"
+    )
 
 
 def environment(floor: str | None) -> dict[str, str]:
@@ -47,9 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     try:
         if os.name == "posix":
-            os.execvpe(command[0], command, env)
-        return subprocess.run(command, env=env, check=False).returncode
+            os.execvpe(command[0], command, env)  # noqa: S606 - it is what the user asked to run
+        return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - so is this
     except OSError as error:
-        complain(f"{command[0]} cannot be run: {error.strerror}", "tlsfloor run -- CMD, with a CMD on your PATH")
+        complain(
+            f"{command[0]} cannot be run: {error.strerror}",
+            "tlsfloor run -- CMD, with a CMD on your PATH",
+        )
         # As a shell has it: 127 not found, 126 found and not runnable.
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -1,13 +1,16 @@
-"""``tlsfloor status``: is this interpreter armed, by which route, since when, and what was raised."""
+"""``tlsfloor status``: is this interpreter armed, by which route, since when; what was raised."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 import tlsfloor
 from tlsfloor.cli import JSON_SCHEMA
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +28,25 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         refusal = str(error)
     found = tlsfloor.status()
-    facts = {"schema": JSON_SCHEMA, "interpreter": sys.executable, **found.as_dict(), "refusal": refusal}
+    facts = {
+        "schema": JSON_SCHEMA,
+        "interpreter": sys.executable,
+        **found.as_dict(),
+        "refusal": refusal,
+    }
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0 if found.held else 1
     print(f"interpreter: {sys.executable}")
-    print(f"floor: {found.floor} ({'held' if found.held else 'not held'})" if found.floor else "floor: none")
+    print(
+        f"floor: {found.floor} ({'held' if found.held else 'not held'})"
+        if found.floor
+        else "floor: none"
+    )
     for arming in found.armings:
-        print(f"armed: {arming['floor']} by {arming['route']}: {arming['set_by']}, since {arming['since']}")
+        print(
+            f"armed: {arming['floor']} by {arming['route']}: {arming['set_by']}, since {arming['since']}"
+        )
     for name, state in found.stacks.items():
         print(f"stack {name}: {state}")
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))

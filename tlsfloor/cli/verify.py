@@ -19,8 +19,12 @@ STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusiv
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for each launch (default: 60)")
-    parser.add_argument("--json", action="store_true", help="print the evidence of each case as JSON")
+    parser.add_argument(
+        "--timeout", type=float, default=60, help="seconds for each launch (default: 60)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the evidence of each case as JSON"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 
 Adding a stack is one file in this folder and one row in ``TABLE``. The file has four functions:
 
-* ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for messages)
-  on everything that the module makes; idempotent; GuardError where it cannot;
+* ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for
+  messages) on everything that the module makes; idempotent; GuardError where it cannot;
 * ``catch_up()``: what a guard must do besides when its stack has been in use before;
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
 * ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more.
@@ -26,12 +26,15 @@ TABLE = {
     "ssl": "tlsfloor.stacks.stdlib",
 }
 
+#: How often the finder may stand on the meta path, once more for each that came in front of it.
+MENTIONS = 8
+
 
 class Finder:
     """A meta-path finder that finds nothing itself: it lets the others find, and listens.
 
-    ``notify(module)`` is called after *every* execution of a module of the table, not only the first:
-    eventlet, for one, loads a second, fresh ``ssl``.
+    ``notify(module)`` is called after *every* execution of a module of the table, not only the
+    first: eventlet, for one, loads a second, fresh ``ssl``.
     """
 
     __slots__ = ("notify",)
@@ -45,9 +48,11 @@ class Finder:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
-        # Whoever came in front since could find a stack without this finder hearing of it.
-        if sys.meta_path[0] is not self and self in sys.meta_path:
-            sys.meta_path.remove(self)
+        """Let the others find a module of the table, and listen when it is executed."""
+        # Whoever came in front since could find a stack without this finder hearing of it. The old
+        # mention stays: for a moment without any, another thread would import unheard. Somebody who
+        # always wants to be first as well must not make the list grow for ever.
+        if sys.meta_path[0] is not self and 0 < sys.meta_path.count(self) < MENTIONS:
             sys.meta_path.insert(0, self)
         if fullname not in TABLE:
             return None
@@ -55,8 +60,8 @@ class Finder:
             if finder is self:
                 continue
             # A finder that has only find_module is passed over, as CPython 3.12 and newer do.
-            find_spec: "Any" = getattr(finder, "find_spec", None)
-            spec: "ModuleSpec | None" = find_spec and find_spec(fullname, path, target)
+            find_spec: Any = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find_spec and find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = Listener(spec.loader, self)  # type: ignore[assignment] # it is one
@@ -81,10 +86,12 @@ class Listener:
         return getattr(self._loader, name)
 
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        """Let the loader make the module, if it makes modules."""
         create = getattr(self._loader, "create_module", None)
         return create(spec) if create is not None else None
 
     def exec_module(self, module: "ModuleType") -> None:
+        """Step aside, let the loader execute the module, and tell."""
         for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
             if getattr(holder, name) is self:
                 setattr(holder, name, self._loader)

@@ -1,27 +1,30 @@
 """The guard of ``ssl``: the heart of tlsfloor.
 
-``SSLContext`` is changed in place and never replaced. Whoever holds the class, subclassed it or made
-a context before, gets the floor all the same, and whoever searches the process for copies of the
-class finds none. There are four gates:
+``SSLContext`` is changed in place and never replaced. Whoever holds the class, subclassed it or
+made a context before, gets the floor all the same, and whoever searches the process for copies of
+the class finds none. There are four gates:
 
-1. **birth**: ``__init__``, of which the class has none of its own, raises the new context. ``__new__``
-   stays as it is: a frame around it would move CPython's DeprecationWarnings to this file.
+1. **birth**: ``__init__``, of which the class has none of its own, raises the new context.
+   ``__new__`` stays as it is: a frame around it would move CPython's DeprecationWarnings to this
+   file.
 2. **change**: the properties are redefined over the C descriptors, as deep in frames as before. A
    bound below the floor is clamped to it, and reading a bound raises a context that is older than
    the floor: what a context shows is what it will do.
-3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born through one of them (those of
-   asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context there
-   (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
-4. **completion**: the first handshake. CPython lets other threads run while ``SSL_new`` copies, and one
-   of them may lower the context through the C descriptor in that moment; and a TLS object may be older
-   than the floor. So ``Unproven`` stands for it until its handshake is done, by whatever call, and
-   compares the version that was really negotiated with the floor.
+3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born through one of them (those
+   of asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context
+   there (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
+4. **completion**: the first handshake. CPython lets other threads run while ``SSL_new`` copies, and
+   one of them may lower the context through the C descriptor in that moment; and a TLS object may
+   be older than the floor. So ``Unproven`` stands for it until its handshake is done, by whatever
+   call, and compares the version that was really negotiated with the floor.
 
-A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be made,
-and is refused at its use. It is told by its protocol number: the names do not exist on every OpenSSL.
+A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be
+made, and is refused at its use. It is told by its protocol number: the names do not exist on every
+OpenSSL.
 
-The common case at the first three gates is one read of a C descriptor and one comparison of integers.
-No name of this module is ever bound to the class: gevent searches for modules that do, and warns.
+The common case at the first three gates is one read of a C descriptor and one comparison of
+integers. No name of this module is ever bound to the class: gevent searches for modules that do,
+and warns.
 """
 
 from __future__ import annotations
@@ -49,15 +52,16 @@ FIXED = {
     5: versions.TLS1_2,
 }
 
-# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a number
-# it is below every floor, which is just what it means.
+# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
+# number it is below every floor, which is just what it means.
 UNBOUNDED = -1
 
 # What the gates compare with; written by guard() only, and never lowered.
 _floor = 0
 _set_by = ""
 
-# A context that nobody uses: to see on it what this OpenSSL takes. (Not of ssl.SSLContext: see above.)
+# A context that nobody uses: to see on it what this OpenSSL takes. (Not of ssl.SSLContext: see
+# above.)
 _spare: Any = None
 
 # What was redefined: class -> attribute -> (what its own dict held before, the gate).
@@ -96,9 +100,9 @@ def catch_up() -> None:
 
     .. versionadded:: 0.1
     """
-    for holder, version in _tls_objects():
-        if version is None and type(holder._sslobj) is not Unproven:
-            holder._sslobj = Unproven(holder._sslobj)
+    for holder, real in _tls_objects():
+        if real.version() is None and type(real) is not Unproven and holder._sslobj is real:
+            holder._sslobj = Unproven(real)
 
 
 def check(floor: int) -> Any:
@@ -166,15 +170,16 @@ def below(floor: int) -> list[str]:
 
     .. versionadded:: 0.1
     """
+    found = [(holder, real.version()) for holder, real in _tls_objects()]
     return [
         f"{version} connection: {holder!r}"
-        for holder, version in _tls_objects()
+        for holder, version in found
         if version is not None and versions.OPENSSL_NAMES.get(version, 0) < floor
     ]
 
 
-def _tls_objects() -> list[tuple[Any, str | None]]:
-    """Return every SSLSocket and SSLObject that is alive, with its version once it has one."""
+def _tls_objects() -> list[tuple[Any, Any]]:
+    """Return every SSLSocket and SSLObject that is alive, and the object of the C type in it."""
     kinds = tuple(
         each.__dict__[kind]
         for cls in _gates
@@ -182,12 +187,13 @@ def _tls_objects() -> list[tuple[Any, str | None]]:
         for kind in ("sslsocket_class", "sslobject_class")
         if each.__dict__.get(kind) is not None
     )
-    return [
-        (thing, thing.version())
+    found = [
+        (thing, getattr(thing, "_sslobj", None))
         for thing in gc.get_objects()
         # Not isinstance(): that asks for __class__, which runs the code of lazy proxies.
-        if issubclass(type(thing), kinds) and getattr(thing, "_sslobj", None) is not None
+        if issubclass(type(thing), kinds)
     ]
+    return [(holder, real) for holder, real in found if real is not None]
 
 
 def raise_context(context: Any, floor: int, set_by: str) -> None:
@@ -212,7 +218,7 @@ def raise_context(context: Any, floor: int, set_by: str) -> None:
     if context.protocol not in FLEXIBLE:
         _check_fixed(context.protocol, floor, set_by)
         return
-    if context.minimum_version < floor:
+    if context.minimum_version < floor:  # noqa: PLR1730 - a write that is not needed is not made
         context.minimum_version = floor
     if UNBOUNDED != context.maximum_version < floor:
         context.maximum_version = floor
@@ -263,7 +269,7 @@ def _install(cls: type, base: Any) -> None:
     get_minimum = base.minimum_version.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
         if type(self) is not cls:
             _init_next(cls, self, args, kwargs)
         if get_minimum(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
@@ -318,8 +324,8 @@ def _bound(cls: type, base: Any, name: str) -> property:
 class Unproven:
     """Stands for a TLS object of the C type until its first handshake is done, whoever asks for it.
 
-    A handshake may be asked for by name, or happen inside of the first read or write. Afterwards the
-    object's own methods take the place of these, so that nothing is left on the data path.
+    A handshake may be asked for by name, or happen inside of the first read or write. Afterwards
+    the object's own methods take the place of these, so that nothing is left on the data path.
     """
 
     def __init__(self, real: Any) -> None:
@@ -332,6 +338,7 @@ class Unproven:
         setattr(self._real, name, value)
 
     def do_handshake(self) -> None:
+        """Shake hands, and look at what came of it."""
         real = self._real
         real.do_handshake()
         version = real.version()
@@ -347,10 +354,12 @@ class Unproven:
         self.__dict__.update(do_handshake=real.do_handshake, read=real.read, write=real.write)
 
     def read(self, *args: Any) -> Any:
+        """Read for the first time: OpenSSL would shake hands in it."""
         self.do_handshake()
         return self._real.read(*args)
 
     def write(self, data: Any) -> Any:
+        """Write for the first time: as read()."""
         self.do_handshake()
         return self._real.write(data)
 

@@ -1,7 +1,8 @@
 """What is tried: role x library x the way a program makes its context x version x key exchange.
 
-All of it is data. The versions that the floor allows are tried too: they are the positive controls, the
-same program against the same kind of peer, and without one that succeeds a refusal proves nothing.
+All of it is data. The versions that the floor allows are tried too: they are the positive controls,
+the same program against the same kind of peer, and without one that succeeds a refusal proves
+nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 from tlsfloor import versions
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_1, TLS1_2
 
-#: What a program does that has never heard of versions. A connection below the floor here is a leak; in
-#: any other way it shows that the floor can be lowered.
+#: What a program does that has never heard of versions. A connection below the floor here is a
+#: leak; in any other way it shows that the floor can be lowered.
 ASKS_NOTHING = frozenset({"default", "PROTOCOL_TLS", "PROTOCOL_TLS_CLIENT", "PROTOCOL_TLS_SERVER"})
 
 #: A fixed version is asked for by these, and can be met by that version alone.
@@ -43,7 +44,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to try. ``version`` is a wire number; ``via`` the library; ``way`` as the probe knows it."""
+    """One thing to try: ``version`` is a wire number, ``via`` a library, ``way`` known to the probe."""
 
     role: str
     via: str
@@ -78,4 +79,3 @@ def plan(floor: int, roles: tuple[str, ...] = ("client", "server")) -> list[Case
                 exchanges = ("rsa", "ecdhe") if version < floor else ("ecdhe",)
                 found += [Case(role, via, way, version, exchange) for exchange in exchanges]
     return found
-

@@ -1,12 +1,14 @@
-"""The quick evidence: crafted hellos, in memory, about 0.1 ms a case, with nothing but ``ssl`` itself.
+"""The quick evidence: crafted hellos, in memory, with nothing but ``ssl`` itself.
 
 A client of ``ssl`` that gets a ServerHello of a version below its minimum answers with the alert
-protocol_version (RFC 8446 section 6.2) at once, and one that may speak it waits for the certificate. A
-server of ``ssl`` answers a ClientHello of a version that it refuses with the same alert, before it needs a
-certificate; having none, it answers any other with handshake_failure. OpenSSL does both.
+protocol_version (RFC 8446 section 6.2) at once, and one that may speak it waits for the
+certificate. A server of ``ssl`` answers a ClientHello of a version that it refuses with the same
+alert, before it needs a certificate; having none, it answers any other with handshake_failure.
+OpenSSL does both.
 
-It says what this process does, by the contexts that a program in it would make. It is no handshake: what
-OpenSSL refuses later (a SHA-1 signature at its default security level) counts as accepted here.
+It says what this process does, by the contexts that a program in it would make. It is no handshake:
+what OpenSSL refuses later (a SHA-1 signature at its default security level) counts as accepted
+here.
 """
 
 from __future__ import annotations
@@ -39,12 +41,14 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _JOB = {"ca": str(_FOLDER / "ca.pem"), "identity": str(_FOLDER / "peer.pem")}
 
-# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: ECDHE and static RSA with AES and
-# SHA-1, which any of these speaks (RFC 8422 section 6, RFC 5246 appendix A.5), then TLS 1.2's own.
+# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: ECDHE and static RSA with AES
+# and SHA-1, which any of these speaks (RFC 8422 section 6, RFC 5246 appendix A.5), then TLS 1.2's
+# own.
 _TLS13_SUITES = [0x1301, 0x1302, 0x1303]
 _OLD_SUITES = [0xC013, 0xC014, 0x002F, 0x0035, 0xC02F, 0xC030, 0x009C]
 
-# secp256r1 and x25519 (RFC 8446 section 4.2.7), RSA signatures with SHA-256 and SHA-1 (section 4.2.3).
+# secp256r1 and x25519 (RFC 8446 section 4.2.7), RSA signatures with SHA-256 and SHA-1 (section
+# 4.2.3).
 _GROUPS = numbers(SUPPORTED_GROUPS, [0x0017, 0x001D])
 _SIGNATURES = numbers(SIGNATURE_ALGORITHMS, [0x0804, 0x0401, 0x0201])
 
@@ -74,21 +78,36 @@ def observe() -> list[Observation]:
     """
     import ssl
 
-    found = []
+    found: list[Observation] = []
     for role in ("client", "server"):
         for way in WAYS[role, "ssl"]:
-            for version in FLOORS.values():
-                if FIXED.get(way, version) == version:
-                    found.append(_try(ssl, role, way, version))
-    return [observation for observation in found if observation is not None]
+            asked = [version for version in FLOORS.values() if FIXED.get(way, version) == version]
+            try:
+                context = make_context(ssl, role, way, _JOB)
+            except Absent:  # nobody can ask for it here
+                continue
+            except (OSError, ValueError) as error:  # how ssl says that it makes no such context
+                found += [Observation(role, way, each, _of(error), str(error)) for each in asked]
+                continue
+            found += [_try(ssl, context, role, way, version) for version in asked]
+    return found
 
 
-def _try(module: ModuleType, role: str, way: str, version: int) -> Observation | None:
+def _of(error: Exception) -> str:
+    """Return the outcome that an error of ``ssl`` means."""
+    refused = getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL" or "protocol" in str(error)
+    return "refused" if refused else "inconclusive"
+
+
+def _try(
+    module: ModuleType, context: ssl.SSLContext, role: str, way: str, version: int
+) -> Observation:
     incoming, outgoing = module.MemoryBIO(), module.MemoryBIO()
     host = "localhost" if role == "client" else None
     try:
-        context = make_context(module, role, way, _JOB)
-        tls = context.wrap_bio(incoming, outgoing, server_side=role == "server", server_hostname=host)
+        tls = context.wrap_bio(
+            incoming, outgoing, server_side=role == "server", server_hostname=host
+        )
         if role == "client":
             ended = _step(module, tls)
             offered = _first(outgoing.read())
@@ -98,11 +117,8 @@ def _try(module: ModuleType, role: str, way: str, version: int) -> Observation |
         else:
             incoming.write(_client_hello(version))
         ended = _step(module, tls)
-    except Absent:
-        return None
-    except (OSError, ValueError) as error:  # of ssl: the context or the object cannot be made
-        refused = getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL" or "protocol" in str(error)
-        return Observation(role, way, version, "refused" if refused else "inconclusive", str(error))
+    except (OSError, ValueError) as error:  # the TLS object cannot be made
+        return Observation(role, way, version, _of(error), str(error))
     alert = _alert(outgoing.read())
     if alert is not None and alert.description == PROTOCOL_VERSION:
         return Observation(role, way, version, "refused", "alert protocol_version")

@@ -80,7 +80,10 @@ class Launch:
 
 
 def results(
-    cases: list[Case], told: dict[str, dict[str, str]], seen: dict[str, tuple[bool, str]], floor: int
+    cases: list[Case],
+    told: dict[str, dict[str, str]],
+    seen: dict[str, tuple[bool, str]],
+    floor: int,
 ) -> list[Result]:
     """Put together what the probe told and what the peers saw.
 

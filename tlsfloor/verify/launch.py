@@ -40,7 +40,9 @@ def as_deployed(interpreter: str, cases: list[Case], floor: int, timeout: float)
     return run("as deployed", [interpreter], dict(os.environ), cases, floor, timeout)
 
 
-def with_floor(interpreter: str, cases: list[Case], floor: int, name: str, timeout: float) -> judge.Launch:
+def with_floor(
+    interpreter: str, cases: list[Case], floor: int, name: str, timeout: float
+) -> judge.Launch:
     """Run the probe as deployed, with the bootstrap folder in front of PYTHONPATH."""
     path = os.pathsep.join([BOOTSTRAP, *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path, "TLSFLOOR": name, "TLSFLOOR_ON_ERROR": "abort"}
@@ -48,7 +50,12 @@ def with_floor(interpreter: str, cases: list[Case], floor: int, name: str, timeo
 
 
 def run(
-    name: str, command: list[str], env: dict[str, str], cases: list[Case], floor: int, timeout: float
+    name: str,
+    command: list[str],
+    env: dict[str, str],
+    cases: list[Case],
+    floor: int,
+    timeout: float,
 ) -> judge.Launch:
     """Run the probe once, and put together what it told and what the peers saw."""
     with contextlib.ExitStack() as stack:
@@ -61,7 +68,13 @@ def run(
             "identity": peers.PEER_FILE,
             "timeout": peers.TIMEOUT,
             "cases": [
-                {"id": case.id, "role": case.role, "via": case.via, "way": case.way, "port": server.port}
+                {
+                    "id": case.id,
+                    "role": case.role,
+                    "via": case.via,
+                    "way": case.way,
+                    "port": server.port,
+                }
                 for case, server in zip(cases, servers.values())
             ],
         }

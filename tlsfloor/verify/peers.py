@@ -1,9 +1,9 @@
 """The other end of a handshake, which the judge brings itself.
 
-A refusal proves something only when the peer could have said yes. The local OpenSSL often could not (an
-``openssl s_server`` of OpenSSL 3 speaks no TLS 1.0 at its default security level), so the peers here
-are tlslite-ng's: pure Python, the same on every machine. A peer speaks one version, with one kind of key
-exchange, to everybody, on loopback, and notes what it saw of each connection.
+A refusal proves something only when the peer could have said yes. The local OpenSSL often could not
+(an ``openssl s_server`` of OpenSSL 3 speaks no TLS 1.0 at its default security level), so the peers
+here are tlslite-ng's: pure Python, the same on every machine. A peer speaks one version, with one
+kind of key exchange, to everybody, on loopback, and notes what it saw of each connection.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ CA_FILE = os.path.join(_FOLDER, "ca.pem")
 #: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, in either role.
 PEER_FILE = os.path.join(_FOLDER, "peer.pem")
 
-#: Kinds of key exchange, and what tlslite-ng calls them. OpenSSL 3.0 refuses legacy TLS at its default
-#: security level only where a SHA-1 signature is needed: with ECDHE, and not with static RSA.
+#: Kinds of key exchange, and what tlslite-ng calls them. OpenSSL 3.0 refuses legacy TLS at its
+#: default security level only where a SHA-1 signature is needed: with ECDHE, and not with static
+#: RSA.
 KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
 
 # Long enough for a slow machine, short enough to find out within one case: seconds.
@@ -72,9 +73,9 @@ _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 class Seen:
     """What a peer saw of one connection.
 
-    ``version`` is the wire number that was negotiated, None when the handshake failed, and ``error``
-    says how; ``data`` is what the other side sent first. A server has the ``address`` of the client and
-    the hello that it ``offered``, None if what came first was none.
+    ``version`` is the wire number that was negotiated, None when the handshake failed, and
+    ``error`` says how; ``data`` is what the other side sent first. A server has the ``address`` of
+    the client and the hello that it ``offered``, None if what came first was none.
     """
 
     __slots__ = ("address", "data", "error", "offered", "suite", "version")
@@ -99,7 +100,9 @@ def answer(data: bytes, version: int) -> bytes:
     """
     if data.startswith(b"*"):
         lines = data.split(b"\r\n")
-        commands = [lines[place + 2].upper() for place, line in enumerate(lines) if line.startswith(b"*")]
+        commands = [
+            lines[place + 2].upper() for place, line in enumerate(lines) if line.startswith(b"*")
+        ]
         return b"".join(_RESP.get(command, b"+OK\r\n") for command in commands)
     if b"\r\n\r\n" not in data:
         return b""
@@ -317,8 +320,9 @@ def call(
 ) -> Seen:
     """Connect as a client that speaks ``version`` only, send a request, read an answer.
 
-    The certificate of the server is not verified: who the server is does not matter here. With an empty
-    ``request`` the handshake is all. ``timeout`` is for connecting, and again for all that follows.
+    The certificate of the server is not verified: who the server is does not matter here. With an
+    empty ``request`` the handshake is all. ``timeout`` is for connecting, and again for all that
+    follows.
 
     Raises:
         OSError: there is nothing to connect to.
@@ -332,7 +336,10 @@ def call(
             line = _Line(connection, timeout)
             chosen = settings(version, key_exchange)
             if key_exchange == "ecdhe" and version < versions.TLS1_3:
-                chosen.keyExchangeNames = ["ecdhe_rsa", "ecdhe_ecdsa"]  # whatever its certificate is
+                chosen.keyExchangeNames = [
+                    "ecdhe_rsa",
+                    "ecdhe_ecdsa",
+                ]  # whatever its certificate is
             _ask(line, seen, chosen, mine, server_name, request)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
             seen.error = f"{type(error).__name__}: {error}".rstrip(": ")

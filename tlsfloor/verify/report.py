@@ -16,7 +16,10 @@ SCHEMA = 1
 
 
 def as_dict(
-    interpreter: str, floor: str, verdicts: dict[str, tuple[str, list[str]]], launches: list[dict[str, Any]]
+    interpreter: str,
+    floor: str,
+    verdicts: dict[str, tuple[str, list[str]]],
+    launches: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return a verification as JSON types: verdicts, their reasons, and the evidence of each case."""
     return {

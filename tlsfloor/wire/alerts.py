@@ -81,7 +81,7 @@ class Alert(Struct):
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("level", "description")  # noqa: RUF023  the order on the wire
+    __slots__ = ("level", "description")
 
     def __init__(self, level: int, description: int) -> None:
         self.level = level

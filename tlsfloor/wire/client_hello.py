@@ -41,7 +41,7 @@ class ClientHello(Hello):
     .. versionadded:: 0.1
     """
 
-    __slots__ = (  # noqa: RUF023  the order on the wire
+    __slots__ = (
         "legacy_version",
         "random",
         "session_id",
@@ -53,7 +53,7 @@ class ClientHello(Hello):
     _FIELD = "client_hello"
     _MSG_TYPE = CLIENT_HELLO
 
-    def __init__(  # noqa: PLR0913  the structure has that many
+    def __init__(
         self,
         legacy_version: int,
         random: bytes,

@@ -40,7 +40,7 @@ class Handshake(Struct):
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("msg_type", "body")  # noqa: RUF023  the order on the wire
+    __slots__ = ("msg_type", "body")
 
     def __init__(self, msg_type: int, body: bytes) -> None:
         self.msg_type = msg_type

@@ -55,7 +55,7 @@ class Record(Struct):
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("content_type", "version", "fragment")  # noqa: RUF023  the order on the wire
+    __slots__ = ("content_type", "version", "fragment")
 
     def __init__(self, content_type: int, version: int, fragment: bytes) -> None:
         self.content_type = content_type

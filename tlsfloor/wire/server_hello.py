@@ -34,7 +34,7 @@ class ServerHello(Hello):
     .. versionadded:: 0.1
     """
 
-    __slots__ = (  # noqa: RUF023  the order on the wire
+    __slots__ = (
         "legacy_version",
         "random",
         "session_id",
@@ -46,7 +46,7 @@ class ServerHello(Hello):
     _FIELD = "server_hello"
     _MSG_TYPE = SERVER_HELLO
 
-    def __init__(  # noqa: PLR0913  the structure has that many
+    def __init__(
         self,
         legacy_version: int,
         random: bytes,

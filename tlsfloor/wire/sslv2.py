@@ -37,7 +37,7 @@ class Sslv2Hello(Struct):
     .. versionadded:: 0.1
     """
 
-    __slots__ = (  # noqa: RUF023  the order on the wire
+    __slots__ = (
         "version",
         "cipher_specs",
         "session_id",

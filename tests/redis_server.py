@@ -1,0 +1,103 @@
+"""A real redis-server that speaks TLS on loopback, with the certificate of the verifier's peers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Iterator
+
+import parts
+
+from tlsfloor.verify import peers
+
+#: Seconds until it answers. Generous: it takes a tenth of one.
+PATIENCE = 20
+
+#: How far above its port a node of a cluster talks to the others: redis's own constant.
+BUS = 10_000
+
+
+@contextlib.contextmanager
+def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) -> Iterator[int]:
+    """Run a server that speaks these ``tls-protocols`` and nothing else; yield its port.
+
+    With ``cluster`` it is the one node of a cluster, and holds every slot of it.
+    """
+    program = parts.need_program("redis-server")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        control = str(Path(folder) / "control.sock")
+        port = free_port()
+        options = {
+            "port": "0",
+            "tls-port": str(port),
+            "tls-protocols": protocols,
+            "tls-cert-file": peers.PEER_FILE,
+            "tls-key-file": peers.PEER_FILE,
+            "tls-ca-cert-file": peers.CA_FILE,
+            "tls-auth-clients": "no",
+            "bind": "127.0.0.1",
+            "unixsocket": control,  # where the tests talk to it without TLS
+            "dir": folder,
+            "save": "",
+            **({"tls-ciphers": ciphers} if ciphers else {}),
+            **({"cluster-enabled": "yes", "tls-cluster": "yes"} if cluster else {}),
+        }
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        log = stack.enter_context(open(Path(folder) / "log", "w+", encoding="utf-8"))
+        server = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
+        stack.callback(stop, server)
+        try:
+            wait_for(["PING"], "PONG", control, server)
+            if cluster:
+                ask(control, ["CLUSTER", "ADDSLOTS", *map(str, range(16384))])
+                wait_for(["CLUSTER", "INFO"], "cluster_state:ok", control, server)
+        except TimeoutError as error:
+            log.seek(0)
+            raise RuntimeError(f"redis-server: {error}:\n{log.read()}") from error
+        yield port
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens, nor on that of the bus that goes with it."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + BUS))
+                return port
+
+
+def wait_for(
+    command: list[str], answer: str, control: str, server: subprocess.Popen[bytes]
+) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and server.poll() is None:
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            if answer in ask(control, command):
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"no {answer} to {' '.join(command)}")
+
+
+def ask(control: str, command: list[str]) -> str:
+    """Send a command; return what comes first of the answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(control)
+        words = "".join(f"${len(word)}\r\n{word}\r\n" for word in command)
+        connection.sendall(f"*{len(command)}\r\n{words}".encode())
+        return connection.recv(2**16).decode()
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()

@@ -1,0 +1,585 @@
+"""What the guard changes of ``ssl``, and above all what it does not.
+
+Each snippet runs in an interpreter of its own, without the floor and with it, by every route.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import parts
+from harness import BOOTSTRAP, ROUTES, clean_environment, python
+
+HOME = str(Path(BOOTSTRAP).parents[1])
+TLS1_0, TLS1_2, TLS1_3 = 0x301, 0x303, 0x304
+ARM = "import tlsfloor; tlsfloor.enforce('1.2')"
+
+#: What every snippet begins with: ``say`` collects what the test gets.
+PROLOGUE = """
+import json, ssl, sys, warnings
+said = []
+def say(*things): said.append(things)
+def attempt(function, *args):
+    try:
+        say(repr(function(*args)))
+    except Exception as error:
+        say(type(error).__name__, str(error))
+def client(): return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""
+
+
+def run(tmp_path: Path, route: str, snippet: str, *args: str, **env: str) -> Any:
+    """Run a snippet from a file, armed at floor 1.2 by a route (or ``none``); return what it said."""
+    early, late = (f"{ARM}\n" if route == when else "\n" for when in ("early", "late"))
+    file = tmp_path / "snippet.py"
+    file.write_text(f"{early}{PROLOGUE}{late}{snippet}\nprint(json.dumps(said, default=str))\n")
+    path = [BOOTSTRAP] if route == "PYTHONPATH" else []
+    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, HOME]), **env)
+    done = python(*args, str(file), env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def assert_unchanged(tmp_path: Path, route: str, snippet: str, *args: str) -> Any:
+    """Assert that a snippet says the same with the floor as without; return it."""
+    without = run(tmp_path, "none", snippet, *args)
+    assert run(tmp_path, route, snippet, *args) == without
+    assert without, "nothing was compared"
+    return without
+
+
+every_route = pytest.mark.parametrize("route", ROUTES)
+
+
+@every_route
+def test_the_signatures_are_the_same(tmp_path: Path, route: str) -> None:
+    assert_unchanged(
+        tmp_path,
+        route,
+        """
+import inspect
+say(str(inspect.signature(ssl.SSLContext)))
+say(str(inspect.signature(ssl.SSLContext.wrap_socket)), str(inspect.signature(ssl.SSLContext.wrap_bio)))
+say(inspect.getdoc(ssl.SSLContext), ssl.SSLContext.__module__, ssl.SSLContext.__qualname__)
+say(sorted(dir(ssl.SSLContext)), sorted(dir(ssl.SSLSocket)), sorted(dir(ssl)))
+say([str(cls) for cls in ssl.SSLContext.__mro__])
+""",
+    )
+
+
+WARNINGS = """
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    context = ssl.SSLContext()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS)
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.minimum_version = ssl.TLSVersion.TLSv1_1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.minimum_version
+    if hasattr(ssl, "PROTOCOL_TLSv1"):
+        ssl.SSLContext(ssl.PROTOCOL_TLSv1)
+    class Own(ssl.SSLContext):
+        def __init__(self, protocol=None, **kwargs):
+            super().__init__()
+    Own()
+for each in caught:
+    say(each.category.__name__, str(each.message), each.filename, each.lineno)
+say("and no more")
+"""
+
+
+@every_route
+def test_warnings_keep_the_file_and_line_of_the_caller(tmp_path: Path, route: str) -> None:
+    said = assert_unchanged(tmp_path, route, WARNINGS)
+    if sys.version_info >= (3, 10):
+        assert len(said) >= 7
+        assert {each[2] for each in said[:-1]} == {str(tmp_path / "snippet.py")}
+
+
+@every_route
+def test_warnings_that_are_errors_stop_the_same_calls(tmp_path: Path, route: str) -> None:
+    assert_unchanged(
+        tmp_path,
+        route,
+        """
+attempt(lambda: type(ssl.SSLContext()))
+attempt(setattr, client(), "minimum_version", ssl.TLSVersion.TLSv1)
+attempt(setattr, client(), "maximum_version", ssl.TLSVersion.TLSv1)
+""",
+        "-Werror",
+    )
+
+
+NONSENSE = """
+warnings.simplefilter("ignore")
+nonsense = (None, "TLSv1", b"", 1.5, [], 5, 0x305, -3, True, 2**31, 2**70, -2**70, float("nan"))
+fixed = [getattr(ssl, name) for name in ("PROTOCOL_TLSv1", "PROTOCOL_TLSv1_2") if hasattr(ssl, name)]
+for bound in ("minimum_version", "maximum_version"):
+    for value in nonsense:
+        say(bound, value)
+        attempt(setattr, client(), bound, value)
+    for protocol in fixed:
+        for value in (0x301, 0x303, 0x304, -1, -2):
+            attempt(setattr, ssl.SSLContext(protocol), bound, value)
+        for value in nonsense:  # of two faults either may be the one that is told
+            try:
+                setattr(ssl.SSLContext(protocol), bound, value)
+            except Exception as error:
+                say(value, type(error).__name__)
+attempt(ssl.SSLContext, "nonsense")
+attempt(ssl.SSLContext, 99)
+"""
+
+
+@every_route
+def test_nonsense_is_refused_as_ever(tmp_path: Path, route: str) -> None:
+    without, said = (run(tmp_path, each, NONSENSE) for each in ("none", route))
+    if sys.version_info < (3, 10):  # has other words for a TypeError than those of operator.index
+        without, said = (
+            [each[:1] if each[0] == "TypeError" else each for each in told] for told in (without, said)
+        )
+    assert said == without
+    assert {"TypeError", "ValueError", "OverflowError"} <= {str(each[0]) for each in without}
+
+
+SUBCLASSES = """
+class Mixin:
+    def __init__(self, *args, **kwargs):
+        say("Mixin", args, kwargs)
+class Cooperative:
+    def __init__(self, *args, **kwargs):
+        say("Cooperative", args, kwargs)
+        super().__init__()
+class WithNew(ssl.SSLContext):
+    def __new__(cls, label, protocol):
+        self = super().__new__(cls, protocol)
+        self.label = label
+        return self
+    def __init__(self, label, protocol):
+        say("WithNew", label, protocol)
+class Behind(ssl.SSLContext, Mixin): pass
+class Before(Mixin, ssl.SSLContext): pass
+class Chain(Cooperative, ssl.SSLContext, Mixin): pass
+class Plain(ssl.SSLContext): pass
+class Slotted(ssl.SSLContext):
+    __slots__ = ("extra",)
+for cls in (Behind, Before, Chain, Plain, Slotted):
+    attempt(lambda: type(cls(ssl.PROTOCOL_TLS_CLIENT)).__name__)
+    attempt(lambda: type(cls(protocol=ssl.PROTOCOL_TLS_CLIENT)).__name__)
+attempt(lambda: WithNew("label", ssl.PROTOCOL_TLS_CLIENT).label)
+"""
+
+
+@every_route
+def test_a_subclass_gets_its_arguments(tmp_path: Path, route: str) -> None:
+    said = assert_unchanged(tmp_path, route, SUBCLASSES)
+    assert ["Mixin", [16], {}] in said
+    assert ["Mixin", [], {"protocol": 16}] in said
+
+
+@every_route
+def test_the_module_reads_as_without_us(tmp_path: Path, route: str) -> None:
+    assert_unchanged(
+        tmp_path,
+        route,
+        """
+say(type(ssl.__spec__.loader).__module__, type(ssl.__loader__).__module__)
+say(ssl.__spec__.loader is ssl.__loader__, ssl.__spec__.name, ssl.__spec__.origin, repr(ssl), ssl.__cached__)
+import importlib.util, inspect
+say(importlib.util.find_spec("ssl") is ssl.__spec__, inspect.getsource(ssl)[:9], inspect.getfile(ssl.SSLContext))
+""",
+    )
+
+
+BOUNDS = """
+warnings.simplefilter("ignore")
+context = client()
+say(context.minimum_version)
+for value in (0x301, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.MINIMUM_SUPPORTED, 0x303, 0x304):
+    context.minimum_version = value
+    say(context.minimum_version)
+context.minimum_version = 0x303
+for value in (0x302, 0x303, 0x304, ssl.TLSVersion.MAXIMUM_SUPPORTED, ssl.TLSVersion.MINIMUM_SUPPORTED):
+    context.maximum_version = value
+    say(context.maximum_version)
+import tlsfloor
+say(tlsfloor.status().counts)
+"""
+
+
+@every_route
+def test_a_bound_below_the_floor_is_clamped_and_shown(tmp_path: Path, route: str) -> None:
+    without = [int(said[0]) for said in run(tmp_path, "none", BOUNDS)[:-1]]
+    assert without[1:-1] == [0x301, 0x302, -2, 0x303, 0x304, 0x302, 0x303, 0x304, -1]
+    assert without[-1] < 0x303
+    *said, counts = run(tmp_path, route, BOUNDS)
+    seen = [int(each[0]) for each in said]
+    assert seen == [0x303, 0x303, 0x303, 0x303, 0x303, 0x304, 0x303, 0x303, 0x304, -1, 0x303]
+    assert counts[0]["clamped"] == 5
+
+
+RAISED_ON_TOUCH = """
+warnings.simplefilter("ignore")
+read = ssl.SSLContext.__mro__[1].minimum_version.__get__
+most = ssl.SSLContext.__mro__[1].maximum_version.__get__
+old = [client() for _ in range(3)]
+for context in old:
+    context.minimum_version = 0x301
+    context.maximum_version = 0x302
+import tlsfloor
+tlsfloor.enforce("1.2")
+say([int(read(context)) for context in old])
+say(int(old[0].minimum_version), int(read(old[0])), int(most(old[0])))
+say(int(old[1].maximum_version), int(read(old[1])), int(most(old[1])))
+try:
+    old[2].wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+finally:
+    say(int(read(old[2])), int(most(old[2])))
+say(tlsfloor.status().counts["raised"])
+"""
+
+
+def test_a_context_from_before_is_raised_when_it_is_touched(tmp_path: Path) -> None:
+    """By a look at either bound, and by its use; not earlier, and both bounds together."""
+    said = run(tmp_path, "none", RAISED_ON_TOUCH)
+    assert said == [[[0x301] * 3], [0x303] * 3, [0x303] * 3, [0x303] * 2, [6]]
+
+
+REFUSED = """
+warnings.simplefilter("ignore")
+import pickle, socket
+for protocol in [0, 1, 3, 4, 5]:
+    try:
+        context = ssl.SSLContext(protocol)
+    except ValueError:  # this OpenSSL does not have it at all
+        continue
+    say(protocol, "made", int(context.minimum_version))
+    one, other = socket.socketpair()
+    for use in (lambda: context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO()),
+                lambda: context.wrap_socket(one, do_handshake_on_connect=False)):
+        try:
+            say(protocol, "used", type(use()).__name__)
+        except ssl.SSLError as error:
+            error = pickle.loads(pickle.dumps(error))
+            say(protocol, type(error).__name__, error.errno, error.reason, error.library, str(error), error.floor)
+    one.close(), other.close()
+"""
+
+
+@every_route
+def test_a_fixed_version_below_the_floor_is_refused_at_its_use(tmp_path: Path, route: str) -> None:
+    """It can be made, so that who only looks at it is not hurt; the refusal reads as OpenSSL's own."""
+    without, said = run(tmp_path, "none", REFUSED), run(tmp_path, route, REFUSED)
+    assert [each for each in without if each[0] == 3][1:] == [[3, "used", "SSLObject"], [3, "used", "SSLSocket"]]
+    assert [each for each in said if each[0] == 5] == [each for each in without if each[0] == 5]
+    assert [each for each in said if each[1] == "made"] == [each for each in without if each[1] == "made"]
+    refused = [each for each in said if each[0] in (1, 3, 4) and each[1] != "made"]
+    assert len(refused) >= 4
+    for each in refused:
+        assert each[1:5] == ["ProtocolRefused", 1, "UNSUPPORTED_PROTOCOL", "SSL"]
+        assert each[5].startswith("[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks ")
+        assert "hint: write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)" in each[5]
+        assert each[6] == "1.2"
+        # Whose floor it is: the file and line, or the environment.
+        assert ("the default through" if route == "PYTHONPATH" else f"{tmp_path}/snippet.py:") in each[5]
+
+
+REBOUND = """
+warnings.simplefilter("ignore")
+class Replacement(ssl.SSLContext): pass
+old = client()
+ssl.SSLContext = Replacement
+attempt(setattr, old, "minimum_version", 0x301)
+attempt(setattr, old, "maximum_version", 0x304)
+attempt(setattr, client(), "minimum_version", 0x301)
+attempt(lambda: [int(old.minimum_version), int(client().minimum_version)])
+attempt(lambda: type(old.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())).__name__)
+"""
+
+
+@every_route
+def test_a_rebound_class_does_not_end_in_recursion(tmp_path: Path, route: str) -> None:
+    """gevent, truststore and others put a subclass of theirs in its place; CPython then recurses."""
+    old_way = "\n".join(line for line in REBOUND.splitlines() if "hostname" not in line)
+    assert [each[0] for each in run(tmp_path, "none", old_way)[:2]] == ["RecursionError"] * 2
+    said = run(tmp_path, route, REBOUND)
+    assert said[:3] == [["None"]] * 3
+    assert said[3] == [str([TLS1_2, TLS1_2])]
+
+
+REBOUND_FIRST = REBOUND.replace("ssl.SSLContext = Replacement", f"ssl.SSLContext = Replacement\n{ARM}")
+
+
+def test_a_class_that_was_rebound_before_does_not_recurse_either(tmp_path: Path) -> None:
+    said = run(tmp_path, "none", REBOUND_FIRST)
+    assert said[:4] == [["None"], ["None"], ["None"], [str([TLS1_2, TLS1_2])]]
+
+
+UNDO = """
+import importlib
+kinds = [ssl.SSLContext, ssl.SSLSocket, ssl.SSLObject, ssl.SSLContext.__mro__[1]]
+before = [dict(kind.__dict__) for kind in kinds]
+import tlsfloor
+tlsfloor.enforce("1.3")
+say([sorted(name for name in kind.__dict__ if kind.__dict__[name] is not old.get(name))
+     for kind, old in zip(kinds, before)])
+armed = [dict(kind.__dict__) for kind in kinds]
+for floor in ("1.3", "1.2", "1.3"):
+    tlsfloor.enforce(floor)
+say(armed == [dict(kind.__dict__) for kind in kinds])
+from tlsfloor.stacks import stdlib
+stdlib.undo()
+say(before == [dict(kind.__dict__) for kind in kinds])
+warnings.simplefilter("ignore")
+context = client()
+context.minimum_version = 0x301
+say(int(context.minimum_version))
+stdlib.undo()
+tlsfloor.enforce("1.2")
+say(armed != before, int(context.minimum_version))
+"""
+
+
+def test_the_guard_is_idempotent_and_undone_exactly(tmp_path: Path) -> None:
+    said = run(tmp_path, "none", UNDO)
+    changed = ["__init__", "_wrap_bio", "_wrap_socket", "maximum_version", "minimum_version"]
+    assert said[0] == [[changed, ["do_handshake"], ["do_handshake"], []]]
+    # The ratchet is arm's, and what it was told stays.
+    assert said[1:] == [[True], [True], [TLS1_0], [True, TLS1_3]]
+
+
+REFERRERS = """
+import gc, types
+import tlsfloor, tlsfloor.stacks.stdlib
+def holders():
+    gc.collect()
+    return sorted(each["__name__"] for each in gc.get_referrers(ssl.SSLContext)
+                  if isinstance(each, dict) and "__name__" in each and "__qualname__" not in each)
+say(holders())
+module = types.ModuleType("tlsfloor.control")
+module.context_class = ssl.SSLContext
+say(holders())
+"""
+
+
+@every_route
+def test_no_module_of_ours_holds_the_class(tmp_path: Path, route: str) -> None:
+    """gevent looks for modules that do when it patches, and warns of each."""
+    found, control = run(tmp_path, route, REFERRERS)
+    assert found == [["ssl"]]
+    assert control == [["ssl", "tlsfloor.control"]]
+
+
+AGAIN = """
+warnings.simplefilter("ignore")
+import importlib
+first, context = ssl.SSLContext, client()
+def lowest(module):
+    made = module.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = 0x301
+    return int(made.minimum_version)
+same = importlib.reload(ssl)
+say(same is ssl, ssl.SSLContext is first, lowest(ssl), type(ssl.__spec__.loader) is type(ssl.__loader__))
+del sys.modules["ssl"]
+import ssl as second
+say(second is ssl, second.SSLContext is first, lowest(second), lowest(ssl))
+context.minimum_version = 0x301
+say(int(context.minimum_version))
+# As gevent and eventlet do: a copy beside the one that everybody has.
+saved = sys.modules.pop("ssl")
+third = importlib.import_module("ssl")
+sys.modules["ssl"] = saved
+say(third is second, lowest(third), lowest(saved))
+"""
+
+
+@every_route
+def test_every_further_execution_of_ssl_is_guarded(tmp_path: Path, route: str) -> None:
+    assert [each[2] for each in run(tmp_path, "none", AGAIN)[:2]] == [TLS1_0] * 2
+    assert run(tmp_path, route, AGAIN) == [
+        [True, False, TLS1_2, True],
+        [False, False, TLS1_2, TLS1_2],
+        [TLS1_2],
+        [False, TLS1_2, TLS1_2],
+    ]
+
+
+#: six and others of its age have only what importlib asked for before Python 3.4.
+OLD_FINDER = """
+class Finder:
+    def find_module(self, name, path=None): return None
+sys.meta_path.insert(0, Finder())
+"""
+#: Some instrumentation does: it finds modules itself, and asks no other finder.
+OWN_FINDER = """
+from importlib.machinery import PathFinder
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        return PathFinder.find_spec(name, path) if name == "ssl" else None
+sys.meta_path.insert(0, Finder())
+"""
+
+WITH_FINDER = """
+import json, sys, warnings
+said = []
+def say(*things): said.append(things)
+{}
+import ssl, tlsfloor
+warnings.simplefilter("ignore")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = 0x301
+status = tlsfloor.status()
+say(int(context.minimum_version), bool(status), status.problems)
+print(json.dumps(said))
+"""
+
+
+def run_with_finder(*steps: str) -> Any:
+    program = WITH_FINDER.format("\n".join(steps))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_finder_of_the_old_kind_does_not_come_between() -> None:
+    """Python up to 3.11 asks it in the old way, later ones pass over it."""
+    assert run_with_finder(OLD_FINDER, ARM) == [[TLS1_2, True, []]]
+    assert run_with_finder(ARM, OLD_FINDER) == [[TLS1_2, True, []]]
+
+
+def test_post_import_hooks_of_wrapt_and_the_guard_both_run() -> None:
+    """With wrapt's the outer one. (The other way round there is no test: wrapt has ssl imported by then.)"""
+    parts.need("wrapt")
+    hook = 'wrapt.register_post_import_hook(lambda module: say("hook", module.__name__), "ssl")'
+    again = 'sys.modules.pop("ssl", None)'
+    assert run_with_finder("import wrapt", again, ARM, hook) == [["hook", "ssl"], [TLS1_2, True, []]]
+    assert run_with_finder("import wrapt", again, hook, ARM) == [["hook", "ssl"], [TLS1_2, True, []]]
+
+
+def test_a_finder_that_answers_itself_is_held_if_it_was_there_before() -> None:
+    assert run_with_finder(OWN_FINDER, ARM) == [[TLS1_2, True, []]]
+
+
+def test_a_finder_that_answers_itself_in_front_of_ours_is_named() -> None:
+    """Nothing can listen there; so this is what status() and require() are for."""
+    [[minimum, held, problems]] = run_with_finder(ARM, OWN_FINDER)
+    assert minimum == TLS1_0
+    assert not held
+    assert len(problems) == 1
+    assert problems[0].startswith("ssl: its SSLContext is ")
+
+
+def test_an_ssl_in_a_zip_is_guarded(tmp_path: Path) -> None:
+    """As in the embeddable Python of Windows; the importer of 3.8 and 3.9 knows no ``exec_module``."""
+    with zipfile.ZipFile(tmp_path / "stdlib.zip", "w") as archive:
+        archive.write(os.path.join(os.path.dirname(os.__file__), "ssl.py"), "ssl.py")
+    program = "import ssl; c = ssl.SSLContext(16); c.minimum_version = -2; print(ssl.__file__, int(c.minimum_version))"
+    file = str(tmp_path / "stdlib.zip" / "ssl.py")
+    for path, minimum in (([], -2), ([BOOTSTRAP], TLS1_2)):
+        env = clean_environment(PYTHONPATH=os.pathsep.join([*path, str(tmp_path / "stdlib.zip")]))
+        done = python("-c", program, env=env)
+        assert (done.stdout.split(), done.stderr) == ([file, str(minimum)], "")
+
+
+RATCHET = """
+warnings.simplefilter("ignore")
+import tlsfloor
+say(tlsfloor.enforce("1.3").floor, tlsfloor.enforce("1.2").floor, tlsfloor.enforce("1.0").floor)
+for floor in ("nonsense", "", None, 2, "2.0", "SSLv3"):
+    attempt(tlsfloor.enforce, floor)
+say(tlsfloor.status().floor, int(client().minimum_version), bool(tlsfloor.status()))
+"""
+
+
+@every_route
+def test_a_floor_is_never_lowered(tmp_path: Path, route: str) -> None:
+    said = run(tmp_path, route, RATCHET)
+    assert said[0] == ["1.3"] * 3
+    assert {each[0] for each in said[1:-1]} == {"PolicyError"}
+    assert said[-1] == ["1.3", TLS1_3, True]
+
+
+ENVIRONMENT = "import tlsfloor; say(tlsfloor.enforce('1.2').floor, int(client().minimum_version))"
+
+
+@pytest.mark.parametrize(
+    ("variables", "floor"),
+    [
+        ({"TLSFLOOR": "1.3"}, "1.3"),
+        ({"TLS_MIN_VERSION": "VersionTLS13"}, "1.3"),
+        ({"TLSFLOOR": "1.0", "TLS_MIN_VERSION": "1.1"}, "1.2"),
+        # Speaks to the start-up routes alone.
+        ({"TLSFLOOR": "off"}, "1.2"),
+        ({"TLSFLOOR": "off", "TLS_MIN_VERSION": "1.3"}, "1.3"),
+    ],
+    ids=str,
+)
+def test_a_call_obeys_an_environment_that_asks_for_more(
+    tmp_path: Path, variables: dict[str, str], floor: str
+) -> None:
+    wire = {"1.2": TLS1_2, "1.3": TLS1_3}[floor]
+    assert run(tmp_path, "none", ENVIRONMENT, **variables) == [[floor, wire]]
+
+
+REQUIRE = """
+import tlsfloor
+attempt(tlsfloor.require, "1.2")
+attempt(tlsfloor.require, "1.3")
+attempt(tlsfloor.require, "nonsense")
+try:
+    tlsfloor.require("1.3")
+except tlsfloor.FloorNotHeldError as error:
+    say(error.status["floor"], error.hint)
+say("__init__" in ssl.SSLContext.__dict__, tlsfloor.status().floor)
+"""
+
+
+def test_require_changes_nothing_and_raises(tmp_path: Path) -> None:
+    said = run(tmp_path, "none", REQUIRE)
+    assert said[0][0] == said[1][0] == "FloorNotHeldError"
+    assert "no floor is armed" in said[0][1]
+    assert 'tlsfloor.enforce("1.2")' in said[0][1]
+    assert said[2][0] == "PolicyError"
+    assert said[3][0] is None
+    assert said[4] == [False, None]
+
+
+@every_route
+def test_require_passes_where_the_floor_is_held(tmp_path: Path, route: str) -> None:
+    said = run(tmp_path, route, REQUIRE)
+    assert said[0] == ["None"]
+    assert said[1][0] == "FloorNotHeldError"
+    assert "its floor is 1.2" in said[1][1]
+    assert said[3][0] == "1.2"
+
+
+LOST = """
+import tlsfloor
+attempt(tlsfloor.require, "1.2")
+if LOSE == "a gate":
+    ssl.SSLContext._wrap_socket = ssl.SSLContext.__mro__[1]._wrap_socket
+elif LOSE == "the finder":
+    sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("tlsfloor")]
+else:
+    class SSLContext: pass
+    ssl.SSLContext = SSLContext
+attempt(tlsfloor.require, "1.2")
+say(bool(tlsfloor.status()), tlsfloor.status().problems)
+"""
+
+
+@every_route
+@pytest.mark.parametrize("lose", ["a gate", "the finder", "the class"])
+def test_a_guard_that_was_removed_is_not_claimed(tmp_path: Path, route: str, lose: str) -> None:
+    said = run(tmp_path, route, f"LOSE = {lose!r}\n{LOST}")
+    assert said[0] == ["None"]
+    assert said[1][0] == "FloorNotHeldError"
+    assert said[2][0] is False
+    assert len(said[2][1]) == 1

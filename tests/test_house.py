@@ -1,0 +1,159 @@
+"""The package itself: what is public, what importing it costs, its errors, and who may import whom."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import pickle
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tlsfloor
+from harness import clean_environment, python
+from tlsfloor import errors
+
+PACKAGE = Path(tlsfloor.__file__).parent
+
+#: The order of docs/design: a module imports only modules of a lower rank, or of its own folder.
+RANKS = {
+    "errors": 0,
+    "versions": 0,
+    "policy": 1,
+    "ledger": 1,
+    "wire": 1,
+    "stacks": 2,
+    "verify": 2,
+    "arm": 3,
+    "bootstrap": 4,
+    "install": 4,
+    "cli": 5,
+    "pytest_plugin": 5,
+    "__init__": 6,
+    "__main__": 6,
+}
+
+#: The command line is a user of the face like any other; the face never loads it.
+USERS_OF_THE_FACE = {"cli", "pytest_plugin", "__main__"}
+
+#: All that the judge may share with what it judges.
+SHARED_WITH_THE_JUDGE = {"errors", "versions", "wire", "verify"}
+
+
+def imports() -> Iterator[tuple[str, str, str]]:
+    """Yield (file, part of the package it belongs to, part that it imports), for every import of ours."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        place = file.relative_to(PACKAGE)
+        part = place.parts[0] if len(place.parts) > 1 else place.stem
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{place} imports relatively, which nobody here does"
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                if name.split(".")[0] == "tlsfloor":
+                    imported = name.split(".")[1:2]
+                    # A name that is no module, such as __version__, is the face's.
+                    known = imported and imported[0] in RANKS
+                    yield str(place), part, imported[0] if known else "__init__"
+
+
+def test_every_module_has_a_rank_and_imports_only_lower_ones() -> None:
+    found = list(imports())
+    assert {part for _, part, _ in found} <= RANKS.keys()
+    assert len(found) > 20  # or nothing was looked at
+    wrong = [
+        f"{place} ({part}) imports {imported}"
+        for place, part, imported in found
+        if part != imported
+        and RANKS[imported] >= RANKS[part]
+        and not (imported == "__init__" and part in USERS_OF_THE_FACE)
+    ]
+    assert wrong == []
+
+
+def test_the_judge_shares_nothing_with_what_it_judges() -> None:
+    shared = {imported for _, part, imported in imports() if part == "verify"}
+    assert shared <= SHARED_WITH_THE_JUDGE
+    assert shared
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    program = "import sys; before = set(sys.modules); import tlsfloor; print(*(set(sys.modules) - before))"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
+    assert (done.stdout.split(), done.stderr) == (["tlsfloor"], "")
+
+
+def test_arming_does_not_import_ssl() -> None:
+    """So that gevent and its like can still come first, and nobody pays for TLS that is never used."""
+    program = "import sys, tlsfloor; status = tlsfloor.enforce('1.2'); print('ssl' in sys.modules, bool(status))"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
+    assert (done.stdout.split(), done.stderr) == (["False", "True"], "")
+
+
+def test_all_is_what_is_public() -> None:
+    for name in tlsfloor.__all__:
+        assert getattr(tlsfloor, name).__module__.startswith("tlsfloor."), name
+        assert name in dir(tlsfloor)
+    program = "from tlsfloor import *; print(*sorted(name for name in dir() if not name.startswith('_')))"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
+    assert done.stdout.split() == sorted(tlsfloor.__all__), done.stderr
+    with pytest.raises(AttributeError, match="no attribute 'arming'"):
+        tlsfloor.arming  # noqa: B018 - the look is what fails
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == set(tlsfloor.__all__)
+
+
+def error_classes() -> list[type[errors.TLSFloorError]]:
+    names = [name for name in tlsfloor.__all__ if name.endswith(("Error", "Refused"))]
+    return [getattr(tlsfloor, name) for name in names]
+
+
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_errors_survive_pickling_and_copying(kind: type[errors.TLSFloorError]) -> None:
+    """As they must to cross ``multiprocessing``, and as unittest and others do to them."""
+    args = (1, "what went wrong") if issubclass(kind, ssl.SSLError) else ("what went wrong",)
+    error = kind(*args, hint="what to do", floor="1.2", findings=("one", "two"))
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is kind
+        assert again.args == error.args
+        assert str(again) == str(error) == "what went wrong; hint: what to do"
+        assert again.problem == "what went wrong"
+        assert vars(again) == vars(error)
+        assert again.floor == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("kind", "caught_as"),
+    [
+        (errors.PolicyError, ValueError),
+        (errors.GuardError, ImportError),
+        (errors.FloorNotHeldError, RuntimeError),
+        (errors.VerifyError, RuntimeError),
+        (errors.ProtocolRefused, ssl.SSLError),
+        (errors.ProtocolRefused, OSError),
+    ],
+)
+def test_errors_are_caught_as_what_callers_catch_already(
+    kind: type[errors.TLSFloorError], caught_as: type[Exception]
+) -> None:
+    assert issubclass(kind, caught_as)
+    assert issubclass(kind, errors.TLSFloorError)
+    assert str(kind("nothing but a text")) in ("nothing but a text", "('nothing but a text',)")
+
+
+def test_every_error_is_public() -> None:
+    made = {name for name, value in vars(errors).items() if isinstance(value, type)} | {"ProtocolRefused"}
+    assert made == {kind.__name__ for kind in error_classes()}

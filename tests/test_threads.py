@@ -1,0 +1,108 @@
+"""Threads: nothing they do together hands a connection below the floor to the program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from harness import ROUTES, drive
+from tlsfloor.verify import peers
+from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
+
+#: Seconds of trying, which are some hundred connections.
+SECONDS = 2
+
+REFUSED = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION")
+
+
+@pytest.fixture(scope="module")
+def ladder() -> Iterator[list[ServerPeer]]:
+    """Peers of TLS 1.0, 1.2 and 1.3."""
+    with ServerPeer(TLS1_0) as oldest, ServerPeer(TLS1_2) as middle, ServerPeer(TLS1_3) as newest:
+        yield [oldest, middle, newest]
+
+
+def crowd(ladder: list[ServerPeer], route: str, floor: str, floors: list[str]) -> dict[str, int]:
+    job = {
+        "ports": [peer.port for peer in ladder],
+        "ca": peers.CA_FILE,
+        "seconds": SECONDS,
+        "floors": floors,
+    }
+    told = drive("crowd", route, floor, job)
+    assert told["faults"] == []
+    assert told["alive"] == 0
+    outcomes: dict[str, int] = told["outcomes"]
+    return outcomes
+
+
+def test_sixteen_threads_reach_everything_without_a_floor(ladder: list[ServerPeer]) -> None:
+    """The control of the next two."""
+    assert crowd(ladder, "none", "", []).keys() == {"TLSv1", "TLSv1.2", "TLSv1.3"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_sixteen_threads_reach_nothing_below_while_others_arm(
+    ladder: list[ServerPeer], route: str
+) -> None:
+    """Armed before at 1.2; four of them arm it over and over."""
+    outcomes = crowd(ladder, route, "1.2", ["1.2"])
+    assert outcomes.pop("TLSv1.2") > 0
+    assert outcomes.pop("TLSv1.3") > 0
+    assert outcomes, "nobody tried TLS 1.0"
+    assert outcomes.keys() <= set(REFUSED)
+
+
+def test_a_floor_that_rises_amid_sixteen_threads(ladder: list[ServerPeer]) -> None:
+    """They start at 1.2, and 1.3 is armed while they connect: what was allowed ends, and stays ended."""
+    outcomes = crowd(ladder, "early", "1.2", ["1.2", "1.3"])
+    assert "TLSv1" not in outcomes
+    assert outcomes.pop("TLSv1.3") > 0
+    # Some may have been faster than the first call.
+    outcomes.pop("TLSv1.2", 0)
+    assert outcomes.keys() <= set(REFUSED)
+    before = sum(seen.version is not None for seen in ladder[1].seen)
+    assert crowd(ladder[1:2], "early", "1.3", ["1.2"]).keys() <= set(REFUSED)
+    assert sum(seen.version is not None for seen in ladder[1].seen) == before
+
+
+@pytest.mark.parametrize("use", ["by_socket", "by_socket_later", "by_bio", "by_writing"])
+def test_a_context_that_is_hammered_hands_out_nothing_below(ladder: list[ServerPeer], use: str) -> None:
+    """Two threads lower it through the C descriptor as fast as they can, and four connect with it.
+
+    Some handshakes below the floor do complete, in the moment between the gate of use and OpenSSL's
+    copy of the bounds: the peer sees them, and the program is never handed one.
+    """
+    job = {"port": ladder[0].port, "ca": peers.CA_FILE, "use": use, "seconds": 1, "patience": 60}
+    assert drive("hammer", "none", "", {**job, "moments": 0}).keys() == {"TLSv1"}
+    for route in ROUTES:
+        outcomes = drive("hammer", route, "1.2", {**job, "moments": 1})
+        assert outcomes.keys() <= {"SSLError", "ProtocolRefused"}, (route, outcomes)
+        assert outcomes["SSLError"] > 20
+        assert outcomes["ProtocolRefused"], "the moment was never met, so nothing was shown"
+
+
+def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
+    """Its bounds were copied before; whether it shakes hands by name, or inside of a read or a write."""
+    ways = ("do_handshake", "write", "read")
+    with ServerPeer(TLS1_0) as peer:
+        job = {"port": peer.port, "ca": peers.CA_FILE}
+        without = drive("born_before", "none", "", job)
+        assert [without[way] for way in ways] == ["TLSv1"] * 3
+        assert [without[f"{way} afterwards"] for way in ways] == ["sent"] * 3
+        del peer.seen[:]
+        told = drive("born_before", "late", "1.2", job)
+        assert [told[way] for way in ways] == ["UNSUPPORTED_PROTOCOL"] * 3
+        assert "sent" not in told.values()
+        # The peer saw handshakes, and nothing of what was to be said.
+        assert [seen.data for seen in peer.seen] == [b""] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.parametrize("route", ["early", "PYTHONPATH"])
+def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
+    outcomes = drive("forks", route, "1.2", {"children": 100})
+    assert outcomes == [0] * 100

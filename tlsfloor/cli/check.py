@@ -1,0 +1,283 @@
+"""``tlsfloor check HOST[:PORT] | URL ...``: what endpoints accept, and would a floor cut them off."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import math
+import ssl
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tlsfloor import versions
+from tlsfloor.cli import JSON_SCHEMA
+from tlsfloor.errors import VerifyError
+from tlsfloor.policy import floor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tlsfloor.verify.endpoints import Endpoint, Report
+
+#: Schemes that begin with TLS, and their ports; STARTTLS is another matter.
+SCHEMES = {
+    "https": 443,
+    "wss": 443,
+    "rediss": 6379,
+    "ldaps": 636,
+    "amqps": 5671,
+    "mqtts": 8883,
+    "imaps": 993,
+    "pop3s": 995,
+    "smtps": 465,
+}
+
+WRITE = "write HOST, HOST:PORT, [ADDRESS]:PORT or https://HOST"
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "endpoints", nargs="*", metavar="HOST[:PORT] | URL", help="port 443 unless given"
+    )
+    parser.add_argument(
+        "--from", dest="file", metavar="FILE", help="one endpoint a line; - is stdin"
+    )
+    parser.add_argument(
+        "--floor", default="1.2", help="the floor to come: 1.2 or 1.3 (default: 1.2)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10, help="seconds for each connection (default: 10)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=8, help="how many endpoints at a time (default: 8)"
+    )
+    parser.add_argument(
+        "--ca-certs", metavar="FILE", help="authorities to trust instead of certifi's"
+    )
+    parser.add_argument(
+        "--cert", metavar="FILE", help="client certificate, with its key unless --key is given"
+    )
+    parser.add_argument("--key", metavar="FILE", help="the key of the client certificate")
+    parser.add_argument(
+        "--aws", metavar="SERVICE[,SERVICE]", help="the endpoints of these AWS services"
+    )
+    parser.add_argument("--region", help="the AWS region of --aws")
+    parser.add_argument("--json", action="store_true", help="print the evidence as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine, report; 0 none would be cut off, 1 one would, 3 one could not be told."""
+    floor = floor_of(arguments.floor, "--floor")
+    _require(
+        0 < arguments.timeout < math.inf,
+        f"--timeout {arguments.timeout:g} is no time",
+        "--timeout 10",
+    )
+    _require(0 < arguments.jobs <= 256, f"--jobs {arguments.jobs} is not 1 to 256", "--jobs 8")
+    _require(arguments.cert or not arguments.key, "--key needs --cert", "--cert FILE --key FILE")
+    # Not before: `tlsfloor path` must work where the extra is not installed.
+    try:
+        from rich.console import Console
+
+        from tlsfloor.verify import endpoints
+    except ImportError as error:
+        raise VerifyError(
+            f"a part is missing: {error}", hint="pip install 'tlsfloor[verify]'"
+        ) from None
+
+    found = list(dict.fromkeys(wanted(arguments)))
+    _require(found, "no endpoint to check", "tlsfloor check example.com:443")
+    context = endpoints.trust(arguments.ca_certs, arguments.cert, arguments.key)
+    reports = []
+    talk = Console(stderr=True)
+    with talk.status(f"0 of {len(found)} checked") as status:
+        for report in endpoints.examine_all(
+            found, arguments.jobs, timeout=arguments.timeout, context=context
+        ):
+            reports.append(report)
+            status.update(f"{len(reports)} of {len(found)} checked")
+    if arguments.json:
+        print(json.dumps(as_dict(reports, floor), indent=2))
+    else:
+        show(reports, floor)
+    answers = {report.cut_off(floor)[0] for report in reports}
+    return 1 if "yes" in answers else 3 if "unknown" in answers else 0
+
+
+def _require(met: object, problem: str, hint: str) -> None:
+    if not met:
+        raise VerifyError(problem, hint=hint)
+
+
+def wanted(arguments: argparse.Namespace) -> list[Endpoint]:
+    """Return the endpoints of the arguments, of --from and of --aws.
+
+    Raises:
+        VerifyError: one cannot be understood, or there is none where some were announced.
+    """
+    found = [endpoint(text) for text in arguments.endpoints]
+    if arguments.file is not None:
+        found += listed(arguments.file)
+    if arguments.aws is not None or arguments.region is not None:
+        both = arguments.aws and arguments.region
+        _require(both, "--aws and --region go together", "--aws s3,sts --region eu-central-1")
+        found += aws(arguments.aws.split(","), arguments.region)
+    return found
+
+
+def listed(file: str) -> list[Endpoint]:
+    """Return the endpoints in a file, one a line; what begins with # is a remark."""
+    try:
+        if file == "-":
+            text = sys.stdin.read()
+        else:
+            with open(file, encoding="utf-8-sig") as lines:
+                text = lines.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise VerifyError(f"{file} cannot be read: {reason.lower()}", hint=WRITE) from None
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].strip()
+        if words:
+            found.append(endpoint(words, f" in line {number} of {file}"))
+    _require(found, f"no endpoint in {file}", f"{WRITE}, one a line")
+    return found
+
+
+def endpoint(text: str, where: str = "") -> Endpoint:
+    """Read HOST, HOST:PORT, an address of either kind, or a URL.
+
+    Raises:
+        VerifyError: it is none of them.
+    """
+    from tlsfloor.verify.endpoints import Endpoint
+
+    problem = f"{text!r}{where} is no endpoint"
+    try:
+        scheme, found, rest = text.partition("://")
+        if not found:
+            scheme, rest = "https", f"[{text}]" if text.count(":") > 1 and "[" not in text else text
+        scheme = scheme.lower()
+        parts = urlsplit(f"//{rest}")
+        host, port = parts.hostname or "", parts.port
+        if port is None:
+            _require(scheme in SCHEMES, f"{problem}: {scheme} does not begin with TLS", WRITE)
+            port = SCHEMES[scheme]
+        _require(scheme != "http", f"{problem}: http is not TLS", WRITE)
+        host = host if ":" in host else host.encode("idna").decode("ascii")
+    except ValueError as error:  # UnicodeError is one
+        raise VerifyError(f"{problem}: {str(error).lower()}", hint=WRITE) from None
+    _require(host and host.isprintable() and " " not in host, f"{problem}: it has no host", WRITE)
+    _require(port, f"{problem}: port 0 cannot be connected to", WRITE)
+    return Endpoint(host, port)
+
+
+def aws(services: Iterable[str], region: str) -> list[Endpoint]:
+    """Return the endpoints that botocore has for these services; it needs no network to know them.
+
+    Raises:
+        VerifyError: botocore is missing, or does not know one of them.
+    """
+    try:
+        botocore = import_module("botocore.session")
+        errors = import_module("botocore.exceptions")
+    except ImportError as error:
+        raise VerifyError(
+            f"a part is missing: {error}", hint="pip install 'tlsfloor[aws]'"
+        ) from None
+    found = []
+    try:
+        session = botocore.Session()
+        regions = {
+            name
+            for partition in session.get_available_partitions()
+            for service in ("ec2", "sts")
+            for name in session.get_available_regions(service, partition)
+        }
+        _known("AWS region", region, regions)
+        for service in services:
+            _known("AWS service", service.strip(), session.get_available_services())
+            client = session.create_client(
+                service.strip(),
+                region_name=region,
+                aws_access_key_id="none",  # nothing is signed, and nothing asked
+                aws_secret_access_key="none",  # noqa: S106
+            )
+            found.append(endpoint(client.meta.endpoint_url))
+            client.close()
+    except errors.BotoCoreError as error:
+        raise VerifyError(f"botocore: {error}", hint="aws configure list") from None
+    return found
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> None:
+    known = sorted(names)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(known[:5])}, …"
+        raise VerifyError(f"unknown {kind} {name!r}", hint=hint)
+
+
+def as_dict(reports: list[Report], floor: int) -> dict[str, Any]:
+    """Return everything as JSON types; the keys are documented in docs/check.md."""
+    return {
+        "schema": JSON_SCHEMA,
+        "floor": versions.floor_name(floor),
+        "interpreter": sys.executable,
+        "openssl": ssl.OPENSSL_VERSION,
+        "endpoints": [report.as_dict(floor) for report in reports],
+    }
+
+
+def show(reports: list[Report], floor: int) -> None:
+    """Print what each accepts as a table, then a line for each with what it means."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # No markup: "[::1]" is an address here.
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    ladder = (versions.SSL3, *versions.FLOORS.values())
+    table = Table("accepts", *map(versions.name, ladder), box=None, pad_edge=False)
+    for report in reports:
+        if report.attempts and report.state == "reached":
+            cells = (_cell(report, version, floor) for version in ladder)
+            table.add_row(Text(str(report.endpoint)), *cells)
+    if table.row_count:
+        console.print(table)
+        console.print()
+    styles = {"yes": "bold red", "no": "green", "unknown": "yellow"}
+    name = versions.floor_name(floor)
+    for report in reports:
+        answer, why = report.cut_off(floor)
+        line = Text(f"{report.endpoint}: floor {name} would cut it off: ")
+        line.append(answer, styles[answer]).append(f": {why}")
+        console.print(line)
+        if report.state != "reached":
+            continue
+        less, what = report.accepts_less(floor)
+        if less != "no":
+            console.print(f"  it accepts less than {name}: {less}: {what}")
+        got = report.negotiated
+        if got is not None and got.protocol:
+            reason = f", then {got.state}: {got.reason}" if got.reason else ""
+            console.print(f"  Protocol : {got.protocol} ({got.suite}, with this Python){reason}")
+        elif got is not None:
+            console.print(f"  Protocol : none with this Python, {got.state}: {got.reason}")
+
+
+def _cell(report: Report, version: int, floor: int) -> Any:
+    """Return the kinds of key exchange that were accepted; ``-`` for none, ``?`` if not known."""
+    from rich.text import Text
+
+    tried = [each for each in report.attempts if each.version == version]
+    kinds = [each.key_exchange for each in tried if each.outcome == "accepted"]
+    if kinds:
+        return Text(" ".join(kinds), "bold red" if version < floor else "green")
+    doubt = any(each.outcome == "inconclusive" for each in tried) or not tried
+    return Text("?" if doubt else "-", "yellow")
