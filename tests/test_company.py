@@ -62,7 +62,9 @@ def run(tmp_path: Path, route: str, program: str, *args: str) -> tuple[int, str,
     file = tmp_path / "program.py"
     file.write_text(program)
     path = [BOOTSTRAP, HOME] if route == "PYTHONPATH" else [HOME]
-    done = python(*args, str(file), env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
+    # gevent prints sets: the same seed, the same order.
+    env = clean_environment(PYTHONPATH=os.pathsep.join(path), PYTHONHASHSEED="0")
+    done = python(*args, str(file), env=env)
     return done.returncode, done.stdout, re.sub("0x[0-9a-f]+", "0x...", done.stderr)
 
 

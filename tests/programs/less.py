@@ -104,7 +104,7 @@ def subclass(cls, *args):
         context = at_level_0(cls(ssl.PROTOCOL_TLS_CLIENT, *args))
         context.load_verify_locations(ca)
         context.minimum_version = OLDEST
-        assert getattr(context, "note", "mine") == "mine"
+        assert not args or context.note == args[0], "an __init__ was left out"
         return context
 
     return way

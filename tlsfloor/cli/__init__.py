@@ -31,6 +31,8 @@ COMMANDS = {
     "run": "run a command, and its children, with the floor armed",
     "status": "tell whether this interpreter starts with a floor, and which",
     "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
+    "check": "tell which versions endpoints accept, and whether a floor would cut them off",
+    "serve": "speak one version to whoever connects, and show what each client offered",
 }
 
 

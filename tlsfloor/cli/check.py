@@ -1,9 +1,9 @@
-"""``tlsfloor check HOST[:PORT] | URL ...``: what endpoints accept, and would a floor cut them off."""
+"""``tlsfloor check HOST[:PORT] | URL ...``: what endpoints accept, and what a floor cuts off."""
 
 from __future__ import annotations
 
-import argparse
 import difflib
+import ipaddress
 import json
 import math
 import ssl
@@ -18,6 +18,7 @@ from tlsfloor.errors import VerifyError
 from tlsfloor.policy import floor_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
     from tlsfloor.verify.endpoints import Endpoint, Report
@@ -59,7 +60,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--ca-certs", metavar="FILE", help="authorities to trust instead of certifi's"
     )
     parser.add_argument(
-        "--cert", metavar="FILE", help="client certificate, with its key unless --key is given"
+        "--cert", metavar="FILE", help="client certificate, and its key if no --key"
     )
     parser.add_argument("--key", metavar="FILE", help="the key of the client certificate")
     parser.add_argument(
@@ -92,14 +93,15 @@ def run(arguments: argparse.Namespace) -> int:
     found = list(dict.fromkeys(wanted(arguments)))
     _require(found, "no endpoint to check", "tlsfloor check example.com:443")
     context = endpoints.trust(arguments.ca_certs, arguments.cert, arguments.key)
+    settings: dict[str, Any] = {"timeout": arguments.timeout, "context": context}
     reports = []
-    talk = Console(stderr=True)
-    with talk.status(f"0 of {len(found)} checked") as status:
-        for report in endpoints.examine_all(
-            found, arguments.jobs, timeout=arguments.timeout, context=context
-        ):
-            reports.append(report)
-            status.update(f"{len(reports)} of {len(found)} checked")
+    try:
+        with Console(stderr=True).status(f"0 of {len(found)} checked") as status:
+            for report in endpoints.examine_all(found, arguments.jobs, **settings):
+                reports.append(report)
+                status.update(f"{len(reports)} of {len(found)} checked")
+    except KeyboardInterrupt:
+        return 130  # as a shell has it
     if arguments.json:
         print(json.dumps(as_dict(reports, floor), indent=2))
     else:
@@ -165,11 +167,13 @@ def endpoint(text: str, where: str = "") -> Endpoint:
         scheme = scheme.lower()
         parts = urlsplit(f"//{rest}")
         host, port = parts.hostname or "", parts.port
-        if port is None:
-            _require(scheme in SCHEMES, f"{problem}: {scheme} does not begin with TLS", WRITE)
-            port = SCHEMES[scheme]
-        _require(scheme != "http", f"{problem}: http is not TLS", WRITE)
-        host = host if ":" in host else host.encode("idna").decode("ascii")
+        known = scheme in SCHEMES or (port is not None and scheme not in ("http", "ws"))
+        _require(known, f"{problem}: {scheme} does not begin with TLS", WRITE)
+        port = SCHEMES[scheme] if port is None else port
+        if ":" in host:
+            ipaddress.ip_address(host.partition("%")[0])
+        else:
+            host = host.encode("idna").decode("ascii")
     except ValueError as error:  # UnicodeError is one
         raise VerifyError(f"{problem}: {str(error).lower()}", hint=WRITE) from None
     _require(host and host.isprintable() and " " not in host, f"{problem}: it has no host", WRITE)
@@ -219,7 +223,7 @@ def _known(kind: str, name: str, names: Iterable[str]) -> None:
     known = sorted(names)
     if name not in known:
         near = difflib.get_close_matches(name, known, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(known[:5])}, …"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(known[:5])}"
         raise VerifyError(f"unknown {kind} {name!r}", hint=hint)
 
 

@@ -1,8 +1,7 @@
-"""``tlsfloor serve --version 1.0 --kx rsa``: a server that speaks that alone, to point any client at."""
+"""``tlsfloor serve --version 1.0 --kx rsa``: speaks that alone, to whatever is pointed at it."""
 
 from __future__ import annotations
 
-import argparse
 import queue
 import sys
 from typing import TYPE_CHECKING
@@ -11,11 +10,21 @@ from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
 
 if TYPE_CHECKING:
+    import argparse
+
     from tlsfloor.verify.peers import Seen
     from tlsfloor.wire import ClientHello
 
 #: Seconds for who types a request by hand.
 PATIENCE = 60.0
+
+_S_CLIENT = {
+    versions.SSL3: "-ssl3",
+    versions.TLS1_0: "-tls1",
+    versions.TLS1_1: "-tls1_1",
+    versions.TLS1_2: "-tls1_2",
+    versions.TLS1_3: "-tls1_3",
+}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -77,9 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
         with server:
             exchange = "" if version == versions.TLS1_3 else f" with {key_exchange} key exchange"
             _say(f"speaking {versions.name(version)}{exchange}")
-            _introduce(arguments, server.port, peers.CA_FILE)
+            _introduce(arguments, version, server.port)
             while True:
-                _say(describe(told.get()))
+                try:
+                    _say(describe(told.get(timeout=1)))
+                except queue.Empty:  # not to wait for ever, which Ctrl-C cannot end on Windows
+                    continue
     except KeyboardInterrupt:
         return 0
 
@@ -105,17 +117,29 @@ def _try_identity(file: str) -> None:
         raise VerifyError(f"{file} cannot be used: {reason}", hint=hint) from None
 
 
-def _introduce(arguments: argparse.Namespace, port: int, ca_file: str) -> None:
+def _introduce(arguments: argparse.Namespace, version: int, port: int) -> None:
+    """Say where to connect to, and by which commands: they allow what OpenSSL 3 alone does not."""
+    from tlsfloor.verify.peers import CA_FILE, PEER_FILE
+
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(arguments.host, arguments.host)  # noqa: S104
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    s_client, curl = f"openssl s_client -brief -connect {where} {_S_CLIENT[version]}", "curl"
     _say(f"listening on {where}, until Ctrl-C")
-    trust, curl = f" -CAfile {ca_file}", f" --cacert {ca_file}"
     if arguments.cert is None:
-        _say(f"CA file: {ca_file}")
+        _say(f"CA file: {CA_FILE}")
+        s_client += f" -CAfile {CA_FILE}"
+        curl += f" --cacert {CA_FILE}"
     else:
-        trust, curl = "", " --insecure"
-    _say(f"try: openssl s_client -connect {where}{trust} -cipher DEFAULT:@SECLEVEL=0 -brief")
-    _say(f"try: curl{curl} --tlsv1.0 --ciphers DEFAULT:@SECLEVEL=0 https://{where}/")
+        curl += " --insecure"
+    if arguments.client_certificate:
+        s_client += f" -cert {PEER_FILE}"
+        curl += f" --cert {PEER_FILE}"
+    if version < versions.TLS1_2:
+        s_client += " -cipher DEFAULT:@SECLEVEL=0"
+        curl += f" --tlsv{versions.floor_name(version)} --ciphers DEFAULT:@SECLEVEL=0"
+    _say(f"try: {s_client}")
+    if version != versions.SSL3:  # curl has given it up
+        _say(f"try: {curl} https://{where}/")
 
 
 def describe(seen: Seen) -> str:
@@ -144,20 +168,21 @@ def offer(hello: ClientHello) -> str:
     Without supported_versions a client names the highest version only (RFC 8446 section 4.2.1).
     """
     from tlsfloor.verify.peers import suite_name
+    from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV, TLS_FALLBACK_SCSV
     from tlsfloor.wire.extensions import is_grease
 
     known = [versions.name(each) for each in hello.versions() if not is_grease(each)]
     what = ", ".join(known) if hello.supported_versions() is not None else f"up to {known[0]}"
-    suites = [
-        each for each in hello.cipher_suites if not is_grease(each) and each not in (0xFF, 0x5600)
-    ]
+    signals = (TLS_EMPTY_RENEGOTIATION_INFO_SCSV, TLS_FALLBACK_SCSV)
+    suites = [each for each in hello.cipher_suites if not is_grease(each) and each not in signals]
     kinds: dict[str, int] = {}
     for each in suites:
         kind = _kind(each, suite_name(each))
         kinds[kind] = kinds.get(kind, 0) + 1
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     name = hello.server_name()
-    return f"{what}, {'no server name' if name is None else f'server name {name}'}, suites: {counted or 'none'}"
+    named = "no server name" if name is None else f"server name {name}"
+    return f"{what}, {named}, suites: {counted or 'none'}"
 
 
 def _kind(number: int, name: str) -> str:

@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         else "floor: none"
     )
     for arming in found.armings:
-        print(
-            f"armed: {arming['floor']} by {arming['route']}: {arming['set_by']}, since {arming['since']}"
-        )
+        print("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
     for name, state in found.stacks.items():
         print(f"stack {name}: {state}")
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))

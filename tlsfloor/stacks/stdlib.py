@@ -30,6 +30,7 @@ and warns.
 from __future__ import annotations
 
 import gc
+import sys
 from operator import index
 
 from tlsfloor import versions
@@ -38,7 +39,7 @@ from tlsfloor.ledger import counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
 # CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
@@ -70,7 +71,7 @@ _ABSENT = object()
 
 
 def guard(module: ModuleType, floor: int, set_by: str) -> None:
-    """Hold the floor on every ``SSLContext`` of the process, and make sure that ``module`` obeys it.
+    """Hold the floor on every ``SSLContext`` of the process, and see that ``module`` obeys it.
 
     On every class below the C type, that is, and not on what ``module.SSLContext`` is just now:
     gevent and truststore put a subclass of theirs in its place.
@@ -321,47 +322,69 @@ def _bound(cls: type, base: Any, name: str) -> property:
     return property(read, write, doc=shown.__doc__)
 
 
-class Unproven:
-    """Stands for a TLS object of the C type until its first handshake is done, whoever asks for it.
+def _forward(name: str) -> property:
+    """Return a property that reads and sets an attribute of the real TLS object."""
 
-    A handshake may be asked for by name, or happen inside of the first read or write. Afterwards
-    the object's own methods take the place of these, so that nothing is left on the data path.
+    def read(self: Any) -> Any:
+        return getattr(self._real, name)
+
+    def write(self: Any, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    return property(read, write)
+
+
+class Unproven:
+    """Stands for a TLS object of the C type until its first handshake is done.
+
+    That may be asked for by name, or happen inside of the first read or write. Afterwards it puts
+    the real object in its own place, so that nothing is left on the data path.
     """
 
+    __slots__ = ("_real",)
+
     def __init__(self, real: Any) -> None:
-        self.__dict__["_real"] = real
+        self._real = real
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._real, name, value)
+    # All that can be set on the C type.
+    context = _forward("context")
+    owner = _forward("owner")
+    session = _forward("session")
 
     def do_handshake(self) -> None:
         """Shake hands, and look at what came of it."""
+        self._prove(sys._getframe(1))
+
+    def read(self, *args: Any) -> Any:
+        """Read for the first time: OpenSSL would shake hands in it."""
+        self._prove(sys._getframe(1))
+        return self._real.read(*args)
+
+    def write(self, data: Any) -> Any:
+        """Write for the first time: as read()."""
+        self._prove(sys._getframe(1))
+        return self._real.write(data)
+
+    def _prove(self, caller: FrameType) -> None:
         real = self._real
         real.do_handshake()
         version = real.version()
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:
             counts["discarded"] += 1
             raise _refusal(
-                f"{version} was negotiated, since the context was lowered by another thread, or the "
+                f"{version} was negotiated, for a context that another thread had lowered or a "
                 "connection begun before the floor was armed",
                 "set minimum_version once, and arm the floor before connecting",
                 _floor,
                 _set_by,
             )
-        self.__dict__.update(do_handshake=real.do_handshake, read=real.read, write=real.write)
-
-    def read(self, *args: Any) -> Any:
-        """Read for the first time: OpenSSL would shake hands in it."""
-        self.do_handshake()
-        return self._real.read(*args)
-
-    def write(self, data: Any) -> Any:
-        """Write for the first time: as read()."""
-        self.do_handshake()
-        return self._real.write(data)
+        # Only the caller is sure to hold this: an SSLSocket, an SSLObject, or gevent's own socket.
+        holder = caller.f_locals.get("self")
+        if getattr(holder, "_sslobj", None) is self:
+            holder._sslobj = real  # type: ignore[union-attr] # it has one
 
 
 def _change(cls: type, name: str, gate: Any) -> None:

@@ -44,7 +44,7 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to try: ``version`` is a wire number, ``via`` a library, ``way`` known to the probe."""
+    """One thing to try; ``version`` is a wire number, ``via`` a library, ``way`` the probe's."""
 
     role: str
     via: str

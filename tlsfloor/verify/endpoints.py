@@ -425,17 +425,17 @@ def _reach(endpoint: Endpoint, timeout: float) -> str:
     """
     deadline = time.monotonic() + timeout
     found = _resolve(endpoint, timeout)
+    failed = OSError("the name has no address")
     for place, address in enumerate(found):
+        # What is left, divided: the first of them may be one that answers nothing.
+        left = max(1e-3, deadline - time.monotonic()) / (len(found) - place)
         try:
-            # What is left, divided: the first of them may be one that answers nothing.
-            left = max(0.0, deadline - time.monotonic()) / (len(found) - place)
-            socket.create_connection((address, endpoint.port), left or 1e-3).close()
-        except OSError:
-            if address == found[-1]:
-                raise
+            socket.create_connection((address, endpoint.port), left).close()
+        except OSError as error:  # noqa: PERF203 - the next address may do
+            failed = error
         else:
             return address
-    raise OSError("the name has no address")
+    raise failed
 
 
 def _resolve(endpoint: Endpoint, timeout: float) -> list[str]:

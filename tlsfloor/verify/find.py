@@ -95,7 +95,7 @@ def search(targets: Sequence[str]) -> Found:
         elif os.path.lexists(path):
             named = _look(path, found)
             # Somebody says that it is one: then what it is instead is the answer.
-            candidates.append(named or Interpreter(path, problem=found.skipped.pop(path, "no interpreter")))
+            candidates.append(named or Interpreter(path, problem=found.skipped.pop(path, "not a program")))
         else:
             raise VerifyError(f"there is no {target}", hint="a TARGET is an interpreter or a folder")
     found.interpreters = list(_fold(candidates))
@@ -138,6 +138,8 @@ def _look(path: str, found: Found) -> Interpreter | None:
         if stat.S_ISDIR(mode):
             return None
         skip, problem = nature(path) if stat.S_ISREG(mode) else ("no regular file", "")
+        if skip and stat.S_ISREG(mode) and not os.access(path, os.X_OK):
+            return None  # a manual page, a completion of a shell
     except OSError as error:
         text = f"{error.strerror}"
         # A link to nothing, or to itself, starts nothing; what may not be read can.

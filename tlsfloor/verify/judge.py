@@ -1,7 +1,7 @@
 """What the observations mean. Nothing here tries, starts or prints anything.
 
-A case is *accepted* when either side completed the handshake, *refused* when it was tried and came to
-nothing although its positive control succeeded, *absent* when its library is not there, and else
+A case is *accepted* when either side completed the handshake, *refused* when it was tried and came
+to nothing although its positive control succeeded, *absent* when its library is not there, and else
 *inconclusive*: never a pass.
 """
 
@@ -94,7 +94,8 @@ def results(
         for case in cases
         if case.version >= floor and seen[case.id][0] and told.get(case.id, {}).get("version")
     }
-    # A fixed version below the floor has no control of its own: that of a plain program stands in for it.
+    # A fixed version below the floor has no control of its own: that of a plain program stands in
+    # for it.
     controls |= {
         case.subject
         for case in cases
@@ -108,7 +109,7 @@ def results(
             outcome = "accepted"
         elif "absent" in tell:
             outcome = "absent"
-        elif case.subject in controls and "timed out" not in tell["error"]:
+        elif case.subject in controls and "timed out" not in tell.get("error", ""):
             outcome = "refused"
         else:
             outcome = "inconclusive"

@@ -235,6 +235,13 @@ def facts():
         found["no_ssl"] = str(error)
         return found
     found["openssl"] = ssl.OPENSSL_VERSION
+    # OPENSSL_VERSION may be that of the build; these are the files in use, where a system tells.
+    try:
+        with open("/proc/self/maps") as maps:
+            names = set(line.split(None, 5)[5].strip() for line in maps if "/" in line)
+        found["loaded"] = sorted(name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name)
+    except (EnvironmentError, IndexError):
+        pass
     try:
         import sysconfig
 

@@ -1,4 +1,4 @@
-"""What a person, or a program, reads of a verification. Everything is judged by now; this only writes."""
+"""What a person reads of a verification. Everything is judged by now; this only writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def as_dict(
     verdicts: dict[str, tuple[str, list[str]]],
     launches: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return a verification as JSON types: verdicts, their reasons, and the evidence of each case."""
+    """Return a verification as JSON types: verdicts, reasons, and the evidence of each case."""
     return {
         "schema": SCHEMA,
         "interpreter": interpreter,

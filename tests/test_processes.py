@@ -1,0 +1,151 @@
+"""Children: what a process starts is held too, as far as the route reaches.
+
+* PYTHONPATH reaches every child that starts Python with this environment, and sub-interpreters.
+* A call reaches what is forked from its process. A spawned child imports the main module again: a call
+  at its module level reaches it, one below ``if __name__ == "__main__":`` does not.
+* A call reaches no program that is started by ``subprocess`` and no sub-interpreter: only the
+  environment does. ``status()`` of such a child claims no floor.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import BOOTSTRAP, HERE, clean_environment, python
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0
+
+#: Where children import tlsfloor from, to be asked.
+HOME = str(Path(BOOTSTRAP).parents[1])
+
+UNHELD = ["TLSv1", None]
+HELD = ["TLSV1_ALERT_PROTOCOL_VERSION", "1.2"]
+
+STARTED = ["spawn", "forkserver", "executor spawn", "executor forkserver"]
+FORKED = ["os.fork", "fork", "executor fork"]
+METHODS = multiprocessing.get_all_start_methods()
+KINDS = [
+    kind for kind in [*STARTED, *FORKED] if kind.split()[-1] in METHODS or (kind == "os.fork" and hasattr(os, "fork"))
+]
+
+
+@pytest.fixture(scope="module")
+def ends() -> Iterator[list[str]]:
+    with peers.ServerPeer(TLS1_0) as peer:
+        yield [str(peer.port), peers.CA_FILE]
+
+
+def child_of(kind: str, where: str, ends: list[str], **env: str) -> list[str | None]:
+    """Run a program that arms (or not) and makes a child; return what the child could do, and claims."""
+    program = str(HERE / "programs" / "parent.py")
+    path = [env.pop("PYTHONPATH")] if "PYTHONPATH" in env else []
+    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, HOME]), **env)
+    done = python(program, kind, where, *ends, env=env)
+    assert done.returncode == 0, done.stderr
+    told: list[str | None] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "subprocess"])
+def test_a_child_is_held_where_the_environment_arms(kind: str, ends: list[str]) -> None:
+    assert child_of(kind, "nowhere", ends) == UNHELD
+    assert child_of(kind, "nowhere", ends, PYTHONPATH=BOOTSTRAP) == HELD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_child_is_held_where_the_main_module_arms(kind: str, ends: list[str]) -> None:
+    assert child_of(kind, "module", ends) == HELD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_below_main_reaches_only_what_is_forked(kind: str, ends: list[str]) -> None:
+    """And the others say so themselves: nothing is claimed in them."""
+    assert child_of(kind, "main", ends) == (HELD if kind in FORKED else UNHELD)
+
+
+@pytest.mark.parametrize("where", ["module", "main"])
+def test_a_call_reaches_no_other_program(where: str, ends: list[str]) -> None:
+    assert child_of("subprocess", where, ends) == UNHELD
+
+
+def test_a_fork_keeps_a_floor_that_its_child_may_raise(ends: list[str]) -> None:
+    """And not lower; nor does the child's change anything for the parent."""
+    program = """
+import os, sys, tlsfloor
+tlsfloor.enforce("1.2")
+child = os.fork()
+if child == 0:
+    floors = [tlsfloor.enforce("1.0").floor, tlsfloor.enforce("1.3").floor]
+    os._exit(0 if floors == ["1.2", "1.3"] else 1)
+_, status = os.waitpid(child, 0)
+print(status, tlsfloor.status().floor)
+"""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system cannot fork")
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    assert done.stdout.split() == ["0", "1.2"], done.stderr
+
+
+def has_interpreters() -> bool:
+    """Tell whether this Python lets its programs make sub-interpreters."""
+    if sys.version_info >= (3, 13):
+        return True
+    try:
+        import _xxsubinterpreters  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
+def test_a_sub_interpreter_is_held_where_the_environment_arms(ends: list[str]) -> None:
+    assert child_of("interpreter", "nowhere", ends) == UNHELD
+    assert child_of("interpreter", "nowhere", ends, PYTHONPATH=BOOTSTRAP) == HELD
+
+
+@pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
+def test_a_call_claims_nothing_in_a_sub_interpreter(ends: list[str]) -> None:
+    """It has an ``ssl`` of its own, to which the call of another interpreter does not reach."""
+    reached, claimed = child_of("interpreter", "module", ends)
+    assert claimed is None
+    assert reached in ("TLSv1", "TLSV1_ALERT_PROTOCOL_VERSION")
+
+
+OTHERS = """
+import gc, json, ssl, sys, warnings
+warnings.simplefilter("ignore")
+try:
+    import _interpreters as interpreters
+    run = interpreters.exec
+except ImportError:
+    import _xxsubinterpreters as interpreters
+    run = interpreters.run_string
+before = dict(ssl.SSLContext.__dict__)
+for _ in range(2):
+    other = interpreters.create()
+    run(other, "import sys; sys.path[:] = %r; import ssl, tlsfloor; tlsfloor.enforce('1.3')" % sys.path)
+    interpreters.destroy(other)
+gc.collect()
+changed = sorted(name for name, value in ssl.SSLContext.__dict__.items() if before.get(name) is not value)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = 0x301
+context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+print(json.dumps([changed, int(context.minimum_version)]))
+"""
+
+
+@pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
+@pytest.mark.parametrize("armed", [False, True])
+def test_a_sub_interpreter_leaves_the_others_alone(armed: bool) -> None:
+    """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type of contexts.)"""
+    path = [BOOTSTRAP, HOME] if armed else [HOME]
+    done = python("-c", OTHERS, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[], 0x303 if armed else 0x301]

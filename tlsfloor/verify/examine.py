@@ -1,0 +1,171 @@
+"""Examines interpreters: both launches of each, what they mean, and what all of it comes to."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass, field
+
+from tlsfloor import versions
+from tlsfloor.verify import bounded, judge, launch
+from tlsfloor.verify.find import Found, Interpreter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tlsfloor.verify.cases import Case
+
+#: The exit status of each verdict, design section 7: 0 is for what is sound alone.
+STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
+
+# How bad a status is: what is flagged outweighs what could not be tried.
+_WORSE = (0, 3, 1)
+
+# How often what is left is ended when a run is given up: seconds.
+_TICK = 0.1
+
+# Files that are open beside the peers: a listener for each case, and a connection or two.
+_SPARE = 64
+
+
+@dataclass
+class Examined:
+    """One interpreter: the verdict on it as deployed, the reasons, and all that was observed.
+
+    ``more`` holds the verdicts on further launches: this interpreter with the floor.
+
+    .. versionadded:: 0.1
+    """
+
+    interpreter: Interpreter
+    verdict: str
+    reasons: list[str]
+    launches: list[judge.Launch] = field(default_factory=list)
+    more: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def deployed(self) -> judge.Launch | None:
+        """The launch that decides, None if there was none."""
+        return self.launches[1] if self.launches else None
+
+    def fact(self, name: str) -> str:
+        """Return what the interpreter said of itself, empty if it did not."""
+        return next((str(each.facts[name]) for each in self.launches if each.facts.get(name)), "")
+
+
+@dataclass
+class Report:
+    """A whole run: what was asked for, what was found, and what was examined; ``tool`` is our version.
+
+    .. versionadded:: 0.1
+    """
+
+    floor: int
+    targets: list[str]
+    tool: str
+    found: Found
+    examined: list[Examined] = field(default_factory=list)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What keeps the run as a whole from proving that all is well."""
+        found = [f"no interpreter found below {path}" for path in self.found.empty]
+        return found + [f"not searched: {path}: {why}" for path, why in self.found.unread.items()]
+
+    @property
+    def status(self) -> int:
+        """The exit status: the worst of all; never 0 when there was nothing to verify."""
+        statuses = [STATUSES[each.verdict] for each in self.examined]
+        if self.doubts or not statuses:
+            statuses.append(3)
+        return max(statuses, key=_WORSE.index)
+
+
+def examine(
+    interpreter: Interpreter, cases: list[Case], floor: int, timeout: float, *, armed: bool = False
+) -> Examined:
+    """Launch an interpreter isolated and as deployed (and ``armed``: with the floor), and judge.
+
+    .. versionadded:: 0.1
+    """
+    if interpreter.problem:
+        return Examined(interpreter, "inconclusive", [interpreter.problem])
+    path = interpreter.path
+    start = time.monotonic()
+    more = {}
+    try:
+        launches = [
+            launch.isolated(path, cases, floor, timeout),
+            launch.as_deployed(path, cases, floor, timeout),
+        ]
+        if armed:
+            name = versions.floor_name(floor)
+            launches.append(launch.with_floor(path, cases, floor, name, timeout))
+    except OSError as error:  # of ours: no ports or files are left
+        return Examined(interpreter, "inconclusive", [f"the verifier failed: {error}"])
+    for each in launches[2:]:
+        more[each.name] = judge.verdict(launches[0], each, floor)
+    verdict, reasons = judge.verdict(launches[0], launches[1], floor)
+    examined = Examined(interpreter, verdict, reasons, launches, more, time.monotonic() - start)
+    outside = _outside(examined)
+    if outside:
+        examined.verdict = "inconclusive"
+        examined.reasons = [f"it ran with this machine's {outside}, not its image's: verify it there"]
+    return examined
+
+
+def _outside(examined: Examined) -> str:
+    """Return a TLS library that an interpreter of an unpacked image loaded from elsewhere."""
+    inside = examined.interpreter.image + os.sep
+    for each in examined.launches if examined.interpreter.image else ():
+        loaded = each.facts.get("loaded")
+        for name in loaded if isinstance(loaded, list) else ():
+            if not str(name).startswith(inside):
+                return str(name)
+    return ""
+
+
+def run(
+    report: Report,
+    cases: list[Case],
+    timeout: float,
+    jobs: int,
+    *,
+    armed: bool = False,
+    progress: Callable[[], object] = bool,
+) -> None:
+    """Examine what a report found, ``jobs`` interpreters at a time; ``progress`` is called after each.
+
+    Whatever ends the run early ends every program that it started.
+
+    .. versionadded:: 0.1
+    """
+    with ThreadPoolExecutor(max(1, min(jobs, _affordable(len(cases))))) as pool:
+        futures = [
+            pool.submit(examine, each, cases, report.floor, timeout, armed=armed)
+            for each in report.found.interpreters
+        ]
+        try:
+            for _ in as_completed(futures):
+                progress()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            # One that is cancelled counts as done; each other may come to its next launch first.
+            while wait(futures, timeout=_TICK).not_done:
+                bounded.stop()
+            raise
+        report.examined = [future.result() for future in futures]
+
+
+def _affordable(cases: int) -> int:
+    """Return how many interpreters fit into the files that this process may open at once."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, where nothing is known of it
+        return 1
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 2**20 if limit == resource.RLIM_INFINITY else limit // (cases + cases // 4 + _SPARE)
