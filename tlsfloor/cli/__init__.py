@@ -19,7 +19,7 @@ from tlsfloor.errors import TLSFloorError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 #: The version of everything that --json prints. It rises when a key changes its meaning or goes.
 JSON_SCHEMA = 1
@@ -58,16 +58,23 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    modules = {}
-    for name, purpose in COMMANDS.items():
-        modules[name] = import_module(f"{__name__}.{name}")
-        modules[name].options(commands.add_parser(name, help=purpose, description=purpose))
-    arguments = parser.parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    command: Any = None
+    chosen = next((word for word in words if not word.startswith("-")), "")
     try:
-        status: int = modules[arguments.command].run(arguments)
+        for name, purpose in COMMANDS.items():
+            subparser = commands.add_parser(name, help=purpose, description=purpose)
+            if name == chosen:  # the others would only cost, and `status` must work without an ssl
+                command = import_module(f"{__name__}.{name}")
+                command.options(subparser)
+        arguments = parser.parse_args(words)  # ends the process where no command was chosen
+        status: int = command.run(arguments)
         sys.stdout.flush()
     except TLSFloorError as error:
         complain(error.problem, error.hint)
+        return 2
+    except ImportError as error:
+        complain(f"a part is missing: {error}", "pip install 'tlsfloor[verify]', or tlsfloor status")
         return 2
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would complain once more when it closes

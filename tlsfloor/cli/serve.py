@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sys
 from typing import TYPE_CHECKING
@@ -88,10 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
             _say(f"speaking {versions.name(version)}{exchange}")
             _introduce(arguments, version, server.port)
             while True:
-                try:
+                # Not to wait for ever, which Ctrl-C does not end on Windows.
+                with contextlib.suppress(queue.Empty):
                     _say(describe(told.get(timeout=1)))
-                except queue.Empty:  # not to wait for ever, which Ctrl-C cannot end on Windows
-                    continue
     except KeyboardInterrupt:
         return 0
 

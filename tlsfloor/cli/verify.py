@@ -1,50 +1,145 @@
-"""``tlsfloor verify``: what this interpreter really accepts, as it is and with the floor."""
+"""``tlsfloor verify [TARGET ...]``: what interpreters really accept, by handshakes."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import os
+import signal
 import sys
 
-from tlsfloor import versions
-from tlsfloor.errors import VerifyError
+import tlsfloor
+from tlsfloor.cli import complain
+from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 INSTALL = "pip install 'tlsfloor[verify]'"
 
-#: The exit status of each verdict, design section 7: 0 is for what is sound alone.
-STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
+#: What --role means: these are tried.
+ROLES = {"client": ("client",), "server": ("server",), "both": ("client", "server")}
+
+#: The files a run can print.
+FORMATS = ("text", "json", "sarif", "junit")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an interpreter, a virtual environment, or a folder with interpreters somewhere below "
+        "(default: this interpreter, without and with the floor)",
+    )
     parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
+    parser.add_argument(
+        "--role", choices=ROLES, default="both", help="what is tried (default: both)"
+    )
     parser.add_argument(
         "--timeout", type=float, default=60, help="seconds for each launch (default: 60)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="print the evidence of each case as JSON"
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="interpreters at a time (default: as many as there are processors)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="--format json"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Launch, judge, report."""
+    """Find, launch, judge, report."""
     floor = floor_of(arguments.floor, "--floor")
-    name = versions.floor_name(floor)
+    if not 0 < arguments.timeout < 1e6:
+        raise PolicyError(
+            f"--timeout {arguments.timeout:g} is no time to wait", hint="--timeout 60"
+        )
+    if arguments.jobs < 1:
+        raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")
+    folder = os.path.dirname(os.path.abspath(arguments.output or ""))
+    if arguments.output and not os.path.isdir(folder):
+        raise VerifyError(f"{arguments.output} cannot be written", hint=f"mkdir -p {folder}")
     # Not before: `tlsfloor path` must work where the extra is not installed.
     try:
-        from tlsfloor.verify import cases, judge, launch, report
+        from tlsfloor.verify import cases, examine, find, formats, report, sarif
     except ImportError as error:
         raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
 
-    planned = cases.plan(floor)
-    isolated = launch.isolated(sys.executable, planned, floor, arguments.timeout)
-    deployed = launch.as_deployed(sys.executable, planned, floor, arguments.timeout)
-    armed = launch.with_floor(sys.executable, planned, floor, name, arguments.timeout)
-    verdicts = {each.name: judge.verdict(isolated, each, floor) for each in (deployed, armed)}
-    if arguments.json:
-        launches = [each.as_dict() for each in (isolated, deployed, armed)]
-        print(json.dumps(report.as_dict(sys.executable, name, verdicts, launches), indent=2))
+    if arguments.targets:
+        found = find.search(arguments.targets)
+    elif sys.executable:
+        # No doubt about what it is: it runs this.
+        found = find.Found([find.Interpreter(sys.executable)])
     else:
-        report.show(sys.executable, [deployed, armed], verdicts, floor)
-    return STATUSES[verdicts[deployed.name][0]]
+        raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
+    outcome = examine.Report(floor, arguments.targets, tlsfloor.__version__, found)
+    try:
+        with _ended_by_sigterm(), _progress(len(found.interpreters)) as progress:
+            examine.run(
+                outcome,
+                cases.plan(floor, ROLES[arguments.role]),
+                arguments.timeout,
+                arguments.jobs,
+                armed=not arguments.targets,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        complain("interrupted; nothing is left running")
+        return 130
+    written = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
+    if arguments.format == "text" and not arguments.output and sys.stdout.isatty():
+        report.show(outcome)
+        return outcome.status
+    text = written.get(arguments.format, report.to_text)(outcome)
+    if not arguments.output:
+        sys.stdout.write(text)
+        return outcome.status
+    try:
+        formats.write(arguments.output, text)
+    except OSError as error:
+        raise VerifyError(
+            f"{arguments.output} cannot be written: {error.strerror}", hint="--output FILE"
+        ) from None
+    return outcome.status
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], object]]:
+    """Show how far it has come, on stderr, if that is a terminal and there is something to show."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    hidden = total < 2 or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
+        task = bar.add_task("verifying", total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end what was started, as Ctrl-C does: neither reaches the probes' groups."""
+
+    def end(number: int, frame: object) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # a thread that is not the main one: nobody sends it signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,8 +1,9 @@
 """Tells what a file is by its bytes, so that nothing is started that is no Python.
 
-``python`` is a few lines around one call of libpython, or all of libpython itself: either way the name of
-that function is among its symbols, stripped or not, since the dynamic linker needs it there. Only a build
-without dynamic symbols (musl's, fully static) has none, and it still holds Python's usage text.
+``python`` is a few lines around one call of libpython, or all of libpython itself: either way the
+name of that function is among its symbols, stripped or not, since the dynamic linker needs it
+there. Only a build without dynamic symbols (musl's, fully static) has none, and it still holds
+Python's usage text.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import functools
 import os
 import sys
 
-#: Names that only the main program of a Python has: since 3.8, 3.8, 3.0 to 3.7 (and 2.7), 3.7, PyPy; and
-#: the usage text of every CPython.
+#: Names that only the main program of a Python has: since 3.8, 3.8, 3.0 to 3.7 (and 2.7), 3.7,
+#: PyPy; and the usage text of every CPython.
 MARKERS = (
     b"Py_BytesMain",
     b"Py_RunMain",
@@ -22,8 +23,8 @@ MARKERS = (
     b"[-c cmd | -m mod | file | -]",
 )
 
-# Bytes of a file that are searched: the largest static builds, with debug information, have some 100 MB,
-# and their symbols at the beginning.
+# Bytes of a file that are searched: the largest static builds, with debug information, have some
+# 100 MB, and their symbols at the beginning.
 _BOUND = 64 * 2**20
 _CHUNK = 2**20
 

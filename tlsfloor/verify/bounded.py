@@ -1,8 +1,8 @@
-"""Runs one foreign program within bounds: of time, of what it may print, and of what it leaves behind.
+"""Runs one foreign program within bounds: of time, of what it prints, of what it leaves behind.
 
-Nothing that it does can harm the caller: one that hangs, prints without end, or closes its output comes to
-a reason. What it started is ended with it: its process group at once, and on Linux whatever left the group
-too, which is known by a variable that it was born with.
+Nothing that it does can harm the caller: one that hangs, prints without end, or closes its output
+comes to a reason. What it started is ended with it: its process group at once, and on Linux
+whatever left the group too, which is known by a variable that it was born with.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def run(command: list[str], env: dict[str, str], stdin: str, timeout: float) -> 
     if not failure and (output.is_alive() or errors.is_alive()):
         failure = "it left something running that holds its output open"
     if not failure and process.returncode:
-        last = errors.kept.decode("utf-8", "replace").strip().splitlines()[-1:] or ["it said nothing"]
+        last = errors.kept.decode("utf-8", "replace").strip().splitlines()[-1:] or [
+            "it said nothing"
+        ]
         failure = f"{_how(process.returncode)}: {last[0][:500]}"
     return ("" if failure else output.kept.decode("utf-8", "replace")), failure
 
@@ -118,7 +120,8 @@ def _how(status: int) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if hasattr(os, "killpg"):
-        # No such group: it is gone, which was wanted. No permission: macOS says so of a group of zombies.
+        # No such group: it is gone, which was wanted. No permission: macOS says so of a group of
+        # zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     else:
@@ -126,7 +129,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_others(mark: str) -> None:
-    """End what was born of a program and has left its group; where there is no /proc nobody knows."""
+    """End what was born of a program and has left its group; without /proc nobody knows."""
     wanted = f"{_BIRTHMARK}={mark}".encode()
     for _ in range(_PASSES if os.path.isdir("/proc/self") else 0):
         ended = 0

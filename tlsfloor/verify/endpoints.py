@@ -431,7 +431,7 @@ def _reach(endpoint: Endpoint, timeout: float) -> str:
         left = max(1e-3, deadline - time.monotonic()) / (len(found) - place)
         try:
             socket.create_connection((address, endpoint.port), left).close()
-        except OSError as error:  # noqa: PERF203 - the next address may do
+        except OSError as error:
             failed = error
         else:
             return address

@@ -58,7 +58,7 @@ class Examined:
 
 @dataclass
 class Report:
-    """A whole run: what was asked for, what was found, and what was examined; ``tool`` is our version.
+    """A whole run: what was asked for, found and examined; ``tool`` is our own version.
 
     .. versionadded:: 0.1
     """
@@ -113,7 +113,9 @@ def examine(
     outside = _outside(examined)
     if outside:
         examined.verdict = "inconclusive"
-        examined.reasons = [f"it ran with this machine's {outside}, not its image's: verify it there"]
+        examined.reasons = [
+            f"it ran with this machine's {outside}, not its image's: verify it there"
+        ]
     return examined
 
 
@@ -137,7 +139,7 @@ def run(
     armed: bool = False,
     progress: Callable[[], object] = bool,
 ) -> None:
-    """Examine what a report found, ``jobs`` interpreters at a time; ``progress`` is called after each.
+    """Examine what a report found, ``jobs`` at a time; ``progress`` is called after each.
 
     Whatever ends the run early ends every program that it started.
 

@@ -1,14 +1,16 @@
 """Finds the interpreters at or below a path, and starts none of them.
 
-A file is an interpreter by its name *and* by what it is: a program of this machine whose bytes hold a name
-that only Python's own ``main`` has. What has the name and is no such thing is named with the reason:
+A file is an interpreter by its name *and* by what it is: a program of this machine whose bytes hold
+a name that only Python's own ``main`` has. What has the name and is no such thing is named with the
+reason:
 
 * a script or a text is *skipped*: it is no interpreter, whatever it may start;
-* a program that cannot be tried here (unreadable, not executable, of another architecture, without any
-  sign of Python) is an interpreter with a *problem*, and so inconclusive.
+* a program that cannot be tried here (unreadable, not executable, of another architecture, without
+  any sign of Python) is an interpreter with a *problem*, and so inconclusive.
 
-Names of one file are one interpreter: links, hard links and copies in the same folder. A virtual environment
-is its own, whatever it links to: it has its own packages and start-up files, so it deploys differently.
+Names of one file are one interpreter: links, hard links and copies in the same folder. A virtual
+environment is its own, whatever it links to: it has its own packages and start-up files, so it
+deploys differently.
 """
 
 from __future__ import annotations
@@ -27,15 +29,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: What interpreters are called: python3.13t (free-threaded), python3.7m, platform-python3.6 (RHEL), pypy3.10.
+#: What interpreters are called: python3.13t (free-threaded), python3.7m, platform-python3.6 (RHEL),
+#: pypy3.10.
 NAMES = re.compile(
-    r"(?:platform-)?python(?:\d+(?:\.\d+)?[a-z]*)?(?:-dbg|-debug)?(?:\.exe)?|pypy(?:\d+(?:\.\d+)?)?(?:-c)?(?:\.exe)?"
+    r"(?:(?:platform-)?python(?:\d+(?:\.\d+)?[a-z]*)?(?:-dbg|-debug)?|pypy(?:\d+(?:\.\d+)?)?(?:-c)?)"
+    r"(?:\.exe)?"
 )
 
 # Not files, whatever they look like.
 _KERNEL = frozenset({"/proc", "/sys", "/dev"})
 
-# What every root file system of a distribution has, and no application's folder.
+# What the root of every distribution has, and no application's folder.
 _ROOTS = ("etc/os-release", "usr/lib/os-release", "etc/alpine-release", "etc/debian_version")
 
 # As Linux: so many links, then ELOOP.
@@ -44,7 +48,7 @@ _LINKS = 40
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter: where it is, its other names, its virtual environment, the image that it lies in.
+    """An interpreter: where it is, its other names, and the environment and image it lies in.
 
     ``problem`` says why it cannot be tried, if so.
 
@@ -62,8 +66,8 @@ class Interpreter:
 class Found:
     """What a search found.
 
-    ``skipped`` tells path -> why it is no interpreter, ``unread`` folder -> why nobody looked into it, and
-    ``empty`` the targets below which there is no interpreter.
+    ``skipped`` tells path -> why it is no interpreter, ``unread`` folder -> why nobody looked into
+    it, and ``empty`` the targets below which there is no interpreter.
 
     .. versionadded:: 0.1
     """
@@ -95,15 +99,19 @@ def search(targets: Sequence[str]) -> Found:
         elif os.path.lexists(path):
             named = _look(path, found)
             # Somebody says that it is one: then what it is instead is the answer.
-            candidates.append(named or Interpreter(path, problem=found.skipped.pop(path, "not a program")))
+            candidates.append(
+                named or Interpreter(path, problem=found.skipped.pop(path, "not a program"))
+            )
         else:
-            raise VerifyError(f"there is no {target}", hint="a TARGET is an interpreter or a folder")
+            raise VerifyError(
+                f"there is no {target}", hint="a TARGET is an interpreter or a folder"
+            )
     found.interpreters = list(_fold(candidates))
     return found
 
 
 def _walk(top: str, found: Found) -> Iterator[str]:
-    """Yield whatever below a folder is called like an interpreter; links to folders are not followed."""
+    """Yield what is called like an interpreter; links to folders are not followed."""
     skip = _KERNEL if os.path.realpath(top) == "/" else frozenset()
     pending = [top]
     while pending:
@@ -123,7 +131,7 @@ def _walk(top: str, found: Found) -> Iterator[str]:
 
 
 def _look(path: str, found: Found) -> Interpreter | None:
-    """Return what a path is, None if it is no interpreter; and say so where one could think it is."""
+    """Return what a path is; None if it is no interpreter, and say so if it seems to be one."""
     venv, image = _venv(path), _image(path)
     real = _resolve(path, image)
     if real != os.path.realpath(path):
@@ -151,7 +159,7 @@ def _look(path: str, found: Found) -> Interpreter | None:
 
 
 def _venv(path: str) -> str:
-    """Return the virtual environment of an interpreter, as Python tells it: by the name, not the file."""
+    """Return the environment of an interpreter, as Python tells it: by the name, not the file."""
     folder = os.path.realpath(os.path.dirname(path))
     for home in (folder, os.path.dirname(folder)):
         if os.path.isfile(os.path.join(home, "pyvenv.cfg")):
@@ -160,7 +168,7 @@ def _venv(path: str) -> str:
 
 
 def _image(path: str) -> str:
-    """Return the root of the unpacked image that a file lies in, empty if it is this machine's own."""
+    """Return the root of the unpacked image that a file lies in, empty if it lies in none."""
     folder = os.path.realpath(os.path.dirname(path))
     while os.path.dirname(folder) != folder:
         if any(os.path.lexists(os.path.join(folder, name)) for name in _ROOTS):
@@ -170,12 +178,14 @@ def _image(path: str) -> str:
 
 
 def _resolve(path: str, image: str) -> str:
-    """Return the file that a name stands for, with the absolute links of an image kept inside it."""
+    """Return the file that a name stands for; the absolute links of an image stay inside it."""
     for _ in range(_LINKS if image else 0):
         if not os.path.islink(path):
             break
         link = os.readlink(path)
-        path = os.path.normpath(image + link if os.path.isabs(link) else os.path.join(os.path.dirname(path), link))
+        path = os.path.normpath(
+            image + link if os.path.isabs(link) else os.path.join(os.path.dirname(path), link)
+        )
     return os.path.realpath(path)
 
 
@@ -191,7 +201,9 @@ def _fold(candidates: list[Interpreter]) -> Iterator[Interpreter]:
                 break
         else:
             same.append([each])
-    for group in sorted((group for same in groups.values() for group in same), key=lambda group: group[0].path):
+    for group in sorted(
+        (group for same in groups.values() for group in same), key=lambda group: group[0].path
+    ):
         # Of an environment the name that it is started by; else the file itself.
         own = [each for each in group if not each.venv and os.path.realpath(each.path) == each.path]
         first = (own or sorted(group, key=lambda each: (len(each.path), each.path)))[0]
@@ -202,8 +214,13 @@ def _fold(candidates: list[Interpreter]) -> Iterator[Interpreter]:
 def _same(one: str, other: str) -> bool:
     """Tell whether two files are one, or copies."""
     try:
-        return one == other or os.path.samefile(one, other) or (
-            os.path.getsize(one) == os.path.getsize(other) and filecmp.cmp(one, other, shallow=False)
+        return (
+            one == other
+            or os.path.samefile(one, other)
+            or (
+                os.path.getsize(one) == os.path.getsize(other)
+                and filecmp.cmp(one, other, shallow=False)
+            )
         )
     except OSError:  # what cannot be compared stands for itself
         return False

@@ -1,7 +1,7 @@
-"""A report in the formats that programs read: JSON, SARIF 2.1.0 and JUnit XML.
+"""A report in the formats that programs read: JSON and JUnit XML; ``sarif`` has the third.
 
-All of them are made of the same ``examine.Report``. The JSON holds the evidence of every case, and its
-schema is ``report.schema.json``, beside this file.
+All of them are made of the same ``examine.Report``. The JSON holds the evidence of every case, and
+its schema is ``report.schema.json``, beside this file.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import stat
-from pathlib import Path
 from xml.etree import ElementTree
 
 from tlsfloor import versions
@@ -27,25 +26,6 @@ if TYPE_CHECKING:
 
 #: The version of the JSON. It rises when a key changes its meaning or goes.
 SCHEMA = 1
-
-_HOME = "https://github.com/tlsfloor/tlsfloor"
-_SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-
-# Each flagged verdict: level, GitHub's severity from 0 to 10, name of the rule, and what it means.
-_RULES = {
-    "leaks": ("error", "8.1", "TlsBelowFloorByDefault", "a default context connects below the floor"),
-    "lowerable": (
-        "warning",
-        "5.9",
-        "TlsFloorCanBeLowered",
-        "a program that asks for less than the floor gets it",
-    ),
-    "inconclusive": ("note", "3.1", "TlsFloorNotProven", "whether the floor holds could not be tried"),
-}
-_CWE = {
-    "326": "Inadequate Encryption Strength",
-    "327": "Use of a Broken or Risky Cryptographic Algorithm",
-}
 
 # What becomes of a case below the floor in JUnit: its element, None for one that passes.
 _ELEMENTS = {"accepted": "failure", "refused": None, "absent": "skipped", "inconclusive": "error"}
@@ -95,93 +75,8 @@ def to_json(report: Report) -> str:
     return json.dumps(as_dict(report), indent=2) + "\n"
 
 
-def to_sarif(report: Report) -> str:
-    """Return the flagged interpreters as SARIF 2.1.0, a result each.
-
-    .. versionadded:: 0.1
-    """
-    flagged = [each for each in report.examined if each.verdict not in SOUND]
-    notes = [*report.doubts, *(f"skipped: {path}: {why}" for path, why in report.found.skipped.items())]
-    run = {
-        "tool": {
-            "driver": {
-                "name": "tlsfloor",
-                "version": report.tool,
-                "informationUri": _HOME,
-                "rules": [_rule(name) for name in _RULES],
-                "supportedTaxonomies": [{"name": "CWE", "index": 0}],
-            }
-        },
-        "taxonomies": [
-            {
-                "name": "CWE",
-                "organization": "MITRE",
-                "informationUri": "https://cwe.mitre.org/",
-                "shortDescription": {"text": "the MITRE Common Weakness Enumeration"},
-                "taxa": [{"id": id, "shortDescription": {"text": text}} for id, text in _CWE.items()],
-            }
-        ],
-        "invocations": [
-            {
-                "executionSuccessful": not report.doubts,
-                "exitCode": report.status,
-                "toolExecutionNotifications": [
-                    {"level": "warning", "message": {"text": printable(text)}} for text in notes
-                ],
-            }
-        ],
-        "results": [_result(each, report.floor) for each in flagged],
-    }
-    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
-
-
-def _rule(verdict: str) -> dict[str, Any]:
-    level, severity, name, text = _RULES[verdict]
-    return {
-        "id": f"tlsfloor/{verdict}",
-        "name": name,
-        "shortDescription": {"text": text},
-        "fullDescription": {"text": f"{text}; it was tried by full handshakes in both roles"},
-        "help": {"text": "arm the floor: set PYTHONPATH to what `tlsfloor path` prints, and verify again"},
-        "defaultConfiguration": {"level": level},
-        "relationships": [
-            {"target": _taxon(id), "kinds": ["superset" if verdict != "inconclusive" else "relevant"]}
-            for id in _CWE
-        ],
-        "properties": {
-            "tags": ["security", *(f"external/cwe/cwe-{id}" for id in _CWE)],
-            "precision": "very-high",
-            "security-severity": severity,
-        },
-    }
-
-
-def _taxon(id: str) -> dict[str, Any]:
-    return {"id": id, "index": list(_CWE).index(id), "toolComponent": {"name": "CWE", "index": 0}}
-
-
-def _result(examined: Examined, floor: int) -> dict[str, Any]:
-    path = examined.interpreter.path
-    more = f", and {len(examined.reasons) - 1} more" if len(examined.reasons) > 1 else ""
-    text = f"{path}: {examined.verdict} at floor {versions.floor_name(floor)}: {examined.reasons[0]}{more}"
-    return {
-        "ruleId": f"tlsfloor/{examined.verdict}",
-        "ruleIndex": list(_RULES).index(examined.verdict),
-        "level": _RULES[examined.verdict][0],
-        "message": {"text": printable(text)},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": Path(path).as_uri()}}}],
-        "partialFingerprints": {"interpreter/v1": f"{examined.verdict} {printable(path)}"},
-        "taxa": [_taxon(id) for id in _CWE],
-        "properties": {
-            "reasons": [printable(reason) for reason in examined.reasons],
-            "openssl": printable(examined.fact("openssl")),
-            "version": printable(examined.fact("version")),
-        },
-    }
-
-
 def to_junit(report: Report) -> str:
-    """Return a report as JUnit XML: a suite for each interpreter, a test case for each of its cases.
+    """Return a report as JUnit XML: a suite for each interpreter, a test for each of its cases.
 
     .. versionadded:: 0.1
     """
@@ -205,19 +100,24 @@ def to_junit(report: Report) -> str:
         suite.set("tests", str(len(suite)))
     for element in root.iter():
         element.tail = "\n"
-    text = ElementTree.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}'
+    # ASCII is written the same in every locale, as the JSON is.
+    text = str(ElementTree.tostring(root, encoding="us-ascii"), "ascii")
+    return '<?xml version="1.0" encoding="us-ascii"?>\n' + text.split("?>\n", 1)[-1]
 
 
 def _outcome(result: Result, floor: int) -> str | None:
-    """Return the element of a case; one that the floor allows is a control, and proves nothing alone."""
+    """Return the element of a case; what the floor allows is a control, and passes."""
     if result.case.version >= floor and result.outcome != "absent":
         return None
     return _ELEMENTS[result.outcome]
 
 
-def _test(suite: ElementTree.Element, name: str, outcome: str | None, message: str, text: str) -> None:
-    case = ElementTree.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
+def _test(
+    suite: ElementTree.Element, name: str, outcome: str | None, message: str, text: str
+) -> None:
+    case = ElementTree.SubElement(
+        suite, "testcase", name=printable(name), classname=suite.attrib["name"]
+    )
     if outcome:
         element = ElementTree.SubElement(case, outcome, type=message, message=printable(text[:500]))
         element.text = "\n".join(map(printable, text.split("\n")))
@@ -229,7 +129,8 @@ def printable(text: str) -> str:
     .. versionadded:: 0.1
     """
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
     )
 
 
@@ -255,7 +156,8 @@ def write(path: str, text: str) -> None:
     fresh = os.path.join(folder, f".{name[:64]}.{secrets.token_hex(4)}")
     try:
         # The umask has its say.
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "w", encoding="utf-8") as file:
+        opened = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with open(opened, "w", encoding="utf-8") as file:
             if mode != 0o666:
                 os.chmod(fresh, stat.S_IMODE(mode))
             file.write(text)

@@ -94,7 +94,7 @@ class Seen:
 
 
 def answer(data: bytes, version: int) -> bytes:
-    """Return what a peer replies: to RESP commands what a Redis says, else a page that names the version.
+    """Return a peer's reply: to RESP commands what Redis says, else a page that names the version.
 
     Empty as long as a request is not whole.
     """
@@ -219,7 +219,7 @@ class Peer:
             self.told(seen)
 
     def told(self, seen: Seen) -> None:
-        """Hear of a server's handshake when it is done or has failed, in its connection's thread."""
+        """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
 
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         raise NotImplementedError
@@ -355,7 +355,7 @@ def _ask(
     request: bytes = _REQUEST,
 ) -> None:
     tls = TLSConnection(connection)
-    tls.handshakeClientCert(*mine, settings=chosen, serverName=server_name)
+    tls.handshakeClientCert(*mine, settings=chosen, serverName=server_name or None)
     if request:
         tls.sendall(request)
         # In TLS 1.3 the server may still refuse what a client sends last: only data tells.

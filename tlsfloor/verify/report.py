@@ -2,74 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlsfloor.verify.judge import SOUND, Launch
+from tlsfloor.verify.formats import printable
+from tlsfloor.verify.judge import SOUND
 from tlsfloor.versions import FLOORS
 
-#: The version of the JSON. It rises when a key changes its meaning or goes.
-SCHEMA = 1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.verify.examine import Examined, Report
+    from tlsfloor.verify.judge import Launch
+
+# A table of cases is shown for each of so many interpreters, and for none of more.
+_FEW = 3
+
+# Characters of a reason in the summary: the JSON has all of it.
+_REASON = 100
+
+# No terminal has so many columns: what is not for one has a line for each interpreter.
+_WIDE = 1000
 
 
-def as_dict(
-    interpreter: str,
-    floor: str,
-    verdicts: dict[str, tuple[str, list[str]]],
-    launches: list[dict[str, Any]],
-) -> dict[str, Any]:
-    """Return a verification as JSON types: verdicts, reasons, and the evidence of each case."""
-    return {
-        "schema": SCHEMA,
-        "interpreter": interpreter,
-        "floor": floor,
-        "verdicts": {
-            name: {"verdict": verdict, "flagged": verdict not in SOUND, "reasons": reasons}
-            for name, (verdict, reasons) in verdicts.items()
-        },
-        "launches": launches,
-    }
+def to_text(report: Report) -> str:
+    """Return what ``show`` prints, without colours and as wide as it takes, for a file or a pipe.
+
+    .. versionadded:: 0.1
+    """
+    file = io.StringIO()
+    show(report, Console(file=file, width=_WIDE, highlight=False, soft_wrap=True))
+    # Columns are filled up with blanks, to the right too.
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
-def show(
-    interpreter: str,
-    launches: list[Launch],
-    verdicts: dict[str, tuple[str, list[str]]],
-    floor: int,
-) -> None:
-    """Print the table and the verdicts on the terminal; colours obey NO_COLOR."""
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table("accepts TLS", *(launch.name for launch in launches), box=None, pad_edge=False)
+def show(report: Report, console: Console | None = None) -> None:
+    """Print a report: a table of cases for each of a few interpreters, and a line for each of more.
+
+    Colours obey NO_COLOR.
+
+    .. versionadded:: 0.1
+    """
+    console = console or Console(highlight=False, soft_wrap=True)
+    if len(report.examined) <= _FEW:
+        for examined in report.examined:
+            _show_cases(console, examined, report.floor)
+    if len(report.examined) > 1:
+        _show_summary(console, report)
+    for path, why in report.found.skipped.items():
+        console.print(Text(printable(f"skipped: {path}: {why}")))
+    for doubt in report.doubts:
+        console.print(Text.assemble((printable(doubt), "bold red")))
+
+
+def _show_cases(console: Console, examined: Examined, floor: int) -> None:
+    launches = examined.launches[1:]
+    table = Table("accepts TLS", *(each.name for each in launches), box=None, pad_edge=False)
     outcomes: dict[str, dict[tuple[str, int], set[str]]] = {}
     for launch in launches:
         for result in launch.results:
             cell = (launch.name, result.case.version)
-            outcomes.setdefault(result.case.subject, {}).setdefault(cell, set()).add(result.outcome)
+            cells = outcomes.setdefault(result.case.subject, {})
+            cells.setdefault(cell, set()).add(result.outcome)
     for subject, cells in outcomes.items():
         if set().union(*cells.values()) != {"absent"}:  # a library that is not there says nothing
-            table.add_row(subject, *(_cell(cells, launch.name, floor) for launch in launches))
+            table.add_row(subject, *(_cell(cells, launch, floor) for launch in launches))
     if table.row_count:
         console.print(table)
         console.print()
-    facts = next((launch.facts for launch in launches if launch.facts), {})
-    known = [str(facts[name]) for name in ("implementation", "version", "openssl") if name in facts]
-    console.print(Text(f"{interpreter}: {' '.join(known) or 'it did not say what it is'}"))
+    known = [examined.fact(name) for name in ("implementation", "version", "openssl")]
+    text = " ".join(filter(None, known)) or "it did not say what it is"
+    console.print(Text(printable(f"{examined.interpreter.path}: {text}")))
+    verdicts = {"as deployed": (examined.verdict, examined.reasons), **examined.more}
     for name, (verdict, reasons) in verdicts.items():
-        style = "green" if verdict in SOUND else "bold red"
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        console.print(Text.assemble(f"{name}: ", (verdict, style), f": {reasons[0]}{more}"))
+        text = printable(f": {reasons[0]}{more}")
+        console.print(Text.assemble(f"{name}: ", (verdict, _style(verdict)), text))
 
 
-def _cell(cells: dict[tuple[str, int], set[str]], launch: str, floor: int) -> Text:
+def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:
     """Return the versions that were accepted, with any kind of key exchange."""
     line = Text()
     for name, version in FLOORS.items():
-        outcomes = cells.get((launch, version), {"absent"})
+        outcomes = cells.get((launch.name, version), {"absent"})
         if "accepted" in outcomes:
             line.append(f"{name} ", "bold red" if version < floor else "green")
         else:
             line.append("?   " if "inconclusive" in outcomes else "-   ", "yellow")
     return line
+
+
+def _show_summary(console: Console, report: Report) -> None:
+    headings = ("interpreter", "version", "OpenSSL", "verdict", "first reason")
+    table = Table(*headings, box=None, pad_edge=False)
+    for column in table.columns:
+        column.overflow = "fold"
+    for each in report.examined:
+        kind = "" if each.fact("implementation") == "CPython" else each.fact("implementation")
+        reason = printable(each.reasons[0])
+        table.add_row(
+            Text(printable(each.interpreter.path)),
+            Text(printable(f"{kind} {each.fact('version')}".strip())),
+            # "OpenSSL 3.0.19 27 Jan 2026": the date is in the JSON.
+            Text(printable(" ".join(each.fact("openssl").split()[:2]).replace("OpenSSL ", ""))),
+            Text(each.verdict, _style(each.verdict)),
+            Text(reason[:_REASON] + ("…" if len(reason) > _REASON else "")),
+        )
+    console.print()
+    console.print(table)
+
+
+def _style(verdict: str) -> str:
+    return "green" if verdict in SOUND else "bold red"

@@ -1,0 +1,158 @@
+"""The command, as a user calls it: results on stdout, talk on stderr, a status that means something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness import BOOTSTRAP, armed_environment, clean_environment, python
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0
+
+#: A program that is careless about TLS: prints the version it reached, or the refusal.
+CARELESS = """
+import socket, ssl, sys, warnings
+warnings.simplefilter("ignore")
+context = ssl.create_default_context(cafile=sys.argv[2])
+context.minimum_version = ssl.TLSVersion.TLSv1
+context.set_ciphers("ALL:@SECLEVEL=0")
+try:
+    plain = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    print(context.wrap_socket(plain, server_hostname="localhost").version())
+except ssl.SSLError as error:
+    print(error.reason)
+"""
+
+
+def tlsfloor(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return python("-m", "tlsfloor", *words, env=env)
+
+
+def test_path_prints_the_folder_and_nothing_else() -> None:
+    done = tlsfloor("path")
+    assert (done.returncode, done.stdout, done.stderr) == (0, BOOTSTRAP + "\n", "")
+    assert set(os.listdir(BOOTSTRAP)) - {"__pycache__"} == {"sitecustomize.py"}
+
+
+def test_the_command_is_installed_beside_python() -> None:
+    command = os.path.join(os.path.dirname(sys.executable), "tlsfloor")
+    if not os.path.exists(command):
+        pytest.skip("tlsfloor is not installed in this environment, only on its path")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("tlsfloor ")
+
+
+def test_run_arms_a_command_and_its_children() -> None:
+    with peers.ServerPeer(TLS1_0) as peer:
+        program = [sys.executable, "-c", CARELESS, str(peer.port), peers.CA_FILE]
+        child = f"import subprocess; subprocess.run({program!r}, check=True)"
+        assert python(*program[1:]).stdout == "TLSv1\n"
+        for command in (program, [sys.executable, "-c", child]):
+            done = tlsfloor("run", "--floor", "1.2", "--", *command)
+            # OpenSSL's own refusal, or the peer's alert where no version is left in common.
+            assert done.stdout in ("UNSUPPORTED_PROTOCOL\n", "TLSV1_ALERT_PROTOCOL_VERSION\n"), done.stderr
+        assert sum(seen.version is not None for seen in peer.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "floor"),
+    [
+        ((), {}, "1.2"),
+        (("--floor", "1.3"), {}, "1.3"),
+        (("--floor", "TLSv1.3"), {}, "1.3"),
+        ((), {"TLSFLOOR": "1.3"}, "1.3"),
+        (("--floor", "1.2"), {"TLSFLOOR": "1.3"}, "1.3"),
+        (("--floor", "1.2"), {"TLS_MIN_VERSION": "VersionTLS13"}, "1.3"),
+        (("--floor", "1.2"), {"TLSFLOOR": "off"}, "1.2"),
+        ((), {"TLSFLOOR": "off"}, "1.2"),
+    ],
+)
+def test_run_takes_the_stricter_floor_of_option_and_environment(
+    words: tuple[str, ...], environment: dict[str, str], floor: str
+) -> None:
+    env = clean_environment(PYTHONPATH="/somewhere", **environment)
+    command = "import os; print(os.environ['TLSFLOOR'], os.environ['PYTHONPATH'])"
+    done = tlsfloor("run", *words, "--", sys.executable, "-c", command, env=env)
+    assert done.stdout == f"{floor} {BOOTSTRAP}{os.pathsep}/somewhere\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("run",), 2, "no command to run"),
+        (("run", "--floor", "9", "--", "true"), 2, "'9' is not a TLS version"),
+        (("run", "--floor", "", "--", "true"), 2, "it is empty"),
+        (("run", "--", "no-such-command-anywhere"), 127, "cannot be run"),
+        (("run", "--", os.path.dirname(__file__)), 126, "cannot be run"),
+        (("verify", "--floor", "x"), 2, "'x' is not a TLS version"),
+        (("bogus",), 2, "bogus"),
+        ((), 2, "COMMAND"),
+    ],
+)
+def test_a_mistake_is_an_error_and_a_hint_and_no_traceback(
+    words: tuple[str, ...], status: int, says: str
+) -> None:
+    done = tlsfloor(*words)
+    assert done.returncode == status
+    assert done.stdout == ""
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: ")
+    assert says in error
+    assert hint.startswith("hint: ")
+
+
+def test_run_passes_on_the_status_of_the_command() -> None:
+    assert tlsfloor("run", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+
+
+@pytest.mark.parametrize(
+    ("environment", "status", "floor", "says"),
+    [
+        (clean_environment(), 1, None, "no floor is armed"),
+        (armed_environment(), 0, "1.2", ""),
+        (armed_environment("1.3"), 0, "1.3", ""),
+        (armed_environment("off"), 1, None, "TLSFLOOR=off"),
+        (armed_environment("nonsense"), 1, None, "'nonsense' is not a TLS version"),
+    ],
+    ids=["unarmed", "default", "1.3", "off", "blocked"],
+)
+def test_status_tells_what_holds_as_text_and_as_json(
+    environment: dict[str, str], status: int, floor: str | None, says: str
+) -> None:
+    done = tlsfloor("status", "--json", env=environment)
+    facts = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert facts["schema"] == 1
+    assert (facts["held"], facts["floor"]) == (status == 0, floor)
+    assert [each["route"] for each in facts["armings"]] == ["PYTHONPATH"] * (status == 0)
+    assert says in " ".join(facts["problems"])
+    text = tlsfloor("status", env=environment)
+    assert text.returncode == status
+    assert f"floor: {floor or 'none'}" in text.stdout
+    assert says in text.stdout
+
+
+def test_status_says_what_was_raised() -> None:
+    facts = json.loads(tlsfloor("status", "--json", env=armed_environment("1.3")).stdout)
+    assert facts["stacks"] == {"ssl": "guarded"}
+    assert facts["counts"]["raised"] >= 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """``tlsfloor status | head -c 1``: no traceback, no complaint of Python's when it closes stdout."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "tlsfloor", "status"],
+        env=clean_environment(),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
