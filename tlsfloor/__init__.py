@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         VerifyError,
     )
     from tlsfloor.ledger import Status
+    from tlsfloor.verify.hello import verify
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "raise_context",
     "require",
     "status",
+    "verify",
 ]
 
 _MODULES = {
@@ -49,6 +51,8 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "verify":  # a package that can be called
+        return __import__(f"{__name__}.verify", fromlist=["hello"])
     module = f"{__name__}.{_MODULES.get(name, 'errors')}"
     return getattr(__import__(module, fromlist=[name]), name)
 

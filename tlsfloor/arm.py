@@ -68,7 +68,7 @@ def enforce(floor: object) -> Status:
     except GuardError as error:
         error.findings = _findings()
         raise
-    return status()
+    return _facts()
 
 
 def check(floor: int) -> None:
@@ -157,7 +157,7 @@ def require(floor: object) -> None:
     .. versionadded:: 0.1
     """
     asked = policy.floor_of(floor, "require()")
-    found = status()
+    found = _facts()
     if found.held and versions.FLOORS[str(found.floor)] >= asked:
         return
     name = versions.floor_name(asked)
@@ -192,8 +192,24 @@ def raise_context(context: ssl.SSLContext, floor: object) -> None:
 def status() -> Status:
     """Return what holds in this process. Changes nothing.
 
+    It asks the guards, and the verifier as well, which sees a floor that somebody has undone.
+
     .. versionadded:: 0.1
     """
+    found = _facts()
+    if found.held and sys.modules.get("ssl") is not None:
+        from tlsfloor.verify import hello
+
+        counts = dict(ledger.counts)
+        accepted = hello.verify(found.floor).below
+        ledger.counts.update(counts)  # what the verifier asked for was not asked for by the program
+        found.problems += [f"the verifier says: {each}" for each in accepted]
+        found.held = not accepted
+    return found
+
+
+def _facts() -> Status:
+    """Return what the guards say of this process."""
     armings = list(ledger.armings)
     floor = max((arming.floor for arming in armings), default=None)
     found = dict(ledger.stacks)

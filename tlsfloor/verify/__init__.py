@@ -8,5 +8,29 @@ fault of enforcement cannot hide from it. The parts, in the order in which they 
 * ``probe``: the program that runs inside the interpreter under test; it observes, and never judges;
 * ``judge``: what the observations mean;
 * ``launch``: starts the probe, and turns whatever happens into observations;
-* ``report``: what a person, or a program, reads.
+* ``report``: what a person, or a program, reads;
+* ``hello``: the quick evidence, for this process alone.
+
+The module can be called: ``tlsfloor.verify("1.2")`` is ``hello.verify("1.2")``.
 """
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.verify.hello import Report
+
+
+class _Verify(ModuleType):
+    """``tlsfloor.verify`` is a package and a function: whoever imported it first must not matter."""
+
+    def __call__(self, floor: object = "1.2") -> Report:
+        from tlsfloor.verify import hello
+
+        return hello.verify(floor)
+
+
+sys.modules[__name__].__class__ = _Verify

@@ -97,9 +97,11 @@ _SIGNATURES += [0x0401, 0x0501, 0x0601, 0x0203, 0x0201, 0x0202]
 # RFC 7627 section 5.1: some servers demand it.
 _EXTENDED_MASTER_SECRET = 23
 
-# Alerts that turn down what is offered; any other, internal_error say, is about something else. The
-# last three: illegal_parameter, decode_error, missing_extension.
-_NO = {alerts.PROTOCOL_VERSION, alerts.HANDSHAKE_FAILURE, alerts.INSUFFICIENT_SECURITY, 47, 50, 109}
+# Alerts that turn down what is offered; any other, access_denied say, is about something else. The
+# last ones are illegal_parameter, decode_error, missing_extension, and internal_error: what a
+# server of OpenSSL 3 says where its security level does not allow the version.
+_NO = {alerts.PROTOCOL_VERSION, alerts.HANDSHAKE_FAILURE, alerts.INSUFFICIENT_SECURITY}
+_NO |= {47, 50, 109, 80}
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -543,7 +545,7 @@ def negotiate(
     .. versionadded:: 0.1
     """
     from urllib3.connection import HTTPSConnection
-    from urllib3.exceptions import ConnectTimeoutError, HTTPError
+    from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
     begun = time.monotonic()
     name = endpoint.server_name or endpoint.host.partition("%")[0]
@@ -565,6 +567,9 @@ def negotiate(
                 found.state, found.reason = REFUSED, _words(error)
     except ssl.SSLCertVerificationError as error:
         return Negotiation("untrusted", reason=error.verify_message.lower())
+    except NewConnectionError as error:  # a ConnectTimeoutError too, in urllib3's view
+        cause = error.__cause__ or error.__context__
+        return Negotiation(UNREACHABLE, reason=_words(cause or error))
     except (socket.timeout, ConnectTimeoutError):
         return Negotiation(TIMED_OUT, reason=f"no handshake within {timeout:g} s")
     except (ssl.SSLError, ConnectionError, ValueError) as error:
@@ -576,7 +581,7 @@ def negotiate(
     return found
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     """Return what an error says, in lower case where it is a sentence of the system."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return str(error.reason)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
+from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.verify.cases import FIXED, WAYS
 from tlsfloor.verify.probe import Absent, make_context
 from tlsfloor.versions import FLOORS, TLS1_2, TLS1_3
@@ -39,13 +40,12 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _FOLDER = Path(__file__).parent
-_JOB = {"ca": str(_FOLDER / "ca.pem"), "identity": str(_FOLDER / "peer.pem")}
+_JOB = {"ca": str(_FOLDER / "ca.pem"), "identity": ""}  # the version is looked at before any key
 
-# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: ECDHE and static RSA with AES
-# and SHA-1, which any of these speaks (RFC 8422 section 6, RFC 5246 appendix A.5), then TLS 1.2's
-# own.
+# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: static RSA and ECDHE with AES
+# and SHA-1, which any of these speaks (RFC 5246 appendix A.5, RFC 8422 section 6).
 _TLS13_SUITES = [0x1301, 0x1302, 0x1303]
-_OLD_SUITES = [0xC013, 0xC014, 0x002F, 0x0035, 0xC02F, 0xC030, 0x009C]
+_OLD_SUITES = [0x002F, 0x0035, 0xC013, 0xC014]
 
 # secp256r1 and x25519 (RFC 8446 section 4.2.7), RSA signatures with SHA-256 and SHA-1 (section
 # 4.2.3).
@@ -66,6 +66,58 @@ class Observation:
     def __str__(self) -> str:
         where = f"{self.role} {self.way} {versions.name(self.version)}"
         return f"{where}: {self.outcome} ({self.evidence})"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What this process accepts. True in a condition when nothing below ``floor`` is.
+
+    ``below`` is what was accepted below the floor, ``doubts`` what could not be tried,
+    ``observations`` all of it.
+    """
+
+    floor: str
+    observations: tuple[Observation, ...]
+
+    @property
+    def below(self) -> tuple[Observation, ...]:
+        """What was accepted below the floor."""
+        accepted = (each for each in self.observations if each.outcome == "accepted")
+        return tuple(each for each in accepted if each.version < FLOORS[self.floor])
+
+    @property
+    def doubts(self) -> tuple[Observation, ...]:
+        """What could not be tried; and when nothing was accepted at all, everything."""
+        if all(each.outcome != "accepted" for each in self.observations):
+            return self.observations
+        return tuple(each for each in self.observations if each.outcome == "inconclusive")
+
+    def __bool__(self) -> bool:
+        return bool(self.observations) and not (self.below or self.doubts)
+
+
+def verify(floor: object = "1.2") -> Report:
+    """Try, in this process and in memory, every way in which a program could get less than ``floor``.
+
+    For a health check, or a library's own test: no network, no dependency, some milliseconds. It
+    is the quick evidence of ``tlsfloor.verify.hello``, of ``ssl`` alone; ``tlsfloor verify`` has the
+    full one.
+
+    Raises:
+        PolicyError: the floor cannot be understood.
+        VerifyError: this process has no ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    try:
+        wire = versions.parse(floor)
+    except ValueError as error:
+        hint = f"write one of {', '.join(FLOORS)}"
+        raise PolicyError(f"unknown floor in verify(): {error}", hint=hint, value=floor) from None
+    try:
+        return Report(versions.floor_name(wire), tuple(observe()))
+    except ImportError as error:
+        raise VerifyError(f"there is no ssl to verify: {error}") from error
 
 
 def observe() -> list[Observation]:

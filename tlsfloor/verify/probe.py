@@ -56,11 +56,12 @@ def make_context(ssl, role, way, job):
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if way.endswith("@SECLEVEL=0"):
         context.set_ciphers(EVERYTHING)
-    if role == "server":
-        context.load_cert_chain(job["identity"])
-    else:
-        context.load_verify_locations(job["ca"])
+    if role == "client":
+        if name.startswith("PROTOCOL_"):  # a default context has it already
+            context.load_verify_locations(job["ca"])
         context.verify_mode = ssl.CERT_REQUIRED
+    elif job["identity"]:
+        context.load_cert_chain(job["identity"])
     return context
 
 

@@ -1,0 +1,791 @@
+"""``tlsfloor check``: against peers of every version, real servers, and what is no TLS server at all."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import parts
+import pytest
+from harness import clean_environment
+from redis_server import free_port, redis_server
+from tlsfloor import cli
+from tlsfloor.errors import VerifyError
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
+from tlsfloor.wire import ClientHello, Messages
+
+parts.need("certifi", "rich", "tlslite", "urllib3")
+
+from tlsfloor.cli import check
+from tlsfloor.verify import endpoints
+from tlsfloor.verify.endpoints import Endpoint, Report
+
+#: Seconds for each connection. What needs none of them is not slowed down by it.
+TIMEOUT = 5.0
+
+#: (version, kind of key exchange) of every peer that there is.
+PEERS = [
+    (version, key_exchange)
+    for version in (SSL3, *FLOORS.values())
+    for key_exchange in peers.KEY_EXCHANGES
+    if (version, key_exchange) != (TLS1_3, "rsa")
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """No test may leave a thread behind; a socket would be a ResourceWarning."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture(scope="module")
+def context() -> ssl.SSLContext:
+    return endpoints.trust(peers.CA_FILE)
+
+
+def accepted(report: Report) -> set[tuple[int, str]]:
+    return {
+        (each.version, each.key_exchange) for each in report.attempts if each.outcome == "accepted"
+    }
+
+
+def local(port: int, **options: Any) -> Report:
+    return endpoints.examine(Endpoint("localhost", port), timeout=TIMEOUT, **options)
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize(("version", "key_exchange"), PEERS)
+def test_a_peer_of_one_version_is_told_exactly(version: int, key_exchange: str) -> None:
+    with peers.ServerPeer(version, key_exchange) as peer:
+        report = local(peer.port)
+    assert report.state == "reached"
+    assert accepted(report) == {(version, key_exchange)}
+    [attempt] = [each for each in report.attempts if each.outcome == "accepted"]
+    assert (attempt.handshake, attempt.as_dict()["evidence"]) == ("completed", "handshake")
+    assert {each.outcome for each in report.attempts} == {"accepted", "refused"}
+    for floor in FLOORS.values():
+        assert report.cut_off(floor)[0] == ("yes" if version < floor else "no")
+        assert report.accepts_less(floor)[0] == ("yes" if version < floor else "no")
+
+
+@pytest.mark.parametrize(("version", "key_exchange"), PEERS)
+def test_the_server_name_is_sent_and_nothing_but_the_version(
+    version: int, key_exchange: str
+) -> None:
+    stream = Messages()
+    stream.feed(endpoints.client_hello(version, key_exchange, "floor.example"))
+    message = stream.read()
+    assert message is not None
+    hello = ClientHello.parse(message.body)  # type: ignore[union-attr]
+    assert hello.versions() == [version]
+    assert hello.server_name() == (None if version == SSL3 else "floor.example")
+    assert hello.duplicates() == []
+
+
+def test_an_address_is_no_server_name() -> None:
+    """RFC 6066 section 3."""
+    assert [
+        Endpoint(host).server_name for host in ("127.0.0.1", "::1", "fe80::1%lo", "a.example.")
+    ] == [
+        "",
+        "",
+        "",
+        "a.example",
+    ]
+    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+        report = endpoints.examine(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
+    assert accepted(report) == {(TLS1_2, "ecdhe")}
+    assert {seen.offered.server_name() for seen in peer.seen if seen.offered} == {None}
+
+
+@contextlib.contextmanager
+def s_server(*options: str) -> Iterator[int]:
+    """Run OpenSSL's own server, and yield its port."""
+    openssl = parts.need_program("openssl")
+    command = [
+        openssl,
+        "s_server",
+        "-accept",
+        "127.0.0.1:0",
+        "-www",
+        "-cert",
+        peers.PEER_FILE,
+        *options,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            for line in server.stdout:
+                found = re.match(r"ACCEPT .*:(\d+)", line)
+                if found:
+                    break
+            else:
+                assert server.stderr is not None
+                pytest.fail(server.stderr.read())
+            yield int(found.group(1))
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def both(*version: int) -> set[tuple[int, str]]:
+    kinds = [(each, kind) for each in version for kind in ("rsa", "ecdhe")]
+    return {each for each in kinds if each != (TLS1_3, "rsa")}
+
+
+LEGACY = "DEFAULT:@SECLEVEL=0"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], both(TLS1_2, TLS1_3)),
+        (["-cipher", LEGACY, "-min_protocol", "TLSv1"], both(TLS1_0, TLS1_1, TLS1_2, TLS1_3)),
+        (["-cipher", LEGACY, "-tls1"], both(TLS1_0)),
+        (["-cipher", LEGACY, "-tls1_1"], both(TLS1_1)),
+        (["-tls1_3"], {(TLS1_3, "ecdhe")}),
+        # Neither kind, and the version is spoken all the same.
+        (["-tls1_2", "-cipher", "DHE"], {(TLS1_2, "other")}),
+        (["-tls1_3", "-groups", "ffdhe2048"], {(TLS1_3, "other")}),
+        # It asks for another share of a key first.
+        (["-tls1_3", "-groups", "P-521"], {(TLS1_3, "ecdhe")}),
+    ],
+    ids=lambda value: " ".join(value) or "default" if isinstance(value, list) else "",
+)
+def test_openssl_s_server(options: list[str], expected: set[tuple[int, str]]) -> None:
+    with s_server(*options) as port:
+        report = local(port)
+    assert accepted(report) == expected, report
+    assert {each.outcome for each in report.attempts} <= {"accepted", "refused"}
+
+
+def test_a_certificate_of_elliptic_curves(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme", reason="trustme is not installed")
+    authority = trustme.CA()
+    files = [str(tmp_path / name) for name in ("ca", "cert")]
+    authority.cert_pem.write_to_path(files[0])
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(files[1])
+    with s_server("-cert", files[1], "-tls1_2") as port:
+        report = local(port, context=endpoints.trust(files[0]))
+    assert [each.handshake for each in report.attempts if each.outcome == "accepted"] == [
+        "completed"
+    ]
+    assert accepted(report) == {(TLS1_2, "ecdhe")}
+    assert report.negotiated is not None
+    assert report.negotiated.protocol == "TLSv1.2"
+
+
+def test_a_redis_server(context: ssl.SSLContext) -> None:
+    with redis_server("TLSv1.2 TLSv1.3") as port:
+        report = local(port, context=context)
+    assert accepted(report) >= {(TLS1_2, "ecdhe"), (TLS1_3, "ecdhe")}
+    assert report.accepts_less(TLS1_2) == ("no", "")
+    assert report.negotiated is not None
+    assert report.negotiated.protocol == "TLSv1.3"
+
+
+def test_gunicorn(tmp_path: Path, context: ssl.SSLContext) -> None:
+    parts.need("gunicorn")
+    (tmp_path / "app.py").write_text(
+        "def app(environ, start):\n    start('200 OK', [])\n    return [b'']\n"
+    )
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--chdir",
+        str(tmp_path),
+        "--threads",
+        "4",
+        "app:app",
+    ]
+    command += [
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--certfile",
+        peers.PEER_FILE,
+        "--keyfile",
+        peers.PEER_FILE,
+    ]
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
+    try:
+        report = local(port, context=context)
+        end = time.monotonic() + 20
+        while report.state != "reached" and time.monotonic() < end:
+            time.sleep(0.1)
+            report = local(port, context=context)
+    finally:
+        server.terminate()
+        server.wait()
+    assert accepted(report) >= {(TLS1_2, "ecdhe"), (TLS1_3, "ecdhe")}, (
+        tmp_path / "log"
+    ).read_text()
+    assert report.negotiated is not None
+    assert report.negotiated.protocol == "TLSv1.3"
+
+
+# What this interpreter gets
+
+
+@contextlib.contextmanager
+def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Let ``behave`` have every connection, each in a thread; yield the port."""
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+    open_ones: list[socket.socket] = []
+
+    def speak(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, ValueError):
+            behave(connection)
+
+    def accept() -> None:
+        while not done.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            open_ones.append(connection)
+            threads.append(threading.Thread(target=speak, args=(connection,)))
+            threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads.append(threading.Thread(target=accept))
+        threads[0].start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            for each in (listener, *open_ones):
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+
+
+@contextlib.contextmanager
+def mutual_tls(version: ssl.TLSVersion) -> Iterator[int]:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(peers.PEER_FILE)
+    server.load_verify_locations(peers.CA_FILE)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.maximum_version = version
+
+    def behave(connection: socket.socket) -> None:
+        connection.settimeout(TIMEOUT)
+        with server.wrap_socket(connection, server_side=True) as tls:
+            tls.recv(1)
+
+    with serving(behave) as port:
+        yield port
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate(
+    version: ssl.TLSVersion, context: ssl.SSLContext
+) -> None:
+    """That it refuses the client takes nothing back of what it said to the hello."""
+    with mutual_tls(version) as port:
+        without = local(port, context=context)
+        with_one = local(port, context=endpoints.trust(peers.CA_FILE, peers.PEER_FILE))
+        apart = local(
+            port, context=endpoints.trust(peers.CA_FILE, peers.PEER_FILE, peers.PEER_FILE)
+        )
+    for report in (without, with_one, apart):
+        assert (int(version), "ecdhe") in accepted(report)
+        assert report.cut_off(TLS1_2)[0] == "no"
+        assert report.negotiated is not None
+    assert without.negotiated is not None
+    assert without.negotiated.state == "refused"
+    assert (
+        "CERTIFICATE" in without.negotiated.reason
+        or "HANDSHAKE_FAILURE" in without.negotiated.reason
+    )
+    if version == ssl.TLSVersion.TLSv1_2:
+        [attempt] = [
+            each
+            for each in without.attempts
+            if (each.version, each.key_exchange) == (TLS1_2, "ecdhe")
+        ]
+        assert "handshake_failure" in attempt.handshake
+        assert attempt.as_dict()["evidence"] == "hello"
+    for report in (with_one, apart):
+        assert report.negotiated is not None
+        assert (report.negotiated.state, report.negotiated.reason) == ("negotiated", "")
+
+
+def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None:
+    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+        untrusted = local(peer.port, context=endpoints.trust())
+        elsewhere = endpoints.negotiate(Endpoint("other.example", peer.port), "127.0.0.1", context)
+        by_address = endpoints.negotiate(Endpoint("127.0.0.1", peer.port), "127.0.0.1", context)
+    assert untrusted.negotiated is not None
+    assert untrusted.negotiated.state == "untrusted"
+    assert "unable to get" in untrusted.negotiated.reason or "self" in untrusted.negotiated.reason
+    assert (untrusted.state, untrusted.cut_off(TLS1_2)[0]) == ("reached", "no")
+    assert elsewhere.state == "untrusted"
+    assert "other.example" in elsewhere.reason
+    assert (by_address.state, by_address.protocol) == ("negotiated", "TLSv1.2")
+
+
+def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext) -> None:
+    with peers.ServerPeer(TLS1_0, "ecdhe") as peer:
+        refused = local(peer.port, context=context)
+    gone = endpoints.negotiate(Endpoint("localhost", peer.port), "127.0.0.1", context)
+    with serving(drain) as port:
+        silent = endpoints.negotiate(Endpoint("localhost", port), "127.0.0.1", context, 0.3)
+    with serving(lambda connection: None) as port:
+        closed = endpoints.negotiate(Endpoint("localhost", port), "127.0.0.1", context)
+    assert refused.negotiated is not None
+    assert (refused.negotiated.state, refused.negotiated.protocol) == ("refused", "")
+    assert gone.state == "unreachable"
+    assert silent.state == "timed out"
+    assert closed.state == "refused"
+
+
+@pytest.mark.parametrize("what", ["missing", "garbage", "a folder", "no key", "wrong key"])
+def test_files_that_cannot_be_used(what: str, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(os.urandom(99))
+    arguments = {
+        "missing": [str(tmp_path / "nowhere")],
+        "garbage": [str(garbage)],
+        "a folder": [str(tmp_path)],
+        "no key": [peers.CA_FILE, peers.CA_FILE],
+        "wrong key": [peers.CA_FILE, peers.CA_FILE, peers.PEER_FILE],
+    }[what]
+    with pytest.raises(VerifyError, match="cannot be used") as caught:
+        endpoints.trust(*arguments)
+    assert caught.value.hint
+
+
+# What is no TLS server
+
+
+def drain(connection: socket.socket) -> None:
+    while connection.recv(2**14):
+        pass
+
+
+def say(data: bytes) -> Callable[[socket.socket], None]:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(2**14)
+        connection.sendall(data)
+        drain(connection)
+
+    return behave
+
+
+def drip(connection: socket.socket) -> None:
+    """The longest record, a byte at a time: there is always something to read."""
+    connection.sendall(b"\x16\3\3\x40\0\x02\0\x3f\xfc")
+    while True:
+        connection.sendall(b"\0")
+        time.sleep(0.02)
+
+
+def flood(connection: socket.socket) -> None:
+    while True:  # warnings, which may precede a ServerHello
+        connection.sendall(b"\x15\3\1\0\2\1\x70" * 1000)
+
+
+def close_amid(connection: socket.socket) -> None:
+    connection.recv(2**14)
+    connection.sendall(b"\x16\3\3\0\x60\2\0")
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("behave", "state", "reason"),
+    [
+        pytest.param(drain, "timed out", "no answer within", id="says nothing"),
+        pytest.param(drip, "timed out", "no answer within", id="drips"),
+        pytest.param(flood, "not TLS", "none of them is a hello", id="floods"),
+        pytest.param(
+            say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not TLS", "HTTP/1.1 400", id="http"
+        ),
+        pytest.param(say(b"SSH-2.0-OpenSSH_9.2\r\n"), "not TLS", "SSH-2.0", id="ssh"),
+        pytest.param(say(b"\x16\3\3\xff\xff" + b"\2" * 99), "not TLS", "", id="endless record"),
+        pytest.param(say(b"\x16\3\3\0\4\2\xff\xff\xff"), "not TLS", "", id="endless hello"),
+        pytest.param(say(b"\x16\3\3\0\4\2\0\0\0"), "not TLS", "", id="empty hello"),
+        pytest.param(say(b"\x16\3\3\0\4\x0b\0\0\0"), "not TLS", "", id="certificate first"),
+        pytest.param(say(b"\x17\3\3\0\4data"), "not TLS", "", id="data first"),
+        pytest.param(say(b"\x15\3\3\0\1\2"), "not TLS", "", id="half an alert"),
+        pytest.param(say(b"\x5a" * 999), "not TLS", "ZZZ", id="other bytes"),
+        pytest.param(lambda connection: None, "closed", "", id="closes at once"),
+        pytest.param(close_amid, "closed", "after 7 bytes", id="closes amid the hello"),
+        pytest.param(reset, "closed", "resets", id="resets"),
+    ],
+)
+def test_what_is_no_tls_is_named(
+    behave: Callable[[socket.socket], None], state: str, reason: str, context: ssl.SSLContext
+) -> None:
+    with serving(behave) as port:
+        begun = time.monotonic()
+        report = endpoints.examine(Endpoint("localhost", port), timeout=0.5, context=context)
+        took = time.monotonic() - begun
+    assert (report.state, report.negotiated) == (state, None)
+    assert reason in report.reason
+    assert took < 6  # two attempts, and the slowness of a machine
+    assert report.cut_off(TLS1_2) == ("unknown", f"{state}: {report.reason}")
+    assert report.accepts_less(TLS1_2)[0] == "unknown"
+    json.dumps(report.as_dict(TLS1_2))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_bytes_are_never_an_answer(seed: int) -> None:
+    with serving(lambda connection: say(os.urandom(200 + seed))(connection)) as port:
+        report = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+    assert report.state in ("not TLS", "timed out")
+    assert report.accepted() == []
+
+
+def test_the_handshake_is_bounded_too() -> None:
+    """tlslite-ng asks the socket anew for each record; the deadline is for all of them."""
+    with serving(drip) as port:
+        begun = time.monotonic()
+        seen = peers.call("127.0.0.1", port, TLS1_2, timeout=0.5)
+        assert time.monotonic() - begun < 6
+    assert (seen.version, "timed out" in seen.error) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("tlsfloor.invalid", ""), ("a" * 64 + ".example", "label"), ("localhost", "refused")],
+)
+def test_who_cannot_be_reached(host: str, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    report = endpoints.examine(Endpoint(host, port), timeout=TIMEOUT)
+    assert (report.state, report.attempts) == ("unreachable", [])
+    assert reason in report.reason
+    assert report.cut_off(TLS1_2)[0] == "unknown"
+
+
+def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def getaddrinfo(*arguments: object, **options: object) -> list[object]:
+        answered.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    report = endpoints.examine(Endpoint("slow.example"), timeout=0.2)
+    answered.set()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(5)
+    assert (report.state, report.reason) == ("timed out", "no connection within 0.2 s")
+
+
+def answering(
+    choose: Callable[[ClientHello], bytes], *, patient: bool = True
+) -> Callable[[socket.socket], None]:
+    """Answer a ClientHello with what ``choose`` makes of it; wait for what follows, if patient."""
+
+    def behave(connection: socket.socket) -> None:
+        stream = Messages()
+        while True:
+            data = connection.recv(2**14)
+            if not data:
+                return
+            stream.feed(data)
+            message = stream.read()
+            if message is not None:
+                connection.sendall(choose(ClientHello.parse(message.body)))  # type: ignore[union-attr]
+                if patient:
+                    drain(connection)
+                return
+
+    return behave
+
+
+ALERT = b"\x15\3\1\0\2\2"
+
+
+def test_an_alert_about_something_else_proves_nothing() -> None:
+    with serving(answering(lambda hello: ALERT + b"\x31")) as port:  # access_denied
+        report = local(port)
+    assert report.state == "reached"
+    assert {each.outcome for each in report.attempts} == {"inconclusive"}
+    answer, why = report.cut_off(TLS1_2)
+    assert answer == "unknown"
+    assert "alert access_denied" in why
+
+
+def test_who_refuses_everything_may_have_any_reason() -> None:
+    with serving(answering(lambda hello: ALERT + b"\x28")) as port:  # handshake_failure
+        report = local(port)
+    assert {each.outcome for each in report.attempts} == {"refused"}
+    assert report.cut_off(TLS1_2)[0] == report.accepts_less(TLS1_2)[0] == "unknown"
+
+
+def server_hello(version: int, suite: int) -> bytes:
+    from tlsfloor.wire import ServerHello
+
+    return ServerHello(version, os.urandom(32), b"", suite, extensions=[]).to_records(version)
+
+
+def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
+    def choose(hello: ClientHello) -> bytes:
+        return server_hello(TLS1_0, 0x002F) if hello.versions() == [TLS1_0] else b""
+
+    with serving(answering(choose, patient=False)) as port:
+        closed = endpoints.examine(Endpoint("localhost", port), timeout=0.4)
+    with serving(answering(choose)) as port:
+        silent = endpoints.examine(Endpoint("localhost", port), timeout=0.4)
+    assert accepted(closed) == accepted(silent) == {(TLS1_0, "rsa")}
+    assert closed.cut_off(TLS1_2)[0] == "yes"
+    assert (silent.cut_off(TLS1_2)[0], silent.accepts_less(TLS1_2)) == (
+        "unknown",
+        ("yes", "TLS 1.0"),
+    )
+
+
+def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
+    with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
+        report = endpoints.examine(Endpoint("localhost", port), timeout=1.0)
+    assert accepted(report) == {(TLS1_0, "rsa")}
+    told = {
+        (each.version, each.key_exchange): (each.outcome, each.told) for each in report.attempts
+    }
+    assert told[TLS1_2, "rsa"] == ("refused", "it chooses TLS 1.0")
+    unoffered = "it chooses TLS_RSA_WITH_AES_128_CBC_SHA, which was not offered"
+    assert told[TLS1_0, "ecdhe"] == ("inconclusive", unoffered)
+
+
+def test_many_at_once_in_their_order() -> None:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(peers.ServerPeer(TLS1_2, "ecdhe")) for _ in range(4)]
+        silent = stack.enter_context(serving(drain))
+        ports = [servers[0].port, silent, *(server.port for server in servers[1:])]
+        wanted = [Endpoint("localhost", port) for port in ports]
+        found = list(endpoints.examine_all(wanted, 3, timeout=1.0))
+        first = next(endpoints.examine_all(wanted, 2, timeout=1.0))
+    assert [report.endpoint for report in found] == wanted
+    assert [report.state for report in found] == ["reached", "timed out", *["reached"] * 3]
+    assert first.endpoint == wanted[0]
+
+
+# The command
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main(["check", *words])
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return status, out.getvalue(), err.getvalue()
+
+
+def test_the_exit_status_and_the_text() -> None:
+    trusting = ["--ca-certs", peers.CA_FILE]
+    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2, "ecdhe") as new:
+        one, other, none = (
+            f"localhost:{old.port}",
+            f"https://localhost:{new.port}/a?b",
+            "tlsfloor.invalid",
+        )
+        sound = run(other, *trusting)
+        cut = run(other, one, none, *trusting)
+        doubtful = run(other, none, *trusting)
+        higher = run(other, "--floor", "1.3", *trusting)
+    assert [each[0] for each in (sound, cut, doubtful, higher)] == [0, 1, 3, 1]
+    assert all(each[2] == "" for each in (sound, cut, doubtful, higher))
+    assert f"localhost:{new.port}: floor 1.2 would cut it off: no: it speaks TLS 1.2\n" in sound[1]
+    assert "  Protocol : TLSv1.2 (" in sound[1]
+    assert f"localhost:{old.port}: floor 1.2 would cut it off: yes: it speaks nothing" in cut[1]
+    assert "  it accepts less than 1.2: yes: TLS 1.0\n" in cut[1]
+    assert "tlsfloor.invalid:443: floor 1.2 would cut it off: unknown: unreachable: " in doubtful[1]
+    assert f"[::1]:{old.port}: floor" in run(f"[::1]:{old.port}")[1]  # no markup of rich's
+
+
+def test_the_json(tmp_path: Path) -> None:
+    with peers.ServerPeer(TLS1_1) as old, peers.ServerPeer(TLS1_3) as new:
+        listed = tmp_path / "hosts"
+        listed.write_text(
+            f"\ufeff# ours\n\nlocalhost:{old.port}  # the old one\nlocalhost:{new.port}\n"
+        )
+        status, out, err = run("--from", str(listed), "--json", "--ca-certs", peers.CA_FILE)
+    found = json.loads(out)
+    assert (status, err, found["schema"], found["floor"]) == (1, "", 1, "1.2")
+    assert [each["port"] for each in found["endpoints"]] == [old.port, new.port]
+    first, second = found["endpoints"]
+    assert list(first) == [
+        "endpoint",
+        "host",
+        "port",
+        "address",
+        "state",
+        "reason",
+        "accepts",
+        "attempts",
+        "negotiated",
+        "cut_off",
+        "accepts_less",
+    ]
+    assert first["accepts"] == ["TLS 1.1"]
+    assert first["accepts_less"] == {"answer": "yes", "reason": "TLS 1.1"}
+    assert second["cut_off"] == {"answer": "no", "reason": "it speaks TLS 1.3"}
+    assert second["negotiated"]["protocol"] == "TLSv1.3"
+    keys = ["version", "key_exchange", "outcome", "evidence", "suite", "told", "fault", "handshake"]
+    assert all(list(each) == keys for each in first["attempts"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("example.com", ("example.com", 443)),
+        ("Example.com:8443", ("example.com", 8443)),
+        ("10.0.0.1:1", ("10.0.0.1", 1)),
+        ("[::1]:8443", ("::1", 8443)),
+        ("[::1]", ("::1", 443)),
+        ("::1", ("::1", 443)),
+        ("fe80::1%eth0", ("fe80::1%eth0", 443)),
+        ("https://example.com", ("example.com", 443)),
+        ("HTTPS://user:word@example.com:99/path?query#part", ("example.com", 99)),
+        ("https://[2001:db8::1]/", ("2001:db8::1", 443)),
+        ("rediss://cache:6380/0", ("cache", 6380)),
+        ("ldaps://directory", ("directory", 636)),
+        ("amqp+tls://broker:5671", ("broker", 5671)),
+        ("bücher.example", ("xn--bcher-kva.example", 443)),
+    ],
+)
+def test_endpoints_are_read(text: str, expected: tuple[str, int]) -> None:
+    found = check.endpoint(text)
+    assert (found.host, found.port) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ":443",
+        "https://",
+        "https:///path",
+        "http://example.com",
+        "http://example.com:443",
+        "foo://example.com",
+        "example.com:0",
+        "example.com:65536",
+        "example.com:https",
+        "example.com:-1",
+        "a b",
+        "a\x1b[2J",
+        "[::1",
+        "1:2:3",
+        "[::1%",
+        "a..example",
+        "a" * 64,
+    ],
+)
+def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
+    status, out, err = run(f"{text}")
+    assert (status, out) == (2, "")
+    assert re.fullmatch(r"error: .* is no endpoint: .*\nhint: write HOST.*\n", err)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "no endpoint to check"),
+        (["--from", "EMPTY"], "no endpoint in "),
+        (["--from", "BINARY"], "cannot be read: it is no text"),
+        (["--from", "NOWHERE"], "cannot be read: no such file or directory"),
+        (["--from", "BAD"], "'https://' in line 2 of "),
+        (["a", "--floor", "1.9"], "unknown floor in --floor"),
+        (["a", "--timeout", "0"], "--timeout 0 is no time"),
+        (["a", "--timeout", "nan"], "--timeout nan is no time"),
+        (["a", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
+        (["a", "--jobs", "0"], "--jobs 0 is not 1 to 256"),
+        (["a", "--key", "NOWHERE"], "--key needs --cert"),
+        (["a", "--ca-certs", "NOWHERE"], "cannot be used: no such file or directory"),
+        (["a", "--cert", "BINARY"], "cannot be used: "),
+        (["--aws", "s3"], "--aws and --region go together"),
+        (["--region", "eu-central-1"], "--aws and --region go together"),
+    ],
+)
+def test_mistakes_of_the_call(words: list[str], problem: str, tmp_path: Path) -> None:
+    (tmp_path / "EMPTY").write_text("\n  # nothing\n")
+    (tmp_path / "BINARY").write_bytes(b"\xff\xfe\0\1")
+    (tmp_path / "BAD").write_text("example.com\nhttps://\n")
+    names = ("EMPTY", "BINARY", "NOWHERE", "BAD")
+    status, out, err = run(*(str(tmp_path / word) if word in names else word for word in words))
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert problem in err
+    assert "\nhint: " in err
+
+
+def test_endpoints_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a.example\nb.example:8443\n"))
+    assert list(map(str, check.listed("-"))) == ["a.example:443", "b.example:8443"]
+
+
+@pytest.fixture
+def _no_settings_of_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    parts.need("botocore")
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+
+
+@pytest.mark.usefixtures("_no_settings_of_aws")
+def test_the_endpoints_of_aws_are_known_without_a_network() -> None:
+    found = check.aws(["s3", " sts", "iam"], "eu-central-1")
+    assert list(map(str, found)) == [
+        "s3.eu-central-1.amazonaws.com:443",
+        "sts.eu-central-1.amazonaws.com:443",
+        "iam.amazonaws.com:443",
+    ]
+    assert str(check.aws(["sqs"], "cn-north-1")[0]) == "sqs.cn-north-1.amazonaws.com.cn:443"
+
+
+@pytest.mark.usefixtures("_no_settings_of_aws")
+@pytest.mark.parametrize(
+    ("services", "region", "problem", "hint"),
+    [
+        ("s3,dynamodbb", "eu-central-1", "unknown AWS service 'dynamodbb'", "dynamodb"),
+        ("s3", "eu-centrall-1", "unknown AWS region 'eu-centrall-1'", "eu-central-1"),
+        ("s3,", "eu-central-1", "unknown AWS service ''", "such as"),
+    ],
+)
+def test_what_aws_does_not_have(services: str, region: str, problem: str, hint: str) -> None:
+    status, out, err = run("--aws", services, "--region", region)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {problem}\nhint: ")
+    assert hint in err.splitlines()[1]
+
+
+@pytest.mark.usefixtures("_no_settings_of_aws")
+def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(VerifyError, match="nobody"):
+        check.aws(["s3"], "eu-central-1")

@@ -1,0 +1,203 @@
+"""Servers that people use, told to accept everything: no client below the floor gets an answer.
+
+Each runs as a process of its own. The clients are tlslite-ng's, one version each; the server itself says
+which connections it was handed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import parts
+from harness import HERE, LADDER, ROUTES, armed_environment, clean_environment
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS, OPENSSL_NAMES
+
+NAMES = {version: name for name, version in OPENSSL_NAMES.items()}
+
+every_floor = pytest.mark.parametrize("floor", ["1.2", "1.3"])
+every_route = pytest.mark.parametrize("route", ROUTES)
+
+
+class Server:
+    """A server that runs, and has printed its port; next it prints what it is handed, by version."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.port = int(process.stdout.readline() or 0)
+
+
+@contextlib.contextmanager
+def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
+    """Start a server, wait for its port, and stop it for sure."""
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
+        command, env=env, stdout=pipe, stderr=complaints, text=True, cwd=str(HERE / "programs")
+    ) as process:
+        try:
+            server = Server(process)
+            assert server.port, "it did not start"
+            yield server
+        except BaseException:
+            complaints.seek(0)
+            sys.stderr.write(complaints.read())  # pytest shows it beside the failure
+            raise
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextlib.contextmanager
+def program(name: str, route: str, floor: str) -> Iterator[Server]:
+    """Serve with a program of this folder, armed by a route."""
+    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+    file = str(HERE / "programs" / f"{name}.py")
+    job = json.dumps({"peer": peers.PEER_FILE})
+    with serving([sys.executable, str(HERE / "drive.py"), file, route, floor, job], env) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def gunicorn(route: str, floor: str, **options: Any) -> Iterator[Server]:
+    """Serve the Flask application with gunicorn, armed by a route."""
+    job = {"worker": "sync", "client_certificates": False, "shakes_hands_on_connect": False, **options}
+    job.update(route=route, floor=floor, peer=peers.PEER_FILE, ca=peers.CA_FILE)
+    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+    env["TEST_JOB"] = json.dumps(job)
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn_conf.py", "gunicorn_app:app"]
+    with serving(command, env) as server:
+        yield server
+
+
+def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
+    """Return what a client of the ladder got: the version it spoke, or the error."""
+    name, key_exchange = peer.split()
+    if client_certificate and name == "1.3":
+        # tlslite-ng's client does not send its certificate there.
+        return call_with_certificate(port)
+    seen = peers.call(
+        "127.0.0.1", port, FLOORS[name], key_exchange, client_certificate=client_certificate
+    )
+    if seen.version is None:
+        return seen.error
+    assert seen.data.endswith(b"hello") or b" 200 " in seen.data, seen.data
+    return NAMES[seen.version]
+
+
+def call_with_certificate(port: int, certificate: str | None = peers.PEER_FILE) -> str:
+    context = ssl.create_default_context(cafile=peers.CA_FILE)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if certificate:
+        context.load_cert_chain(certificate)
+    with socket.create_connection(("127.0.0.1", port), peers.TIMEOUT) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                # The server's answer to a missing certificate comes after the handshake.
+                assert b" 200 " in tls.recv(65536)
+                return str(tls.version())
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
+
+
+def assert_serves(server: Server, floor: str, **options: Any) -> None:
+    """Assert that every client at the floor or above is answered, and each below refused for its version."""
+    answered, dropped = [], []
+    for peer in LADDER:
+        name = peer.split()[0]
+        got = call(server.port, peer, **options)
+        if FLOORS[name] >= FLOORS[floor]:
+            assert got == NAMES[FLOORS[name]], (peer, got)
+            answered.append(got)
+        elif got.startswith("TLSAbruptCloseError"):
+            dropped.append("refused:UNSUPPORTED_PROTOCOL")
+        else:
+            assert "protocol_version" in got, (peer, got)
+    server.process.terminate()
+    assert server.process.stdout is not None
+    handed = server.process.stdout.read().split()
+    # Whom it dropped without a word it must have refused for its version, by its own account, which
+    # asyncio gives twice.
+    refusals = [each for each in handed if each.startswith("refused:")]
+    assert set(refusals) == set(dropped)
+    assert len(refusals) >= len(dropped)
+    assert [each for each in handed if not each.startswith("refused:")] == answered
+
+
+def assert_serves_all(server: Server, **options: Any) -> None:
+    """The control: without a floor every client of the ladder is answered."""
+    assert_serves(server, "1.0", **options)
+
+
+PROGRAMS = {"server_asyncio": (), "server_http": (), "server_gevent": ("gevent",)}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_server_without_a_floor_serves_everybody(name: str) -> None:
+    parts.need(*PROGRAMS[name])
+    with program(name, "none", "") as server:
+        assert_serves_all(server)
+
+
+@every_floor
+@every_route
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_server_serves_nobody_below_the_floor(name: str, route: str, floor: str) -> None:
+    parts.need(*PROGRAMS[name])
+    with program(name, route, floor) as server:
+        assert_serves(server, floor)
+
+
+#: gunicorn: sync workers let the handshake happen inside of the first read, unless told otherwise.
+GUNICORNS = {
+    "as it comes": {},
+    "shakes hands on connect": {"shakes_hands_on_connect": True},
+    "threads": {"worker": "gthread"},
+    "gevent": {"worker": "gevent"},
+    "client certificates": {"client_certificates": True},
+}
+
+
+def need_gunicorn(kind: str) -> dict[str, Any]:
+    parts.need("flask", "gunicorn", *(["gevent"] if kind == "gevent" else []))
+    return GUNICORNS[kind]
+
+
+@pytest.mark.parametrize("kind", GUNICORNS)
+def test_gunicorn_without_a_floor_serves_everybody(kind: str) -> None:
+    options = need_gunicorn(kind)
+    with gunicorn("none", "", **options) as server:
+        assert_serves_all(server, client_certificate=kind == "client certificates")
+
+
+@every_floor
+@every_route
+@pytest.mark.parametrize("kind", GUNICORNS)
+def test_gunicorn_serves_nobody_below_the_floor(kind: str, route: str, floor: str) -> None:
+    options = need_gunicorn(kind)
+    with gunicorn(route, floor, **options) as server:
+        assert_serves(server, floor, client_certificate=kind == "client certificates")
+
+
+@every_route
+def test_a_required_client_certificate_stays_required(route: str) -> None:
+    """The floor changes nothing of who is let in: without a certificate nobody is, at no version."""
+    options = need_gunicorn("client certificates")
+    with gunicorn(route, "1.2", **options) as server:
+        assert "TLSv1" not in call(server.port, "1.2 ecdhe")
+        assert "TLSv1" not in call_with_certificate(server.port, certificate=None)
+        assert call_with_certificate(server.port) == "TLSv1.3"

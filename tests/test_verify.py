@@ -1,0 +1,199 @@
+"""The judge: what it says of this interpreter, and that it never says more than it saw."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import tlsfloor
+from harness import armed_environment, clean_environment, python
+from tlsfloor.verify import cases, judge
+from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
+
+
+def verify(*words: str, env: dict[str, str]) -> tuple[int, dict[str, object]]:
+    done = python("-m", "tlsfloor", "verify", "--json", *words, env=env)
+    assert done.returncode in (0, 1, 3), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+def test_an_unprotected_interpreter_is_flagged_and_the_floor_mends_it(floor: str) -> None:
+    status, report = verify("--floor", floor, env=clean_environment())
+    verdicts = {name: each["verdict"] for name, each in report["verdicts"].items()}
+    assert status == 1
+    assert verdicts["as deployed"] in ("leaks", "lowerable")
+    assert verdicts[f"with floor {floor}"] == "enforced"
+
+
+def test_an_armed_interpreter_is_enforced() -> None:
+    status, report = verify(env=armed_environment())
+    assert (status, report["verdicts"]["as deployed"]["verdict"]) == (0, "enforced")
+
+
+def test_a_floor_below_the_one_in_question_does_not_count() -> None:
+    status, report = verify("--floor", "1.3", env=armed_environment("1.2"))
+    assert (status, report["verdicts"]["as deployed"]["verdict"]) == (1, "leaks")
+
+
+def test_an_armed_interpreter_that_blocks_tls_is_not_called_safe() -> None:
+    status, report = verify(env=armed_environment("nonsense"))
+    assert (status, report["verdicts"]["as deployed"]["verdict"]) == (3, "inconclusive")
+
+
+def test_the_table_shows_each_program_and_the_verdicts() -> None:
+    done = python("-m", "tlsfloor", "verify", env=clean_environment(NO_COLOR="1", COLUMNS="200"))
+    assert "client ssl default" in done.stdout
+    assert "as deployed: l" in done.stdout
+    assert "with floor 1.2: enforced" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+# From here on: judgement without launches.
+
+PLAN = [case for case in cases.plan(TLS1_2, ("client",)) if case.via == "ssl"]
+
+
+def launch(told: object, seen: object) -> judge.Launch:
+    """A launch of PLAN, with what ``told(case)`` and ``seen(case)`` return."""
+    return judge.Launch(
+        "a launch",
+        judge.results(
+            PLAN, {case.id: told(case) for case in PLAN}, {case.id: seen(case) for case in PLAN}, TLS1_2
+        ),
+    )
+
+
+def allowed_only(case: cases.Case) -> dict[str, str]:
+    return {"version": "TLSv1.2"} if case.version >= TLS1_2 else {"error": "SSLError: unsupported"}
+
+
+def completed_if_allowed(case: cases.Case) -> tuple[bool, str]:
+    return case.version >= TLS1_2, ""
+
+
+SOUND = launch(allowed_only, completed_if_allowed)
+OPEN = launch(lambda case: {"version": "TLSv1"}, lambda case: (True, ""))
+
+
+def test_refusals_beside_successes_are_a_sound_run() -> None:
+    assert judge.verdict(SOUND, SOUND, TLS1_2)[0] == "immune"
+    assert judge.verdict(OPEN, SOUND, TLS1_2)[0] == "enforced"
+    assert judge.verdict(SOUND, OPEN, TLS1_2)[0] == "leaks"
+
+
+def test_refusals_without_one_success_prove_nothing() -> None:
+    nothing = launch(lambda case: {"error": "ConnectionRefusedError"}, lambda case: (False, ""))
+    assert judge.verdict(nothing, nothing, TLS1_2)[0] == "inconclusive"
+    assert judge.verdict(OPEN, nothing, TLS1_2)[0] == "inconclusive"
+
+
+def test_a_way_without_a_control_of_its_own_is_in_doubt() -> None:
+    def seen(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 and case.way != "lowered", ""
+
+    def told(case: cases.Case) -> dict[str, str]:
+        return allowed_only(case) if case.way != "lowered" else {"error": "ValueError: something else"}
+
+    assert judge.verdict(OPEN, launch(told, seen), TLS1_2)[0] == "inconclusive"
+
+
+def test_a_handshake_that_only_the_peer_saw_counts() -> None:
+    def seen(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 or case.way == "lowered", ""
+
+    verdict, reasons = judge.verdict(OPEN, launch(allowed_only, seen), TLS1_2)
+    assert verdict == "lowerable"
+    assert all("lowered" in reason for reason in reasons)
+
+
+def test_a_timeout_is_no_refusal() -> None:
+    def told(case: cases.Case) -> dict[str, str]:
+        return allowed_only(case) if case.version >= TLS1_2 else {"error": "socket.timeout: timed out"}
+
+    assert judge.verdict(OPEN, launch(told, completed_if_allowed), TLS1_2)[0] == "inconclusive"
+
+
+def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
+    failed = judge.Launch("as deployed", failure="no answer within 60 s")
+    assert judge.verdict(OPEN, failed, TLS1_2) == ("inconclusive", ["as deployed: no answer within 60 s"])
+    assert judge.verdict(failed, SOUND, TLS1_2)[0] == "inconclusive"
+
+
+def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
+    for floor in (TLS1_2, TLS1_3):
+        planned = cases.plan(floor)
+        assert len({case.id for case in planned}) == len(planned)
+        for case in planned:
+            twin = {each.key_exchange for each in planned if each.subject == case.subject and each.version == case.version}
+            assert twin == ({"rsa", "ecdhe"} if case.version < floor else {"ecdhe"})
+
+
+HELLO = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from tlsfloor.verify import hello
+print(json.dumps([[each.role, each.way, each.version, each.outcome] for each in hello.observe()]))
+"""
+
+
+def test_the_hello_evidence_sees_the_floor() -> None:
+    """And never calls refused what a full handshake of the same program completes."""
+    without = json.loads(python("-c", HELLO).stdout)
+    armed = json.loads(python("-c", HELLO, env=armed_environment()).stdout)
+    assert any(outcome == "accepted" and version == TLS1_0 for _, _, version, outcome in without)
+    assert all((outcome == "accepted") == (version >= TLS1_2) for _, _, version, outcome in armed)
+    _, report = verify(env=clean_environment())
+    isolated = next(each for each in report["launches"] if each["name"] == "as deployed")
+    accepted = {
+        (each["role"], each["way"], each["version"])
+        for each in isolated["cases"]
+        if each["outcome"] == "accepted" and each["via"] == "ssl"
+    }
+    said = {(role, way, f"TLS 1.{version - TLS1_0}"): outcome for role, way, version, outcome in without}
+    assert {said[case] for case in accepted} == {"accepted"}
+
+
+CALL = """
+import tlsfloor
+before = tlsfloor.verify()
+tlsfloor.enforce("1.2")
+import tlsfloor.verify.cases
+after = tlsfloor.verify("1.2"), tlsfloor.verify("1.3")
+print(bool(before), bool(before.below), *map(bool, after), len(before.observations))
+"""
+
+
+def test_a_process_can_verify_itself_by_one_call() -> None:
+    """Whoever imported ``tlsfloor.verify`` first: it is a package, and can be called."""
+    without, below, held, too_much, tried = python("-W", "ignore", "-c", CALL).stdout.split()
+    assert (without, below, held, too_much) == ("False", "True", "True", "False")
+    assert int(tried) > 20
+
+
+@pytest.mark.parametrize("floor", ["", "x", None, 1.2])
+def test_a_process_cannot_be_verified_for_nonsense(floor: object) -> None:
+    with pytest.raises(tlsfloor.PolicyError):
+        tlsfloor.verify(floor)
+
+
+UNDONE = """
+import ssl, tlsfloor
+tlsfloor.enforce("1.2")
+held = tlsfloor.status().held
+import tlsfloor.stacks.stdlib as guard
+guard._floor = 0x0301  # as code in the process can, which is no boundary, and is still told
+undone = tlsfloor.status()
+print(held, undone.held, "the verifier says: client" in " ".join(undone.problems))
+"""
+
+
+def test_status_notices_a_floor_that_was_undone() -> None:
+    assert python("-W", "ignore", "-c", UNDONE).stdout.split() == ["True", "False", "True"]
+
+
+def test_the_hello_evidence_needs_nothing_but_the_standard_library() -> None:
+    names = python("-c", "import tlsfloor.verify.hello, sys; print(*sys.modules)").stdout.split()
+    assert "tlsfloor.verify.hello" in names
+    assert not {"tlslite", "urllib3", "rich", "certifi", "wrapt"} & set(names)

@@ -1,0 +1,502 @@
+"""``tlsfloor verify TARGET``: verdicts against the truth, misbehaving targets, and the command itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import BOOTSTRAP, clean_environment, python
+from parts import need
+from tlsfloor.verify import bounded, cases, examine, find, launch, peers
+from tlsfloor.versions import FLOORS, TLS1_2, TLS1_3
+
+need("tlslite", "rich")
+
+PLANNED = [case for case in cases.plan(TLS1_2) if case.via == "ssl"]
+
+#: A client's default context, and nothing else: what is enough to see how a launch ends.
+SHORT = [case for case in PLANNED if (case.role, case.way) == ("client", "default")]
+
+posix = pytest.mark.skipif(os.name != "posix", reason="processes are those of POSIX")
+
+CONFIGURATION = """
+openssl_conf = init
+[init]
+ssl_conf = modules
+[modules]
+system_default = defaults
+[defaults]
+"""
+PERMISSIVE = "MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n"
+STRICT = "MinProtocol = TLSv1.2\n"
+
+# What a program reaches with a default context, and with all that it can ask for: the plainest way to
+# the truth, with no code of the verifier but its peers. Python 2.7 runs it too.
+TRUTH = """
+import json, socket, ssl, sys
+
+def contexts(role, ca, identity):
+    purpose = ssl.Purpose.CLIENT_AUTH if role == "server" else ssl.Purpose.SERVER_AUTH
+    plain = ssl.create_default_context(purpose, cafile=ca)
+    yield "default", plain
+    asked = ssl.create_default_context(purpose, cafile=ca)
+    for name in ("OP_NO_TLSv1", "OP_NO_TLSv1_1"):
+        asked.options &= ~getattr(ssl, name)
+    if hasattr(asked, "minimum_version"):
+        asked.minimum_version = ssl.TLSVersion.TLSv1
+    asked.set_ciphers("ALL:@SECLEVEL=0")
+    yield "asked", asked
+
+ca, identity, ports = json.loads(sys.argv[1])
+reached = []
+for role, port in ports:
+    for way, context in contexts(role, ca, identity):
+        if role == "server":
+            context.load_cert_chain(identity)
+        plain = socket.create_connection(("127.0.0.1", port), 10)
+        try:
+            if role == "server":
+                tls = context.wrap_socket(plain, server_side=True)
+                tls.recv(100)
+                tls.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+            else:
+                tls = context.wrap_socket(plain, server_hostname="localhost")
+                tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+                tls.recv(100)
+            reached.append([way, tls.version()])
+            tls.close()
+        except (ssl.SSLError, socket.error, ValueError):
+            pass
+        finally:
+            plain.close()
+print(json.dumps(reached))
+"""
+
+
+def observe(executable: str, env: dict[str, str], *flags: str) -> set[str]:
+    """Return in which ways, default or asked for, a program gets a version below 1.2."""
+    started = [
+        kind(FLOORS[name], key_exchange).__enter__()
+        for kind in (peers.ServerPeer, peers.ClientPeer)
+        for name in ("1.0", "1.1")
+        for key_exchange in peers.KEY_EXCHANGES
+    ]
+    try:
+        ports = [
+            ["client" if isinstance(each, peers.ServerPeer) else "server", each.port]
+            for each in started
+        ]
+        job = json.dumps([peers.CA_FILE, peers.PEER_FILE, ports])
+        done = python(*flags, "-c", TRUTH, job, env=env, executable=executable)
+        assert done.returncode == 0, done.stderr
+        return {way for way, version in json.loads(done.stdout) if version in ("TLSv1", "TLSv1.1")}
+    finally:
+        for each in started:
+            each.__exit__(None, None, None)
+
+
+def truth(executable: str, env: dict[str, str]) -> str:
+    """Return the verdict that plain handshakes lead to, by the words of the design."""
+    deployed = observe(executable, env)
+    if deployed:
+        return "leaks" if "default" in deployed else "lowerable"
+    alone = {
+        name: value
+        for name, value in env.items()
+        if not name.startswith(("OPENSSL_", "PYTHON", "TLS"))
+    }
+    return "enforced" if observe(executable, alone, "-E", "-S") else "immune"
+
+
+def of_this_machine() -> list[str]:
+    places = [path for path in ("/usr/bin/python3", "/usr/bin/pypy3") if os.path.exists(path)]
+    versions = os.path.join(os.environ.get("PYENV_ROOT", ""), "versions")
+    if os.path.isabs(versions) and os.path.isdir(versions):
+        places += [each.path for each in find.search([versions]).interpreters if not each.problem]
+    return [path for path in places if os.path.realpath(path) != os.path.realpath(sys.executable)]
+
+
+def steer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: str, **more: str
+) -> dict[str, str]:
+    """Make this process's environment the one that is deployed, and return it."""
+    env = clean_environment(**more)
+    env.pop("OPENSSL_CONF", None)
+    if settings:
+        (tmp_path / "openssl.cnf").write_text(CONFIGURATION + settings)
+        env["OPENSSL_CONF"] = str(tmp_path / "openssl.cnf")
+    for name in os.environ.keys() - env.keys():
+        monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return env
+
+
+ENVIRONMENTS = {
+    "as it is": ("", {}),
+    "permissive": (PERMISSIVE, {}),
+    "strict": (STRICT, {}),
+    "armed": ("", {"PYTHONPATH": BOOTSTRAP}),
+    "permissive and armed": (PERMISSIVE, {"PYTHONPATH": BOOTSTRAP}),
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_verdict_is_what_plain_handshakes_show(
+    environment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, more = ENVIRONMENTS[environment]
+    env = steer(monkeypatch, tmp_path, settings, **more)
+    found = examine.examine(find.Interpreter(sys.executable), PLANNED, TLS1_2, 60)
+    assert found.verdict == truth(sys.executable, env), found.reasons
+    if "armed" in environment:
+        assert found.verdict in ("enforced", "immune")
+    elif environment == "permissive":
+        # Upstream's own minimum holds against it since 3.10, until a program asks (facts 1 and 2).
+        assert found.verdict in ("leaks", "lowerable")
+
+
+@pytest.mark.parametrize("environment", ["as it is", "permissive"])
+@pytest.mark.parametrize("path", of_this_machine())
+def test_the_verdict_on_other_interpreters_is_what_plain_handshakes_show(
+    path: str, environment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env = steer(monkeypatch, tmp_path, ENVIRONMENTS[environment][0])
+    found = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
+    assert found.verdict == truth(path, env), found.reasons
+
+
+# Misbehaviour. The environment's sitecustomize runs in front of the probe, as a deployed agent would.
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("environments") / "app"
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60
+    )
+    return folder
+
+
+def misbehave(venv: Path, program: str) -> str:
+    """Let an environment's Python run a program as it starts; return its path."""
+    [packages] = venv.glob("lib/python*/site-packages")
+    (packages / "sitecustomize.py").write_text(program)
+    return str(venv / "bin" / "python")
+
+
+MISBEHAVIOUR = {
+    "hangs": ("import time; time.sleep(600)", "no answer within 3 s"),
+    "hangs and heeds no signal": (
+        "import signal, time\nfor each in (1, 2, 15): signal.signal(each, signal.SIG_IGN)\ntime.sleep(600)",
+        "no answer within 3 s",
+    ),
+    "crashes": ("import os; os.abort()", "it was ended by SIGABRT: "),
+    "exits at once": ("import os; os._exit(7)", "it ended with status 7: it said nothing"),
+    "exits at once, content": ("import os; os._exit(0)", "the probe printed no facts"),
+    "prints without end": (
+        "import os\nwhile True: os.write(1, b'x' * 65536)",
+        "it printed more than 16 MiB",
+    ),
+    "complains without end": (
+        "import os\nwhile True: os.write(2, b'x' * 65536)",
+        "it printed more than 16 MiB",
+    ),
+    "closes stdout": ("import os; os.close(1); os.close(2)", "it ended with status "),
+    "closes stdout and hangs": (
+        "import os, time; os.close(1); os.close(2); time.sleep(600)",
+        "no answer within 3 s",
+    ),
+    "prints garbage between the markers": (
+        "import os; os.write(1, b'<tlsfloor-facts>\\xff\\0garbage</tlsfloor-facts>'); os._exit(0)",
+        "the probe printed no facts",
+    ),
+    "prints JSON without end": (
+        "import os; os.write(1, b'<tlsfloor-facts>' + b'[' * 10**6 + b'</tlsfloor-facts>'); os._exit(0)",
+        "the probe printed no facts",
+    ),
+    "prints other JSON": (
+        'import os; os.write(1, b\'<tlsfloor-facts>{"facts": {}, "cases": [{"id": 1, "error": 2}]}'
+        "</tlsfloor-facts>'); os._exit(0)",
+        "the probe printed no facts",
+    ),
+    "raises a SystemExit": ("import sys; sys.exit('no')", "it ended with status 1: no"),
+}
+
+
+@posix
+@pytest.mark.parametrize("kind", MISBEHAVIOUR)
+def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Path) -> None:
+    program, failure = MISBEHAVIOUR[kind]
+    start = time.monotonic()
+    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 3)
+    assert found.failure.startswith(failure), found.failure
+    assert time.monotonic() - start < 10
+    assert len(found.failure) < 1000
+
+
+@posix
+def test_noise_before_and_after_the_facts_is_harmless(venv: Path) -> None:
+    path = misbehave(
+        venv,
+        "import atexit, sys\n"
+        "print('<tlsfloor-facts>noise')\n"
+        "atexit.register(print, 'noise</tlsfloor-facts>')\n"
+        "sys.stderr.write('noise' * 100000)\n",
+    )
+    found = launch.as_deployed(path, SHORT, TLS1_2, 30)
+    assert (found.failure, {each.outcome for each in found.results} <= {"accepted", "refused"}) == (
+        "",
+        True,
+    )
+
+
+def is_running(pid: int) -> bool:
+    try:
+        # A zombie that nobody has reaped yet is not running.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize(
+    "leave", ["", "os.setsid()", "os.setsid(); os.close(0); os.close(1); os.close(2)"]
+)
+@pytest.mark.parametrize(
+    "then", ["", "os._exit(0)", "time.sleep(600)"], ids=["goes on", "exits", "hangs"]
+)
+def test_children_of_a_target_are_not_left_running(
+    leave: str, then: str, venv: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import os, time\n"
+        f"pid = {str(tmp_path / 'pid')!r}\n"
+        "if not os.fork():\n"
+        f"    {leave or 'pass'}\n"
+        "    with open(pid + '.new', 'w') as file: file.write(str(os.getpid()))\n"
+        "    os.rename(pid + '.new', pid)\n"
+        "    time.sleep(600)\n"
+        "while not os.path.exists(pid): time.sleep(0.01)\n"
+        f"{then}\n"
+    )
+    start = time.monotonic()
+    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 5 if then else 30)
+    assert time.monotonic() - start < 25
+    assert bool(found.failure) == bool(then), found.failure
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 5
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(pid)
+
+
+@posix
+def test_what_is_printed_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "LIMIT", 2**20)
+    command = [sys.executable, "-c", "import os; os.write(1, b'x' * (2**20 + 1))"]
+    assert bounded.run(command, dict(os.environ), os.devnull, 30) == (
+        "",
+        "it printed more than 1 MiB",
+    )
+    command[-1] = "import os\nfor _ in range(16): os.write(1, b'x' * 2**16)"
+    assert bounded.run(command, dict(os.environ), os.devnull, 30) == ("x" * 2**20, "")
+
+
+def test_what_cannot_be_started_comes_to_a_reason(tmp_path: Path) -> None:
+    for path in (str(tmp_path / "gone"), str(tmp_path), "null\0byte"):
+        output, failure = bounded.run([path], {}, os.devnull, 5)
+        assert (output, failure.startswith("it cannot be started: ")) == ("", True)
+
+
+def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -> None:
+    interpreter = find.Interpreter(misbehave(venv, "import os; os._exit(0)"))
+    found = examine.examine(interpreter, SHORT, TLS1_2, 30)
+    assert (found.verdict, found.reasons[0]) == (
+        "inconclusive",
+        "as deployed: the probe printed no facts",
+    )
+
+
+def test_libraries_from_outside_of_an_image_prove_nothing_about_it(tmp_path: Path) -> None:
+    """It would run with this machine's OpenSSL, whatever lies in the image."""
+    found = examine.examine(
+        find.Interpreter(sys.executable, image=str(tmp_path)), SHORT, TLS1_2, 60
+    )
+    if not found.launches[0].facts.get("loaded"):
+        pytest.skip("this system does not tell which libraries are loaded")
+    assert found.verdict == "inconclusive"
+    assert "not its image's: verify it there" in found.reasons[0]
+
+
+# The command.
+
+
+def tlsfloor(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return python("-m", "tlsfloor", "verify", *words, env=env)
+
+
+def test_a_folder_is_searched_and_judged(venv: Path, tmp_path: Path) -> None:
+    misbehave(venv, "")
+    shim = tmp_path / "python3"
+    shim.write_text("#!/bin/sh\n")
+    shim.chmod(0o755)
+    done = tlsfloor(str(venv), str(tmp_path), "--role", "client", "--format", "json")
+    report = json.loads(done.stdout)
+    [each] = report["interpreters"]
+    assert (each["path"], each["venv"]) == (str(venv / "bin" / "python"), str(venv))
+    assert [launch["name"] for launch in each["launches"]] == ["isolated", "as deployed"]
+    assert {case["role"] for launch in each["launches"] for case in launch["cases"]} == {"client"}
+    assert report["skipped"] == {str(shim): "a script, not an interpreter: #!/bin/sh"}
+    assert report["doubts"] == [f"no interpreter found below {tmp_path}"]
+    assert (
+        done.returncode
+        == report["status"]
+        == (3 if not each["flagged"] else examine.STATUSES[each["verdict"]])
+    )
+    assert done.stderr == ""
+
+
+def test_this_interpreter_is_tried_with_the_floor_too() -> None:
+    done = tlsfloor("--json", "--role", "server", "--jobs", "1")
+    [each] = json.loads(done.stdout)["interpreters"]
+    assert each["path"] == sys.executable
+    assert each["more"]["with floor 1.2"]["verdict"] in ("enforced", "immune")
+    assert done.returncode == examine.STATUSES[each["verdict"]]
+
+
+def test_an_armed_environment_has_status_0(venv: Path) -> None:
+    misbehave(venv, "")
+    env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, *filter(None, sys.path)]))
+    done = tlsfloor(str(venv), "--role", "client", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as deployed: enforced: " in done.stdout or "as deployed: immune: " in done.stdout
+
+
+def test_nothing_found_is_never_0(tmp_path: Path) -> None:
+    done = tlsfloor(str(tmp_path))
+    assert (done.returncode, done.stdout) == (3, f"no interpreter found below {tmp_path}\n")
+
+
+def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "python").write_bytes(b"\x7fELF" + bytes(100))
+    done = tlsfloor(*(str(tmp_path / name / "python") for name in ("one", "two")))
+    lines = done.stdout.splitlines()
+    for name in ("one", "two"):
+        [line] = [line for line in lines if line.startswith(f"{tmp_path / name / 'python'} ")]
+        assert " inconclusive " in line
+    assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["/no/such/target"], "error: there is no /no/such/target\nhint: "),
+        (["--floor", "1.4"], "error: unknown floor in --floor: "),
+        (["--timeout", "0"], "error: --timeout 0 is no time to wait"),
+        (["--timeout", "nan"], "error: --timeout nan is no time to wait"),
+        (["--jobs", "0"], "error: --jobs 0 would do nothing"),
+        (["--role", "peer"], "error: argument --role: "),
+        (["--format", "xml"], "error: argument --format: "),
+        (
+            ["--output", "/no/such/folder/file"],
+            "error: /no/such/folder/file cannot be written\nhint: ",
+        ),
+    ],
+)
+def test_mistakes_end_with_status_2_before_anything_is_started(
+    words: list[str], complaint: str
+) -> None:
+    done = tlsfloor(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(complaint)
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    path = misbehave(
+        venv, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "tlsfloor", "verify", path]
+    with subprocess.Popen(
+        command, env=clean_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number
+    assert "Traceback" not in errors
+    assert not is_running(int(pid.read_text())) or sys.platform != "linux"
+
+
+@posix
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tlsfloor.verify import formats
+
+    file = tmp_path / "report.json"
+    file.write_text("old")
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        formats.write(str(file), "new")
+    assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["report.json"])
+
+
+@posix
+def test_output_replaces_a_file_and_keeps_its_mode(tmp_path: Path) -> None:
+    from tlsfloor.verify import formats
+
+    file = tmp_path / "report.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    (tmp_path / "link").symlink_to(file)
+    formats.write(str(tmp_path / "link"), "new\n")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o640)
+    assert sorted(os.listdir(tmp_path)) == ["link", "report.json"]
+    formats.write(os.devnull, "new")
+    assert not os.path.isfile(os.devnull)
+
+
+def test_output_goes_to_the_file_alone(tmp_path: Path) -> None:
+    target = tmp_path / "python"
+    target.write_text("no program")
+    done = tlsfloor(str(target), "--format", "sarif", "--output", str(tmp_path / "report.sarif"))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    report: Any = json.loads((tmp_path / "report.sarif").read_text())
+    assert report["runs"][0]["results"][0]["ruleId"] == "tlsfloor/inconclusive"
+    assert oct((tmp_path / "report.sarif").stat().st_mode & 0o777) == oct(0o666 & ~_umask())
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def test_floor_1_3_asks_for_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steer(monkeypatch, tmp_path, "")
+    planned = [case for case in cases.plan(TLS1_3, ("client",)) if case.via == "ssl"]
+    found = examine.examine(find.Interpreter(sys.executable), planned, TLS1_3, 60)
+    assert found.verdict == "leaks"
