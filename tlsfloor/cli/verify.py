@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
@@ -15,7 +14,10 @@ from tlsfloor.policy import floor_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
+
+    from tlsfloor.verify.examine import Report
 
 INSTALL = "pip install 'tlsfloor[verify]'"
 
@@ -61,18 +63,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find, launch, judge, report."""
     floor = floor_of(arguments.floor, "--floor")
-    if not 0 < arguments.timeout < 1e6:
-        raise PolicyError(
-            f"--timeout {arguments.timeout:g} is no time to wait", hint="--timeout 60"
-        )
-    if arguments.jobs < 1:
-        raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")
-    folder = os.path.dirname(os.path.abspath(arguments.output or ""))
-    if arguments.output and not os.path.isdir(folder):
-        raise VerifyError(f"{arguments.output} cannot be written", hint=f"mkdir -p {folder}")
+    _check(arguments)
     # Not before: `tlsfloor path` must work where the extra is not installed.
     try:
-        from tlsfloor.verify import cases, examine, find, formats, report, sarif
+        from tlsfloor.verify import cases, examine, find
     except ImportError as error:
         raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
 
@@ -97,21 +91,39 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")
         return 130
-    written = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
-    if arguments.format == "text" and not arguments.output and sys.stdout.isatty():
-        report.show(outcome)
-        return outcome.status
-    text = written.get(arguments.format, report.to_text)(outcome)
-    if not arguments.output:
-        sys.stdout.write(text)
-        return outcome.status
-    try:
-        formats.write(arguments.output, text)
-    except OSError as error:
-        raise VerifyError(
-            f"{arguments.output} cannot be written: {error.strerror}", hint="--output FILE"
-        ) from None
+    _write(outcome, arguments.format, arguments.output)
     return outcome.status
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Complain of a mistake before anything is started."""
+    if not 0 < arguments.timeout < 1e6:
+        raise PolicyError(
+            f"--timeout {arguments.timeout:g} is no time to wait", hint="--timeout 60"
+        )
+    if arguments.jobs < 1:
+        raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")
+    folder = os.path.dirname(os.path.abspath(arguments.output or ""))
+    if arguments.output and not os.path.isdir(folder):
+        raise VerifyError(f"{arguments.output} cannot be written", hint=f"mkdir -p {folder}")
+
+
+def _write(outcome: Report, kind: str, output: str | None) -> None:
+    from tlsfloor.verify import formats, report, sarif
+
+    if kind == "text" and not output and sys.stdout.isatty():
+        report.show(outcome)
+        return
+    writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
+    text = writers.get(kind, report.to_text)(outcome)
+    if not output:
+        sys.stdout.write(text)
+        return
+    try:
+        formats.write(output, text)
+    except OSError as error:
+        problem = f"{output} cannot be written: {error.strerror}"
+        raise VerifyError(problem, hint="--output FILE") from None
 
 
 @contextlib.contextmanager

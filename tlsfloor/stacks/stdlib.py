@@ -29,6 +29,7 @@ and warns.
 
 from __future__ import annotations
 
+import builtins
 import gc
 import sys
 from operator import index
@@ -86,7 +87,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
     if floor > _floor:
         _floor, _set_by = floor, set_by
     for cls in base.__subclasses__():
-        if cls not in _gates and cls is not type(_spare):
+        if cls not in _gates and cls is not type(_spare) and _is_ours(cls):
             _install(cls, base)
     missing = undone(module)
     if missing:
@@ -94,6 +95,17 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
             f"the floor cannot be held on {module!r}: {missing}",
             hint="find what replaced it with `python -v`, and arm the floor before that",
         )
+
+
+def _is_ours(cls: type) -> bool:
+    """Tell whether a class is of this interpreter: on 3.8 and 3.9 all interpreters share the C type.
+
+    Gates of a sub-interpreter must not stay on a class of the main one when the former ends. Each
+    has builtins of its own, and functions that refer to them.
+    """
+    own = vars(builtins)
+    found = getattr(cls.__new__, "__globals__", {}).get("__builtins__", own)
+    return found is own or found is builtins
 
 
 def catch_up() -> None:

@@ -54,11 +54,13 @@ def nature(path: str) -> tuple[str, str]:
     """
     with open(path, "rb") as file:
         head = file.read(64)
-    if head.startswith(b"#!"):
-        return f"a script, not an interpreter: {_first_line(head)}", ""
     kind = _format(head)
     if kind is None:
-        return "not a program", ""
+        script = head.startswith(b"#!")
+        return (
+            f"a script, not an interpreter: {_first_line(head)}" if script else "not a program",
+            "",
+        )
     own = _own()
     if kind[0] != own[0]:
         return "", f"an {kind[0]} program, and this machine runs {own[0]}"
@@ -66,9 +68,7 @@ def nature(path: str) -> tuple[str, str]:
         return "", f"built for {_machine(kind[1])}, and this machine is {_machine(own[1])}"
     if not _marked(path):
         return "", "a program without any sign of Python in it: it was not started"
-    if not os.access(path, os.X_OK):
-        return "", "not executable"
-    return "", ""
+    return "", "" if os.access(path, os.X_OK) else "not executable"
 
 
 def _format(head: bytes) -> tuple[str, int | None] | None:

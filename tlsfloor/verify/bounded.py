@@ -61,7 +61,7 @@ def run(command: list[str], env: dict[str, str], stdin: str, timeout: float) -> 
     mark = f"{os.getpid()}-{next(_numbers)}"
     try:
         with open(stdin, "rb") as file:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 - to start what it is told is what it is for
                 command,
                 bufsize=0,
                 env={**env, _BIRTHMARK: mark},
@@ -74,7 +74,8 @@ def run(command: list[str], env: dict[str, str], stdin: str, timeout: float) -> 
     except (OSError, ValueError) as error:  # ValueError: a null in its name
         return "", f"it cannot be started: {error}"
     _running.add(process)
-    assert process.stdout and process.stderr
+    assert process.stdout
+    assert process.stderr
     output, errors = (_Capture(process, stream) for stream in (process.stdout, process.stderr))
     failure = ""
     try:

@@ -523,8 +523,7 @@ def trust(
         hint = "pip install 'tlsfloor[verify]'"
         raise VerifyError(f"a part is missing: {error}", hint=hint) from None
     context = create_urllib3_context()
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.check_hostname = True
+    context.verify_mode = ssl.CERT_REQUIRED  # and urllib3 sees to the name, each version in its way
     try:
         file = ca_certs or certifi.where()
         context.load_verify_locations(file)
@@ -552,6 +551,7 @@ def negotiate(
     connection = HTTPSConnection(
         address, endpoint.port, timeout=timeout, ssl_context=context, server_hostname=name
     )
+    connection.assert_hostname = None  # which urllib3 1 leaves to its pools
     try:
         connection.connect()
         line: Any = connection.sock
@@ -566,14 +566,18 @@ def negotiate(
             except OSError as error:
                 found.state, found.reason = REFUSED, _words(error)
     except ssl.SSLCertVerificationError as error:
-        return Negotiation("untrusted", reason=error.verify_message.lower())
+        reason = getattr(error, "verify_message", None) or str(error)
+        return Negotiation("untrusted", reason=reason.lower())
     except NewConnectionError as error:  # a ConnectTimeoutError too, in urllib3's view
         cause = error.__cause__ or error.__context__
         return Negotiation(UNREACHABLE, reason=_words(cause or error))
     except (socket.timeout, ConnectTimeoutError):
         return Negotiation(TIMED_OUT, reason=f"no handshake within {timeout:g} s")
     except (ssl.SSLError, ConnectionError, ValueError) as error:
-        return Negotiation(REFUSED, reason=_words(error))
+        named = (
+            type(error).__name__ == "CertificateError"
+        )  # urllib3's own, of Python 3.12 and later
+        return Negotiation("untrusted" if named else REFUSED, reason=_words(error))
     except (OSError, HTTPError) as error:
         return Negotiation(UNREACHABLE, reason=_words(error))
     finally:

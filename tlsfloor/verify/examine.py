@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from tlsfloor import versions
 from tlsfloor.verify import bounded, judge, launch
-from tlsfloor.verify.find import Found, Interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tlsfloor.verify.cases import Case
+    from tlsfloor.verify.find import Found, Interpreter
 
 #: The exit status of each verdict, design section 7: 0 is for what is sound alone.
 STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import stat
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
 from tlsfloor.verify.examine import STATUSES
@@ -80,9 +80,9 @@ def to_junit(report: Report) -> str:
 
     .. versionadded:: 0.1
     """
-    root = ElementTree.Element("testsuites", name="tlsfloor verify")
+    root = ET.Element("testsuites", name="tlsfloor verify")
     for examined in report.examined:
-        suite = ElementTree.SubElement(root, "testsuite", name=printable(examined.interpreter.path))
+        suite = ET.SubElement(root, "testsuite", name=printable(examined.interpreter.path))
         suite.set("time", f"{examined.seconds:.3f}")
         outcome = {0: None, 1: "failure", 3: "error"}[STATUSES[examined.verdict]]
         # The verdict is a case of its own: doubts of the isolated launch belong to no other.
@@ -91,7 +91,7 @@ def to_junit(report: Report) -> str:
             outcome = _outcome(result, report.floor)
             _test(suite, result.case.id, outcome, result.outcome, result.told or result.seen)
     if report.doubts or not report.examined:
-        suite = ElementTree.SubElement(root, "testsuite", name="search")
+        suite = ET.SubElement(root, "testsuite", name="search")
         for doubt in report.doubts or ["no interpreter found"]:
             _test(suite, doubt, "error", "inconclusive", doubt)
     for suite in root:
@@ -101,7 +101,7 @@ def to_junit(report: Report) -> str:
     for element in root.iter():
         element.tail = "\n"
     # ASCII is written the same in every locale, as the JSON is.
-    text = str(ElementTree.tostring(root, encoding="us-ascii"), "ascii")
+    text = str(ET.tostring(root, encoding="us-ascii"), "ascii")
     return '<?xml version="1.0" encoding="us-ascii"?>\n' + text.split("?>\n", 1)[-1]
 
 
@@ -112,14 +112,10 @@ def _outcome(result: Result, floor: int) -> str | None:
     return _ELEMENTS[result.outcome]
 
 
-def _test(
-    suite: ElementTree.Element, name: str, outcome: str | None, message: str, text: str
-) -> None:
-    case = ElementTree.SubElement(
-        suite, "testcase", name=printable(name), classname=suite.attrib["name"]
-    )
+def _test(suite: ET.Element, name: str, outcome: str | None, message: str, text: str) -> None:
+    case = ET.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
     if outcome:
-        element = ElementTree.SubElement(case, outcome, type=message, message=printable(text[:500]))
+        element = ET.SubElement(case, outcome, type=message, message=printable(text[:500]))
         element.text = "\n".join(map(printable, text.split("\n")))
 
 

