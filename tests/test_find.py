@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tlsfloor.errors import VerifyError
 from tlsfloor.verify import binary, find
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REAL = os.path.realpath(sys.executable)
 
@@ -101,8 +104,8 @@ def test_one_file_in_two_places_is_two_interpreters(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "python python2 python2.7 python3 python3.7m python3.13t python3.11-dbg platform-python3.6 pypy pypy3 "
-    "pypy3.10 python.exe".split(),
+    "python python2 python2.7 python3 python3.7m python3.13t python3.11-dbg platform-python3.6 "
+    "pypy pypy3 pypy3.10 python.exe".split(),
 )
 def test_names_of_interpreters(tmp_path: Path, name: str) -> None:
     assert paths(find.search([str(program(tmp_path / name).parent)])) == [str(tmp_path / name)]

@@ -26,7 +26,7 @@ from tlsfloor.verify import report as text  # noqa: E402
 HERE = Path(__file__).parent
 SCHEMA = json.loads(Path(formats.__file__).with_name("report.schema.json").read_text())
 
-#: What a target can say of itself, or be called: escapes, a null, half a character, markup, all at once.
+#: What a target can say of itself, or be called: escapes, a null, half a character, markup.
 HOSTILE = "\x1b[2J\0\udcff]]>&<é\u202e\n\r"
 
 

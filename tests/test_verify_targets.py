@@ -38,8 +38,8 @@ system_default = defaults
 PERMISSIVE = "MinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n"
 STRICT = "MinProtocol = TLSv1.2\n"
 
-# What a program reaches with a default context, and with all that it can ask for: the plainest way to
-# the truth, with no code of the verifier but its peers. Python 2.7 runs it too.
+# What a program reaches with a default context, and with all that it can ask for: the plainest way
+# to the truth, with no code of the verifier but its peers. Python 2.7 runs it too.
 TRUTH = """
 import json, socket, ssl, sys
 
@@ -174,7 +174,7 @@ def test_the_verdict_on_other_interpreters_is_what_plain_handshakes_show(
     assert found.verdict == truth(path, env), found.reasons
 
 
-# Misbehaviour. The environment's sitecustomize runs in front of the probe, as a deployed agent would.
+# Misbehaviour. The environment's sitecustomize runs in front of the probe, as an agent would.
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +193,17 @@ def misbehave(venv: Path, program: str) -> str:
     return str(venv / "bin" / "python")
 
 
+def printing(facts: str) -> str:
+    """Return a program that prints this between the markers, and ends content."""
+    return (
+        f"import os; os.write(1, b'<tlsfloor-facts>' + {facts} + b'</tlsfloor-facts>'); os._exit(0)"
+    )
+
+
 MISBEHAVIOUR = {
     "hangs": ("import time; time.sleep(600)", "no answer within 3 s"),
     "hangs and heeds no signal": (
-        "import signal, time\nfor each in (1, 2, 15): signal.signal(each, signal.SIG_IGN)\ntime.sleep(600)",
+        "import signal, time\nfor each in (1, 2, 15): signal.signal(each, 1)\ntime.sleep(600)",
         "no answer within 3 s",
     ),
     "crashes": ("import os; os.abort()", "it was ended by SIGABRT: "),
@@ -216,16 +223,15 @@ MISBEHAVIOUR = {
         "no answer within 3 s",
     ),
     "prints garbage between the markers": (
-        "import os; os.write(1, b'<tlsfloor-facts>\\xff\\0garbage</tlsfloor-facts>'); os._exit(0)",
+        printing(r"b'\xff\0garbage'"),
         "the probe printed no facts",
     ),
     "prints JSON without end": (
-        "import os; os.write(1, b'<tlsfloor-facts>' + b'[' * 10**6 + b'</tlsfloor-facts>'); os._exit(0)",
+        printing("b'[' * 10**6"),
         "the probe printed no facts",
     ),
     "prints other JSON": (
-        'import os; os.write(1, b\'<tlsfloor-facts>{"facts": {}, "cases": [{"id": 1, "error": 2}]}'
-        "</tlsfloor-facts>'); os._exit(0)",
+        printing("""b'{"facts": {}, "cases": [{"id": 1, "error": 2}]}'"""),
         "the probe printed no facts",
     ),
     "raises a SystemExit": ("import sys; sys.exit('no')", "it ended with status 1: "),

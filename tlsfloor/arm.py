@@ -77,10 +77,10 @@ def check(floor: int) -> None:
     Raises:
         GuardError: it cannot.
     """
-    from tlsfloor.stacks import stdlib
+    from tlsfloor.stacks import contexts
 
     try:
-        stdlib.check(floor)
+        contexts.check(floor)
     except GuardError:
         raise
     except ImportError:
@@ -184,9 +184,9 @@ def raise_context(context: ssl.SSLContext, floor: object) -> None:
 
     .. versionadded:: 0.1
     """
-    from tlsfloor.stacks import stdlib
+    from tlsfloor.stacks import contexts
 
-    stdlib.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
+    contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
 
 
 def status() -> Status:

@@ -37,34 +37,17 @@ from operator import index
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
+from tlsfloor.stacks import contexts
+from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
-# CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
-FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
-# ... and one of these speaks its one version.
-FIXED = {
-    0: versions.SSL2,
-    1: versions.SSL3,
-    3: versions.TLS1_0,
-    4: versions.TLS1_1,
-    5: versions.TLS1_2,
-}
-
-# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
-# number it is below every floor, which is just what it means.
-UNBOUNDED = -1
-
 # What the gates compare with; written by guard() only, and never lowered.
 _floor = 0
 _set_by = ""
-
-# A context that nobody uses: to see on it what this OpenSSL takes. (Not of ssl.SSLContext: see
-# above.)
-_spare: Any = None
 
 # What was redefined: class -> attribute -> (what its own dict held before, the gate).
 _gates: dict[type, dict[str, tuple[Any, Any]]] = {}
@@ -83,11 +66,11 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
     .. versionadded:: 0.1
     """
     global _floor, _set_by
-    base = check(floor)
+    base = contexts.check(floor)
     if floor > _floor:
         _floor, _set_by = floor, set_by
     for cls in base.__subclasses__():
-        if cls not in _gates and cls is not type(_spare) and _is_ours(cls):
+        if cls not in _gates and cls.__module__ != contexts.__name__ and _is_ours(cls):
             _install(cls, base)
     missing = undone(module)
     if missing:
@@ -98,7 +81,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> None:
 
 
 def _is_ours(cls: type) -> bool:
-    """Tell whether a class is of this interpreter: on 3.8 and 3.9 all interpreters share the C type.
+    """Tell whether a class is of this interpreter: on 3.8 and 3.9 all of them share the C type.
 
     Gates of a sub-interpreter must not stay on a class of the main one when the former ends. Each
     has builtins of its own, and functions that refer to them.
@@ -116,35 +99,6 @@ def catch_up() -> None:
     for holder, real in _tls_objects():
         if real.version() is None and type(real) is not Unproven and holder._sslobj is real:
             holder._sslobj = Unproven(real)
-
-
-def check(floor: int) -> Any:
-    """Hold a context of the C type to the floor, to see whether it can be; return that type.
-
-    Raises:
-        GuardError: it cannot: this Python knows no minimum, or its OpenSSL no such version.
-        ImportError: this Python has no ``_ssl``.
-
-    .. versionadded:: 0.1
-    """
-    global _spare
-    import _ssl
-
-    base: Any = _ssl._SSLContext
-    if _spare is None:
-        spare: Any = type("Spare", (base,), {})  # PyPy makes no instance of the base itself
-        _spare = spare.__new__(spare, _ssl.PROTOCOL_TLS_CLIENT)
-    problem: object = "it does not keep the minimum that was set"
-    try:
-        base.minimum_version.__set__(_spare, floor)
-        if base.minimum_version.__get__(_spare) == floor:
-            return base
-    except (AttributeError, ValueError) as error:
-        problem = error
-    raise GuardError(
-        f"{_ssl.OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
-        hint="use a Python whose OpenSSL speaks it, or a lower floor",
-    )
 
 
 def undone(module: ModuleType) -> str:
@@ -209,74 +163,6 @@ def _tls_objects() -> list[tuple[Any, Any]]:
     return [(holder, real) for holder, real in found if real is not None]
 
 
-def raise_context(context: Any, floor: int, set_by: str) -> None:
-    """Raise one context to the floor, and nothing else.
-
-    Raises:
-        ProtocolRefused: the context is of a fixed version below the floor.
-        TypeError: it is not a context of ``ssl``.
-
-    .. versionadded:: 0.1
-    """
-    base = check(floor)
-    cls = type(context)
-    if not issubclass(cls, base):
-        raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
-    owner = next(each for each in cls.__mro__ if "minimum_version" in each.__dict__)
-    if owner is base or base in owner.__bases__:
-        _hold(base, context, floor, set_by)
-        return
-    # A class with properties of its own may stand for the context that is really used (truststore's
-    # does), and only they reach that one.
-    if context.protocol not in FLEXIBLE:
-        _check_fixed(context.protocol, floor, set_by)
-        return
-    if context.minimum_version < floor:  # noqa: PLR1730 - a write that is not needed is not made
-        context.minimum_version = floor
-    if UNBOUNDED != context.maximum_version < floor:
-        context.maximum_version = floor
-
-
-def _hold(base: Any, context: Any, floor: int, set_by: str) -> None:
-    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised."""
-    protocol = base.protocol.__get__(context)
-    if protocol not in FLEXIBLE:
-        _check_fixed(protocol, floor, set_by)
-        return
-    for bound in (base.minimum_version, base.maximum_version):
-        if UNBOUNDED != bound.__get__(context) < floor:
-            bound.__set__(context, floor)
-            counts["raised"] += 1
-
-
-def _check_fixed(protocol: int, floor: int, set_by: str) -> None:
-    """Refuse a fixed version below the floor; one that is not known counts as that."""
-    wire = FIXED.get(protocol, 0)
-    if wire < floor:
-        counts["refused"] += 1
-        raise _refusal(
-            f"this context speaks {versions.name(wire)} only",
-            "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
-            floor,
-            set_by,
-        )
-
-
-def _refusal(problem: str, hint: str, floor: int, set_by: str) -> Exception:
-    """Return the error that OpenSSL itself would give for a version that it does not support."""
-    from tlsfloor.errors import ProtocolRefused
-
-    floor_name = versions.floor_name(floor)
-    return ProtocolRefused(
-        1,  # SSL_ERROR_SSL, as in every refusal of OpenSSL's own
-        f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: {problem}, and the floor is "
-        f"{floor_name}, set by {set_by}",
-        hint=hint,
-        floor=floor_name,
-        set_by=set_by,
-    )
-
-
 def _install(cls: type, base: Any) -> None:
     """Put the gates on one class of contexts."""
     get_minimum = base.minimum_version.__get__
@@ -286,17 +172,17 @@ def _install(cls: type, base: Any) -> None:
         if type(self) is not cls:
             _init_next(cls, self, args, kwargs)
         if get_minimum(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
-            _hold(base, self, _floor, _set_by)
+            hold(base, self, _floor, _set_by)
 
     # Whatever a later CPython adds to these two passes through.
     def _wrap_socket(self: Any, *args: Any, **kwargs: Any) -> Any:
         if get_minimum(self) < _floor:
-            _hold(base, self, _floor, _set_by)
+            hold(base, self, _floor, _set_by)
         return Unproven(wrap_socket(self, *args, **kwargs))
 
     def _wrap_bio(self: Any, *args: Any, **kwargs: Any) -> Any:
         if get_minimum(self) < _floor:
-            _hold(base, self, _floor, _set_by)
+            hold(base, self, _floor, _set_by)
         return Unproven(wrap_bio(self, *args, **kwargs))
 
     for gate in (__init__, _wrap_socket, _wrap_bio):
@@ -320,12 +206,12 @@ def _bound(cls: type, base: Any, name: str) -> property:
 
     def read(self: Any) -> Any:
         if UNBOUNDED != get(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
-            _hold(base, self, _floor, _set_by)
+            hold(base, self, _floor, _set_by)
         return shown.__get__(self)
 
     def write(self: Any, value: Any) -> None:
         if UNBOUNDED != index(value) < _floor:
-            put(_spare, value)  # raises and warns of the value as ever, and harms nobody
+            put(contexts.spare, value)  # raises and warns of the value as ever, and harms nobody
             value = _floor
             counts["clamped"] += 1
         put(self, value)
@@ -386,7 +272,7 @@ class Unproven:
         version = real.version()
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:
             counts["discarded"] += 1
-            raise _refusal(
+            raise refusal(
                 f"{version} was negotiated, for a context that another thread had lowered or a "
                 "connection begun before the floor was armed",
                 "set minimum_version once, and arm the floor before connecting",

@@ -1,0 +1,131 @@
+"""One context of ``ssl`` and its bounds: whether it can be raised, raising it, refusing it.
+
+A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It is told
+by its protocol number: the names do not exist on every OpenSSL.
+"""
+
+from __future__ import annotations
+
+from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.ledger import counts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
+FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
+# ... and one of these speaks its one version.
+FIXED = {
+    0: versions.SSL2,
+    1: versions.SSL3,
+    3: versions.TLS1_0,
+    4: versions.TLS1_1,
+    5: versions.TLS1_2,
+}
+
+# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
+# number it is below every floor, which is just what it means.
+UNBOUNDED = -1
+
+# A context that nobody uses: to see on it what this OpenSSL takes. (Not one of ssl.SSLContext, which
+# no module but ssl may hold: gevent searches for those that do, and warns.)
+spare: Any = None
+
+
+def check(floor: int) -> Any:
+    """Hold a context of the C type to the floor, to see whether it can be; return that type.
+
+    Raises:
+        GuardError: it cannot: this Python knows no minimum, or its OpenSSL no such version.
+        ImportError: this Python has no ``_ssl``.
+
+    .. versionadded:: 0.1
+    """
+    global spare
+    import _ssl
+
+    base: Any = _ssl._SSLContext
+    if spare is None:
+        kind: Any = type("Spare", (base,), {})  # PyPy makes no instance of the base itself
+        spare = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
+    problem: object = "it does not keep the minimum that was set"
+    try:
+        base.minimum_version.__set__(spare, floor)
+        if base.minimum_version.__get__(spare) == floor:
+            return base
+    except (AttributeError, ValueError) as error:
+        problem = error
+    raise GuardError(
+        f"{_ssl.OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
+        hint="use a Python whose OpenSSL speaks it, or a lower floor",
+    )
+
+
+def raise_context(context: Any, floor: int, set_by: str) -> None:
+    """Raise one context to the floor, and nothing else.
+
+    Raises:
+        ProtocolRefused: the context is of a fixed version below the floor.
+        TypeError: it is not a context of ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    base = check(floor)
+    cls = type(context)
+    if not issubclass(cls, base):
+        raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
+    owner = next(each for each in cls.__mro__ if "minimum_version" in each.__dict__)
+    if owner is base or base in owner.__bases__:
+        hold(base, context, floor, set_by)
+        return
+    # A class with properties of its own may stand for the context that is really used (truststore's
+    # does), and only they reach that one.
+    if context.protocol not in FLEXIBLE:
+        check_fixed(context.protocol, floor, set_by)
+        return
+    if context.minimum_version < floor:  # noqa: PLR1730 - a write that is not needed is not made
+        context.minimum_version = floor
+    if UNBOUNDED != context.maximum_version < floor:
+        context.maximum_version = floor
+
+
+def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
+    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised."""
+    protocol = base.protocol.__get__(context)
+    if protocol not in FLEXIBLE:
+        check_fixed(protocol, floor, set_by)
+        return
+    for bound in (base.minimum_version, base.maximum_version):
+        if UNBOUNDED != bound.__get__(context) < floor:
+            bound.__set__(context, floor)
+            counts["raised"] += 1
+
+
+def check_fixed(protocol: int, floor: int, set_by: str) -> None:
+    """Refuse a fixed version below the floor; one that is not known counts as that."""
+    wire = FIXED.get(protocol, 0)
+    if wire < floor:
+        counts["refused"] += 1
+        raise refusal(
+            f"this context speaks {versions.name(wire)} only",
+            "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
+            floor,
+            set_by,
+        )
+
+
+def refusal(problem: str, hint: str, floor: int, set_by: str) -> Exception:
+    """Return the error that OpenSSL itself would give for a version that it does not support."""
+    from tlsfloor.errors import ProtocolRefused
+
+    floor_name = versions.floor_name(floor)
+    return ProtocolRefused(
+        1,  # SSL_ERROR_SSL, as in every refusal of OpenSSL's own
+        f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: {problem}, and the floor is "
+        f"{floor_name}, set by {set_by}",
+        hint=hint,
+        floor=floor_name,
+        set_by=set_by,
+    )
