@@ -29,7 +29,7 @@ FIXED = {
 # number it is below every floor, which is just what it means.
 UNBOUNDED = -1
 
-# A context that nobody uses: to see on it what this OpenSSL takes. (Not one of ssl.SSLContext, which
+# A context that nobody uses: to see on it what this OpenSSL takes. (Not an ssl.SSLContext, which
 # no module but ssl may hold: gevent searches for those that do, and warns.)
 spare: Any = None
 
