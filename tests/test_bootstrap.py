@@ -1,4 +1,4 @@
-"""The start-up file among others: who runs, how often, what is loaded, and what the environment means."""
+"""The start-up file among others: who runs and how often, what is loaded, what is obeyed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: The interpreter itself, outside of any virtual environment: there ``usercustomize`` is enabled.
 BARE = os.path.realpath(sys.executable)
@@ -120,7 +122,9 @@ def test_every_sitecustomize_runs_exactly_once(
     assert len(without["ran"]) == (2 if third and style is not PLAIN else 1)
     found = tell([chain[0], BOOTSTRAP, *chain[1:]] if before else [BOOTSTRAP, *chain])
     # Who is run by ours has the name, as who is imported has; without ours, BY_FILE gives another.
-    assert [each.split()[0] for each in found["ran"]] == [each.split()[0] for each in without["ran"]]
+    assert [each.split()[0] for each in found["ran"]] == [
+        each.split()[0] for each in without["ran"]
+    ]
     assert found["claimed"] == "1.2"
     assert found["held"]
     assert found["minimum"] == TLS1_2
@@ -184,7 +188,9 @@ def test_a_package_sitecustomize_runs_too(tmp_path: Path) -> None:
 def test_a_second_copy_of_the_folder_arms_once(tmp_path: Path) -> None:
     """A platform's folder and an installed one, say; and the one behind both still runs once."""
     home = Path(BOOTSTRAP).parent
-    copy = shutil.copytree(home, tmp_path / "tlsfloor", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = shutil.copytree(
+        home, tmp_path / "tlsfloor", ignore=shutil.ignore_patterns("__pycache__")
+    )
     theirs = folder(tmp_path, "theirs", PLAIN)
     found = tell([BOOTSTRAP, str(copy / "bootstrap"), theirs])
     assert found["ran"] == ["theirs as sitecustomize"]
@@ -209,7 +215,9 @@ def test_a_symbolic_link_to_the_folder_arms(tmp_path: Path, target: str) -> None
 
 
 def test_a_copy_of_the_folder_alone_uses_the_installed_package(tmp_path: Path) -> None:
-    copy = shutil.copytree(BOOTSTRAP, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = shutil.copytree(
+        BOOTSTRAP, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__")
+    )
     found = tell([str(copy)])
     assert found["claimed"] == "1.2"
     assert found["minimum"] == TLS1_2
@@ -224,7 +232,9 @@ def test_usercustomize_is_untouched(tmp_path: Path) -> None:
     assert found["minimum"] == TLS1_2
 
 
-@pytest.mark.parametrize("variables", [{}, {"TLSFLOOR": "1.3"}, {"TLS_MIN_VERSION": "VersionTLS12"}], ids=str)
+@pytest.mark.parametrize(
+    "variables", [{}, {"TLSFLOOR": "1.3"}, {"TLS_MIN_VERSION": "VersionTLS12"}], ids=str
+)
 def test_an_idle_process_loads_two_modules(tmp_path: Path, variables: dict[str, str]) -> None:
     """Exactly these two more than with an empty sitecustomize; ``ssl`` is not among them."""
     empty = folder(tmp_path, "empty", "")
@@ -280,7 +290,7 @@ def test_what_the_environment_asks_for(variables: dict[str, str], floor: str | N
     ],
 )
 def test_what_the_program_does_to_its_environment_changes_nothing(change: str) -> None:
-    """The policy is read once, as Python starts: botocore's tests, for one, empty ``os.environ``."""
+    """The policy is read once, as Python starts: botocore's tests empty ``os.environ``."""
     found = tell([BOOTSTRAP], program=f"import os; {change}\n{TELL}", TLSFLOOR="1.3")
     assert found["claimed"] == "1.3"
     assert found["minimum"] == 0x304
@@ -320,7 +330,9 @@ def test_the_floor_holds_in_every_surrounding(surroundings: str, ports: list[str
         assert (done.returncode, done.stderr) == (0, "")
         reached = json.loads(done.stdout.splitlines()[1])
         assert reached[1] == expected[1]
-        assert reached[0] == expected[0] or (expected[0] == "refused" and "PROTOCOL_VERSION" in reached[0])
+        assert reached[0] == expected[0] or (
+            expected[0] == "refused" and "PROTOCOL_VERSION" in reached[0]
+        )
 
 
 def test_a_closed_stderr_harms_nobody(ports: list[str]) -> None:

@@ -51,7 +51,7 @@ def _nothing_left() -> Iterator[None]:
     """No test may leave a thread behind; a socket would be a ResourceWarning."""
     before = set(threading.enumerate())
     yield
-    assert set(threading.enumerate()) <= before
+    assert set(threading.enumerate()) - before == set()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The floor beside those who change ``ssl`` themselves: gevent, eventlet, truststore, uvloop.
 
-Each in every order: before the floor is armed, after it, and without changing anything. Each is told to
-accept everything, and reaches every peer without the floor.
+Each in every order: before the floor is armed, after it, and without changing anything. Each is
+told to accept everything, and reaches every peer without the floor.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ARM = "import tlsfloor; tlsfloor.enforce('1.2')"
 
 
 def run(tmp_path: Path, route: str, program: str, *args: str) -> tuple[int, str, str]:
-    """Run a program without the floor (``none``) or armed by a route; EARLY and LATE are the places."""
+    """Run a program unarmed (``none``) or armed by a route; EARLY and LATE are the places."""
     for place in ("EARLY", "LATE"):
         program = program.replace(place, ARM if route == place.lower() else "")
     file = tmp_path / "program.py"
@@ -82,13 +82,17 @@ print("patched", ssl.SSLContext.__module__)
 
 @every_route
 @pytest.mark.parametrize("import_", ["", "import urllib3", "import asyncio, http.client"])
-def test_gevent_warns_of_the_same_when_it_patches_late(tmp_path: Path, route: str, import_: str) -> None:
-    """It searches the process for holders of the class; ours are none, and its warning names nobody more."""
+def test_gevent_warns_of_the_same_when_it_patches_late(
+    tmp_path: Path, route: str, import_: str
+) -> None:
+    """It searches the process for holders of the class, and its warning names nobody more."""
     parts.need("gevent", "urllib3")
     program = LATE_PATCH.replace("{import_}", import_)
     without = run(tmp_path, "none", program, "-Walways")
     assert without[:2] == (0, "patched gevent.ssl\n")
-    assert "MonkeyPatchWarning: Monkey-patching ssl after ssl has already been imported" in without[2]
+    assert (
+        "MonkeyPatchWarning: Monkey-patching ssl after ssl has already been imported" in without[2]
+    )
     assert run(tmp_path, route, program, "-Walways") == without
 
 
@@ -132,7 +136,7 @@ CHANGES = {
 @every_route
 @pytest.mark.parametrize("module", CHANGES)
 def test_a_context_from_before_does_not_recurse(tmp_path: Path, route: str, module: str) -> None:
-    """gevent/gevent#1016, eventlet/eventlet#726, sethmlarson/truststore#94: CPython's setter does."""
+    """gevent/gevent#1016, eventlet/eventlet#726, sethmlarson/truststore#94: CPython's does."""
     parts.need(module, since=(3, 10) if module == "truststore" else (3, 8))
     program = RECURSION.replace("{change}", CHANGES[module])
     assert run(tmp_path, "none", program)[1] == "RecursionError\n"
@@ -161,9 +165,9 @@ print("raised", int(context.minimum_version) if ARMED else 771)
 @every_route
 @pytest.mark.parametrize("order", ["gevent first", "truststore first"])
 def test_gevent_and_truststore_together(tmp_path: Path, route: str, order: str) -> None:
-    """In either order (sethmlarson/truststore#214, gevent/gevent#2178): what their user gets is at the floor.
+    """In either order, what is used is at the floor (truststore#214, gevent/gevent#2178).
 
-    truststore's setter goes past the gate of change, so its context shows the floor from its use on.
+    truststore's setter goes past the gate of change: its context shows the floor from its use on.
     """
     parts.need("gevent", "truststore", since=(3, 10))
     lines = [CHANGES["gevent"], CHANGES["truststore"]]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 
 from harness import armed_environment, clean_environment, python
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: It lowers a context and reads the lower value back, which is what a floor is about.
 DIFFERENT = {"ContextTests.test_min_max_version"}
 
-#: "FAIL: test_x (test.test_ssl.ContextTests)", and from 3.11 on with the name of the test once more.
+#: "FAIL: test_x (test.test_ssl.ContextTests)"; from 3.11 on the name comes once more.
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(test\.test_ssl\.(\w+)[.\w]*\)", re.MULTILINE)
 
 
@@ -29,7 +32,10 @@ def failing(tmp_path: Path, env: dict[str, str], *tests: str) -> set[str]:
 
 
 def test_cpythons_own_tests_see_one_difference(tmp_path: Path) -> None:
-    if importlib.util.find_spec("test") is None or importlib.util.find_spec("test.test_ssl") is None:
+    if (
+        importlib.util.find_spec("test") is None
+        or importlib.util.find_spec("test.test_ssl") is None
+    ):
         pytest.skip("this Python came without its own tests")
     armed = armed_environment("1.2")
     suspects = failing(tmp_path, armed)

@@ -179,7 +179,8 @@ def test_a_program_of_another_system_has_a_problem(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     problems = {each.problem for each in find.search([str(tmp_path)]).interpreters}
     assert problems == {
-        f"an {kind} program, and this machine runs ELF" for kind in ("PE", "Mach-O")
+        f"a program of another system ({kind}), and this machine runs ELF"
+        for kind in ("PE", "Mach-O")
     }
 
 

@@ -36,7 +36,7 @@ def client(): return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def run(tmp_path: Path, route: str, snippet: str, *args: str, **env: str) -> Any:
-    """Run a snippet from a file, armed at floor 1.2 by a route (or ``none``); return what it said."""
+    """Run a snippet from a file, armed at 1.2 by a route (or ``none``); return what it said."""
     early, late = (f"{ARM}\n" if route == when else "\n" for when in ("early", "late"))
     file = tmp_path / "snippet.py"
     file.write_text(f"{early}{PROLOGUE}{late}{snippet}\nprint(json.dumps(said, default=str))\n")
@@ -66,7 +66,8 @@ def test_the_signatures_are_the_same(tmp_path: Path, route: str) -> None:
         """
 import inspect
 say(str(inspect.signature(ssl.SSLContext)))
-say(str(inspect.signature(ssl.SSLContext.wrap_socket)), str(inspect.signature(ssl.SSLContext.wrap_bio)))
+for method in (ssl.SSLContext.wrap_socket, ssl.SSLContext.wrap_bio):
+    say(str(inspect.signature(method)))
 say(inspect.getdoc(ssl.SSLContext), ssl.SSLContext.__module__, ssl.SSLContext.__qualname__)
 say(sorted(dir(ssl.SSLContext)), sorted(dir(ssl.SSLSocket)), sorted(dir(ssl)))
 say([str(cls) for cls in ssl.SSLContext.__mro__])
@@ -120,7 +121,8 @@ attempt(setattr, client(), "maximum_version", ssl.TLSVersion.TLSv1)
 NONSENSE = """
 warnings.simplefilter("ignore")
 nonsense = (None, "TLSv1", b"", 1.5, [], 5, 0x305, -3, True, 2**31, 2**70, -2**70, float("nan"))
-fixed = [getattr(ssl, name) for name in ("PROTOCOL_TLSv1", "PROTOCOL_TLSv1_2") if hasattr(ssl, name)]
+names = ("PROTOCOL_TLSv1", "PROTOCOL_TLSv1_2")
+fixed = [getattr(ssl, name) for name in names if hasattr(ssl, name)]
 for bound in ("minimum_version", "maximum_version"):
     for value in nonsense:
         say(bound, value)
@@ -143,7 +145,8 @@ def test_nonsense_is_refused_as_ever(tmp_path: Path, route: str) -> None:
     without, said = (run(tmp_path, each, NONSENSE) for each in ("none", route))
     if sys.version_info < (3, 10):  # has other words for a TypeError than those of operator.index
         without, said = (
-            [each[:1] if each[0] == "TypeError" else each for each in told] for told in (without, said)
+            [each[:1] if each[0] == "TypeError" else each for each in told]
+            for told in (without, said)
         )
     assert said == without
     assert {"TypeError", "ValueError", "OverflowError"} <= {str(each[0]) for each in without}
@@ -191,9 +194,11 @@ def test_the_module_reads_as_without_us(tmp_path: Path, route: str) -> None:
         route,
         """
 say(type(ssl.__spec__.loader).__module__, type(ssl.__loader__).__module__)
-say(ssl.__spec__.loader is ssl.__loader__, ssl.__spec__.name, ssl.__spec__.origin, repr(ssl), ssl.__cached__)
+say(ssl.__spec__.loader is ssl.__loader__, ssl.__spec__.name, ssl.__spec__.origin)
+say(repr(ssl), ssl.__cached__)
 import importlib.util, inspect
-say(importlib.util.find_spec("ssl") is ssl.__spec__, inspect.getsource(ssl)[:9], inspect.getfile(ssl.SSLContext))
+say(importlib.util.find_spec("ssl") is ssl.__spec__)
+say(inspect.getsource(ssl)[:9], inspect.getfile(ssl.SSLContext))
 """,
     )
 
@@ -206,7 +211,8 @@ for value in (0x301, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.MINIMUM_SUPPORTED, 0
     context.minimum_version = value
     say(context.minimum_version)
 context.minimum_version = 0x303
-for value in (0x302, 0x303, 0x304, ssl.TLSVersion.MAXIMUM_SUPPORTED, ssl.TLSVersion.MINIMUM_SUPPORTED):
+versions = ssl.TLSVersion
+for value in (0x302, 0x303, 0x304, versions.MAXIMUM_SUPPORTED, versions.MINIMUM_SUPPORTED):
     context.maximum_version = value
     say(context.maximum_version)
 import tlsfloor
@@ -268,27 +274,37 @@ for protocol in [0, 1, 3, 4, 5]:
             say(protocol, "used", type(use()).__name__)
         except ssl.SSLError as error:
             error = pickle.loads(pickle.dumps(error))
-            say(protocol, type(error).__name__, error.errno, error.reason, error.library, str(error), error.floor)
+            told = (error.errno, error.reason, error.library, str(error), error.floor)
+            say(protocol, type(error).__name__, *told)
     one.close(), other.close()
 """
 
 
 @every_route
 def test_a_fixed_version_below_the_floor_is_refused_at_its_use(tmp_path: Path, route: str) -> None:
-    """It can be made, so that who only looks at it is not hurt; the refusal reads as OpenSSL's own."""
+    """It can be made, so that a mere look does not hurt; the refusal reads as OpenSSL's own."""
     without, said = run(tmp_path, "none", REFUSED), run(tmp_path, route, REFUSED)
-    assert [each for each in without if each[0] == 3][1:] == [[3, "used", "SSLObject"], [3, "used", "SSLSocket"]]
+    assert [each for each in without if each[0] == 3][1:] == [
+        [3, "used", "SSLObject"],
+        [3, "used", "SSLSocket"],
+    ]
     assert [each for each in said if each[0] == 5] == [each for each in without if each[0] == 5]
-    assert [each for each in said if each[1] == "made"] == [each for each in without if each[1] == "made"]
+    assert [each for each in said if each[1] == "made"] == [
+        each for each in without if each[1] == "made"
+    ]
     refused = [each for each in said if each[0] in (1, 3, 4) and each[1] != "made"]
     assert len(refused) >= 4
     for each in refused:
         assert each[1:5] == ["ProtocolRefused", 1, "UNSUPPORTED_PROTOCOL", "SSL"]
-        assert each[5].startswith("[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks ")
+        assert each[5].startswith(
+            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks "
+        )
         assert "hint: write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)" in each[5]
         assert each[6] == "1.2"
         # Whose floor it is: the file and line, or the environment.
-        assert ("the default through" if route == "PYTHONPATH" else f"{tmp_path}/snippet.py:") in each[5]
+        assert (
+            "the default through" if route == "PYTHONPATH" else f"{tmp_path}/snippet.py:"
+        ) in each[5]
 
 
 REBOUND = """
@@ -306,7 +322,7 @@ attempt(lambda: type(old.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())).__name__)
 
 @every_route
 def test_a_rebound_class_does_not_end_in_recursion(tmp_path: Path, route: str) -> None:
-    """gevent, truststore and others put a subclass of theirs in its place; CPython then recurses."""
+    """gevent, truststore and others put a subclass there, and CPython's setters then recurse."""
     old_way = "\n".join(line for line in REBOUND.splitlines() if "hostname" not in line)
     assert [each[0] for each in run(tmp_path, "none", old_way)[:2]] == ["RecursionError"] * 2
     said = run(tmp_path, route, REBOUND)
@@ -314,7 +330,9 @@ def test_a_rebound_class_does_not_end_in_recursion(tmp_path: Path, route: str) -
     assert said[3] == [str([TLS1_2, TLS1_2])]
 
 
-REBOUND_FIRST = REBOUND.replace("ssl.SSLContext = Replacement", f"ssl.SSLContext = Replacement\n{ARM}")
+REBOUND_FIRST = REBOUND.replace(
+    "ssl.SSLContext = Replacement", f"ssl.SSLContext = Replacement\n{ARM}"
+)
 
 
 def test_a_class_that_was_rebound_before_does_not_recurse_either(tmp_path: Path) -> None:
@@ -386,7 +404,8 @@ def lowest(module):
     made.minimum_version = 0x301
     return int(made.minimum_version)
 same = importlib.reload(ssl)
-say(same is ssl, ssl.SSLContext is first, lowest(ssl), type(ssl.__spec__.loader) is type(ssl.__loader__))
+own_loader = type(ssl.__spec__.loader) is type(ssl.__loader__)
+say(same is ssl, ssl.SSLContext is first, lowest(ssl), own_loader)
 del sys.modules["ssl"]
 import ssl as second
 say(second is ssl, second.SSLContext is first, lowest(second), lowest(ssl))
@@ -455,12 +474,18 @@ def test_a_finder_of_the_old_kind_does_not_come_between() -> None:
 
 
 def test_post_import_hooks_of_wrapt_and_the_guard_both_run() -> None:
-    """With wrapt's the outer one. (The other way round there is no test: wrapt has ssl imported by then.)"""
+    """In either order. (wrapt itself imports ssl, which is therefore executed once more.)"""
     parts.need("wrapt")
     hook = 'wrapt.register_post_import_hook(lambda module: say("hook", module.__name__), "ssl")'
     again = 'sys.modules.pop("ssl", None)'
-    assert run_with_finder("import wrapt", again, ARM, hook) == [["hook", "ssl"], [TLS1_2, True, []]]
-    assert run_with_finder("import wrapt", again, hook, ARM) == [["hook", "ssl"], [TLS1_2, True, []]]
+    assert run_with_finder("import wrapt", again, ARM, hook) == [
+        ["hook", "ssl"],
+        [TLS1_2, True, []],
+    ]
+    assert run_with_finder("import wrapt", again, hook, ARM) == [
+        ["hook", "ssl"],
+        [TLS1_2, True, []],
+    ]
 
 
 def test_a_finder_that_answers_itself_is_held_if_it_was_there_before() -> None:
@@ -477,10 +502,15 @@ def test_a_finder_that_answers_itself_in_front_of_ours_is_named() -> None:
 
 
 def test_an_ssl_in_a_zip_is_guarded(tmp_path: Path) -> None:
-    """As in the embeddable Python of Windows; the importer of 3.8 and 3.9 knows no ``exec_module``."""
+    """As in Windows' embeddable Python; the importer of 3.8 and 3.9 has no ``exec_module``."""
     with zipfile.ZipFile(tmp_path / "stdlib.zip", "w") as archive:
         archive.write(os.path.join(os.path.dirname(os.__file__), "ssl.py"), "ssl.py")
-    program = "import ssl; c = ssl.SSLContext(16); c.minimum_version = -2; print(ssl.__file__, int(c.minimum_version))"
+    program = """
+import ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = -2
+print(ssl.__file__, int(context.minimum_version))
+"""
     file = str(tmp_path / "stdlib.zip" / "ssl.py")
     for path, minimum in (([], -2), ([BOOTSTRAP], TLS1_2)):
         env = clean_environment(PYTHONPATH=os.pathsep.join([*path, str(tmp_path / "stdlib.zip")]))
@@ -566,7 +596,8 @@ attempt(tlsfloor.require, "1.2")
 if LOSE == "a gate":
     ssl.SSLContext._wrap_socket = ssl.SSLContext.__mro__[1]._wrap_socket
 elif LOSE == "the finder":
-    sys.meta_path[:] = [each for each in sys.meta_path if not type(each).__module__.startswith("tlsfloor")]
+    ours = [each for each in sys.meta_path if type(each).__module__.startswith("tlsfloor")]
+    sys.meta_path[:] = [each for each in sys.meta_path if each not in ours]
 else:
     class SSLContext: pass
     ssl.SSLContext = SSLContext

@@ -1,4 +1,4 @@
-"""The package itself: what is public, what importing it costs, its errors, and who may import whom."""
+"""The package itself: what is public, what importing costs, the errors, who may import whom."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import copy
 import pickle
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,10 @@ import pytest
 import tlsfloor
 from harness import clean_environment, python
 from tlsfloor import errors
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGE = Path(tlsfloor.__file__).parent
 
@@ -43,7 +46,7 @@ SHARED_WITH_THE_JUDGE = {"errors", "versions", "wire", "verify"}
 
 
 def imports() -> Iterator[tuple[str, str, str]]:
-    """Yield (file, part of the package it belongs to, part that it imports), for every import of ours."""
+    """Yield (file, part of the package it belongs to, part that it imports) for our imports."""
     for file in sorted(PACKAGE.rglob("*.py")):
         place = file.relative_to(PACKAGE)
         part = place.parts[0] if len(place.parts) > 1 else place.stem
@@ -84,14 +87,18 @@ def test_the_judge_shares_nothing_with_what_it_judges() -> None:
 
 
 def test_importing_the_package_imports_nothing_else() -> None:
-    program = "import sys; before = set(sys.modules); import tlsfloor; print(*(set(sys.modules) - before))"
+    program = "import sys; old = set(sys.modules); import tlsfloor; print(*{*sys.modules} - old)"
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
     assert (done.stdout.split(), done.stderr) == (["tlsfloor"], "")
 
 
 def test_arming_does_not_import_ssl() -> None:
-    """So that gevent and its like can still come first, and nobody pays for TLS that is never used."""
-    program = "import sys, tlsfloor; status = tlsfloor.enforce('1.2'); print('ssl' in sys.modules, bool(status))"
+    """So that gevent and its like can still come first, and nobody pays for unused TLS."""
+    program = """
+import sys, tlsfloor
+status = tlsfloor.enforce("1.2")
+print("ssl" in sys.modules, bool(status))
+"""
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
     assert (done.stdout.split(), done.stderr) == (["False", "True"], "")
 
@@ -100,7 +107,9 @@ def test_all_is_what_is_public() -> None:
     for name in tlsfloor.__all__:
         assert getattr(tlsfloor, name).__module__.startswith("tlsfloor."), name
         assert name in dir(tlsfloor)
-    program = "from tlsfloor import *; print(*sorted(name for name in dir() if not name.startswith('_')))"
+    program = (
+        "from tlsfloor import *; print(*sorted(name for name in dir() if not name.startswith('_')))"
+    )
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
     assert done.stdout.split() == sorted(tlsfloor.__all__), done.stderr
     with pytest.raises(AttributeError, match="no attribute 'arming'"):
@@ -111,7 +120,10 @@ def test_type_checkers_see_the_same_names() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {
-        alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+        alias.name
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     assert seen == set(tlsfloor.__all__)
 
@@ -155,5 +167,7 @@ def test_errors_are_caught_as_what_callers_catch_already(
 
 
 def test_every_error_is_public() -> None:
-    made = {name for name, value in vars(errors).items() if isinstance(value, type)} | {"ProtocolRefused"}
+    made = {name for name, value in vars(errors).items() if isinstance(value, type)} | {
+        "ProtocolRefused"
+    }
     assert made == {kind.__name__ for kind in error_classes()}

@@ -1,7 +1,7 @@
-"""When arming fails: TLSFLOOR_ON_ERROR decides, and no process runs unprotected without having said so.
+"""When arming fails: TLSFLOOR_ON_ERROR decides, and no process runs unprotected without a word.
 
-Every case ends in a real handshake, or in the lack of one. What is found out as Python starts ends an
-``abort`` before any of the program ran; what only the import of a TLS stack can tell ends it there.
+Every case ends in a real handshake, or in the lack of one. What is found out as Python starts makes
+an ``abort`` before any of the program ran; what only the import of a TLS stack can tell, there.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import pytest
 
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 START = str(HERE / "programs" / "start.py")
 
@@ -71,7 +73,7 @@ def replaced_ssl(text: str) -> Callable[[Path], dict[str, str]]:
     return make
 
 
-#: A module that has the name only: it brings a context of its own, and no TLS that anybody could reach.
+#: A module that has the name only: a context of its own, and no TLS.
 OWN_SSL = "class SSLContext: pass\n"
 
 #: A stand-in that brings the real thing along, by a name that nobody watches.
@@ -118,21 +120,29 @@ FAILURES = {
     "unknown floor": Failure(variables(TLSFLOOR="2.0"), "unknown floor in TLSFLOOR: '2.0'"),
     "empty floor": Failure(variables(TLSFLOOR=""), "unknown floor in TLSFLOOR: it is empty"),
     "a floor of blanks": Failure(variables(TLSFLOOR=" "), "unknown floor in TLSFLOOR: ' '"),
-    "a floor in two lines": Failure(variables(TLSFLOOR="1.2\n9"), r"unknown floor in TLSFLOOR: '1.2\n9'"),
+    "a floor in two lines": Failure(
+        variables(TLSFLOOR="1.2\n9"), r"unknown floor in TLSFLOOR: '1.2\n9'"
+    ),
     "a floor beyond ASCII": Failure(variables(TLSFLOOR="1\u00bd"), "unknown floor in TLSFLOOR: '1"),
     "SSL 3.0 as floor": Failure(variables(TLSFLOOR="SSLv3"), "unknown floor in TLSFLOOR: 'SSLv3'"),
     "unknown floor of the cluster": Failure(
-        variables(TLS_MIN_VERSION="VersionTLS99"), "unknown floor in TLS_MIN_VERSION: 'VersionTLS99'"
+        variables(TLS_MIN_VERSION="VersionTLS99"),
+        "unknown floor in TLS_MIN_VERSION: 'VersionTLS99'",
     ),
     "empty floor of the cluster": Failure(
-        variables(TLS_MIN_VERSION="", TLSFLOOR="1.2"), "unknown floor in TLS_MIN_VERSION: it is empty"
+        variables(TLS_MIN_VERSION="", TLSFLOOR="1.2"),
+        "unknown floor in TLS_MIN_VERSION: it is empty",
     ),
     "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
     "package broken": Failure(broken_package("__init__.py"), "invalid syntax"),
     "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),
     "guard broken": Failure(broken_package("stacks/stdlib.py"), "invalid syntax", late=True),
-    "somebody's own ssl": Failure(replaced_ssl(OWN_SSL), "the floor cannot be held on <module 'ssl'", late=True),
-    "a stand-in for ssl": Failure(replaced_ssl(SHIM_SSL), "the floor cannot be held on <module 'ssl'", late=True),
+    "somebody's own ssl": Failure(
+        replaced_ssl(OWN_SSL), "the floor cannot be held on <module 'ssl'", late=True
+    ),
+    "a stand-in for ssl": Failure(
+        replaced_ssl(SHIM_SSL), "the floor cannot be held on <module 'ssl'", late=True
+    ),
     "a floor above this OpenSSL": Failure(old_openssl, "cannot be held to TLS 1.3", late=True),
 }
 
@@ -178,7 +188,7 @@ def outcome_of(
 def test_block_refuses_tls_and_nothing_else(
     failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
 ) -> None:
-    """As in a Python built without it: ``import ssl`` says what happened, the program runs, in silence."""
+    """As in a Python built without it: ``import ssl`` says why, the program runs in silence."""
     case, status, stderr, reached = outcome_of(failure, outcome, tmp_path, port, lonely)
     assert (status, stderr) == (0, "")
     assert reached[0].startswith("ImportError: tlsfloor: error: ")
@@ -197,7 +207,9 @@ def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_warn_runs_unprotected_and_says_so(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
+def test_warn_runs_unprotected_and_says_so(
+    failure: str, tmp_path: Path, port: str, lonely: str
+) -> None:
     """One line, and then TLS 1.0, which is the control of the other two outcomes too."""
     case, status, stderr, reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert status == 0
@@ -208,7 +220,9 @@ def test_warn_runs_unprotected_and_says_so(failure: str, tmp_path: Path, port: s
     if failure == "somebody's own ssl":
         assert "PROTOCOL_SSLv23" in reached[0]  # there is no TLS in it
     elif failure == "a stand-in for ssl":
-        assert "PROTOCOL_VERSION" in reached[0]  # it was held all the same, although nobody can tell
+        assert (
+            "PROTOCOL_VERSION" in reached[0]
+        )  # it was held all the same, although nobody can tell
     else:
         assert reached == UNPROTECTED
 
@@ -227,7 +241,7 @@ def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
     "failure", [name for name in FAILURES if not name.endswith(("broken", "missing"))]
 )
 def test_what_a_user_must_do_is_said(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
-    """A hint ends every error, but where the installation is damaged: Python's own text is as good."""
+    """A hint ends each error, but where the installation is damaged: Python's text is as good."""
     _case, _status, stderr, _reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert "; hint: " in stderr
 
@@ -245,12 +259,13 @@ try:
     urllib.request.urlopen("https://127.0.0.1:1/")
 except Exception as error:
     problems.append(str(error))
-print(json.dumps([problems, hashlib.sha256(b"").hexdigest()[:8], hasattr(http.client, "HTTPSConnection")]))
+https = hasattr(http.client, "HTTPSConnection")
+print(json.dumps([problems, hashlib.sha256(b"").hexdigest()[:8], https]))
 """
 
 
 def test_a_blocked_process_is_like_a_python_without_ssl() -> None:
-    """Each attempt to import it fails, with the reason; what has uses beside TLS goes on without it."""
+    """Each attempt to import it fails; what has uses beside TLS goes on without it."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x")
     done = python("-c", BLOCKED, env=env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -276,7 +291,9 @@ print(json.dumps([bool(status), status.floor, status.problems]))
 
 
 @pytest.mark.parametrize("outcome", ["warn", "block"])
-@pytest.mark.parametrize("failure", ["unknown floor", "a stand-in for ssl", "a floor above this OpenSSL"])
+@pytest.mark.parametrize(
+    "failure", ["unknown floor", "a stand-in for ssl", "a floor above this OpenSSL"]
+)
 def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_path: Path) -> None:
     case = FAILURES[failure]
     env = clean_environment(**case.make(tmp_path), TLSFLOOR_ON_ERROR=outcome)
@@ -288,7 +305,7 @@ def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_p
 
 @pytest.mark.parametrize("outcome", ["abort", "warn", "block"])
 def test_an_outcome_does_not_need_stderr(outcome: str, port: str) -> None:
-    """It is closed (``2>&-``): an abort still aborts, and what can't be said there is said by status()."""
+    """It is closed (``2>&-``): an abort still aborts, and status() says what can't be said."""
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, START, port],
         env=clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x", TLSFLOOR_ON_ERROR=outcome),
@@ -340,7 +357,7 @@ print(json.dumps(reached))
 
 @pytest.fixture(scope="module")
 def early_bird(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with a ``.pth`` that imports ``ssl``, as coverage and editable installs do with more."""
+    """An interpreter with a ``.pth`` that imports ``ssl``, as start-up files of others do."""
     place = tmp_path_factory.mktemp("early")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     [packages] = glob.glob(str(place / "lib" / "python*" / "site-packages"))
@@ -395,7 +412,9 @@ def old_pythons() -> list[str]:
 
 @pytest.mark.parametrize("outcome", [None, "block", "abort", "warn"], ids=str)
 @pytest.mark.parametrize("executable", old_pythons())
-def test_a_python_that_is_too_old_has_the_outcome(executable: str, outcome: str | None, port: str) -> None:
+def test_a_python_that_is_too_old_has_the_outcome(
+    executable: str, outcome: str | None, port: str
+) -> None:
     """The start-up file runs there, down to 2.7, and says what it cannot do."""
     said = "is too old; hint: use 3.8 or newer"
     assert start(port, {}, executable)[2] == UNPROTECTED
@@ -422,7 +441,9 @@ def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) 
 
 
 @pytest.mark.parametrize("executable", old_pythons())
-def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(executable: str, tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
+    executable: str, tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.ran = getattr(sys, 'ran', 0) + 1\n")
     env = clean_environment(
         PYTHONPATH=os.pathsep.join([BOOTSTRAP, str(tmp_path)]), PYTHONDONTWRITEBYTECODE="1"

@@ -1,8 +1,8 @@
 """Children: what a process starts is held too, as far as the route reaches.
 
 * PYTHONPATH reaches every child that starts Python with this environment, and sub-interpreters.
-* A call reaches what is forked from its process. A spawned child imports the main module again: a call
-  at its module level reaches it, one below ``if __name__ == "__main__":`` does not.
+* A call reaches what is forked from its process. A spawned child imports the main module again: a
+  call at its module level reaches it, one below ``if __name__ == "__main__":`` does not.
 * A call reaches no program that is started by ``subprocess`` and no sub-interpreter: only the
   environment does. ``status()`` of such a child claims no floor.
 """
@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,10 @@ import pytest
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Where children import tlsfloor from, to be asked.
 HOME = str(Path(BOOTSTRAP).parents[1])
@@ -32,7 +35,9 @@ STARTED = ["spawn", "forkserver", "executor spawn", "executor forkserver"]
 FORKED = ["os.fork", "fork", "executor fork"]
 METHODS = multiprocessing.get_all_start_methods()
 KINDS = [
-    kind for kind in [*STARTED, *FORKED] if kind.split()[-1] in METHODS or (kind == "os.fork" and hasattr(os, "fork"))
+    kind
+    for kind in [*STARTED, *FORKED]
+    if kind.split()[-1] in METHODS or (kind == "os.fork" and hasattr(os, "fork"))
 ]
 
 
@@ -43,7 +48,7 @@ def ends() -> Iterator[list[str]]:
 
 
 def child_of(kind: str, where: str, ends: list[str], **env: str) -> list[str | None]:
-    """Run a program that arms (or not) and makes a child; return what the child could do, and claims."""
+    """Run a program that arms (or not) and makes a child; return what the child got, and claims."""
     program = str(HERE / "programs" / "parent.py")
     path = [env.pop("PYTHONPATH")] if "PYTHONPATH" in env else []
     env = clean_environment(PYTHONPATH=os.pathsep.join([*path, HOME]), **env)
@@ -130,10 +135,12 @@ except ImportError:
 before = dict(ssl.SSLContext.__dict__)
 for _ in range(2):
     other = interpreters.create()
-    run(other, "import sys; sys.path[:] = %r; import ssl, tlsfloor; tlsfloor.enforce('1.3')" % sys.path)
+    run(other, "import sys; sys.path[:] = %r" % sys.path)
+    run(other, "import ssl, tlsfloor; tlsfloor.enforce('1.3')")
     interpreters.destroy(other)
 gc.collect()
-changed = sorted(name for name, value in ssl.SSLContext.__dict__.items() if before.get(name) is not value)
+now = ssl.SSLContext.__dict__
+changed = sorted(name for name in now if before.get(name) is not now[name])
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.minimum_version = 0x301
 context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
@@ -144,7 +151,7 @@ print(json.dumps([changed, int(context.minimum_version)]))
 @pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
 @pytest.mark.parametrize("armed", [False, True])
 def test_a_sub_interpreter_leaves_the_others_alone(armed: bool) -> None:
-    """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type of contexts.)"""
+    """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type.)"""
     path = [BOOTSTRAP, HOME] if armed else [HOME]
     done = python("-c", OTHERS, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
     assert done.returncode == 0, done.stderr

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +13,9 @@ import parts
 from harness import BOOTSTRAP, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROLOGUE = """
 import json, socket, ssl, sys, warnings
@@ -147,7 +149,9 @@ said["after"], said["minimum"] = both(context), int(context.minimum_version)
     assert said["minimum"] == TLS1_2
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="no Python to try the names of fixed versions on")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="no Python to try the names of fixed versions on"
+)
 def test_a_fixed_version_is_refused_or_good_as_it_is(ends: list[str]) -> None:
     said = run(
         """
@@ -161,7 +165,11 @@ for name in ("PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1", "PROTOCOL_TLSv1_2"):
         ends,
     )
     refused = ["ProtocolRefused", "UNSUPPORTED_PROTOCOL", "1.2", "raise_context()"]
-    assert said == {"PROTOCOL_TLSv1": refused, "PROTOCOL_TLSv1_1": refused, "PROTOCOL_TLSv1_2": None}
+    assert said == {
+        "PROTOCOL_TLSv1": refused,
+        "PROTOCOL_TLSv1_1": refused,
+        "PROTOCOL_TLSv1_2": None,
+    }
 
 
 def test_what_is_not_a_context_or_not_a_floor_is_an_error(ends: list[str]) -> None:
@@ -169,7 +177,8 @@ def test_what_is_not_a_context_or_not_a_floor_is_an_error(ends: list[str]) -> No
         """
 context = lowest(ssl.create_default_context())
 class NotOne: minimum_version = maximum_version = 0x301
-for thing, floor in [(None, "1.2"), (NotOne(), "1.2"), (ssl.SSLContext, "1.2"), (context, "nonsense"),
+for thing, floor in [(None, "1.2"), (NotOne(), "1.2"), (ssl.SSLContext, "1.2"),
+                     (context, "nonsense"),
                      (context, ""), (context, None)]:
     try:
         tlsfloor.raise_context(thing, floor)

@@ -1,7 +1,7 @@
 """Servers that people use, told to accept everything: no client below the floor gets an answer.
 
-Each runs as a process of its own. The clients are tlslite-ng's, one version each; the server itself says
-which connections it was handed.
+Each runs as a process of its own. The clients are tlslite-ng's, one version each; the server itself
+says which connections it was handed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +22,9 @@ from harness import HERE, LADDER, ROUTES, armed_environment, clean_environment
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS, OPENSSL_NAMES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NAMES = {version: name for name, version in OPENSSL_NAMES.items()}
 
 every_floor = pytest.mark.parametrize("floor", ["1.2", "1.3"])
@@ -30,7 +32,7 @@ every_route = pytest.mark.parametrize("route", ROUTES)
 
 
 class Server:
-    """A server that runs, and has printed its port; next it prints what it is handed, by version."""
+    """A server that runs, and has printed its port; next it prints the versions it is handed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -74,7 +76,12 @@ def program(name: str, route: str, floor: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def gunicorn(route: str, floor: str, **options: Any) -> Iterator[Server]:
     """Serve the Flask application with gunicorn, armed by a route."""
-    job = {"worker": "sync", "client_certificates": False, "shakes_hands_on_connect": False, **options}
+    job = {
+        "worker": "sync",
+        "client_certificates": False,
+        "shakes_hands_on_connect": False,
+        **options,
+    }
     job.update(route=route, floor=floor, peer=peers.PEER_FILE, ca=peers.CA_FILE)
     env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
     env["TEST_JOB"] = json.dumps(job)
@@ -115,7 +122,7 @@ def call_with_certificate(port: int, certificate: str | None = peers.PEER_FILE) 
 
 
 def assert_serves(server: Server, floor: str, **options: Any) -> None:
-    """Assert that every client at the floor or above is answered, and each below refused for its version."""
+    """Assert that each client at the floor or above is answered, and each below is refused."""
     answered, dropped = [], []
     for peer in LADDER:
         name = peer.split()[0]
@@ -195,7 +202,7 @@ def test_gunicorn_serves_nobody_below_the_floor(kind: str, route: str, floor: st
 
 @every_route
 def test_a_required_client_certificate_stays_required(route: str) -> None:
-    """The floor changes nothing of who is let in: without a certificate nobody is, at no version."""
+    """The floor changes nothing of who is let in: without a certificate nobody is."""
     options = need_gunicorn("client certificates")
     with gunicorn(route, "1.2", **options) as server:
         assert "TLSv1" not in call(server.port, "1.2 ecdhe")

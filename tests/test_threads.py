@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +10,10 @@ from harness import ROUTES, drive
 from tlsfloor.verify import peers
 from tlsfloor.verify.peers import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Seconds of trying, which are some hundred connections.
 SECONDS = 2
@@ -57,7 +60,7 @@ def test_sixteen_threads_reach_nothing_below_while_others_arm(
 
 
 def test_a_floor_that_rises_amid_sixteen_threads(ladder: list[ServerPeer]) -> None:
-    """They start at 1.2, and 1.3 is armed while they connect: what was allowed ends, and stays ended."""
+    """They start at 1.2, and 1.3 is armed while they connect: what was allowed ends."""
     outcomes = crowd(ladder, "early", "1.2", ["1.2", "1.3"])
     assert "TLSv1" not in outcomes
     assert outcomes.pop("TLSv1.3") > 0
@@ -70,7 +73,9 @@ def test_a_floor_that_rises_amid_sixteen_threads(ladder: list[ServerPeer]) -> No
 
 
 @pytest.mark.parametrize("use", ["by_socket", "by_socket_later", "by_bio", "by_writing"])
-def test_a_context_that_is_hammered_hands_out_nothing_below(ladder: list[ServerPeer], use: str) -> None:
+def test_a_context_that_is_hammered_hands_out_nothing_below(
+    ladder: list[ServerPeer], use: str
+) -> None:
     """Two threads lower it through the C descriptor as fast as they can, and four connect with it.
 
     Some handshakes below the floor do complete, in the moment between the gate of use and OpenSSL's
@@ -86,7 +91,7 @@ def test_a_context_that_is_hammered_hands_out_nothing_below(ladder: list[ServerP
 
 
 def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
-    """Its bounds were copied before; whether it shakes hands by name, or inside of a read or a write."""
+    """Its bounds were copied before. It may shake hands by name, or inside of a read or a write."""
     ways = ("do_handshake", "write", "read")
     with ServerPeer(TLS1_0) as peer:
         job = {"port": peer.port, "ca": peers.CA_FILE}

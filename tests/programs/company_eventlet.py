@@ -1,7 +1,7 @@
 """eventlet: ``job["patch"]`` is "first", "later" (after contexts exist), "never", or "original".
 
-"never" uses its green modules by name; "original" gets the modules as they were before any patch, for
-which eventlet executes ``ssl`` a second time, beside the one that everybody has.
+"never" uses its green modules by name; "original" gets the modules as they were before any patch,
+for which eventlet executes ``ssl`` a second time, beside the one that everybody has.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""gevent: ``job["patch"]`` is "first" (as its manual wants it), "later" (after contexts exist) or "never"."""
+"""gevent: ``job["patch"]`` is "first" (as its manual has it), "later" or "never"."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""truststore: ``job["inject"]`` is "first", "later" (after contexts exist), or "never" (its class by name)."""
+"""truststore: ``job["inject"]`` is "first", "later" (contexts exist) or "never" (used by name)."""
 
 import socket
 import ssl

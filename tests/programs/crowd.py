@@ -1,6 +1,6 @@
 """16 threads that make contexts, lower them and shake hands, while others arm floors.
 
-Every thread uses a peer below the floor and one at it. What is counted is what the program was handed.
+What is counted is what the program was handed.
 """
 
 import collections

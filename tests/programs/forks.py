@@ -13,7 +13,9 @@ def main(job, made):
 
     # CPython 3.12 and newer warn of a fork beside threads, which is what this is about.
     warnings.simplefilter("ignore")
-    tlsfloor.enforce("1.2")  # has imported everything: a fork inside of an import is CPython's affair
+    tlsfloor.enforce(
+        "1.2"
+    )  # has imported everything: a fork inside of an import is CPython's affair
     stop = threading.Event()
 
     def arm():

@@ -1,4 +1,4 @@
-"""The configuration of gunicorn, as one writes it: ``TEST_JOB`` of the environment says what for."""
+"""The configuration of gunicorn; ``TEST_JOB`` of the environment says what for."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Threads that lower a shared context past every gate, through the C descriptor, while others use it.
+"""Threads lower a shared context past every gate, by the C descriptor, while others use it.
 
 There is a moment between the gate of use and OpenSSL's copy of the bounds; what counts is which
 connections the program is handed in the end.
@@ -24,14 +24,18 @@ def by_socket(context, plain):
 
 
 def by_socket_later(context, plain):
-    with context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as tls:
+    with context.wrap_socket(
+        plain, server_hostname="localhost", do_handshake_on_connect=False
+    ) as tls:
         tls.do_handshake()
         return tls.version()
 
 
 def by_writing(context, plain):
     """The handshake happens inside of the first write."""
-    with context.wrap_socket(plain, server_hostname="localhost", do_handshake_on_connect=False) as tls:
+    with context.wrap_socket(
+        plain, server_hostname="localhost", do_handshake_on_connect=False
+    ) as tls:
         tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert tls.recv(1)
         return tls.version()

@@ -1,7 +1,7 @@
 """A program with children: ``parent.py KIND WHERE PORT CA``.
 
-WHERE says from where it arms by a call: "module" (of the main module), "main" (below the usual ``if``),
-"nowhere". KIND is how it makes its child.
+WHERE says from where it arms by a call: "module" (of the main module), "main" (below the usual
+``if``), "nowhere". KIND is how it makes its child.
 """
 
 import json
@@ -10,6 +10,13 @@ import subprocess
 import sys
 
 import child
+
+INTERPRETER = """
+import json, os, sys
+sys.path[:] = {path!r}
+import child
+os.write({writer}, json.dumps(child.attempt({port}, {ca!r})).encode())
+"""
 
 kind, where, port, ca = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 
@@ -53,9 +60,8 @@ def by_os_fork():
 
 
 def by_interpreter():
-    code = "import json, os, sys; sys.path[:] = {!r}; import child; os.write({}, json.dumps(child.attempt({}, {!r})).encode())"
     reader, writer = os.pipe()
-    code = code.format(sys.path, writer, port, ca)
+    code = INTERPRETER.format(path=sys.path, writer=writer, port=port, ca=ca)
     if sys.version_info >= (3, 14):
         from concurrent import interpreters
 

@@ -1,4 +1,4 @@
-"""An asyncio server that was told to accept everything. It prints its port, and then what it was handed.
+"""An asyncio server, told to accept everything. It prints its port, then what it was handed.
 
 And why it refused, since asyncio drops the connection without sending OpenSSL's alert.
 """

@@ -1,7 +1,7 @@
 """What a program does as far as TLS goes, told to accept everything: ``start.py PORT...``.
 
-It says that it started, and then for each port the version it reached, or the error. It has to run on
-the Pythons that are too old for tlsfloor, 2.7 among them.
+It says that it started, and then for each port the version it reached, or the error. It has to
+run on the Pythons that are too old for tlsfloor, 2.7 among them.
 """
 
 from __future__ import print_function

@@ -95,13 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
     context = endpoints.trust(arguments.ca_certs, arguments.cert, arguments.key)
     settings: dict[str, Any] = {"timeout": arguments.timeout, "context": context}
     reports = []
+    talk = Console(stderr=True)
+    status = talk.status(f"0 of {len(found)} checked")
     try:
-        with Console(stderr=True).status(f"0 of {len(found)} checked") as status:
-            for report in endpoints.examine_all(found, arguments.jobs, **settings):
-                reports.append(report)
-                status.update(f"{len(reports)} of {len(found)} checked")
+        if talk.is_terminal:
+            status.start()
+        for report in endpoints.examine_all(found, arguments.jobs, **settings):
+            reports.append(report)
+            status.update(f"{len(reports)} of {len(found)} checked")
     except KeyboardInterrupt:
         return 130  # as a shell has it
+    finally:
+        status.stop()
     if arguments.json:
         print(json.dumps(as_dict(reports, floor), indent=2))
     else:

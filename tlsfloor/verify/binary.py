@@ -63,7 +63,7 @@ def nature(path: str) -> tuple[str, str]:
         )
     own = _own()
     if kind[0] != own[0]:
-        return "", f"an {kind[0]} program, and this machine runs {own[0]}"
+        return "", f"a program of another system ({kind[0]}), and this machine runs {own[0]}"
     if None not in (kind[1], own[1]) and kind[1] != own[1]:
         return "", f"built for {_machine(kind[1])}, and this machine is {_machine(own[1])}"
     if not _marked(path):

@@ -115,8 +115,9 @@ def _outcome(result: Result, floor: int) -> str | None:
 def _test(suite: ET.Element, name: str, outcome: str | None, message: str, text: str) -> None:
     case = ET.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
     if outcome:
-        element = ET.SubElement(case, outcome, type=message, message=printable(text[:500]))
-        element.text = "\n".join(map(printable, text.split("\n")))
+        lines = [printable(line) for line in text.split("\n")]
+        element = ET.SubElement(case, outcome, type=message, message=lines[0][:500])
+        element.text = "\n".join(lines)
 
 
 def printable(text: str) -> str:
