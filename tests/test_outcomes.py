@@ -136,14 +136,14 @@ FAILURES = {
     "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
     "package broken": Failure(broken_package("__init__.py"), "invalid syntax"),
     "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),
-    "guard broken": Failure(broken_package("stacks/stdlib.py"), "invalid syntax", late=True),
+    "guard broken": Failure(broken_package("stacks/stdlib.py"), "invalid syntax"),
     "somebody's own ssl": Failure(
         replaced_ssl(OWN_SSL), "the floor cannot be held on <module 'ssl'", late=True
     ),
     "a stand-in for ssl": Failure(
         replaced_ssl(SHIM_SSL), "the floor cannot be held on <module 'ssl'", late=True
     ),
-    "a floor above this OpenSSL": Failure(old_openssl, "cannot be held to TLS 1.3", late=True),
+    "a floor above this OpenSSL": Failure(old_openssl, "cannot be held to TLS 1.3"),
 }
 
 
