@@ -2,8 +2,8 @@
 
     python -m benchmarks.gates [--rounds 300]
 
-Nothing here is a test. Each figure is the ratio of two medians that were taken in turns, so that whatever
-else the machine does meets both; the absolute times beside it are of the unguarded class.
+Nothing here is a test. Each figure is the ratio of two medians that were taken in turns, so that
+whatever else the machine does meets both; the absolute times beside it are of the unguarded class.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def sample(function: Callable[[], None]) -> float:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=300, help="samples of each kind (default: 300)")
+    parser.add_argument(
+        "--rounds", type=int, default=300, help="samples of each kind (default: 300)"
+    )
     rounds = parser.parse_args().rounds
     warnings.simplefilter("ignore")
 
@@ -93,9 +95,7 @@ def main() -> None:
     with_connection = connect()
     stdlib.undo()
 
-    pairs = [
-        (each, each) for each in (birth_of_a_context, birth_of_a_tls_object, full_handshake)
-    ]
+    pairs = [(each, each) for each in (birth_of_a_context, birth_of_a_tls_object, full_handshake)]
     pairs.append((_echo(without_connection), _echo(with_connection)))
     print(f"{platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}")
     print(f"{'':24}{'unguarded':>12}{'guarded':>12}{'ratio':>8}{'more':>10}")

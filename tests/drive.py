@@ -1,10 +1,10 @@
-"""Run a program of ``programs/`` under one route: ``drive.py FILE ROUTE FLOOR JOB``; see harness.py.
+"""Run a program of ``programs/`` under one route: ``drive.py FILE ROUTE FLOOR JOB``.
 
 A client program has ``connect(port, job, made)``, which returns the version that was negotiated, as
-``SSLSocket.version()`` names it, or None where its library does not tell; and may have ``prepare(job)``,
-which makes what a program makes once and is run before a late floor is armed. Any other program has
-``main(job, made)``, which returns what JSON can hold. Folders in ``job["path"]`` come before what is
-installed.
+``SSLSocket.version()`` names it, or None where its library does not tell; and may have
+``prepare(job)``, which makes what a program makes once and is run before a late floor is armed. Any
+other program has ``main(job, made)``, which returns what JSON can hold. Folders in ``job["path"]``
+come before what is installed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ import warnings
 
 NAMES = {"TLSv1": "1.0", "TLSv1.1": "1.1", "TLSv1.2": "1.2", "TLSv1.3": "1.3"}
 
-# How OpenSSL says that it does not speak the version of the other side, and how the other side says it.
-REFUSALS = ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION", "unsupported protocol", "protocol version")
+# How OpenSSL says that it does not speak the version of the other side, and how the other side
+# says it.
+REFUSALS = (
+    "UNSUPPORTED_PROTOCOL",
+    "ALERT_PROTOCOL_VERSION",
+    "unsupported protocol",
+    "protocol version",
+)
 
 
 def main() -> None:

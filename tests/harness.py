@@ -1,8 +1,9 @@
-"""What the tests share: run a program with the floor armed by some route, and see what it could reach.
+"""What the tests share: run a program with the floor armed somehow, and see what it reaches.
 
-Patching is never tested in the process of pytest: each program runs in an interpreter of its own, under
-``drive.py``, against peers of every version. A program asks for as little as its library lets it: with no
-floor it must reach every peer, and only then does a refusal under a floor prove anything.
+Patching is never tested in the process of pytest: each program runs in an interpreter of its own,
+under ``drive.py``, against peers of every version. A program asks for as little as its library lets
+it: with no floor it must reach every peer, and only then does a refusal under a floor prove
+anything.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from tlsfloor.versions import FLOORS
 HERE = Path(__file__).parent
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 
-#: How a floor gets into a program: called before it is imported, called after it made its contexts, or
-#: found by Python as it starts.
+#: How a floor gets into a program: called before it is imported, called after it made its
+#: contexts, or found by Python as it starts.
 ROUTES = ("early", "late", "PYTHONPATH")
 
 #: Every peer: version and kind of key exchange.
@@ -44,7 +45,9 @@ _controls: dict[str, dict[str, str]] = {}
 def clean_environment(**more: str) -> dict[str, str]:
     """Return this process's environment without anything that arms or steers a floor or Python."""
     keep = {
-        name: value for name, value in os.environ.items() if not name.startswith(("TLS", "PYTHON", "COV"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TLS", "PYTHON", "COV"))
     }
     return {**keep, **more}
 
@@ -74,16 +77,24 @@ def drive(program: str, route: str, floor: str, job: dict[str, Any]) -> Any:
     """Run ``programs/<program>.py`` under a route and a floor; return what came out of it."""
     env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
     done = python(
-        str(HERE / "drive.py"), str(HERE / "programs" / f"{program}.py"), route, floor, json.dumps(job), env=env
+        str(HERE / "drive.py"),
+        str(HERE / "programs" / f"{program}.py"),
+        route,
+        floor,
+        json.dumps(job),
+        env=env,
     )
     assert done.returncode == 0, f"{program} failed:\n{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def reach(program: str, route: str, floor: str, peer_options: dict[str, Any], **job: Any) -> dict[str, str]:
+def reach(
+    program: str, route: str, floor: str, peer_options: dict[str, Any], **job: Any
+) -> dict[str, str]:
     """Let a client program try every peer of the ladder; return peer -> version reached, or the error.
 
-    The peer has the last word: a handshake that it completed was one, whatever the client says of it.
+    The peer has the last word: a handshake that it completed was one, whatever the client says of
+    it.
     """
     with contextlib.ExitStack() as stack:
         servers = {}
@@ -92,7 +103,9 @@ def reach(program: str, route: str, floor: str, peer_options: dict[str, Any], **
             server = peers.ServerPeer(FLOORS[name], key_exchange, **peer_options)
             servers[peer] = stack.enter_context(server)
         ports = {peer: server.port for peer, server in servers.items()}
-        told: dict[str, str] = drive(program, route, floor, {"ports": ports, "ca": peers.CA_FILE, **job})
+        told: dict[str, str] = drive(
+            program, route, floor, {"ports": ports, "ca": peers.CA_FILE, **job}
+        )
         for peer, server in servers.items():
             completed = any(seen.version for seen in server.seen)
             if told[peer] is None:  # a client that cannot tell
@@ -113,15 +126,18 @@ def assert_held(
 ) -> None:
     """Assert that a client reaches every peer without the floor, and with it none that is below.
 
-    ``out_of_reach`` names the peers that this client cannot reach even without a floor: mostly LEGACY_ECDHE,
-    which OpenSSL refuses at its default security level. They prove nothing, and must be exactly these.
+    ``out_of_reach`` names the peers that this client cannot reach even without a floor: mostly
+    LEGACY_ECDHE, which OpenSSL refuses at its default security level. They prove nothing, and must
+    be exactly these.
     """
     options = peer_options or {}
     control = json.dumps([program, job], sort_keys=True)
     if control not in _controls:
         _controls[control] = reach(program, "none", "", options, **job)
     reached = {peer: told for peer, told in _controls[control].items() if told in FLOORS}
-    assert reached == {peer: peer.split()[0] for peer in LADDER if peer not in out_of_reach}, _controls[control]
+    assert reached == {peer: peer.split()[0] for peer in LADDER if peer not in out_of_reach}, (
+        _controls[control]
+    )
     for peer, told in reach(program, route, floor, options, **job).items():
         name = peer.split()[0]
         if peer in out_of_reach:

@@ -131,6 +131,17 @@ def test_every_sitecustomize_runs_exactly_once(
     assert found["routes"] == ["PYTHONPATH"]
 
 
+def test_a_sitecustomize_that_imports_its_own_name_again_runs_once(tmp_path: Path) -> None:
+    """It hopes for the next one, and would find ours, which had run it already."""
+    again = (
+        PLAIN
+        + "if len(sys.ran) < 5:\n    del sys.modules['sitecustomize']\n    import sitecustomize\n"
+    )
+    found = tell([BOOTSTRAP, folder(tmp_path, "theirs", again)])
+    assert found["ran"] == ["theirs as sitecustomize"]
+    assert found["minimum"] == TLS1_2
+
+
 def test_the_next_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> None:
     """It has its name, its file and its changes of the path, as if ours were not there."""
     theirs = folder(tmp_path, "theirs", PLAIN)

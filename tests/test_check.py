@@ -28,8 +28,9 @@ from tlsfloor.wire import ClientHello, Messages
 parts.need("certifi", "rich", "tlslite", "urllib3")
 
 from tlsfloor.cli import check
-from tlsfloor.verify import endpoints
-from tlsfloor.verify.endpoints import Endpoint, Report
+from tlsfloor.verify import endpoints, negotiation, offer
+from tlsfloor.verify.attempts import Endpoint
+from tlsfloor.verify.endpoints import Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def context() -> ssl.SSLContext:
-    return endpoints.trust(peers.CA_FILE)
+    return negotiation.trust(peers.CA_FILE)
 
 
 def accepted(report: Report) -> set[tuple[int, str]]:
@@ -91,7 +92,7 @@ def test_the_server_name_is_sent_and_nothing_but_the_version(
     version: int, key_exchange: str
 ) -> None:
     stream = Messages()
-    stream.feed(endpoints.client_hello(version, key_exchange, "floor.example"))
+    stream.feed(offer.client_hello(version, key_exchange, "floor.example"))
     message = stream.read()
     assert message is not None
     hello = ClientHello.parse(message.body)  # type: ignore[union-attr]
@@ -186,7 +187,7 @@ def test_a_certificate_of_elliptic_curves(tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(files[0])
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(files[1])
     with s_server("-cert", files[1], "-tls1_2") as port:
-        report = local(port, context=endpoints.trust(files[0]))
+        report = local(port, context=negotiation.trust(files[0]))
     assert [each.handshake for each in report.attempts if each.outcome == "accepted"] == [
         "completed"
     ]
@@ -308,9 +309,9 @@ def test_a_server_that_wants_a_client_certificate(
     """That it refuses the client takes nothing back of what it said to the hello."""
     with mutual_tls(version) as port:
         without = local(port, context=context)
-        with_one = local(port, context=endpoints.trust(peers.CA_FILE, peers.PEER_FILE))
+        with_one = local(port, context=negotiation.trust(peers.CA_FILE, peers.PEER_FILE))
         apart = local(
-            port, context=endpoints.trust(peers.CA_FILE, peers.PEER_FILE, peers.PEER_FILE)
+            port, context=negotiation.trust(peers.CA_FILE, peers.PEER_FILE, peers.PEER_FILE)
         )
     for report in (without, with_one, apart):
         assert (int(version), "ecdhe") in accepted(report)
@@ -337,9 +338,9 @@ def test_a_server_that_wants_a_client_certificate(
 
 def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None:
     with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
-        untrusted = local(peer.port, context=endpoints.trust())
-        elsewhere = endpoints.negotiate(Endpoint("other.example", peer.port), "127.0.0.1", context)
-        by_address = endpoints.negotiate(Endpoint("127.0.0.1", peer.port), "127.0.0.1", context)
+        untrusted = local(peer.port, context=negotiation.trust())
+        elsewhere = negotiation.negotiate(Endpoint("other.example", peer.port), "127.0.0.1", context)
+        by_address = negotiation.negotiate(Endpoint("127.0.0.1", peer.port), "127.0.0.1", context)
     assert untrusted.negotiated is not None
     assert untrusted.negotiated.state == "untrusted"
     assert "unable to get" in untrusted.negotiated.reason or "self" in untrusted.negotiated.reason
@@ -352,11 +353,11 @@ def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None
 def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext) -> None:
     with peers.ServerPeer(TLS1_0, "ecdhe") as peer:
         refused = local(peer.port, context=context)
-    gone = endpoints.negotiate(Endpoint("localhost", peer.port), "127.0.0.1", context)
+    gone = negotiation.negotiate(Endpoint("localhost", peer.port), "127.0.0.1", context)
     with serving(drain) as port:
-        silent = endpoints.negotiate(Endpoint("localhost", port), "127.0.0.1", context, 0.3)
+        silent = negotiation.negotiate(Endpoint("localhost", port), "127.0.0.1", context, 0.3)
     with serving(lambda connection: None) as port:
-        closed = endpoints.negotiate(Endpoint("localhost", port), "127.0.0.1", context)
+        closed = negotiation.negotiate(Endpoint("localhost", port), "127.0.0.1", context)
     assert refused.negotiated is not None
     assert (refused.negotiated.state, refused.negotiated.protocol) == ("refused", "")
     assert gone.state == "unreachable"
@@ -376,7 +377,7 @@ def test_files_that_cannot_be_used(what: str, tmp_path: Path) -> None:
         "wrong key": [peers.CA_FILE, peers.CA_FILE, peers.PEER_FILE],
     }[what]
     with pytest.raises(VerifyError, match="cannot be used") as caught:
-        endpoints.trust(*arguments)
+        negotiation.trust(*arguments)
     assert caught.value.hint
 
 

@@ -1,4 +1,4 @@
-"""The command, as a user calls it: results on stdout, talk on stderr, a status that means something."""
+"""The command, as a user calls it: results on stdout, talk on stderr, a status with a meaning."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_run_arms_a_command_and_its_children() -> None:
         for command in (program, [sys.executable, "-c", child]):
             done = tlsfloor("run", "--floor", "1.2", "--", *command)
             # OpenSSL's own refusal, or the peer's alert where no version is left in common.
-            assert done.stdout in ("UNSUPPORTED_PROTOCOL\n", "TLSV1_ALERT_PROTOCOL_VERSION\n"), done.stderr
+            assert done.stdout in ("UNSUPPORTED_PROTOCOL\n", "TLSV1_ALERT_PROTOCOL_VERSION\n"), (
+                done.stderr
+            )
         assert sum(seen.version is not None for seen in peer.seen) == 1
 
 
@@ -143,7 +145,7 @@ def test_status_says_what_was_raised() -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    """``tlsfloor status | head -c 1``: no traceback, no complaint of Python's when it closes stdout."""
+    """``tlsfloor status | head -c 1``: no traceback, and no complaint of Python's either."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

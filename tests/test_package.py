@@ -43,4 +43,6 @@ def test_the_metadata_say_what_the_readme_says(wheel: zipfile.ZipFile) -> None:
     assert facts["License-Expression"] == "Apache-2.0"
     assert {"verify", "aws", "test"} <= set(facts.get_all("Provides-Extra"))
     # What the floor itself needs in a process: wrapt, and that only for stacks other than ssl.
-    assert [each for each in facts.get_all("Requires-Dist") if "extra" not in each] == ["wrapt>=1.15"]
+    assert [each for each in facts.get_all("Requires-Dist") if "extra" not in each] == [
+        "wrapt>=1.15"
+    ]

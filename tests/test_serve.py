@@ -22,7 +22,7 @@ from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 parts.need("tlslite")
 
 from tlsfloor.cli import serve
-from tlsfloor.verify.endpoints import client_hello
+from tlsfloor.verify.offer import client_hello
 from tlsfloor.wire import ClientHello, Sslv2Hello
 
 if TYPE_CHECKING:

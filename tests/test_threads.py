@@ -111,3 +111,8 @@ def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
 def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
     outcomes = drive("forks", route, "1.2", {"children": 100})
     assert outcomes == [0] * 100
+
+
+def test_asking_what_holds_does_not_disturb_other_threads() -> None:
+    """It must not touch what they are just building, as a walk over all objects would."""
+    assert drive("tuples", "none", "", {"seconds": SECONDS}) == [[], TLS1_2]

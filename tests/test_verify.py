@@ -68,7 +68,10 @@ def launch(told: object, seen: object) -> judge.Launch:
     return judge.Launch(
         "a launch",
         judge.results(
-            PLAN, {case.id: told(case) for case in PLAN}, {case.id: seen(case) for case in PLAN}, TLS1_2
+            PLAN,
+            {case.id: told(case) for case in PLAN},
+            {case.id: seen(case) for case in PLAN},
+            TLS1_2,
         ),
     )
 
@@ -102,7 +105,9 @@ def test_a_way_without_a_control_of_its_own_is_in_doubt() -> None:
         return case.version >= TLS1_2 and case.way != "lowered", ""
 
     def told(case: cases.Case) -> dict[str, str]:
-        return allowed_only(case) if case.way != "lowered" else {"error": "ValueError: something else"}
+        return (
+            allowed_only(case) if case.way != "lowered" else {"error": "ValueError: something else"}
+        )
 
     assert judge.verdict(OPEN, launch(told, seen), TLS1_2)[0] == "inconclusive"
 
@@ -118,14 +123,19 @@ def test_a_handshake_that_only_the_peer_saw_counts() -> None:
 
 def test_a_timeout_is_no_refusal() -> None:
     def told(case: cases.Case) -> dict[str, str]:
-        return allowed_only(case) if case.version >= TLS1_2 else {"error": "socket.timeout: timed out"}
+        return (
+            allowed_only(case) if case.version >= TLS1_2 else {"error": "socket.timeout: timed out"}
+        )
 
     assert judge.verdict(OPEN, launch(told, completed_if_allowed), TLS1_2)[0] == "inconclusive"
 
 
 def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
     failed = judge.Launch("as deployed", failure="no answer within 60 s")
-    assert judge.verdict(OPEN, failed, TLS1_2) == ("inconclusive", ["as deployed: no answer within 60 s"])
+    assert judge.verdict(OPEN, failed, TLS1_2) == (
+        "inconclusive",
+        ["as deployed: no answer within 60 s"],
+    )
     assert judge.verdict(failed, SOUND, TLS1_2)[0] == "inconclusive"
 
 
@@ -134,7 +144,11 @@ def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
         planned = cases.plan(floor)
         assert len({case.id for case in planned}) == len(planned)
         for case in planned:
-            twin = {each.key_exchange for each in planned if each.subject == case.subject and each.version == case.version}
+            twin = {
+                each.key_exchange
+                for each in planned
+                if each.subject == case.subject and each.version == case.version
+            }
             assert twin == ({"rsa", "ecdhe"} if case.version < floor else {"ecdhe"})
 
 
@@ -159,7 +173,9 @@ def test_the_hello_evidence_sees_the_floor() -> None:
         for each in deployed["cases"]
         if each["outcome"] == "accepted" and each["via"] == "ssl"
     }
-    said = {(role, way, f"TLS 1.{version - TLS1_0}"): outcome for role, way, version, outcome in without}
+    said = {
+        (role, way, f"TLS 1.{version - TLS1_0}"): outcome for role, way, version, outcome in without
+    }
     assert {said[case] for case in accepted} == {"accepted"}
 
 

@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(error.problem, error.hint)
         return 2
     except ImportError as error:
-        complain(f"a part is missing: {error}", "pip install 'tlsfloor[verify]', or tlsfloor status")
+        complain(f"a part is missing: {error}", "pip install 'tlsfloor[verify]'")
         return 2
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would complain once more when it closes

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from tlsfloor.verify.endpoints import Endpoint, Report
+    from tlsfloor.verify.attempts import Endpoint
+    from tlsfloor.verify.endpoints import Report
 
 #: Schemes that begin with TLS, and their ports; STARTTLS is another matter.
 SCHEMES = {
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from tlsfloor.verify import endpoints
+        from tlsfloor.verify import endpoints, negotiation
     except ImportError as error:
         raise VerifyError(
             f"a part is missing: {error}", hint="pip install 'tlsfloor[verify]'"
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = list(dict.fromkeys(wanted(arguments)))
     _require(found, "no endpoint to check", "tlsfloor check example.com:443")
-    context = endpoints.trust(arguments.ca_certs, arguments.cert, arguments.key)
+    context = negotiation.trust(arguments.ca_certs, arguments.cert, arguments.key)
     settings: dict[str, Any] = {"timeout": arguments.timeout, "context": context}
     reports = []
     talk = Console(stderr=True)
@@ -162,7 +163,7 @@ def endpoint(text: str, where: str = "") -> Endpoint:
     Raises:
         VerifyError: it is none of them.
     """
-    from tlsfloor.verify.endpoints import Endpoint
+    from tlsfloor.verify.attempts import Endpoint
 
     problem = f"{text!r}{where} is no endpoint"
     try:

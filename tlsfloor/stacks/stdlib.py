@@ -32,6 +32,7 @@ from __future__ import annotations
 import builtins
 import gc
 import sys
+from itertools import compress
 from operator import index
 
 from tlsfloor import versions
@@ -147,19 +148,26 @@ def below(floor: int) -> list[str]:
 
 def _tls_objects() -> list[tuple[Any, Any]]:
     """Return every SSLSocket and SSLObject that is alive, and the object of the C type in it."""
-    kinds = tuple(
+    kinds = {
         each.__dict__[kind]
         for cls in _gates
         for each in (cls, *cls.__subclasses__())  # gevent's has a class of sockets of its own
         for kind in ("sslsocket_class", "sslobject_class")
         if each.__dict__.get(kind) is not None
-    )
-    found = [
-        (thing, getattr(thing, "_sslobj", None))
-        for thing in gc.get_objects()
-        # Not isinstance(): that asks for __class__, which runs the code of lazy proxies.
-        if issubclass(type(thing), kinds)
-    ]
+    }
+    grown = kinds
+    while grown:
+        grown = {each for kind in grown for each in kind.__subclasses__()} - kinds
+        kinds |= grown
+    if sys.implementation.name == "cpython" and sys.version_info >= (3, 9):
+        # An instance refers to its class there, and nothing else is touched: a list of all objects
+        # holds tuples that other threads are just building, who then fail (CPython, bpo-15108).
+        things = [thing for thing in gc.get_referrers(*kinds) if type(thing) in kinds]
+    else:
+        everything = gc.get_objects()  # let go again before another thread has its turn
+        things = list(compress(everything, map(kinds.__contains__, map(type, everything))))
+        del everything
+    found = [(thing, getattr(thing, "_sslobj", None)) for thing in things]
     return [(holder, real) for holder, real in found if real is not None]
 
 

@@ -97,11 +97,10 @@ class Report:
 
 
 def verify(floor: object = "1.2") -> Report:
-    """Try, in this process and in memory, every way in which a program could get less than ``floor``.
+    """Try, in this process and in memory, every way to get less than ``floor``.
 
     For a health check, or a library's own test: no network, no dependency, some milliseconds. It
-    is the quick evidence of ``tlsfloor.verify.hello``, of ``ssl`` alone; ``tlsfloor verify`` has the
-    full one.
+    is the quick evidence, and of ``ssl`` alone; the command ``tlsfloor verify`` has the full one.
 
     Raises:
         PolicyError: the floor cannot be understood.

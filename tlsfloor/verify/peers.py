@@ -15,9 +15,7 @@ import time
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
-from tlsfloor.wire import ClientHello, Handshake, Messages, Record, Sslv2Hello, WireError
-from tlsfloor.wire.messages import CLIENT_HELLO
-from tlsfloor.wire.records import SSLV2
+from tlsfloor.verify.line import Line
 
 try:
     from tlslite.constants import CipherSuite
@@ -34,9 +32,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, TypeVar
+    from typing import Any
 
-    Self = TypeVar("Self", bound="Peer")
+    from typing_extensions import Self
+
+    from tlsfloor.wire import ClientHello
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -62,9 +62,6 @@ _ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
 
 # Bytes at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
-
-# More bytes than these in one handshake are no handshake: the longest chains have some 20 KB.
-_ENDLESS = 2**20
 
 # What a client asks for, unless it is told otherwise.
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
@@ -112,48 +109,6 @@ def answer(data: bytes, version: int) -> bytes:
     return head.encode() + page
 
 
-class _Line:
-    """A socket as tlslite-ng uses one, which keeps what was heard first.
-
-    With a ``timeout``, seconds for all that is to be heard, it also ends what is endless.
-    """
-
-    def __init__(self, connection: socket.socket, timeout: float | None = None) -> None:
-        self._connection = connection
-        self._end = None if timeout is None else time.monotonic() + timeout
-        self.heard = bytearray()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-    def recv(self, size: int) -> bytes:
-        if self._end is not None:
-            left = self._end - time.monotonic()
-            if left <= 0:
-                raise socket.timeout("timed out")
-            self._connection.settimeout(left)
-        data = self._connection.recv(size)
-        if len(self.heard) < _ENDLESS:
-            self.heard += data
-        elif self._end is not None:
-            raise VerifyError(f"more than {_ENDLESS} bytes, and no end")
-        return data
-
-    def client_hello(self) -> ClientHello | None:
-        """Return the hello that a client said first; None if it was none, or is not whole."""
-        stream = Messages()
-        stream.feed(bytes(self.heard))
-        try:
-            first = stream.read()
-            if isinstance(first, Handshake) and first.msg_type == CLIENT_HELLO:
-                return ClientHello.parse(first.body)
-            if isinstance(first, Record) and first.content_type == SSLV2:
-                return Sslv2Hello.parse(first.fragment).to_client_hello()
-        except WireError:
-            pass
-        return None
-
-
 class Peer:
     """Somebody who speaks ``version`` (a wire number) only, on loopback unless told otherwise.
 
@@ -175,7 +130,7 @@ class Peer:
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    def __enter__(self: Self) -> Self:
+    def __enter__(self) -> Self:
         self._threads[0].start()
         return self
 
@@ -262,7 +217,7 @@ class ServerPeer(Peer):
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         if self._before_tls is not None:
             self._before_tls(connection)
-        line = _Line(connection)
+        line = Line(connection)
         tls = TLSConnection(line)
         chain, key = identity(self._file)
         try:
@@ -333,13 +288,11 @@ def call(
     with socket.create_connection((host, port), timeout) as connection:
         try:
             mine = identity(PEER_FILE) if client_certificate else (None, None)
-            line = _Line(connection, timeout)
+            line = Line(connection, time.monotonic() + timeout)
             chosen = settings(version, key_exchange)
             if key_exchange == "ecdhe" and version < versions.TLS1_3:
-                chosen.keyExchangeNames = [
-                    "ecdhe_rsa",
-                    "ecdhe_ecdsa",
-                ]  # whatever its certificate is
+                # Whatever its certificate is.
+                chosen.keyExchangeNames = ["ecdhe_rsa", "ecdhe_ecdsa"]
             _ask(line, seen, chosen, mine, server_name, request)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
             seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -347,7 +300,7 @@ def call(
 
 
 def _ask(
-    connection: socket.socket | _Line,
+    connection: socket.socket | Line,
     seen: Seen,
     chosen: Any,
     mine: tuple[Any, Any] = (None, None),

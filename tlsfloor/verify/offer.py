@@ -1,0 +1,94 @@
+"""A ClientHello that offers one version only, and what an endpoint could want to take it.
+
+The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too; and a
+version is offered as its own RFC has it, with no newer part that could be what is refused. It needs
+nothing but ``wire``: the quick evidence for this process sends it as well.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tlsfloor.versions import SSL3, TLS1_0, TLS1_2, TLS1_3
+from tlsfloor.wire import ClientHello, extensions
+from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV
+from tlsfloor.wire.codec import Writer
+
+# Suites that every version has (RFC 2246 and 5246 appendix A.5, RFC 8422 section 6), then those of
+# TLS 1.2 alone. "other" is tried where both kinds were refused: Diffie-Hellman in finite fields,
+# and anonymous. Few: some middleboxes choke on a hello of more than 255 bytes (RFC 7685 section 1).
+_SUITES = {
+    "rsa": (
+        [0x002F, 0x0035, 0x000A, 0x0005, 0x0004, 0x0041, 0x0084, 0x0096, 0x0009],
+        [0x009C, 0x009D, 0x003C, 0x003D],
+    ),
+    "ecdhe": (
+        [0xC013, 0xC014, 0xC009, 0xC00A, 0xC012, 0xC008, 0xC011, 0xC007],
+        [0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0xC027, 0xC028, 0xC023, 0xC024],
+    ),
+    "other": (
+        [0x0033, 0x0039, 0x0016, 0x0032, 0x0038, 0x0013, 0x0045, 0x0088, 0x0034, 0x003A, 0xC018],
+        [0x009E, 0x009F, 0xCCAA, 0x0067, 0x006B, 0x00A2, 0x00A3],
+    ),
+}
+_TLS13_SUITES = [0x1301, 0x1302, 0x1303, 0x1304]
+
+# RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields.
+_X25519 = 0x001D
+_GROUPS = [_X25519, 0x0017, 0x0018, 0x0019, 0x001E]
+_GROUPS_13 = {"ecdhe": [*_GROUPS, 0x11EC], "other": [0x0100, 0x0101, 0x0102]}
+
+# RFC 8446 section 4.2.3, RFC 5246 section 7.4.1.4.1: ECDSA, PSS and EdDSA, PKCS #1, SHA-1 and DSA.
+_SIGNATURES = [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807]
+_SIGNATURES += [0x0401, 0x0501, 0x0601, 0x0203, 0x0201, 0x0202]
+
+# RFC 7627 section 5.1: some servers demand it.
+_EXTENDED_MASTER_SECRET = 23
+
+
+def client_hello(version: int, key_exchange: str, server_name: str = "") -> bytes:
+    """Return a ClientHello of exactly that version, with suites of that kind only, as it is sent.
+
+    .. versionadded:: 0.1
+    """
+    suites = suites_of(version, key_exchange)
+    more: list[tuple[int, bytes]] | None = None
+    if version == SSL3:  # RFC 6101 has no extensions
+        suites.append(TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+    else:
+        more = [extensions.server_name(server_name)] if server_name else []
+        more += [extensions.renegotiation_info(), (_EXTENDED_MASTER_SECRET, b"")]
+        if version == TLS1_3:
+            groups = _GROUPS_13[key_exchange]
+            more += [extensions.supported_versions([version]), _key_share(groups)]
+            more.append(extensions.numbers(extensions.SUPPORTED_GROUPS, groups))
+        elif key_exchange == "ecdhe":
+            more.append(extensions.numbers(extensions.SUPPORTED_GROUPS, _GROUPS))
+            more.append((extensions.EC_POINT_FORMATS, b"\1\0"))
+        if version >= TLS1_2:
+            more.append(extensions.numbers(extensions.SIGNATURE_ALGORITHMS, _SIGNATURES))
+    # A session to resume is what middleboxes expect of TLS 1.3: RFC 8446 appendix D.4.
+    session = os.urandom(32) if version == TLS1_3 else b""
+    hello = ClientHello(min(version, TLS1_2), os.urandom(32), session, suites, extensions=more)
+    return hello.to_records(min(version, TLS1_0))
+
+
+def suites_of(version: int, key_exchange: str) -> list[int]:
+    """Return the suites that are offered, the newer ones first."""
+    old, new = _SUITES[key_exchange] if version < TLS1_3 else ([], _TLS13_SUITES)
+    return [*(new if version >= TLS1_2 else []), *old]
+
+
+# struct { NamedGroup group; opaque key_exchange<1..2^16-1>; } KeyShareEntry;
+# struct { KeyShareEntry client_shares<0..2^16-1>; } KeyShareClientHello;
+#
+# RFC 8446 section 4.2.8. Any 32 bytes are a share of x25519. A server that wants another group asks
+# again, which is an answer as well.
+def _key_share(groups: list[int]) -> tuple[int, bytes]:
+    out = Writer("key_share")
+    shares = out.sub(2, "client_shares")
+    if _X25519 in groups:
+        shares.uint(2, _X25519)
+        shares.opaque(2, os.urandom(32))
+    out.opaque(2, shares.data)
+    return extensions.KEY_SHARE, bytes(out.data)
