@@ -91,7 +91,7 @@ def drive(program: str, route: str, floor: str, job: dict[str, Any]) -> Any:
 def reach(
     program: str, route: str, floor: str, peer_options: dict[str, Any], **job: Any
 ) -> dict[str, str]:
-    """Let a client program try every peer of the ladder; return peer -> version reached, or the error.
+    """Let a client try every peer of the ladder; return peer -> version reached, or the error.
 
     The peer has the last word: a handshake that it completed was one, whatever the client says of
     it.

@@ -339,7 +339,9 @@ def test_a_server_that_wants_a_client_certificate(
 def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None:
     with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
         untrusted = local(peer.port, context=negotiation.trust())
-        elsewhere = negotiation.negotiate(Endpoint("other.example", peer.port), "127.0.0.1", context)
+        elsewhere = negotiation.negotiate(
+            Endpoint("other.example", peer.port), "127.0.0.1", context
+        )
         by_address = negotiation.negotiate(Endpoint("127.0.0.1", peer.port), "127.0.0.1", context)
     assert untrusted.negotiated is not None
     assert untrusted.negotiated.state == "untrusted"

@@ -131,6 +131,8 @@ for bound in ("minimum_version", "maximum_version"):
         for value in (0x301, 0x303, 0x304, -1, -2):
             attempt(setattr, ssl.SSLContext(protocol), bound, value)
         for value in nonsense:  # of two faults either may be the one that is told
+            if value == -2**70:  # and PyPy has another name for this one
+                continue
             try:
                 setattr(ssl.SSLContext(protocol), bound, value)
             except Exception as error:
@@ -143,11 +145,6 @@ attempt(ssl.SSLContext, 99)
 @every_route
 def test_nonsense_is_refused_as_ever(tmp_path: Path, route: str) -> None:
     without, said = (run(tmp_path, each, NONSENSE) for each in ("none", route))
-    if sys.version_info < (3, 10):  # has other words for a TypeError than those of operator.index
-        without, said = (
-            [each[:1] if each[0] == "TypeError" else each for each in told]
-            for told in (without, said)
-        )
     assert said == without
     assert {"TypeError", "ValueError", "OverflowError"} <= {str(each[0]) for each in without}
 
@@ -229,6 +226,27 @@ def test_a_bound_below_the_floor_is_clamped_and_shown(tmp_path: Path, route: str
     seen = [int(each[0]) for each in said]
     assert seen == [0x303, 0x303, 0x303, 0x303, 0x303, 0x304, 0x303, 0x303, 0x304, -1, 0x303]
     assert counts[0]["clamped"] == 5
+
+
+BIRTH = """
+import tlsfloor
+read = ssl.SSLContext.__mro__[1].minimum_version.__get__
+class Own(ssl.SSLContext):
+    pass
+def seen():
+    # Past the property, whose look would raise it.
+    made = (client(), Own(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context())
+    return [int(read(context)) for context in made]
+say(seen())
+tlsfloor.enforce("1.3")
+say(seen())
+"""
+
+
+def test_a_new_context_is_at_the_floor_from_its_birth(tmp_path: Path) -> None:
+    before, after = run(tmp_path, "none", BIRTH)
+    assert TLS1_3 not in before[0]
+    assert after == [[TLS1_3] * 3]
 
 
 RAISED_ON_TOUCH = """

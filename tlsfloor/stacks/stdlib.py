@@ -32,7 +32,6 @@ from __future__ import annotations
 import builtins
 import gc
 import sys
-from itertools import compress
 from operator import index
 
 from tlsfloor import versions
@@ -159,14 +158,9 @@ def _tls_objects() -> list[tuple[Any, Any]]:
     while grown:
         grown = {each for kind in grown for each in kind.__subclasses__()} - kinds
         kinds |= grown
-    if sys.implementation.name == "cpython" and sys.version_info >= (3, 9):
-        # An instance refers to its class there, and nothing else is touched: a list of all objects
-        # holds tuples that other threads are just building, who then fail (CPython, bpo-15108).
-        things = [thing for thing in gc.get_referrers(*kinds) if type(thing) in kinds]
-    else:
-        everything = gc.get_objects()  # let go again before another thread has its turn
-        things = list(compress(everything, map(kinds.__contains__, map(type, everything))))
-        del everything
+    # An instance refers to its class, and nothing else is touched: a list of all objects would hold
+    # tuples that other threads are just building, who then fail (CPython, bpo-15108).
+    things = [thing for thing in gc.get_referrers(*kinds) if type(thing) in kinds]
     found = [(thing, getattr(thing, "_sslobj", None)) for thing in things]
     return [(holder, real) for holder, real in found if real is not None]
 
@@ -218,7 +212,12 @@ def _bound(cls: type, base: Any, name: str) -> property:
         return shown.__get__(self)
 
     def write(self: Any, value: Any) -> None:
-        if UNBOUNDED != index(value) < _floor:
+        try:
+            low = UNBOUNDED != index(value) < _floor
+        except TypeError:  # no integer: whatever this Python says to that, or makes of it
+            put(self, value)
+            low = UNBOUNDED != get(self) < _floor
+        if low:
             put(contexts.spare, value)  # raises and warns of the value as ever, and harms nobody
             value = _floor
             counts["clamped"] += 1

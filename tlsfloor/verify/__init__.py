@@ -24,7 +24,7 @@ Endpoints are looked at from outside, with the same ``line`` and ``peers``:
 * ``negotiation``: what this interpreter gets by itself, through urllib3;
 * ``endpoints``: the examination of an endpoint, and its judgement.
 
-``hello`` is the quick evidence, for this process alone: its server side gets what ``offer`` makes.
+``hello`` is the quick evidence, for this process alone.
 
 The module can be called: ``tlsfloor.verify("1.2")`` is ``hello.verify("1.2")``.
 """

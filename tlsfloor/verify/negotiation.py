@@ -1,8 +1,8 @@
 """What this interpreter gets of an endpoint by itself: through urllib3, with certificates verified.
 
-Nothing is crafted here. urllib3 makes the context and the connection as it does for any program, so
-whatever this Python, its OpenSSL and a floor do to both is in the answer. Urllib3 and certifi are
-imported on use only.
+Nothing is crafted here: urllib3 makes the context and the connection as it does for any program, so
+whatever this Python, its OpenSSL and a floor do to both is in the answer. It is imported on use
+only, and so is certifi.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """A ClientHello that offers one version only, and what an endpoint could want to take it.
 
 The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too; and a
-version is offered as its own RFC has it, with no newer part that could be what is refused. It needs
-nothing but ``wire``: the quick evidence for this process sends it as well.
+version is offered as its own RFC has it, as a server that may complete the handshake wants it.
+Nothing here is sent, and ``wire`` is all that it needs. (The hellos of ``hello`` are others on
+purpose: of both kinds at once, without a share of a key, for a server that looks no further than
+the version.)
 """
 
 from __future__ import annotations
