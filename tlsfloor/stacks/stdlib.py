@@ -159,8 +159,11 @@ def _tls_objects() -> list[tuple[Any, Any]]:
         grown = {each for kind in grown for each in kind.__subclasses__()} - kinds
         kinds |= grown
     # An instance refers to its class, and nothing else is touched: a list of all objects would hold
-    # tuples that other threads are just building, who then fail (CPython, bpo-15108).
-    things = [thing for thing in gc.get_referrers(*kinds) if type(thing) in kinds]
+    # tuples that other threads are just building, who then fail (CPython, bpo-15108). PyPy builds
+    # no tuple that way, and does not find every instance this way.
+    cpython = sys.implementation.name == "cpython"
+    things = gc.get_referrers(*kinds) if cpython else gc.get_objects()
+    things = [thing for thing in things if type(thing) in kinds]
     found = [(thing, getattr(thing, "_sslobj", None)) for thing in things]
     return [(holder, real) for holder, real in found if real is not None]
 
