@@ -85,4 +85,7 @@ if __name__ == "__main__":
         tlsfloor.enforce("1.2")
     make = {"subprocess": by_subprocess, "os.fork": by_os_fork, "interpreter": by_interpreter}
     function = make.get(kind, by_executor if " " in kind else by_multiprocessing)
-    print(json.dumps(function()))
+    print(json.dumps(function()), flush=True)
+    if kind == "interpreter":
+        # CPython 3.12.1 dies of a double free as it ends its interpreters, floor or no floor.
+        os._exit(0)

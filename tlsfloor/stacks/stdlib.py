@@ -97,7 +97,9 @@ def catch_up() -> None:
     .. versionadded:: 0.1
     """
     for holder, real in _tls_objects():
-        if real.version() is None and type(real) is not Unproven and holder._sslobj is real:
+        # PyPy names a version from the start, and a cipher only when one was agreed on.
+        begun = real.version() is not None and real.cipher() is not None
+        if not begun and type(real) is not Unproven and holder._sslobj is real:
             holder._sslobj = Unproven(real)
 
 
