@@ -40,7 +40,7 @@ def floor(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff."""
-    session.install("ruff")
+    session.install(".[lint]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
@@ -48,5 +48,5 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Run mypy, strict."""
-    session.install("mypy", ".[verify,aws]")
+    session.install(".[lint]")
     session.run("mypy")
