@@ -40,6 +40,14 @@ def test_an_armed_interpreter_is_enforced() -> None:
     assert (status, report["verdict"]) == (0, "enforced")
 
 
+def test_the_report_tells_which_flags_the_route_does_not_survive() -> None:
+    _, report = verify(env=armed_environment())
+    verdicts = {
+        name: report["more"][f"as deployed, {name}"]["verdict"] for name in ("-E", "-I", "-S")
+    }
+    assert set(verdicts.values()) <= {"leaks", "lowerable"}
+
+
 def test_a_floor_below_the_one_in_question_does_not_count() -> None:
     status, report = verify("--floor", "1.3", env=armed_environment("1.2"))
     assert (status, report["verdict"]) == (1, "leaks")

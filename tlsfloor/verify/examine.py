@@ -34,7 +34,7 @@ _SPARE = 64
 class Examined:
     """One interpreter: the verdict on it as deployed, the reasons, and all that was observed.
 
-    ``more`` holds the verdicts on further launches: this interpreter with the floor.
+    ``more`` holds the verdicts on further launches: with the floor, or with a flag.
 
     .. versionadded:: 0.1
     """
@@ -89,6 +89,8 @@ def examine(
 ) -> Examined:
     """Launch an interpreter isolated and as deployed (and ``armed``: with the floor), and judge.
 
+    One that a floor protects is launched with each flag as well that the floor may not survive.
+
     .. versionadded:: 0.1
     """
     if interpreter.problem:
@@ -104,6 +106,10 @@ def examine(
         if armed:
             name = versions.floor_name(floor)
             launches.append(launch.with_floor(path, cases, floor, name, timeout))
+        if judge.verdict(launches[0], launches[1], floor)[0] == "enforced":
+            launches += [
+                launch.with_flag(path, flag, cases, floor, timeout) for flag in launch.FLAGS
+            ]
     except OSError as error:  # of ours: no ports or files are left
         return Examined(interpreter, "inconclusive", [f"the verifier failed: {error}"])
     for each in launches[2:]:

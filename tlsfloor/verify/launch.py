@@ -25,6 +25,12 @@ _BEGIN, _END = "<tlsfloor-facts>", "</tlsfloor-facts>"
 #: it.
 BOOTSTRAP = str(Path(__file__).parent.parent / "bootstrap")
 
+#: What tells whether a floor is there: a program that asks for nothing, and one for everything.
+TELLING = ("default", "lowered, @SECLEVEL=0")
+
+#: Flags that a route into the process may not survive: no environment, isolated, no site module.
+FLAGS = ("-E", "-I", "-S")
+
 # What an isolated launch must not see: it asks what the runtime is capable of by itself.
 _STEERING = ("PYTHON", "OPENSSL_", "SSL_CERT", "TLS")
 
@@ -41,6 +47,15 @@ def isolated(interpreter: str, cases: list[Case], floor: int, timeout: float) ->
 def as_deployed(interpreter: str, cases: list[Case], floor: int, timeout: float) -> judge.Launch:
     """Run the probe in this process's own environment, as a program would start."""
     return run("as deployed", [interpreter, "-B"], dict(os.environ), cases, floor, timeout)
+
+
+def with_flag(
+    interpreter: str, flag: str, cases: list[Case], floor: int, timeout: float
+) -> judge.Launch:
+    """Run the probe as deployed, but with a flag that skips some start-up files; the main cases."""
+    telling = [case for case in cases if case.via == "ssl" and case.way in TELLING]
+    command = [interpreter, "-B", flag]
+    return run(f"as deployed, {flag}", command, dict(os.environ), telling, floor, timeout)
 
 
 def with_floor(
