@@ -116,3 +116,8 @@ def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
 def test_asking_what_holds_does_not_disturb_other_threads() -> None:
     """It must not touch what they are just building, as a walk over all objects would."""
     assert drive("tuples", "none", "", {"seconds": SECONDS}) == [[], TLS1_2]
+
+
+def test_lowering_does_not_disturb_arming() -> None:
+    """What one thread tries on a context must not pass for a fault of OpenSSL in another."""
+    assert drive("clamps", "early", "1.2", {"seconds": 2 * SECONDS}) == [[], [TLS1_2]]

@@ -47,13 +47,16 @@ def check(floor: int) -> Any:
     import _ssl
 
     base: Any = _ssl._SSLContext
+    # PyPy makes no instance of the base itself.
+    kind: Any = type("Spare", (base,), {}) if spare is None else type(spare)
+    # One of its own each time: the gates of other threads use the spare one.
+    trial = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
     if spare is None:
-        kind: Any = type("Spare", (base,), {})  # PyPy makes no instance of the base itself
-        spare = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
+        spare = trial
     problem: object = "it does not keep the minimum that was set"
     try:
-        base.minimum_version.__set__(spare, floor)
-        if base.minimum_version.__get__(spare) == floor:
+        base.minimum_version.__set__(trial, floor)
+        if base.minimum_version.__get__(trial) == floor:
             return base
     except (AttributeError, ValueError) as error:
         problem = error
