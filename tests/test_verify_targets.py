@@ -245,7 +245,7 @@ def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Pat
     start = time.monotonic()
     found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 3)
     assert found.failure.startswith(failure), found.failure
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60  # not the minutes that it would take
     assert len(found.failure) < 1000
 
 
@@ -296,7 +296,7 @@ def test_children_of_a_target_are_not_left_running(
     )
     start = time.monotonic()
     found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 5 if then else 30)
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 60
     assert bool(found.failure) == bool(then), found.failure
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5

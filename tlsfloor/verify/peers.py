@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
@@ -109,7 +110,7 @@ def answer(data: bytes, version: int) -> bytes:
     return head.encode() + page
 
 
-class Peer:
+class Peer(ABC):
     """Somebody who speaks ``version`` (a wire number) only, on loopback unless told otherwise.
 
     A context manager: ``port`` is where to connect to, ``seen`` what came of each connection.
@@ -176,8 +177,9 @@ class Peer:
     def told(self, seen: Seen) -> None:
         """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
 
+    @abstractmethod
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
-        raise NotImplementedError
+        """Say what this kind of peer says to one who connects."""
 
 
 class ServerPeer(Peer):
