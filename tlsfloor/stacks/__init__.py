@@ -93,7 +93,7 @@ class Listener:
     def exec_module(self, module: "ModuleType") -> None:
         """Step aside, let the loader execute the module, and tell."""
         for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
-            if getattr(holder, name) is self:
+            if getattr(holder, name, None) is self:  # modules lose __loader__ one day
                 setattr(holder, name, self._loader)
         if hasattr(self._loader, "exec_module"):
             self._loader.exec_module(module)

@@ -174,7 +174,7 @@ class Peer(ABC):
         if seen.version is None:
             self.told(seen)
 
-    def told(self, seen: Seen) -> None:
+    def told(self, seen: Seen) -> None:  # noqa: B027 - nobody has to listen
         """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
 
     @abstractmethod
