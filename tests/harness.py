@@ -66,7 +66,8 @@ def python(
         [executable, *args],
         env=clean_environment() if env is None else env,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # what a program prints is its own affair
         timeout=PATIENCE,
         check=False,
         **more,

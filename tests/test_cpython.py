@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness import armed_environment, clean_environment, python
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
