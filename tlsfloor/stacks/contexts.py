@@ -33,6 +33,10 @@ UNBOUNDED = -1
 # no module but ssl may hold: gevent searches for those that do, and warns.)
 spare: Any = None
 
+# The floors that were shown to hold. Asking once is enough, and asking again is not free of danger:
+# OpenSSL has locks that a fork amid another thread's call leaves held in the child.
+_holdable: set[int] = set()
+
 
 def check(floor: int) -> Any:
     """Hold a context of the C type to the floor, to see whether it can be; return that type.
@@ -47,9 +51,11 @@ def check(floor: int) -> Any:
     import _ssl
 
     base: Any = _ssl._SSLContext
+    if floor in _holdable:
+        return base
     # PyPy makes no instance of the base itself.
     kind: Any = type("Spare", (base,), {}) if spare is None else type(spare)
-    # One of its own each time: the gates of other threads use the spare one.
+    # One of its own: the gates of other threads use the spare one.
     trial = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
     if spare is None:
         spare = trial
@@ -57,6 +63,7 @@ def check(floor: int) -> Any:
     try:
         base.minimum_version.__set__(trial, floor)
         if base.minimum_version.__get__(trial) == floor:
+            _holdable.add(floor)
             return base
     except (AttributeError, ValueError) as error:
         problem = error
