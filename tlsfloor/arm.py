@@ -112,12 +112,21 @@ def arm(floor: int, route: str, set_by: str) -> None:
 
 
 def guard_imported() -> None:
-    """Guard the stacks that were imported before the floor was armed, as ``guard()`` does."""
+    """Guard the stacks that were imported before the floor was armed, as ``guard()`` does.
+
+    One that cannot be guarded keeps no other from it.
+    """
+    failed: list[GuardError] = []
     for name in stacks.TABLE:
         if sys.modules.get(name) is not None:
-            __import__(name)  # waits for another thread that is just executing it
-            guard(sys.modules[name])
-            _guard_module(name).catch_up()
+            try:
+                __import__(name)  # waits for another thread that is just executing it
+                guard(sys.modules[name])
+                _guard_module(name).catch_up()
+            except GuardError as error:
+                failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def guard(module: ModuleType) -> None:
@@ -131,14 +140,14 @@ def guard(module: ModuleType) -> None:
     with _lock:
         strictest = max(ledger.armings, key=lambda arming: arming.floor)
         try:
-            guard_module.guard(module, strictest.floor, strictest.set_by)
+            state = guard_module.guard(module, strictest.floor, strictest.set_by)
         except GuardError as error:
             ledger.stacks[name] = error.problem
             raise
         except Exception as error:  # a stack that nobody has seen yet can fail in any way
             ledger.stacks[name] = f"{type(error).__name__}: {error}"
             raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
-        ledger.stacks[name] = "guarded"
+        ledger.stacks[name] = state
 
 
 def _guard_module(name: str) -> Any:
@@ -220,10 +229,11 @@ def _facts() -> Status:
         if module is None:
             continue
         guard_module = _guard_module(name)
-        if found.get(name, "guarded") == "guarded":
-            found[name] = guard_module.undone(module) or "guarded"
+        state = found.get(name, "guarded")
+        if state in stacks.COVERED:
+            found[name] = guard_module.undone(module) or state
         below += guard_module.below(floor)
-    problems = [f"{name}: {state}" for name, state in found.items() if state != "guarded"]
+    problems = [f"{name}: {state}" for name, state in found.items() if state not in stacks.COVERED]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
         problems.append(
             "the finder was removed from sys.meta_path: a stack imported next is not guarded"

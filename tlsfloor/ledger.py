@@ -18,7 +18,7 @@ counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 #: One entry for each time a floor was armed, oldest first.
 armings: list[Arming] = []
 
-#: What holds on each stack that was met: its name -> "guarded", or why it isn't.
+#: What holds on each stack that was met: its name -> guarded, configured, inherent, or why none is.
 stacks: dict[str, str] = {}
 
 
@@ -40,10 +40,11 @@ class Status:
     True in a condition when the floor is held. Attributes:
 
     * ``floor``: ``"1.2"``, or None when nothing is armed;
-    * ``held``: the floor is armed and every stack met so far is guarded, with its gates in place;
+    * ``held``: the floor is armed and holds on every stack met so far, with its gates in place;
     * ``armings``: a dict for each route that armed a floor: floor, route, set_by, since (RFC 3339,
       UTC);
-    * ``stacks``: the name of each stack met so far -> ``"guarded"``, or why it isn't;
+    * ``stacks``: the name of each stack met so far -> ``"guarded"``, ``"configured"``,
+      ``"inherent"``, or why it is none of these;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;

@@ -3,7 +3,8 @@
 Adding a stack is one file in this folder and one row in ``TABLE``. The file has four functions:
 
 * ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for
-  messages) on everything that the module makes; idempotent; GuardError where it cannot;
+  messages) on everything that the module makes; idempotent; GuardError where it should and cannot.
+  Returns what it comes to: one of ``COVERED``, or a text that begins with ``"uncovered"``;
 * ``catch_up()``: what a guard must do besides when its stack has been in use before;
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
 * ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more.
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 TABLE = {
     "ssl": "tlsfloor.stacks.stdlib",
 }
+
+#: What a guard may say of its stack (the design's words): it holds the floor on every object; it set
+#: what the stack reads process-wide; the stack refuses by itself, even when asked.
+COVERED = ("guarded", "configured", "inherent")
 
 #: How often the finder may stand on the meta path, once more for each that came in front of it.
 MENTIONS = 8
