@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 
 def smtp_before_tls(connection: socket.socket) -> None:

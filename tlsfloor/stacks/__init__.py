@@ -27,8 +27,8 @@ TABLE = {
     "ssl": "tlsfloor.stacks.stdlib",
 }
 
-#: What a guard may say of its stack (the design's words): it holds the floor on every object; it set
-#: what the stack reads process-wide; the stack refuses by itself, even when asked.
+#: What a guard may say of its stack: it holds the floor on every object; it set what the stack
+#: reads process-wide; the stack refuses by itself, even when asked.
 COVERED = ("guarded", "configured", "inherent")
 
 #: How often the finder may stand on the meta path, once more for each that came in front of it.
