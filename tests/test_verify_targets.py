@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import signal
 import subprocess
 import sys
@@ -15,10 +17,13 @@ import pytest
 
 from harness import BOOTSTRAP, clean_environment, python
 from parts import need
-from tlsfloor.verify import bounded, cases, examine, find, launch, peers
-from tlsfloor.versions import FLOORS, TLS1_2, TLS1_3
+from tlsfloor import versions
+from tlsfloor.verify import bounded, cases, examine, find, hello_peers, launch, peers
+from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
+
+from tlslite.tlsconnection import TLSConnection
 
 PLANNED = [case for case in cases.plan(TLS1_2) if case.via == "ssl"]
 
@@ -162,6 +167,69 @@ def test_the_verdict_is_what_plain_handshakes_show(
     elif environment == "permissive":
         # Upstream's own minimum holds against it since 3.10, until a program asks (facts 1 and 2).
         assert found.verdict in ("leaks", "lowerable")
+
+
+HELLOS = [case for case in cases.plan(TLS1_2, hello=True) if case.via == "ssl"]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("path", [sys.executable, *of_this_machine()])
+def test_hellos_never_call_refused_what_a_handshake_completes(
+    path: str, environment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings, more = ENVIRONMENTS[environment]
+    if "armed" in environment and path != sys.executable:
+        pytest.skip("the floor is tested on this interpreter")
+    steer(monkeypatch, tmp_path, settings, **more)
+    full = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
+    quick = examine.examine(find.Interpreter(path), HELLOS, TLS1_2, 60)
+    for handshakes, hellos in zip(full.launches, quick.launches):
+        told = {(each.case.subject, each.case.version): each for each in hellos.results}
+        for each in handshakes.results:
+            said = told[each.case.subject, each.case.version]
+            assert said.outcome == "accepted" or each.outcome != "accepted", (said, each)
+    # It may flag what OpenSSL refuses later, and comes to an answer.
+    assert quick.verdict != "inconclusive", quick.reasons
+    if "armed" in environment:
+        assert quick.verdict == "enforced"
+
+
+def test_hellos_need_no_tlslite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    env = steer(monkeypatch, tmp_path, "", PYTHONPATH=BOOTSTRAP)
+    (tmp_path / "tlslite.py").write_text("raise ImportError('not here')")
+    env["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    command = ["-m", "tlsfloor", "verify", "--hello", "--json"]
+    done = python(*command, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["evidence"] == "hello"
+    assert python(*command[:-2], env=env).returncode == 2
+
+
+@pytest.mark.parametrize("key_exchange", peers.KEY_EXCHANGES)
+def test_the_peer_could_speak_ssl_3(key_exchange: str) -> None:
+    with peers.ServerPeer(SSL3, key_exchange) as server:
+        seen = peers.call("127.0.0.1", server.port, SSL3, key_exchange)
+    assert (seen.version, server.seen[0].version) == (SSL3, SSL3)
+
+
+@pytest.mark.parametrize("version", cases.VERSIONS)
+def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
+    """Against tlslite-ng's, which speak one version and refuse each other."""
+    for spoken in cases.VERSIONS:
+        with hello_peers.HelloServerPeer(version) as server:
+            peers.call("127.0.0.1", server.port, spoken)
+        [seen] = server.seen
+        assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
+        with hello_peers.HelloClientPeer(version) as client, socket.create_connection(
+            ("127.0.0.1", client.port), 10
+        ) as connection:
+            tls = TLSConnection(connection)
+            with contextlib.suppress(Exception):  # the hello is all that comes
+                tls.handshakeServer(
+                    *peers.identity(peers.PEER_FILE), settings=peers.settings(spoken, "rsa")
+                )
+        [seen] = client.seen
+        assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
 
 
 @pytest.mark.parametrize("environment", ["as it is", "permissive"])

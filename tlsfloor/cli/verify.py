@@ -42,6 +42,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--role", choices=ROLES, default="both", help="what is tried (default: both)"
     )
     parser.add_argument(
+        "--hello",
+        action="store_true",
+        help="exchange crafted hellos and no handshakes: quick, without tlslite-ng, and may flag "
+        "what OpenSSL would refuse later",
+    )
+    parser.add_argument(
         "--timeout", type=float, default=60, help="seconds for each launch (default: 60)"
     )
     parser.add_argument(
@@ -77,12 +83,13 @@ def run(arguments: argparse.Namespace) -> int:
         found = find.Found([find.Interpreter(sys.executable)])
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
-    outcome = examine.Report(floor, arguments.targets, tlsfloor.__version__, found)
+    evidence = "hello" if arguments.hello else "handshake"
+    outcome = examine.Report(floor, arguments.targets, tlsfloor.__version__, found, evidence)
     try:
         with _ended_by_sigterm(), _progress(len(found.interpreters)) as progress:
             examine.run(
                 outcome,
-                cases.plan(floor, ROLES[arguments.role]),
+                cases.plan(floor, ROLES[arguments.role], hello=arguments.hello),
                 arguments.timeout,
                 arguments.jobs,
                 armed=not arguments.targets,

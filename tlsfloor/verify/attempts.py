@@ -44,7 +44,7 @@ CLOSED, TIMED_OUT, NOT_TLS, UNREACHABLE = "closed", "timed out", "not TLS", "unr
 # last ones are illegal_parameter, decode_error, missing_extension, and internal_error: what a
 # server of OpenSSL 3 says where its security level does not allow the version.
 _NO = {alerts.PROTOCOL_VERSION, alerts.HANDSHAKE_FAILURE, alerts.INSUFFICIENT_SECURITY}
-_NO |= {47, 50, 109, 80}
+_NO |= {47, 50, 109, alerts.INTERNAL_ERROR}
 
 _LIMIT = 2**16  # bytes of an answer; a ServerHello has about a hundred
 

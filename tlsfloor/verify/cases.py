@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tlsfloor import versions
-from tlsfloor.versions import FLOORS, TLS1_0, TLS1_1, TLS1_2
+from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2
+
+#: The versions that a peer can speak, SSL 3.0 included: its whole ladder.
+VERSIONS = (SSL3, *FLOORS.values())
 
 #: What a program does that has never heard of versions. A connection below the floor here is a
 #: leak; in any other way it shows that the floor can be lowered.
@@ -20,6 +23,7 @@ ASKS_NOTHING = frozenset({"default", "PROTOCOL_TLS", "PROTOCOL_TLS_CLIENT", "PRO
 FIXED = {
     f"{name}{more}": version
     for name, version in (
+        ("PROTOCOL_SSLv3", SSL3),
         ("PROTOCOL_TLSv1", TLS1_0),
         ("PROTOCOL_TLSv1_1", TLS1_1),
         ("PROTOCOL_TLSv1_2", TLS1_2),
@@ -28,6 +32,12 @@ FIXED = {
 }
 
 _WAYS = ("default", "PROTOCOL_TLS", "lowered", "MINIMUM_SUPPORTED", "lowered, @SECLEVEL=0", *FIXED)
+
+#: The kinds of key exchange that each version below a floor is tried with.
+KEY_EXCHANGES = ("rsa", "ecdhe")
+
+#: What stands in their place where only hellos are exchanged: the version is all that is asked.
+ANY = "any"
 
 #: (role, library) -> the ways in which it is tried.
 WAYS = {
@@ -68,14 +78,20 @@ class Case:
         return self.way in ASKS_NOTHING
 
 
-def plan(floor: int, roles: tuple[str, ...] = ("client", "server")) -> list[Case]:
-    """Return every case for a floor (a wire number): below it each key exchange, above it one."""
+def plan(
+    floor: int, roles: tuple[str, ...] = ("client", "server"), *, hello: bool = False
+) -> list[Case]:
+    """Return every case for a floor (a wire number): below it each key exchange, above it one.
+
+    For ``hello`` evidence there is one for each version.
+    """
     found = []
     for (role, via), ways in WAYS.items():
         for way in ways if role in roles else ():
-            for version in FLOORS.values():
+            for version in VERSIONS:
                 if FIXED.get(way, version) != version:
                     continue
-                exchanges = ("rsa", "ecdhe") if version < floor else ("ecdhe",)
+                exchanges = KEY_EXCHANGES if version < floor else ("ecdhe",)
+                exchanges = (ANY,) if hello else exchanges
                 found += [Case(role, via, way, version, exchange) for exchange in exchanges]
     return found

@@ -60,6 +60,8 @@ class Examined:
 class Report:
     """A whole run: what was asked for, found and examined; ``tool`` is our own version.
 
+    ``evidence`` is what was exchanged: ``"handshake"`` or ``"hello"``.
+
     .. versionadded:: 0.1
     """
 
@@ -67,6 +69,7 @@ class Report:
     targets: list[str]
     tool: str
     found: Found
+    evidence: str = "handshake"
     examined: list[Examined] = field(default_factory=list)
 
     @property

@@ -40,6 +40,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "tool": {"name": "tlsfloor", "version": report.tool},
         "floor": versions.floor_name(report.floor),
+        "evidence": report.evidence,
         "targets": report.targets,
         "status": report.status,
         "doubts": report.doubts,

@@ -13,44 +13,23 @@ here.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
-from tlsfloor.verify.cases import FIXED, WAYS
+from tlsfloor.verify.cases import FIXED, VERSIONS, WAYS
+from tlsfloor.verify.offer import client_hello, server_hello
+from tlsfloor.verify.peer import CA_FILE, PEER_FILE
 from tlsfloor.verify.probe import Absent, make_context
-from tlsfloor.versions import FLOORS, TLS1_2, TLS1_3
-from tlsfloor.wire import Alert, ClientHello, Handshake, Messages, Record, ServerHello
+from tlsfloor.versions import FLOORS, SSL3, TLS1_3
+from tlsfloor.wire import Alert, ClientHello, Handshake, Messages, Record
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
-from tlsfloor.wire.extensions import (
-    SIGNATURE_ALGORITHMS,
-    SUPPORTED_GROUPS,
-    numbers,
-    renegotiation_info,
-    selected_version,
-    supported_versions,
-)
 from tlsfloor.wire.records import ALERT
 
 if TYPE_CHECKING:
     import ssl
     from types import ModuleType
-
-_FOLDER = Path(__file__).parent
-_CA, _IDENTITY = str(_FOLDER / "ca.pem"), str(_FOLDER / "peer.pem")
-
-# Suites of TLS 1.3 (RFC 8446 appendix B.4), and of its predecessors: static RSA and ECDHE with AES
-# and SHA-1, which any of these speaks (RFC 5246 appendix A.5, RFC 8422 section 6).
-_TLS13_SUITES = [0x1301, 0x1302, 0x1303]
-_OLD_SUITES = [0x002F, 0x0035, 0xC013, 0xC014]
-
-# secp256r1 and x25519 (RFC 8446 section 4.2.7), RSA signatures with SHA-256 and SHA-1 (section
-# 4.2.3).
-_GROUPS = numbers(SUPPORTED_GROUPS, [0x0017, 0x001D])
-_SIGNATURES = numbers(SIGNATURE_ALGORITHMS, [0x0804, 0x0401, 0x0201])
 
 
 @dataclass(frozen=True)
@@ -132,9 +111,9 @@ def observe() -> list[Observation]:
     found: list[Observation] = []
     for role in ("client", "server"):
         for way in WAYS[role, "ssl"]:
-            asked = [version for version in FLOORS.values() if FIXED.get(way, version) == version]
+            asked = [version for version in VERSIONS if FIXED.get(way, version) == version]
             # A server looks at the version before its key; but without any it has no TLS 1.3.
-            job = {"ca": _CA, "identity": "" if way in FIXED else _IDENTITY}
+            job = {"ca": CA_FILE, "identity": "" if way in FIXED else PEER_FILE}
             try:
                 context = make_context(ssl, role, way, job)
             except Absent:  # nobody can ask for it here
@@ -166,15 +145,21 @@ def _try(
             offered = _first(outgoing.read())
             if not isinstance(offered, Handshake):  # no version is left to offer, or no suite
                 return Observation(role, way, version, "refused", ended)
-            incoming.write(_server_hello(ClientHello.parse(offered.body), version))
+            hello = ClientHello.parse(offered.body)
+            if version == TLS1_3 and version not in hello.versions():
+                # It answers such a ServerHello with another alert, which says nothing.
+                return Observation(role, way, version, "refused", "it does not offer TLS 1.3")
+            incoming.write(server_hello(hello, version))
         else:
-            incoming.write(_client_hello(version))
+            incoming.write(client_hello(version, "any"))
         ended = _step(module, tls)
     except (OSError, ValueError) as error:  # the TLS object cannot be made
         return Observation(role, way, version, _of(error), str(error))
     alert = _alert(outgoing.read())
     if alert is not None and alert.description == PROTOCOL_VERSION:
         return Observation(role, way, version, "refused", "alert protocol_version")
+    if version == SSL3 and "VERSION_TOO_LOW" in ended:  # it has no such alert (RFC 6101 5.4.2)
+        return Observation(role, way, version, "refused", ended)
     # Whatever stopped it, or nothing: the version did not.
     return Observation(role, way, version, "accepted", alert.name if alert else ended)
 
@@ -193,32 +178,6 @@ def _first(data: bytes) -> Handshake | Record | None:
     stream = Messages()
     stream.feed(data)
     return stream.read()
-
-
-def _server_hello(offered: ClientHello, version: int) -> bytes:
-    """Answer a ClientHello with a version, whether it was offered or not."""
-    fitting = _TLS13_SUITES if version == TLS1_3 else _OLD_SUITES
-    suites = [suite for suite in fitting if suite in offered.cipher_suites]
-    extensions = [selected_version(version)] if version == TLS1_3 else [renegotiation_info()]
-    hello = ServerHello(
-        min(version, TLS1_2),
-        os.urandom(32),
-        offered.session_id,
-        # Where none of them was offered the version is still what a client looks at first.
-        (suites or fitting)[0],
-        extensions=extensions,
-    )
-    return hello.to_records(min(version, TLS1_2))
-
-
-def _client_hello(version: int) -> bytes:
-    """Offer one version, and what a server could want to take it."""
-    extensions = [_GROUPS, _SIGNATURES, renegotiation_info()]
-    if version == TLS1_3:
-        extensions.append(supported_versions([version]))
-    suites = _TLS13_SUITES if version == TLS1_3 else _OLD_SUITES
-    hello = ClientHello(min(version, TLS1_2), os.urandom(32), b"", suites, extensions=extensions)
-    return hello.to_records(FLOORS["1.0"])
 
 
 def _alert(data: bytes) -> Alert | None:

@@ -11,10 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlsfloor import versions
-from tlsfloor.verify.cases import FIXED, Case
+from tlsfloor.verify.cases import ANY, FIXED, Case
 
 #: The verdicts that are not flagged.
 SOUND = ("immune", "enforced")
+
+
+#: What a quick peer says of a client that answers its hello by nothing: it may have taken it.
+SILENT = "it says nothing"
+
+# What OpenSSL calls a version that it refuses.
+_REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION")
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,10 @@ def results(
     controls = {
         case.subject
         for case in cases
-        if case.version >= floor and seen[case.id][0] and told.get(case.id, {}).get("version")
+        if case.version >= floor
+        and seen[case.id][0]
+        # Nobody completes a handshake after a crafted hello.
+        and (case.key_exchange == ANY or told.get(case.id, {}).get("version"))
     }
     # A fixed version below the floor has no control of its own: that of a plain program stands in
     # for it.
@@ -105,17 +115,32 @@ def results(
     for case in cases:
         tell = told.get(case.id, {"error": "the probe did not come to it"})
         completed, words = seen[case.id]
+        if case.key_exchange == ANY and set(words.split(", ")) == {SILENT}:
+            # asyncio drops the alert of a failed handshake; the program itself heard its OpenSSL.
+            completed = not any(each in tell.get("error", "") for each in _REASONS)
         if completed or tell.get("version"):
             outcome = "accepted"
         elif "absent" in tell:
             outcome = "absent"
-        elif case.subject in controls and "timed out" not in tell.get("error", ""):
+        elif case.subject in controls and _refuses(case, tell.get("error", ""), words):
             outcome = "refused"
         else:
             outcome = "inconclusive"
         words_told = tell.get("version") or tell.get("absent") or tell.get("error", "")
         found.append(Result(case, outcome, words_told, words))
     return found
+
+
+def _refuses(case: Case, error: str, words: str) -> bool:
+    """Tell whether what is not accepted was refused, by an ``error`` here and the peer's ``words``.
+
+    A handshake came to nothing for whatever reason, and its control did not. After a mere hello the
+    version must have been the reason, unless the program came to no connection at all.
+    """
+    if "timed out" in error:
+        return False
+    certain = not words or words.startswith("refused: ") or any(each in error for each in _REASONS)
+    return case.key_exchange != ANY or certain
 
 
 def verdict(isolated: Launch, deployed: Launch, floor: int) -> tuple[str, list[str]]:

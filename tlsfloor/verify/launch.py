@@ -12,7 +12,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tlsfloor.verify import bounded, judge, peers
+from tlsfloor.verify import bounded, judge
+from tlsfloor.verify.cases import ANY
+from tlsfloor.verify.peer import CA_FILE, PEER_FILE, TIMEOUT, Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,23 +79,20 @@ def run(
 ) -> judge.Launch:
     """Run the probe once, and put together what it told and what the peers saw."""
     with contextlib.ExitStack() as stack:
-        servers = {}
-        for case in cases:
-            kind = peers.ServerPeer if case.role == "client" else peers.ClientPeer
-            servers[case.id] = stack.enter_context(kind(case.version, case.key_exchange))
+        servers = {case.id: stack.enter_context(_peer(case)) for case in cases}
         job = {
-            "ca": peers.CA_FILE,
-            "identity": peers.PEER_FILE,
-            "timeout": peers.TIMEOUT,
+            "ca": CA_FILE,
+            "identity": PEER_FILE,
+            "timeout": TIMEOUT,
             "cases": [
                 {
                     "id": case.id,
                     "role": case.role,
                     "via": case.via,
                     "way": case.way,
-                    "port": server.port,
+                    "port": servers[case.id].port,
                 }
-                for case, server in zip(cases, servers.values())
+                for case in cases
             ],
         }
         output, failure = bounded.run([*command, "-", json.dumps(job)], env, _PROBE, timeout)
@@ -106,9 +105,25 @@ def run(
         }
     found = None if failure else _extract(output)
     if found is None:
-        return judge.Launch(name, failure=failure or "the probe printed no facts")
+        # What the peers saw until then was seen: it may have leaked before it failed.
+        failure = failure or "the probe printed no facts"
+        found = {"cases": [], "facts": {}}
     told = {each["id"]: each for each in found["cases"]}
-    return judge.Launch(name, judge.results(cases, told, seen, floor), found["facts"])
+    results = judge.results(cases, told, seen, floor)
+    return judge.Launch(name, results, found["facts"], failure)
+
+
+def _peer(case: Case) -> Peer:
+    """Return the other end of a case; tlslite-ng is only needed for handshakes."""
+    if case.key_exchange == ANY:
+        from tlsfloor.verify.hello_peers import HelloClientPeer, HelloServerPeer
+
+        return (HelloServerPeer if case.role == "client" else HelloClientPeer)(case.version)
+    from tlsfloor.verify.peers import ClientPeer, ServerPeer
+
+    if case.role == "client":
+        return ServerPeer(case.version, case.key_exchange)
+    return ClientPeer(case.version, case.key_exchange)
 
 
 def _extract(output: str) -> dict[str, Any] | None:

@@ -1,10 +1,8 @@
-"""A ClientHello that offers one version only, and what an endpoint could want to take it.
+"""Crafted hellos of one version: a ClientHello that offers it only, a ServerHello that chooses it.
 
-The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too; and a
-version is offered as its own RFC has it, as a server that may complete the handshake wants it.
-Nothing here is sent, and ``wire`` is all that it needs. (The hellos of ``hello`` are others on
-purpose: of both kinds at once, without a share of a key, for a server that looks no further than
-the version.)
+The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too, unless
+``"any"`` will do; and a version is offered as its own RFC has it, as a server that may complete the
+handshake wants it. Nothing here is sent, and ``wire`` is all that it needs.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 import os
 
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_2, TLS1_3
-from tlsfloor.wire import ClientHello, extensions
+from tlsfloor.wire import ClientHello, ServerHello, extensions
 from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV
 from tlsfloor.wire.codec import Writer
 
@@ -28,6 +26,7 @@ _SUITES = {
         [0xC013, 0xC014, 0xC009, 0xC00A, 0xC012, 0xC008, 0xC011, 0xC007],
         [0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0xC027, 0xC028, 0xC023, 0xC024],
     ),
+    "any": ([0x002F, 0x0035, 0xC013, 0xC014], [0x009C, 0xC02F, 0xC030]),
     "other": (
         [0x0033, 0x0039, 0x0016, 0x0032, 0x0038, 0x0013, 0x0045, 0x0088, 0x0034, 0x003A, 0xC018],
         [0x009E, 0x009F, 0xCCAA, 0x0067, 0x006B, 0x00A2, 0x00A3],
@@ -38,7 +37,11 @@ _TLS13_SUITES = [0x1301, 0x1302, 0x1303, 0x1304]
 # RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields.
 _X25519 = 0x001D
 _GROUPS = [_X25519, 0x0017, 0x0018, 0x0019, 0x001E]
-_GROUPS_13 = {"ecdhe": [*_GROUPS, 0x11EC], "other": [0x0100, 0x0101, 0x0102]}
+_GROUPS_13 = {
+    "ecdhe": [*_GROUPS, 0x11EC],
+    "any": [*_GROUPS, 0x11EC],
+    "other": [0x0100, 0x0101, 0x0102],
+}
 
 # RFC 8446 section 4.2.3, RFC 5246 section 7.4.1.4.1: ECDSA, PSS and EdDSA, PKCS #1, SHA-1 and DSA.
 _SIGNATURES = [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807]
@@ -64,7 +67,7 @@ def client_hello(version: int, key_exchange: str, server_name: str = "") -> byte
             groups = _GROUPS_13[key_exchange]
             more += [extensions.supported_versions([version]), _key_share(groups)]
             more.append(extensions.numbers(extensions.SUPPORTED_GROUPS, groups))
-        elif key_exchange == "ecdhe":
+        elif key_exchange in ("ecdhe", "any"):
             more.append(extensions.numbers(extensions.SUPPORTED_GROUPS, _GROUPS))
             more.append((extensions.EC_POINT_FORMATS, b"\1\0"))
         if version >= TLS1_2:
@@ -73,6 +76,30 @@ def client_hello(version: int, key_exchange: str, server_name: str = "") -> byte
     session = os.urandom(32) if version == TLS1_3 else b""
     hello = ClientHello(min(version, TLS1_2), os.urandom(32), session, suites, extensions=more)
     return hello.to_records(min(version, TLS1_0))
+
+
+def server_hello(offered: ClientHello, version: int) -> bytes:
+    """Return a ServerHello that chooses a version, whether it was offered or not, as it is sent.
+
+    Enough for a client to say what it thinks of the version, which it looks at first (RFC 8446
+    section 4.1.3); never enough for a handshake.
+
+    .. versionadded:: 0.1
+    """
+    suites = suites_of(version, "any")
+    more: list[tuple[int, bytes]] | None = [extensions.renegotiation_info()]
+    if version == TLS1_3:
+        more = [extensions.selected_version(version)]
+    elif version == SSL3:
+        more = None
+    hello = ServerHello(
+        min(version, TLS1_2),
+        os.urandom(32),
+        offered.session_id,
+        next((suite for suite in suites if suite in offered.cipher_suites), suites[0]),
+        extensions=more,
+    )
+    return hello.to_records(min(version, TLS1_2))
 
 
 def suites_of(version: int, key_exchange: str) -> list[int]:

@@ -8,15 +8,13 @@ kind of key exchange, to everybody, on loopback, and notes what it saw of each c
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
 import time
-from abc import ABC, abstractmethod
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
 from tlsfloor.verify.line import Line
+from tlsfloor.verify.peer import CA_FILE, PEER_FILE, TIMEOUT, Peer, Seen
 
 try:
     from tlslite.constants import CipherSuite
@@ -32,28 +30,14 @@ except ImportError as error:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Any
 
-    from typing_extensions import Self
-
-    from tlsfloor.wire import ClientHello
-
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
-
-#: The authority that vouches for the peers: what a verifying client must trust.
-CA_FILE = os.path.join(_FOLDER, "ca.pem")
-
-#: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, in either role.
-PEER_FILE = os.path.join(_FOLDER, "peer.pem")
+__all__ = ["CA_FILE", "PEER_FILE", "TIMEOUT", "ClientPeer", "Peer", "Seen", "ServerPeer", "call"]
 
 #: Kinds of key exchange, and what tlslite-ng calls them. OpenSSL 3.0 refuses legacy TLS at its
 #: default security level only where a SHA-1 signature is needed: with ECDHE, and not with static
 #: RSA.
 KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
-
-# Long enough for a slow machine, short enough to find out within one case: seconds.
-TIMEOUT = 10.0
 
 # What a Redis says to these commands: HELLO wants a map, of one key here (the RESP3 specification).
 _RESP = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
@@ -66,29 +50,6 @@ _CHUNK = 4 * 2**14
 
 # What a client asks for, unless it is told otherwise.
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
-
-
-class Seen:
-    """What a peer saw of one connection.
-
-    ``version`` is the wire number that was negotiated, None when the handshake failed, and
-    ``error`` says how; ``data`` is what the other side sent first. A server has the ``address`` of
-    the client and the hello that it ``offered``, None if what came first was none.
-    """
-
-    __slots__ = ("address", "data", "error", "offered", "suite", "version")
-
-    def __init__(self) -> None:
-        self.address: tuple[Any, ...] = ()
-        self.offered: ClientHello | None = None
-        self.version: int | None = None
-        self.suite = ""
-        self.error = ""
-        self.data = b""
-
-    def __repr__(self) -> str:
-        version = versions.name(self.version) if self.version else "no TLS"
-        return f"<Seen {version} {self.suite} {self.error}>"
 
 
 def answer(data: bytes, version: int) -> bytes:
@@ -108,78 +69,6 @@ def answer(data: bytes, version: int) -> bytes:
     page = f"Protocol : {name}\n".encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
     return head.encode() + page
-
-
-class Peer(ABC):
-    """Somebody who speaks ``version`` (a wire number) only, on loopback unless told otherwise.
-
-    A context manager: ``port`` is where to connect to, ``seen`` what came of each connection.
-    """
-
-    #: Seconds to wait, each time, for what the other side has to say.
-    timeout = TIMEOUT
-
-    def __init__(
-        self, version: int, key_exchange: str, *, host: str = "127.0.0.1", port: int = 0
-    ) -> None:
-        self.version = version
-        self.seen: list[Seen] = []
-        self._settings = settings(version, key_exchange)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family)
-        self.port: int = self._listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
-        for each in (self._listener, *self._open):
-            _shut_down(each)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, address = self._listener.accept()
-            except OSError:  # closed by __exit__
-                return
-            self._open.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
-        seen = Seen()
-        seen.address = address
-        self.seen.append(seen)
-        connection.settimeout(self.timeout)
-        try:
-            self._speak(connection, seen)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
-            seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
-        finally:
-            self._open.discard(connection)
-            connection.close()
-        if seen.version is None:
-            self.told(seen)
-
-    def told(self, seen: Seen) -> None:  # noqa: B027 - nobody has to listen
-        """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
-
-    @abstractmethod
-    def _speak(self, connection: socket.socket, seen: Seen) -> None:
-        """Say what this kind of peer says to one who connects."""
 
 
 class ServerPeer(Peer):
@@ -210,7 +99,8 @@ class ServerPeer(Peer):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(version, key_exchange, host=host, port=port)
+        super().__init__(version, host=host, port=port)
+        self._settings = settings(version, key_exchange)
         self._client_certificate = client_certificate
         self._before_tls = before_tls
         self._reply = reply
@@ -259,6 +149,10 @@ class ClientPeer(Peer):
 
     .. versionadded:: 0.1
     """
+
+    def __init__(self, version: int, key_exchange: str) -> None:
+        super().__init__(version)
+        self._settings = settings(version, key_exchange)
 
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         _ask(connection, seen, self._settings)
@@ -353,10 +247,3 @@ def suite_name(number: int) -> str:
 def _note(seen: Seen, tls: Any) -> None:
     seen.version = tls.version[0] << 8 | tls.version[1]
     seen.suite = suite_name(tls.session.cipherSuite)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it is closed already, which is what was wanted
-        return

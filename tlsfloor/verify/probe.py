@@ -28,11 +28,14 @@ class Absent(Exception):
 
 def lower(ssl, context):
     """Ask a context for the least that it can be asked for by name."""
-    for name in ("OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3"):
+    for name in ("OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3"):
         if context.options & getattr(ssl, name, 0):
             context.options &= ~getattr(ssl, name)
     if hasattr(context, "minimum_version"):
-        context.minimum_version = ssl.TLSVersion.TLSv1
+        try:
+            context.minimum_version = ssl.TLSVersion.SSLv3
+        except (AttributeError, ValueError):  # an OpenSSL that has forgotten it
+            context.minimum_version = ssl.TLSVersion.TLSv1
     return context
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tlsfloor.verify.formats import printable
 from tlsfloor.verify.judge import SOUND
-from tlsfloor.versions import FLOORS
+from tlsfloor.versions import FLOORS, SSL3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
 def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:
     """Return the versions that were accepted, with any kind of key exchange."""
     line = Text()
+    if "accepted" in cells.get((launch.name, SSL3), ()):
+        line.append("SSLv3 ", "bold red")
     for name, version in FLOORS.items():
         outcomes = cells.get((launch.name, version), {"absent"})
         if "accepted" in outcomes:

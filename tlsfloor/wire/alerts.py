@@ -22,6 +22,7 @@ WARNING, FATAL = 1, 2
 HANDSHAKE_FAILURE = 40
 PROTOCOL_VERSION = 70
 INSUFFICIENT_SECURITY = 71
+INTERNAL_ERROR = 80
 INAPPROPRIATE_FALLBACK = 86
 
 #: Alert numbers and names: RFC 8446 section 6 and appendix B.2, which lists the former ones as well

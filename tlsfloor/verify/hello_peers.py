@@ -1,0 +1,111 @@
+"""The quick peers: they say a crafted hello, hear what comes back, and need nothing but ``wire``.
+
+The rules: the other side answers a version that it refuses with the alert protocol_version (RFC
+8446 section 6.2), and whatever else it answers was not stopped by the version. So what OpenSSL
+refuses later, a SHA-1 signature say, counts as accepted: this evidence may cry wolf, and never
+calls safe what is not. ``Seen.error`` begins with ``REFUSED`` where the version was refused for
+sure. A server here half-closes after its hello: no client waits for more, and none leaves data
+unread, which would reset the connection and lose its alert.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from tlsfloor import versions
+from tlsfloor.verify.judge import SILENT
+from tlsfloor.verify.line import Line
+from tlsfloor.verify.offer import client_hello, server_hello
+from tlsfloor.verify.peer import Peer
+from tlsfloor.versions import SSL3, TLS1_3
+from tlsfloor.wire import Alert, Handshake, Messages, Record, ServerHello, WireError
+from tlsfloor.wire.alerts import PROTOCOL_VERSION
+from tlsfloor.wire.records import ALERT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.verify.peer import Seen
+
+#: How ``Seen.error`` begins for a refusal that is certain.
+REFUSED = "refused: "
+
+_CHUNK = 2**14
+
+
+class HelloServerPeer(Peer):
+    """A server that chooses its one version, whatever it was offered.
+
+    .. versionadded:: 0.1
+    """
+
+    def _speak(self, connection: socket.socket, seen: Seen) -> None:
+        line = Line(connection, time.monotonic() + self.timeout)
+        while seen.offered is None:
+            if not line.recv(_CHUNK):
+                seen.error = REFUSED + "no hello was sent"
+                return
+            seen.offered = line.client_hello()
+        if self.version == TLS1_3 and self.version not in seen.offered.versions():
+            # It answers such a ServerHello with another alert, which says nothing (RFC 8446 4.2).
+            seen.error = REFUSED + "it does not offer TLS 1.3"
+            return
+        begun = len(line.heard)
+        connection.sendall(server_hello(seen.offered, self.version))
+        connection.shutdown(socket.SHUT_WR)
+        while line.recv(_CHUNK):
+            pass
+        alert = _alert(_first(bytes(line.heard[begun:])))
+        if alert is not None and alert.description == PROTOCOL_VERSION:
+            seen.error = REFUSED + "alert protocol_version"
+        else:
+            seen.version = self.version
+            seen.suite = f"alert {alert.name}" if alert else SILENT
+
+
+class HelloClientPeer(Peer):
+    """A client that offers its one version to whoever connects.
+
+    .. versionadded:: 0.1
+    """
+
+    def _speak(self, connection: socket.socket, seen: Seen) -> None:
+        line = Line(connection, time.monotonic() + self.timeout)
+        connection.sendall(client_hello(self.version, "any"))
+        answer = None
+        while answer is None:
+            if not line.recv(_CHUNK):
+                raise ConnectionError("closed without an answer")
+            answer = _first(bytes(line.heard))
+        alert = _alert(answer)
+        if isinstance(answer, Handshake):
+            chosen = ServerHello.parse(answer.body).version()
+            if chosen == self.version:
+                seen.version, seen.suite = chosen, "server_hello"
+            else:
+                seen.error = f"{REFUSED}it chooses {versions.name(chosen)}"
+        elif alert is None:
+            raise ConnectionError("the answer is no TLS")
+        elif alert.description == PROTOCOL_VERSION:
+            seen.error = REFUSED + "alert protocol_version"
+        elif self.version == SSL3:
+            # It has no such alert (RFC 6101 section 5.4.2): what the server itself says decides.
+            seen.error = f"alert {alert.name}"
+        else:
+            seen.version, seen.suite = self.version, f"alert {alert.name}"
+
+
+def _first(data: bytes) -> Handshake | Record | None:
+    """Return the first message of what was heard, None if it is not whole or is no TLS."""
+    stream = Messages()
+    try:
+        stream.feed(data)
+        return stream.read()
+    except WireError:
+        return None
+
+
+def _alert(message: Handshake | Record | None) -> Alert | None:
+    if isinstance(message, Record) and message.content_type == ALERT:
+        return Alert.parse(message.fragment)
+    return None
