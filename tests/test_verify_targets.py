@@ -318,6 +318,26 @@ def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Pat
 
 
 @posix
+def test_what_leaked_before_a_target_failed_is_still_told(venv: Path) -> None:
+    """The peers saw it: the interpreter leaks, though it never came to its answer."""
+    program = (
+        "import atexit, ssl, time\n"
+        "made = ssl.create_default_context\n"
+        "def permissive(*args, **kwargs):\n"
+        "    context = made(*args, **kwargs)\n"
+        "    context.minimum_version = ssl.TLSVersion.TLSv1\n"
+        "    context.set_ciphers('ALL:@SECLEVEL=0')\n"
+        "    return context\n"
+        "ssl.create_default_context = permissive\n"
+        "atexit.register(time.sleep, 600)\n"
+    )
+    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 10)
+    assert found.failure == "no answer within 10 s"
+    assert {each.case.version for each in found.accepted(TLS1_2)} == {0x0301, 0x0302}
+    assert {each.outcome for each in found.results} == {"accepted", "inconclusive"}
+
+
+@posix
 def test_noise_before_and_after_the_facts_is_harmless(venv: Path) -> None:
     path = misbehave(
         venv,
