@@ -218,16 +218,18 @@ def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
     for spoken in cases.VERSIONS:
         with hello_peers.HelloServerPeer(version) as server:
             peers.call("127.0.0.1", server.port, spoken)
+            server.settle()
         [seen] = server.seen
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
-        with hello_peers.HelloClientPeer(version) as client, socket.create_connection(
-            ("127.0.0.1", client.port), 10
-        ) as connection:
-            tls = TLSConnection(connection)
-            with contextlib.suppress(Exception):  # the hello is all that comes
-                tls.handshakeServer(
-                    *peers.identity(peers.PEER_FILE), settings=peers.settings(spoken, "rsa")
-                )
+        with hello_peers.HelloClientPeer(version) as client:
+            with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
+                tls = TLSConnection(connection)
+                with contextlib.suppress(Exception):  # the hello is all that comes
+                    chain, key = peers.identity(peers.PEER_FILE)
+                    tls.handshakeServer(
+                        certChain=chain, privateKey=key, settings=peers.settings(spoken, "rsa")
+                    )
+            client.settle()
         [seen] = client.seen
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
 

@@ -84,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
-    outcome = examine.Report(floor, arguments.targets, tlsfloor.__version__, found, evidence)
+    outcome = examine.Report(
+        floor, arguments.targets, tlsfloor.__version__, found, evidence=evidence
+    )
     try:
         with _ended_by_sigterm(), _progress(len(found.interpreters)) as progress:
             examine.run(

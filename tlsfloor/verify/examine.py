@@ -69,8 +69,8 @@ class Report:
     targets: list[str]
     tool: str
     found: Found
-    evidence: str = "handshake"
     examined: list[Examined] = field(default_factory=list)
+    evidence: str = "handshake"
 
     @property
     def doubts(self) -> list[str]:

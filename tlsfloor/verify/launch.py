@@ -96,13 +96,11 @@ def run(
             ],
         }
         output, failure = bounded.run([*command, "-", json.dumps(job)], env, _PROBE, timeout)
-        seen = {
-            case_id: (
-                any(each.version for each in server.seen),
-                ", ".join(each.suite or each.error for each in server.seen),
-            )
-            for case_id, server in servers.items()
-        }
+        seen = {}
+        for case_id, server in servers.items():
+            server.settle()
+            words = [each.suite or each.error or "it came to no end" for each in server.seen]
+            seen[case_id] = any(each.version for each in server.seen), ", ".join(words)
     found = None if failure else _extract(output)
     if found is None:
         # What the peers saw until then was seen: it may have leaked before it failed.

@@ -69,6 +69,7 @@ class Peer(ABC):
         self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
+        self._last: object = None
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def __enter__(self) -> Self:
@@ -88,16 +89,31 @@ class Peer(ABC):
         for thread in self._threads:
             thread.join()
 
+    def settle(self) -> None:
+        """Wait until all that was begun has ended, so that ``seen`` says all; no more is taken."""
+        # Connections are taken in their order: when this one is, all before it were.
+        with socket.socket(self._listener.family) as last:
+            last.settimeout(self.timeout)
+            last.bind((self._listener.getsockname()[0], 0))
+            self._last = last.getsockname()
+            last.connect(self._listener.getsockname())
+            self._threads[0].join(self.timeout)
+        for thread in self._threads[1:]:
+            thread.join(self.timeout)
+
     def _accept(self) -> None:
         while True:
             try:
                 connection, address = self._listener.accept()
             except OSError:  # closed by __exit__
                 return
+            if address == self._last:
+                connection.close()
+                return
             self._open.add(connection)
             thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+            thread.start()  # before others can join it
             self._threads.append(thread)
-            thread.start()
 
     def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         seen = Seen()
