@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "botocore.httpsession": "tlsfloor.stacks.pins",
     "ssl": "tlsfloor.stacks.stdlib",
+    "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }
 
 #: What a guard may say of its stack: it holds the floor on every object; it set what the stack
