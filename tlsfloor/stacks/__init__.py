@@ -9,6 +9,9 @@ Adding a stack is one file in this folder and one row in ``TABLE``. The file has
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
 * ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more.
 
+It imports what it needs at its top, and nothing in these functions: they run under the lock of
+``arm``, and another thread may hold the lock of what is imported (``wrapt`` brings ``ssl``).
+
 This module and the package above it are all that an idle process loads of tlsfloor, so it imports
 nothing that a bare interpreter has not loaded by itself: no ``typing``, no ``__future__``.
 """

@@ -40,9 +40,8 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     _floor = max(_floor, floor)
     made = getattr(module, _NAME, None)
     if made is None or made is _made.get(module.__name__, (None, None))[1]:
-        return (
-            "guarded"  # a version without such a place: what it makes meets the floor all the same
-        )
+        # A version without such a place: what it makes meets the floor all the same.
+        return "guarded"
 
     @wraps(made)
     def create_urllib3_context(ssl_version: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.verify.cases import FIXED, VERSIONS, WAYS
-from tlsfloor.verify.offer import client_hello, server_hello
+from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
 from tlsfloor.verify.peer import CA_FILE, PEER_FILE
 from tlsfloor.verify.probe import Absent, make_context
 from tlsfloor.versions import FLOORS, SSL3, TLS1_3
-from tlsfloor.wire import Alert, ClientHello, Handshake, Messages, Record
+from tlsfloor.wire import ClientHello, Handshake
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
-from tlsfloor.wire.records import ALERT
 
 if TYPE_CHECKING:
     import ssl
@@ -142,7 +141,7 @@ def _try(
         )
         if role == "client":
             ended = _step(module, tls)
-            offered = _first(outgoing.read())
+            offered = answer(outgoing.read())
             if not isinstance(offered, Handshake):  # no version is left to offer, or no suite
                 return Observation(role, way, version, "refused", ended)
             hello = ClientHello.parse(offered.body)
@@ -155,7 +154,7 @@ def _try(
         ended = _step(module, tls)
     except (OSError, ValueError) as error:  # the TLS object cannot be made
         return Observation(role, way, version, _of(error), str(error))
-    alert = _alert(outgoing.read())
+    alert = alert_of(answer(outgoing.read()))
     if alert is not None and alert.description == PROTOCOL_VERSION:
         return Observation(role, way, version, "refused", "alert protocol_version")
     if version == SSL3 and "VERSION_TOO_LOW" in ended:  # it has no such alert (RFC 6101 5.4.2)
@@ -172,17 +171,3 @@ def _step(module: ModuleType, tls: ssl.SSLObject) -> str:
     except module.SSLError as error:
         return str(error)
     return "it is done"
-
-
-def _first(data: bytes) -> Handshake | Record | None:
-    stream = Messages()
-    stream.feed(data)
-    return stream.read()
-
-
-def _alert(data: bytes) -> Alert | None:
-    """Return the alert that was sent, if one was and nothing before it."""
-    message = _first(data)
-    if isinstance(message, Record) and message.content_type == ALERT:
-        return Alert.parse(message.fragment)
-    return None

@@ -14,21 +14,17 @@ import socket
 import time
 
 from tlsfloor import versions
-from tlsfloor.verify.judge import SILENT
+from tlsfloor.verify.judge import REFUSED, SILENT
 from tlsfloor.verify.line import Line
-from tlsfloor.verify.offer import client_hello, server_hello
+from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
 from tlsfloor.verify.peer import Peer
 from tlsfloor.versions import SSL3, TLS1_3
-from tlsfloor.wire import Alert, Handshake, Messages, Record, ServerHello, WireError
+from tlsfloor.wire import Handshake, ServerHello
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
-from tlsfloor.wire.records import ALERT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor.verify.peer import Seen
-
-#: How ``Seen.error`` begins for a refusal that is certain.
-REFUSED = "refused: "
 
 _CHUNK = 2**14
 
@@ -55,7 +51,7 @@ class HelloServerPeer(Peer):
         connection.shutdown(socket.SHUT_WR)
         while line.recv(_CHUNK):
             pass
-        alert = _alert(_first(bytes(line.heard[begun:])))
+        alert = alert_of(answer(bytes(line.heard[begun:])))
         if alert is not None and alert.description == PROTOCOL_VERSION:
             seen.error = REFUSED + "alert protocol_version"
         else:
@@ -72,14 +68,14 @@ class HelloClientPeer(Peer):
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
         line = Line(connection, time.monotonic() + self.timeout)
         connection.sendall(client_hello(self.version, "any"))
-        answer = None
-        while answer is None:
+        said = None
+        while said is None:
             if not line.recv(_CHUNK):
                 raise ConnectionError("closed without an answer")
-            answer = _first(bytes(line.heard))
-        alert = _alert(answer)
-        if isinstance(answer, Handshake):
-            chosen = ServerHello.parse(answer.body).version()
+            said = answer(bytes(line.heard))
+        alert = alert_of(said)
+        if isinstance(said, Handshake):
+            chosen = ServerHello.parse(said.body).version()
             if chosen == self.version:
                 seen.version, seen.suite = chosen, "server_hello"
             else:
@@ -93,19 +89,3 @@ class HelloClientPeer(Peer):
             seen.error = f"alert {alert.name}"
         else:
             seen.version, seen.suite = self.version, f"alert {alert.name}"
-
-
-def _first(data: bytes) -> Handshake | Record | None:
-    """Return the first message of what was heard, None if it is not whole or is no TLS."""
-    stream = Messages()
-    try:
-        stream.feed(data)
-        return stream.read()
-    except WireError:
-        return None
-
-
-def _alert(message: Handshake | Record | None) -> Alert | None:
-    if isinstance(message, Record) and message.content_type == ALERT:
-        return Alert.parse(message.fragment)
-    return None

@@ -17,6 +17,9 @@ from tlsfloor.verify.cases import ANY, FIXED, Case
 SOUND = ("immune", "enforced")
 
 
+#: How a quick peer begins where the version was refused for sure.
+REFUSED = "refused: "
+
 #: What a quick peer says of a client that answers its hello by nothing: it may have taken it.
 SILENT = "it says nothing"
 
@@ -139,7 +142,7 @@ def _refuses(case: Case, error: str, words: str) -> bool:
     """
     if "timed out" in error:
         return False
-    certain = not words or words.startswith("refused: ") or any(each in error for each in _REASONS)
+    certain = not words or words.startswith(REFUSED) or any(each in error for each in _REASONS)
     return case.key_exchange != ANY or certain
 
 

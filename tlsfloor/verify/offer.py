@@ -1,4 +1,4 @@
-"""Crafted hellos of one version: a ClientHello that offers it only, a ServerHello that chooses it.
+"""Crafted hellos of one version, offered by a client or chosen by a server, and their answers.
 
 The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too, unless
 ``"any"`` will do; and a version is offered as its own RFC has it, as a server that may complete the
@@ -10,9 +10,19 @@ from __future__ import annotations
 import os
 
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_2, TLS1_3
-from tlsfloor.wire import ClientHello, ServerHello, extensions
+from tlsfloor.wire import (
+    Alert,
+    ClientHello,
+    Handshake,
+    Messages,
+    Record,
+    ServerHello,
+    WireError,
+    extensions,
+)
 from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV
 from tlsfloor.wire.codec import Writer
+from tlsfloor.wire.records import ALERT
 
 # Suites that every version has (RFC 2246 and 5246 appendix A.5, RFC 8422 section 6), then those of
 # TLS 1.2 alone. "other" is tried where both kinds were refused: Diffie-Hellman in finite fields,
@@ -26,7 +36,7 @@ _SUITES = {
         [0xC013, 0xC014, 0xC009, 0xC00A, 0xC012, 0xC008, 0xC011, 0xC007],
         [0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0xC027, 0xC028, 0xC023, 0xC024],
     ),
-    "any": ([0x002F, 0x0035, 0xC013, 0xC014], [0x009C, 0xC02F, 0xC030]),
+    "any": ([0x002F, 0x0035, 0xC013, 0xC014], []),
     "other": (
         [0x0033, 0x0039, 0x0016, 0x0032, 0x0038, 0x0013, 0x0045, 0x0088, 0x0034, 0x003A, 0xC018],
         [0x009E, 0x009F, 0xCCAA, 0x0067, 0x006B, 0x00A2, 0x00A3],
@@ -34,12 +44,13 @@ _SUITES = {
 }
 _TLS13_SUITES = [0x1301, 0x1302, 0x1303, 0x1304]
 
-# RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields.
+# RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields. "any" has no share of a key
+# (there is one for x25519 only): a server asks again, which is an answer, and signs nothing for it.
 _X25519 = 0x001D
 _GROUPS = [_X25519, 0x0017, 0x0018, 0x0019, 0x001E]
 _GROUPS_13 = {
     "ecdhe": [*_GROUPS, 0x11EC],
-    "any": [*_GROUPS, 0x11EC],
+    "any": [0x0017, 0x0018],
     "other": [0x0100, 0x0101, 0x0102],
 }
 
@@ -100,6 +111,29 @@ def server_hello(offered: ClientHello, version: int) -> bytes:
         extensions=more,
     )
     return hello.to_records(min(version, TLS1_2))
+
+
+def answer(data: bytes) -> Handshake | Record | None:
+    """Return the first message that was said, None if it is not whole or is no TLS.
+
+    .. versionadded:: 0.1
+    """
+    stream = Messages()
+    try:
+        stream.feed(data)
+        return stream.read()
+    except WireError:
+        return None
+
+
+def alert_of(message: Handshake | Record | None) -> Alert | None:
+    """Return the alert that an answer is, None if it is none.
+
+    .. versionadded:: 0.1
+    """
+    if isinstance(message, Record) and message.content_type == ALERT:
+        return Alert.parse(message.fragment)
+    return None
 
 
 def suites_of(version: int, key_exchange: str) -> list[int]:
