@@ -156,7 +156,7 @@ QUICK = [case for case in cases.plan(TLS1_2, ("client",), hello=True) if case.vi
     ],
 )
 def test_after_a_hello_only_the_version_is_a_reason(error: str, words: str, outcome: str) -> None:
-    """What the peer makes of a silence or an alert is an acceptance, until the program denies it."""
+    """A silence, or another alert, is an acceptance to the peer, until the program denies it."""
     taken = words.startswith(("it says", "alert"))
     told = {case.id: {"error": "EOF" if case.version >= TLS1_2 else error} for case in QUICK}
     seen = {
@@ -216,6 +216,28 @@ def test_the_hello_evidence_sees_the_floor() -> None:
         (role, way, f"TLS 1.{version - TLS1_0}"): outcome for role, way, version, outcome in without
     }
     assert {said[case] for case in accepted} == {"accepted"}
+
+
+CAPPED = """
+import ssl, warnings
+warnings.simplefilter("ignore")
+from tlsfloor.verify import hello
+def outcome():
+    return [e.outcome for e in hello.observe() if (e.role, e.way, e.version) == asked][0]
+asked = "client", "default", 0x304
+before, made = outcome(), ssl.create_default_context
+def capped(*args, **kwargs):
+    context = made(*args, **kwargs)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+ssl.create_default_context = capped
+print(before, outcome())
+"""
+
+
+def test_what_is_not_offered_is_not_accepted() -> None:
+    """OpenSSL turns down an unasked TLS 1.3 for its extension: that alert names no version."""
+    assert python("-c", CAPPED).stdout.split() == ["accepted", "refused"]
 
 
 CALL = """

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import ssl
 import signal
 import subprocess
 import sys
@@ -232,6 +233,37 @@ def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
             client.settle()
         [seen] = client.seen
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
+
+
+def test_an_unasked_tls_1_3_is_no_control() -> None:
+    """OpenSSL turns it down for its extension: that alert names no version."""
+    seen = []
+    for capped in (False, True):
+        context = ssl.create_default_context(cafile=peers.CA_FILE)
+        if capped:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with hello_peers.HelloServerPeer(TLS1_3) as server:
+            with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+                with pytest.raises(ssl.SSLError):
+                    context.wrap_socket(connection, server_hostname="localhost")
+            server.settle()
+        seen += server.seen
+    assert [each.version for each in seen] == [TLS1_3, None]
+    assert seen[1].error == "refused: it does not offer TLS 1.3"
+
+
+def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe is long gone when the peer knows what it heard, and it counts all the same."""
+
+    def slow(data: bytes) -> object:
+        time.sleep(1)
+        return understand(data)
+
+    understand = hello_peers.answer
+    monkeypatch.setattr(hello_peers, "answer", slow)
+    planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
+    found = launch.isolated(sys.executable, planned, TLS1_2, 30)
+    assert {each.outcome for each in found.results} <= {"accepted", "refused"}, found.results
 
 
 @pytest.mark.parametrize("environment", ["as it is", "permissive"])
