@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: It lowers a context and reads the lower value back, which is what a floor is about.
 DIFFERENT = {"ContextTests.test_min_max_version"}
 
+#: How often a test is asked again, with and without the floor.
+ROUNDS = 8
+
 #: "FAIL: test_x (test.test_ssl.ContextTests)"; from 3.11 on the name comes once more.
 FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(test\.test_ssl\.(\w+)[.\w]*\)", re.MULTILINE)
 
@@ -38,8 +41,12 @@ def test_cpythons_own_tests_see_one_difference(tmp_path: Path) -> None:
     ):
         pytest.skip("this Python came without its own tests")
     armed = armed_environment("1.2")
-    suspects = failing(tmp_path, armed)
-    # Some of them fail now and then on any machine, and some always on this one: so look twice.
-    again = failing(tmp_path, armed, *sorted(suspects)) if suspects else set()
-    without = failing(tmp_path, clean_environment(), *sorted(again)) if again else set()
-    assert again - without == DIFFERENT
+    found = failing(tmp_path, armed)
+    # Some fail now and then, with or without the floor (one of 3.8's in four runs of ten), and some
+    # always on this machine. What is of the floor fails each time with it, and never without.
+    for _ in range(ROUNDS):
+        found -= failing(tmp_path, clean_environment(), *sorted(found)) if found else set()
+        if found == DIFFERENT:
+            break
+        found &= failing(tmp_path, armed, *sorted(found)) if found else set()
+    assert found == DIFFERENT
