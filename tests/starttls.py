@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 
 def smtp_before_tls(connection: socket.socket) -> None:
@@ -43,3 +44,6 @@ def _imap_answer(line: bytes) -> bytes:
 #: Options of a ``ServerPeer`` that is a mail server.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
+
+#: What the programs of ``test_stacks`` name: the options of a ServerPeer.
+PROTOCOLS: dict[str, dict[str, Any]] = {}

@@ -122,7 +122,7 @@ def guard_imported() -> None:
             try:
                 __import__(name)  # waits for another thread that is just executing it
                 guard(sys.modules[name])
-                _guard_module(name).catch_up()
+                _ask(name, "catch_up")
             except GuardError as error:
                 failed.append(error)
     if failed:
@@ -133,7 +133,7 @@ def guard(module: ModuleType) -> None:
     """Hold the floor of this process on one stack, and note what came of it.
 
     Raises:
-        GuardError: it cannot be held there.
+        GuardError: it cannot be held there, or nothing covers the stack.
     """
     name = module.__name__
     guard_module = _guard_module(name)
@@ -148,10 +148,22 @@ def guard(module: ModuleType) -> None:
             ledger.stacks[name] = f"{type(error).__name__}: {error}"
             raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
         ledger.stacks[name] = state
+    if state not in stacks.COVERED:
+        raise GuardError(
+            f"{name} is {state}",
+            hint="do without it, or let the process run without the floor there: "
+            f"{policy.ON_ERROR}=warn",
+        )
 
 
 def _guard_module(name: str) -> Any:
     return __import__(stacks.TABLE[name], fromlist=["guard"])
+
+
+def _ask(name: str, function: str, *args: Any) -> Any:
+    """Call a function of a stack's guard; None where it has no such function, or nothing to say."""
+    asked = getattr(_guard_module(name), function, None)
+    return asked and asked(*args)
 
 
 def require(floor: object) -> None:
@@ -228,11 +240,10 @@ def _facts() -> Status:
         module = sys.modules.get(name)
         if module is None:
             continue
-        guard_module = _guard_module(name)
         state = found.get(name, "guarded")
         if state in stacks.COVERED:
-            found[name] = guard_module.undone(module) or state
-        below += guard_module.below(floor)
+            found[name] = _ask(name, "undone", module) or state
+        below += _ask(name, "below", floor) or []
     problems = [f"{name}: {state}" for name, state in found.items() if state not in stacks.COVERED]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
         problems.append(

@@ -1,13 +1,17 @@
 """The table of TLS stacks, and the finder that watches for them.
 
-Adding a stack is one file in this folder and one row in ``TABLE``. The file has four functions:
+Adding a stack is one file in this folder and one row in ``TABLE``. The file has a function:
 
 * ``guard(module, floor, set_by)``: hold the floor (a wire number; ``set_by`` says whose, for
   messages) on everything that the module makes; idempotent; GuardError where it should and cannot.
-  Returns what it comes to: one of ``COVERED``, or a text that begins with ``"uncovered"``;
+  Returns what it comes to: one of ``COVERED``, or a text that begins with ``"uncovered"``,
+
+and may have, each where there is something for it to do:
+
 * ``catch_up()``: what a guard must do besides when its stack has been in use before;
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
-* ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more.
+* ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more;
+* ``undo()``: put everything back, for tests.
 
 It imports what it needs at its top, and nothing in these functions: they run under the lock of
 ``arm``, and another thread may hold the lock of what is imported (``wrapt`` brings ``ssl``).

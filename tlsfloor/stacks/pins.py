@@ -70,28 +70,6 @@ def _replace(old: Any, new: Any) -> None:
             setattr(module, _NAME, new)
 
 
-def catch_up() -> None:
-    """Do nothing: contexts that were made before are the affair of ``stdlib``."""
-
-
-def undone(module: ModuleType) -> str:
-    """Return nothing: the floor holds without this guard.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return ""
-
-
-def below(floor: int) -> list[str]:
-    """Return nothing: a pin is no connection.
-
-    .. versionadded:: 0.1
-    """
-    del floor
-    return []
-
-
 def undo() -> None:
     """Put everything back. For tests, which compare before and after.
 

@@ -30,7 +30,6 @@ and warns.
 from __future__ import annotations
 
 import builtins
-import gc
 import sys
 from operator import index
 
@@ -39,6 +38,7 @@ from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
 from tlsfloor.stacks import contexts
 from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold, refusal
+from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ if TYPE_CHECKING:
 _floor = 0
 _set_by = ""
 
-# What was redefined: class -> attribute -> (what its own dict held before, the gate).
-_gates: dict[type, dict[str, tuple[Any, Any]]] = {}
-_ABSENT = object()
+_gates = Gates()
 
 
 def guard(module: ModuleType, floor: int, set_by: str) -> str:
@@ -70,7 +68,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     if floor > _floor:
         _floor, _set_by = floor, set_by
     for cls in base.__subclasses__():
-        if cls not in _gates and cls.__module__ != contexts.__name__ and _is_ours(cls):
+        if cls not in _gates.owners() and cls.__module__ != contexts.__name__ and _is_ours(cls):
             _install(cls, base)
     missing = undone(module)
     if missing:
@@ -110,13 +108,9 @@ def undone(module: ModuleType) -> str:
     .. versionadded:: 0.1
     """
     made = getattr(module, "SSLContext", None)
-    if not isinstance(made, type) or not any(cls in _gates for cls in made.__mro__):
+    if not isinstance(made, type) or _gates.owners().isdisjoint(made.__mro__):
         return f"its SSLContext is {made!r}"
-    for cls, gates in list(_gates.items()):
-        for name, (_before, gate) in gates.items():
-            if cls.__dict__.get(name) is not gate:
-                return f"{cls.__module__}.{cls.__qualname__}.{name} was replaced"
-    return ""
+    return _gates.undone()
 
 
 def undo() -> None:
@@ -126,13 +120,7 @@ def undo() -> None:
     """
     global _floor
     _floor = 0
-    for cls, gates in _gates.items():
-        for name, (before, _gate) in gates.items():
-            if before is _ABSENT:
-                delattr(cls, name)
-            else:
-                setattr(cls, name, before)
-    _gates.clear()
+    _gates.undo()
 
 
 def below(floor: int) -> list[str]:
@@ -152,22 +140,12 @@ def _tls_objects() -> list[tuple[Any, Any]]:
     """Return every SSLSocket and SSLObject that is alive, and the object of the C type in it."""
     kinds = {
         each.__dict__[kind]
-        for cls in _gates
+        for cls in _gates.owners()
         for each in (cls, *cls.__subclasses__())  # gevent's has a class of sockets of its own
         for kind in ("sslsocket_class", "sslobject_class")
         if each.__dict__.get(kind) is not None
     }
-    grown = kinds
-    while grown:
-        grown = {each for kind in grown for each in kind.__subclasses__()} - kinds
-        kinds |= grown
-    # An instance refers to its class, and nothing else is touched: a list of all objects would hold
-    # tuples that other threads are just building, who then fail (CPython, bpo-15108). PyPy builds
-    # no tuple that way, and does not find every instance this way.
-    cpython = sys.implementation.name == "cpython"
-    things = gc.get_referrers(*kinds) if cpython else gc.get_objects()
-    things = [thing for thing in things if type(thing) in kinds]
-    found = [(thing, getattr(thing, "_sslobj", None)) for thing in things]
+    found = [(thing, getattr(thing, "_sslobj", None)) for thing in instances(kinds)]
     return [(holder, real) for holder, real in found if real is not None]
 
 
@@ -194,9 +172,9 @@ def _install(cls: type, base: Any) -> None:
         return Unproven(wrap_bio(self, *args, **kwargs))
 
     for gate in (__init__, _wrap_socket, _wrap_bio):
-        _change(cls, gate.__name__, gate)
+        _gates.put(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
-        _change(cls, name, _bound(cls, base, name))
+        _gates.put(cls, name, _bound(cls, base, name))
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -296,9 +274,3 @@ class Unproven:
         holder = caller.f_locals.get("self")
         if getattr(holder, "_sslobj", None) is self:
             holder._sslobj = real  # type: ignore[union-attr] # it has one
-
-
-def _change(cls: type, name: str, gate: Any) -> None:
-    """Set an attribute of a class, and note what its own dict held."""
-    _gates.setdefault(cls, {})[name] = (cls.__dict__.get(name, _ABSENT), gate)
-    setattr(cls, name, gate)

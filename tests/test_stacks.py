@@ -1,0 +1,87 @@
+"""Every TLS stack but ``ssl``, through the same cases: no program of it gets below the floor.
+
+A program is a file ``programs/stack_*.py``, and is collected by being there. It says what it is in
+constants, which are read and not executed:
+
+* ``STACK``: the guard that it shows, a file of ``tlsfloor/stacks/``;
+* ``NEEDS``: the modules that it imports;
+* ``ROLE``: ``"client"`` unless given, or ``"server"``;
+* ``OUT_OF_REACH``: the peers, such as ``"1.0 ecdhe"``, that it cannot reach without a floor;
+* ``UNCOVERED``: the floors at which nothing covers its stack: it must be refused there;
+* ``PEER``: a name of ``starttls.PROTOCOLS``: what its peer speaks before TLS and within it.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+import pytest
+
+import starttls
+from harness import HERE, LADDER, ROUTES, armed_environment, assert_held, clean_environment, python
+from parts import need
+from test_servers import call, program
+from tlsfloor.stacks import TABLE
+from tlsfloor.versions import FLOORS
+
+PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
+
+ABOUT = {"ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
+
+
+def constants(name: str) -> dict[str, Any]:
+    """Return what a program says of itself."""
+    found: dict[str, Any] = dict(ABOUT)
+    for node in ast.parse((HERE / "programs" / f"{name}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id in {"STACK", "NEEDS", *ABOUT}:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def served(name: str, route: str, floor: str) -> dict[str, str]:
+    """Return what each client of the ladder got of a server."""
+    with program(name, route, floor) as server:
+        return {peer: call(server.port, peer) for peer in LADDER}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_nothing_of_a_stack_gets_below_the_floor(name: str, route: str, floor: str) -> None:
+    about = constants(name)
+    need(*about["NEEDS"])
+    if floor in about["UNCOVERED"]:
+        assert_refused(name, route, floor)
+    elif about["ROLE"] == "client":
+        options = starttls.PROTOCOLS[about["PEER"]] if about["PEER"] else {}
+        out_of_reach = about["OUT_OF_REACH"]
+        assert_held(
+            name, route, floor, out_of_reach=out_of_reach, peer_options=options, worded=False
+        )
+    else:
+        without = served(name, "none", "")
+        reached = {peer for peer, got in without.items() if got.startswith("TLSv")}
+        assert reached == set(LADDER) - set(about["OUT_OF_REACH"]), without
+        for peer, got in served(name, route, floor).items():
+            allowed = peer in reached and FLOORS[peer.split()[0]] >= FLOORS[floor]
+            assert got.startswith("TLSv") == allowed, (peer, got)
+
+
+def assert_refused(name: str, route: str, floor: str) -> None:
+    """Assert that a program cannot even import its stack, or the floor not be armed after that."""
+    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+    file = str(HERE / "programs" / f"{name}.py")
+    job = json.dumps({"ports": {}})
+    done = python(str(HERE / "drive.py"), file, route, floor, job, env=env)
+    assert done.returncode == 1
+    assert " is uncovered: " in done.stderr
+    without = python(str(HERE / "drive.py"), file, "none", "", job, env=clean_environment())
+    assert without.returncode == 0, without.stderr
+
+
+def test_every_row_of_the_table_is_shown_by_a_program() -> None:
+    guards = {guard.rpartition(".")[2] for guard in TABLE.values()} - {"stdlib", "pins"}
+    assert guards == {constants(name)["STACK"] for name in PROGRAMS}
