@@ -214,7 +214,8 @@ def raise_context(context: ssl.SSLContext, floor: object) -> None:
 def status() -> Status:
     """Return what holds in this process. Changes nothing.
 
-    It asks the guards, and the verifier as well, which sees a floor that somebody has undone.
+    It asks the guards, and the verifier as well, which sees a floor that somebody has undone; and
+    it names the TLS implementations that are loaded.
 
     .. versionadded:: 0.1
     """
@@ -227,6 +228,11 @@ def status() -> Status:
         ledger.counts.update(counts)  # what the verifier asked for was not asked for by the program
         found.problems += [f"the verifier says: {each}" for each in accepted]
         found.held = not accepted
+    from tlsfloor.stacks import about
+    from tlsfloor.verify import libraries
+
+    known = {**about.coverage(found.floor), **found.stacks}
+    found.libraries = about.describe(libraries.loaded(), known)
     return found
 
 
@@ -268,6 +274,7 @@ def _facts() -> Status:
         counts=dict(ledger.counts),
         below=below,
         problems=problems,
+        libraries=[],
     )
 
 

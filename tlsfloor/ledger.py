@@ -46,6 +46,9 @@ class Status:
     * ``stacks``: the name of each stack met so far -> ``"guarded"``, ``"configured"``,
       ``"inherent"``, or why it is none of these;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
+    * ``libraries``: a dict for each TLS implementation in this process, on Linux mapped libraries
+      too: path, holds, stack, coverage, which is ``"unknown"`` where no stack is known to bring it;
+      only ``status()`` looks for them;
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected.
@@ -53,7 +56,16 @@ class Status:
     .. versionadded:: 0.1
     """
 
-    __slots__ = ("armings", "below", "counts", "floor", "held", "problems", "stacks")
+    __slots__ = (
+        "armings",
+        "below",
+        "counts",
+        "floor",
+        "held",
+        "libraries",
+        "problems",
+        "stacks",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class Status:
         counts: dict[str, int],
         below: list[str],
         problems: list[str],
+        libraries: list[dict[str, str]],
     ) -> None:
         self.floor = floor
         self.held = held
@@ -73,6 +86,7 @@ class Status:
         self.counts = counts
         self.below = below
         self.problems = problems
+        self.libraries = libraries
 
     def __bool__(self) -> bool:
         return self.held
@@ -83,7 +97,5 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same facts as plain JSON types, keys in a stable order."""
-        return {
-            name: getattr(self, name)
-            for name in ("held", "floor", "armings", "stacks", "counts", "below", "problems")
-        }
+        names = ("held", "floor", "armings", "stacks", "libraries", "counts", "below", "problems")
+        return {name: getattr(self, name) for name in names}

@@ -29,6 +29,7 @@ JSON_SCHEMA = 1
 COMMANDS = {
     "path": "print the folder that arms a Python from PYTHONPATH",
     "run": "run a command, and its children, with the floor armed",
+    "stacks": "name every TLS implementation of an environment, and what covers it",
     "status": "tell whether this interpreter starts with a floor, and which",
     "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
     "check": "tell which versions endpoints accept, and whether a floor would cut them off",

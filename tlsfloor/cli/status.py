@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
     for name, state in found.stacks.items():
         print(f"stack {name}: {state}")
+    for library in found.libraries:
+        print("library {path}: {holds}: {coverage}".format(**library))
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
     for line in (*found.below, *found.problems):
         print(f"problem: {line}")

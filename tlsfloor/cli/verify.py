@@ -11,6 +11,8 @@ import tlsfloor
 from tlsfloor.cli import complain
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
+from tlsfloor.stacks import about
+from tlsfloor.versions import floor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,8 +86,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
+    coverage = about.coverage(floor_name(floor))
     outcome = examine.Report(
-        floor, arguments.targets, tlsfloor.__version__, found, evidence=evidence
+        floor,
+        arguments.targets,
+        tlsfloor.__version__,
+        found,
+        evidence=evidence,
+        describe=lambda libraries: about.describe(libraries, coverage),
     )
     try:
         with _ended_by_sigterm(), _progress(len(found.interpreters)) as progress:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 
 from tlsfloor import versions
-from tlsfloor.verify import bounded, judge, launch
+from tlsfloor.verify import bounded, judge, launch, libraries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tlsfloor.verify.cases import Case
     from tlsfloor.verify.find import Found, Interpreter
+    from tlsfloor.verify.libraries import Library
 
 #: The exit status of each verdict, design section 7: 0 is for what is sound alone.
 STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
@@ -34,7 +35,8 @@ _SPARE = 64
 class Examined:
     """One interpreter: the verdict on it as deployed, the reasons, and all that was observed.
 
-    ``more`` holds the verdicts on further launches: with the floor, or with a flag.
+    ``more`` holds the verdicts on further launches: with the floor, or with a flag; ``libraries``
+    the implementations of TLS that lie where it finds its packages.
 
     .. versionadded:: 0.1
     """
@@ -45,6 +47,7 @@ class Examined:
     launches: list[judge.Launch] = field(default_factory=list)
     more: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     seconds: float = 0.0
+    libraries: list[Library] = field(default_factory=list)
 
     @property
     def deployed(self) -> judge.Launch | None:
@@ -60,7 +63,8 @@ class Examined:
 class Report:
     """A whole run: what was asked for, found and examined; ``tool`` is our own version.
 
-    ``evidence`` is what was exchanged: ``"handshake"`` or ``"hello"``.
+    ``evidence`` is what was exchanged: ``"handshake"`` or ``"hello"``; ``describe`` returns
+    libraries as JSON types, with what covers each.
 
     .. versionadded:: 0.1
     """
@@ -71,6 +75,7 @@ class Report:
     found: Found
     examined: list[Examined] = field(default_factory=list)
     evidence: str = "handshake"
+    describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.plain
 
     @property
     def doubts(self) -> list[str]:
@@ -119,6 +124,7 @@ def examine(
         more[each.name] = judge.verdict(launches[0], each, floor)
     verdict, reasons = judge.verdict(launches[0], launches[1], floor)
     examined = Examined(interpreter, verdict, reasons, launches, more, time.monotonic() - start)
+    examined.libraries = _libraries(launches[1])
     outside = _outside(examined)
     if outside:
         examined.verdict = "inconclusive"
@@ -126,6 +132,15 @@ def examine(
             f"it ran with this machine's {outside}, not its image's: verify it there"
         ]
     return examined
+
+
+def _libraries(launched: judge.Launch) -> list[Library]:
+    """Return what lies where an interpreter that was launched finds its packages."""
+    path, own = launched.facts.get("path"), launched.facts.get("standard_library")
+    if not isinstance(path, list) or not isinstance(own, str):
+        return []
+    folders = libraries.environment([each for each in path if isinstance(each, str)], own)
+    return [library for folder in folders for library in libraries.search(folder)[0]]
 
 
 def _outside(examined: Examined) -> str:

@@ -44,12 +44,12 @@ def as_dict(report: Report) -> dict[str, Any]:
         "targets": report.targets,
         "status": report.status,
         "doubts": report.doubts,
-        "interpreters": [_interpreter(each) for each in report.examined],
+        "interpreters": [_interpreter(each, report) for each in report.examined],
         "skipped": report.found.skipped,
     }
 
 
-def _interpreter(examined: Examined) -> dict[str, Any]:
+def _interpreter(examined: Examined, report: Report) -> dict[str, Any]:
     interpreter = examined.interpreter
     return {
         "path": interpreter.path,
@@ -60,6 +60,7 @@ def _interpreter(examined: Examined) -> dict[str, Any]:
         **_verdict(examined.verdict, examined.reasons),
         "more": {name: _verdict(*each) for name, each in examined.more.items()},
         "seconds": round(examined.seconds, 3),
+        "libraries": report.describe(examined.libraries),
         "launches": [each.as_dict() for each in examined.launches],
     }
 

@@ -229,6 +229,8 @@ def facts():
         "prefix": sys.prefix,
         "flags": [name for name in ("ignore_environment", "isolated", "no_site") if getattr(sys.flags, name, 0)],
         "openssl_conf": os.environ.get("OPENSSL_CONF"),
+        "path": sys.path,
+        "standard_library": os.path.dirname(os.__file__),
     }
     start_up = getattr(sys, "_tlsfloor", None)
     if start_up:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tlsfloor import versions
 from tlsfloor.verify.formats import printable
 from tlsfloor.verify.judge import SOUND
 from tlsfloor.versions import FLOORS, SSL3
@@ -49,6 +50,7 @@ def show(report: Report, console: Console | None = None) -> None:
     if len(report.examined) <= _FEW:
         for examined in report.examined:
             _show_cases(console, examined, report.floor)
+            _show_libraries(console, report, examined)
     if len(report.examined) > 1:
         _show_summary(console, report)
     for path, why in report.found.skipped.items():
@@ -81,6 +83,14 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         text = printable(f": {reasons[0]}{more}")
         console.print(Text.assemble(f"{name}: ", (verdict, _style(verdict)), text))
+
+
+def _show_libraries(console: Console, report: Report, examined: Examined) -> None:
+    floor = versions.floor_name(report.floor)
+    for library in report.describe(examined.libraries):
+        if library["stack"] != "ssl":  # what that comes to is said by the cases
+            line = "beside ssl: {holds} in {path}: {coverage}".format(**library)
+            console.print(Text(printable(f"{line} at floor {floor}")))
 
 
 def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:

@@ -1,0 +1,145 @@
+"""The inventory: what is loaded, or lies in an environment, is named with what covers it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import armed_environment, clean_environment, python
+from parts import need
+from tlsfloor.stacks import COVERED, TABLE, about
+from tlsfloor.verify import libraries
+
+OPENSSL = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
+
+STATUS = "import ssl, json, tlsfloor; print(json.dumps(tlsfloor.status().as_dict()))"
+
+
+def stacks(*args: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    done = python("-m", "tlsfloor", "stacks", "--json", *args, **more)
+    assert done.stderr == ""
+    return done.returncode, json.loads(done.stdout)
+
+
+def made(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (OPENSSL, {"OpenSSL": "3.0.19"}),
+        (b"about OpenSSL 3 \0 \0OpenSSL 1.1.1w  11 Sep 2023\0", {"OpenSSL": "1.1.1w"}),
+        (b"\0needs OpenSSL 3.0.0 or newer\0", {}),
+        (b"..LibreSSL 3.8.2\0", {"LibreSSL": "3.8.2"}),
+        (b"/registry/rustls-0.23.46/src/lib.rs", {"rustls": "0.23.46"}),
+        (b"s2n_connection_new aws_lc_0_1_AES", {"AWS-LC": "", "s2n": ""}),
+        (b"\0libldap-2.5.so.0\0", {"libldap-2.5.so.0": ""}),
+        (b"\0libssl-8b66dd34.so.3\0libpq.so.5\0", {"libssl-8b66dd34.so.3": "", "libpq.so.5": ""}),
+        (b"\0libssl says nothing\0", {}),
+        (b"", {}),
+    ],
+)
+def test_a_library_is_told_by_what_it_says(tmp_path: Path, data: bytes, told: object) -> None:
+    made(tmp_path, {"a.so": data})
+    assert libraries.look(str(tmp_path / "a.so")) == told
+
+
+def test_the_two_libraries_of_an_openssl_are_one(tmp_path: Path) -> None:
+    made(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
+    made(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
+    found, unread = libraries.search(str(tmp_path))
+    assert [str(each) for each in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
+    assert unread == {}
+
+
+def test_what_is_installed_is_named_with_what_covers_it() -> None:
+    need("cryptography", "tlslite")
+    status, facts = stacks()
+    assert status == 1  # tlslite-ng speaks whatever it is told to, which nothing covers
+    found = {each["holds"]: each for each in facts["libraries"]}
+    assert found["tlslite (Python)"]["coverage"] == "unknown"
+    [bundled] = [each for name, each in found.items() if "cryptography" in each["path"]]
+    assert bundled["holds"].startswith("OpenSSL ")
+    assert "ssl" in {each["stack"] for each in facts["libraries"]}
+
+
+def test_an_environment_is_covered_as_a_whole_or_not(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "site-packages"
+    made(site, {"_ssl.cpython-311-x86_64-linux-gnu.so": b"\0libssl.so.3\0", "note.txt": OPENSSL})
+    status, facts = stacks(str(tmp_path), "--floor", "1.3")
+    assert (status, facts["floor"], facts["searched"]) == (0, "1.3", [str(tmp_path)])
+    assert [each["coverage"] for each in facts["libraries"]] == ["guarded"]
+    made(site, {"stranger/_tls.so": OPENSSL})
+    status, facts = stacks(str(tmp_path))
+    assert status == 1
+    assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
+        ("ssl", "guarded"),
+        ("", "unknown"),
+    ]
+
+
+def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
+    done = python("-m", "tlsfloor", "stacks", str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, f"no implementation of TLS in {tmp_path}\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    made(tmp_path, {"cut.so": b""})
+    os.mkfifo(tmp_path / "pipe.so")  # opening it would wait for ever
+    (tmp_path / "broken.so").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    assert stacks(str(tmp_path))[0] == 0
+    secret = made(tmp_path, {"secret/a.so": OPENSSL}) / "secret"
+    if os.getuid() == 0:
+        pytest.skip("root reads everything")
+    secret.chmod(0)
+    try:
+        status, facts = stacks(str(tmp_path))
+    finally:
+        secret.chmod(0o700)
+    assert status == 1
+    assert list(facts["unread"]) == [str(secret)]
+
+
+@pytest.mark.parametrize("path", ["nowhere", ""])
+def test_a_path_that_is_no_folder_is_a_mistake(path: str) -> None:
+    done = python("-m", "tlsfloor", "stacks", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {path} is no folder\nhint: tlsfloor stacks .venv\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_status_names_what_is_loaded() -> None:
+    armed = json.loads(python("-c", STATUS, env=armed_environment()).stdout)
+    found = {each["path"]: each for each in armed["libraries"]}
+    assert found
+    assert {each["coverage"] for each in found.values()} == {"guarded"}
+    assert any("OpenSSL " in each["holds"] for each in found.values())
+    without = json.loads(python("-c", STATUS, env=clean_environment()).stdout)
+    assert {each["coverage"] for each in without["libraries"]} == {"uncovered"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_status_names_what_no_row_brings() -> None:
+    need("cryptography")
+    program = f"import cryptography.x509, tlslite; {STATUS}"
+    found = json.loads(python("-c", program, env=armed_environment()).stdout)["libraries"]
+    assert "tlslite (Python)" in {
+        each["holds"] for each in found if each["coverage"] not in COVERED
+    }
+    assert any("cryptography" in each["path"] for each in found)
+
+
+def test_every_row_of_the_table_is_described() -> None:
+    rows = {row for row, guard in TABLE.items() if not guard.endswith(".pins")}
+    assert about.ABOUT.keys() == rows

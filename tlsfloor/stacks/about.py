@@ -1,0 +1,71 @@
+"""What is known of each row of the table: for people, and for the inventory of libraries.
+
+What a row claims here at a floor is what its guard comes to there; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+GUARDED = {"1.2": "guarded", "1.3": "guarded"}
+
+#: Row -> the stack, who uses it, and floor -> coverage. (Of ``pins`` nothing depends: no row.)
+ABOUT = {
+    "ssl": (
+        "ssl",
+        "urllib3, requests, botocore, redis-py, asyncio, aiohttp, httpx and most others",
+        GUARDED,
+    ),
+}
+
+# Where a package of another name carries the library of a row: its folder or file -> the row.
+_CARRIERS = {
+    "_ssl": "ssl",
+}
+
+
+def row_of(path: str) -> str:
+    """Return the row that a library belongs to, by its name and the folders above; else nothing."""
+    rows = {**{row.split(".")[0]: row for row in ABOUT}, **_CARRIERS}
+    # From the file upwards: the package is nearest. "pycurl.libs" is of "pycurl".
+    for part in reversed(path.split(os.sep)):
+        row = rows.get(part.split(".")[0])
+        if row is not None:
+            return row
+    return ""
+
+
+def coverage(floor: str | None) -> dict[str, str]:
+    """Return what each row comes to at a floor; one that it does not name is not covered."""
+    return {row: facts[2].get(floor or "", "uncovered") for row, facts in ABOUT.items()}
+
+
+def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, str]]:
+    """Return each library (of ``verify``) with its rows and what they come to, as JSON types.
+
+    One of the system belongs to whoever is linked to it.
+
+    .. versionadded:: 0.1
+    """
+    libraries = list(found)
+    own = {each.path: row_of(each.path) for each in libraries}
+    described = []
+    for each in libraries:
+        name = os.path.basename(each.path)
+        users = {own[other.path] for other in libraries if name in other.names}
+        rows = [own[each.path]] if own[each.path] else sorted(users - {""})
+        states = sorted({coverage[row] for row in rows}) or ["unknown"]
+        described.append(
+            {
+                "path": each.path,
+                "holds": str(each),
+                "stack": ", ".join(rows),
+                "coverage": ", ".join(states),
+            }
+        )
+    return described

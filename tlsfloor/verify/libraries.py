@@ -1,0 +1,203 @@
+"""Which implementations of TLS are there: mapped into this process, or lying in an environment.
+
+A library is told by what it says of itself in its bytes, since names lie: a wheel renames the
+OpenSSL that it carries, or links it into its extension. One that is linked to a library of the
+system is told by the name of that. Pure Python is told by the name of its package. What is told by
+none of these is not seen.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What a library says of itself, and the pattern of its version from there on, where it says one.
+# OpenSSL's name alone is in the bytes of everybody who talks about it.
+_WORDS = (
+    ("OpenSSL", b"OpenSSL ", rb"OpenSSL (\d+\.\d+\.\d+[a-z]*)[^\0]{0,40}\d{4}\0"),
+    ("LibreSSL", b"LibreSSL ", rb"LibreSSL (\d+\.\d+\.\d+)"),
+    ("AWS-LC", b"aws-lc/crypto", b""),
+    ("AWS-LC", b"aws_lc_", b""),
+    ("BoringSSL", b"BoringSSL", b""),
+    ("s2n", b"s2n_connection_new", b""),
+    ("GnuTLS", b"gnutls_init\0", b""),
+    ("Mbed TLS", b"mbed TLS ", rb"mbed TLS (\d+\.\d+\.\d+)"),
+    ("NSS", b"NSS_VersionCheck\0", b""),
+    ("wolfSSL", b"wolfSSL_CTX_new\0", b""),
+    ("rustls", b"/rustls-", rb"/rustls-(\d+\.\d+\.\d+)/"),
+    ("Go crypto/tls", b"crypto/tls.(*Conn)", b""),
+)
+
+# Libraries of the system that speak TLS, or speak it for others, as an extension names them.
+_LINKED = ("ssl", "gnutls", "ldap", "pq", "mariadb", "mysqlclient", "curl", "nss3", "s2n")
+_NAME = rb"\0(lib%s[\w.+-]*?\.(?:so|dylib)[.\d]*)\0"
+
+# What a shared library is called on Linux, macOS and Windows.
+_SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
+
+#: Packages that are, or bring, an implementation in Python.
+PACKAGES = ("aioquic", "dtls", "mbedtls", "nassl", "oscrypto", "tlslite", "wolfssl")
+
+
+class Library:
+    """A file or package that holds an implementation of TLS, or is linked to one.
+
+    Attributes:
+        path: where it is.
+        names: implementation -> version, empty where it does not say.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("names", "path")
+
+    def __init__(self, path: str, names: dict[str, str]) -> None:
+        self.path = path
+        self.names = names
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {version}".rstrip() for name, version in self.names.items())
+
+
+def look(path: str) -> dict[str, str]:
+    """Return the implementations that a file holds, or is linked to: name -> version.
+
+    Raises:
+        OSError: it cannot be read.
+
+    .. versionadded:: 0.1
+    """
+    found = {}
+    with open(path, "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return {}
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for name, word, version in _WORDS:
+                match = _first(data, word, version) if version else None
+                if match or (not version and data.find(word) >= 0):
+                    found[name] = match.group(1).decode("ascii") if match else ""
+            for each in _LINKED:
+                match = _first(data, b"\0lib%s" % each.encode(), _NAME % each.encode())
+                if match:
+                    found[match.group(1).decode("ascii")] = ""
+    return found
+
+
+def _first(data: mmap.mmap, word: bytes, pattern: bytes) -> re.Match[bytes] | None:
+    """Return the first match of a pattern that begins with a word: quicker than its search."""
+    compiled = re.compile(pattern)
+    place = data.find(word)
+    while place >= 0:
+        match = compiled.match(data, place)
+        if match:
+            return match
+        place = data.find(word, place + 1)
+    return None
+
+
+def search(folder: str) -> tuple[list[Library], dict[str, str]]:
+    """Return what is at or below a folder, and what could not be read: path -> why.
+
+    Links to folders are not followed.
+
+    .. versionadded:: 0.1
+    """
+    found, unread = [], {}
+
+    def fail(error: OSError) -> None:
+        unread[str(error.filename)] = error.strerror or str(error)
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        folders.sort()
+        for name in folders:
+            path = os.path.join(place, name)
+            if name in PACKAGES and os.path.isfile(os.path.join(path, "__init__.py")):
+                found.append(Library(path, {f"{name} (Python)": ""}))
+        for name in sorted(files):
+            path = os.path.join(place, name)
+            if not _SHARED.search(name) or not os.path.isfile(path):
+                continue
+            try:
+                names = look(path)
+            except (OSError, ValueError) as error:  # a file that shrinks while it is mapped
+                unread[path] = getattr(error, "strerror", None) or str(error)
+                continue
+            if names:
+                found.append(Library(path, names))
+    return _whole(found), unread
+
+
+def loaded() -> list[Library]:
+    """Return what is in this process: packages, and on Linux the files that are mapped into it.
+
+    .. versionadded:: 0.1
+    """
+    found = [
+        Library(str(getattr(sys.modules[name], "__file__", "")), {f"{name} (Python)": ""})
+        for name in PACKAGES
+        if name in sys.modules
+    ]
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+            names = {line.split(None, 5)[5].rstrip("\n") for line in file if "/" in line}
+    except OSError:  # no Linux: its modules are named by their rows all the same
+        return found
+    for path in sorted(name for name in names if _SHARED.search(name)):
+        try:
+            held = look(path)
+        except (OSError, ValueError):  # it was replaced since it was mapped
+            held = {os.path.basename(path): "replaced since"}
+        if held:
+            found.append(Library(path, held))
+    return _whole(found)
+
+
+def _whole(found: list[Library]) -> list[Library]:
+    """Make one of the two of each OpenSSL: one speaks TLS, the other one knows its version."""
+    whole = {os.path.dirname(each.path): each for each in found if _is_part(each, "libssl")}
+    left = []
+    for each in found:
+        owner = whole.get(os.path.dirname(each.path))
+        if owner is not None and _is_part(each, "libcrypto"):
+            owner.names.update(each.names)
+        else:
+            left.append(each)
+    return left
+
+
+def _is_part(library: Library, name: str) -> bool:
+    return os.path.basename(library.path).startswith(name)
+
+
+def environment(path: Iterable[str], standard_library: str) -> list[str]:
+    """Return the folders of a ``sys.path`` in which libraries are found, none inside another.
+
+    Not the standard library itself: its extensions have an entry of their own, and below it may lie
+    the packages of an interpreter, which a virtual environment of that one does not see.
+
+    .. versionadded:: 0.1
+    """
+    folders = {os.path.realpath(each) for each in path if each and os.path.isdir(each)}
+    folders.discard(os.path.realpath(standard_library))
+    return sorted(
+        each
+        for each in folders
+        if not any(each.startswith(os.path.join(other, "")) for other in folders)
+    )
+
+
+def plain(found: Iterable[Library]) -> list[dict[str, str]]:
+    """Return libraries as JSON types, for a report of which nobody says what covers them.
+
+    .. versionadded:: 0.1
+    """
+    return [
+        {"path": each.path, "holds": str(each), "stack": "", "coverage": "unknown"}
+        for each in found
+    ]
