@@ -49,7 +49,15 @@ WAYS = {
     ("client", "redis"): ("default", "lowered, @SECLEVEL=0"),
     ("client", "aiohttp"): ("default", "lowered, @SECLEVEL=0"),
     ("client", "httpx"): ("default", "lowered, @SECLEVEL=0"),
+    # Not through ssl: pyOpenSSL, libcurl, and the AWS Common Runtime, which has no security level.
+    ("client", "OpenSSL"): ("default", "lowered, @SECLEVEL=0"),
+    ("client", "pycurl"): ("default", "lowered, @SECLEVEL=0"),
+    ("client", "awscrt"): ("default", "lowered"),
 }
+
+
+#: What is not tried by hellos: s2n waits up to 30 s after a handshake that fails ("blinding").
+HANDSHAKES_ONLY = frozenset({"awscrt"})
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ def plan(
     """
     found = []
     for (role, via), ways in WAYS.items():
+        if hello and via in HANDSHAKES_ONLY:
+            continue
         for way in ways if role in roles else ():
             for version in VERSIONS:
                 if FIXED.get(way, version) != version:

@@ -202,6 +202,71 @@ def through_httpx(case, job):
         return page(client.get(url(case)).text)
 
 
+def through_OpenSSL(case, job):
+    from OpenSSL import SSL
+
+    context = SSL.Context(getattr(SSL, "TLS_METHOD", SSL.SSLv23_METHOD))
+    context.load_verify_locations(job["ca"])
+    context.set_verify(SSL.VERIFY_PEER, lambda *told: told[-1])
+    if case["way"] != "default":
+        context.set_cipher_list(EVERYTHING.encode("ascii"))
+        if hasattr(context, "set_min_proto_version"):
+            context.set_min_proto_version(0)  # the lowest that there is (OpenSSL, SSL_CTX_set_min_proto_version)
+    plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
+    try:
+        plain.settimeout(None)  # with one pyOpenSSL would not wait, but say that it wants to
+        tls = SSL.Connection(context, plain)
+        tls.set_tlsext_host_name(b"localhost")
+        tls.set_connect_state()
+        tls.sendall(REQUEST)
+        return tls.get_protocol_version_name() if tls.recv(100) else ""
+    finally:
+        plain.close()
+
+
+def through_pycurl(case, job):
+    import io
+    import pycurl
+
+    body = io.BytesIO()
+    curl = pycurl.Curl()
+    try:
+        curl.setopt(pycurl.URL, url(case))
+        curl.setopt(pycurl.CAINFO, job["ca"])
+        curl.setopt(pycurl.PROXY, "")
+        curl.setopt(pycurl.TIMEOUT, int(job["timeout"]) or 1)
+        curl.setopt(pycurl.WRITEFUNCTION, body.write)
+        if case["way"] != "default":
+            curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0)
+            curl.setopt(pycurl.SSL_CIPHER_LIST, EVERYTHING)
+        curl.perform()
+    finally:
+        curl.close()
+    return page(body.getvalue())
+
+
+def through_awscrt(case, job):
+    import awscrt.http
+    import awscrt.io
+
+    options = awscrt.io.TlsContextOptions()
+    options.override_default_trust_store_from_path(None, job["ca"])
+    if case["way"] != "default":
+        options.min_tls_ver = awscrt.io.TlsVersion.SSLv3
+    tls = awscrt.io.ClientTlsContext(options).new_connection_options()
+    tls.set_server_name("localhost")
+    connecting = awscrt.http.HttpClientConnection.new(
+        host_name="localhost", port=case["port"], tls_connection_options=tls
+    )
+    connection = connecting.result(job["timeout"])
+    body = bytearray()
+    request = awscrt.http.HttpRequest("GET", "/")
+    stream = connection.request(request, on_body=lambda http_stream, chunk: body.extend(chunk))
+    stream.activate()
+    stream.completion_future.result(job["timeout"])
+    return page(bytes(body))
+
+
 def attempt(case, job):
     """Return what happened: the version that this side saw, or the error and its causes."""
     try:
