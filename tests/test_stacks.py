@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import ast
 import json
-from typing import Any
+from importlib import metadata
+from typing import Any, TYPE_CHECKING
 
 import pytest
 
@@ -24,21 +25,40 @@ from harness import HERE, LADDER, ROUTES, armed_environment, assert_held, clean_
 from parts import need
 from test_servers import call, program
 from tlsfloor.stacks import TABLE
+from tlsfloor.stacks.about import ABOUT
 from tlsfloor.versions import FLOORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
 
-ABOUT = {"ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
+DEFAULTS = {"ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
 
 
 def constants(name: str) -> dict[str, Any]:
     """Return what a program says of itself."""
-    found: dict[str, Any] = dict(ABOUT)
+    found: dict[str, Any] = dict(DEFAULTS)
     for node in ast.parse((HERE / "programs" / f"{name}.py").read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in {"STACK", "NEEDS", *ABOUT}:
+            if node.targets[0].id in {"STACK", "NEEDS", *DEFAULTS}:
                 found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
+
+
+def tried(modules: tuple[str, ...]) -> str:
+    """Return what is installed of these modules, with versions."""
+    known = getattr(metadata, "packages_distributions", dict)()  # since Python 3.10
+    names = {known.get(module.split(".")[0], [module])[0] for module in modules}
+    found = {f"{each.metadata['Name']} {each.version}" for each in map(distribution, names) if each}
+    return ", ".join(sorted(found, key=str.lower))
+
+
+def distribution(name: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def served(name: str, route: str, floor: str) -> dict[str, str]:
@@ -50,9 +70,14 @@ def served(name: str, route: str, floor: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_nothing_of_a_stack_gets_below_the_floor(name: str, route: str, floor: str) -> None:
+def test_nothing_of_a_stack_gets_below_the_floor(
+    name: str, route: str, floor: str, record_property: Callable[[str, str], None]
+) -> None:
     about = constants(name)
     need(*about["NEEDS"])
+    # For the table in the documentation: docs/coverage.py reads it from the results.
+    record_property("stack", about["STACK"])
+    record_property("tried", tried(about["NEEDS"]))
     if floor in about["UNCOVERED"]:
         assert_refused(name, route, floor)
     elif about["ROLE"] == "client":
@@ -85,3 +110,19 @@ def assert_refused(name: str, route: str, floor: str) -> None:
 def test_every_row_of_the_table_is_shown_by_a_program() -> None:
     guards = {guard.rpartition(".")[2] for guard in TABLE.values()} - {"stdlib", "pins"}
     assert guards == {constants(name)["STACK"] for name in PROGRAMS}
+
+
+CLAIM = "import json, sys, tlsfloor, {0}; print(json.dumps(tlsfloor.status().stacks))"
+
+
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+@pytest.mark.parametrize("row", sorted(ABOUT))
+def test_a_guard_comes_to_what_its_row_claims(row: str, floor: str) -> None:
+    need(row)
+    claimed = ABOUT[row][2][floor]
+    done = python("-c", CLAIM.format(row), env=armed_environment(floor))
+    if claimed == "uncovered":
+        assert done.returncode == 1
+        assert f"{row} is uncovered: " in done.stderr
+    else:
+        assert json.loads(done.stdout)[row] == claimed, done.stderr
