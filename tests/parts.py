@@ -29,7 +29,7 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
         if importlib.util.find_spec(module) is None:
-            _missing(f"{module} is not installed; hint: pip install '.[test]'")
+            _missing(f"{module} is not installed; hint: pip install '.[test,stacks]'")
 
 
 def need_program(name: str) -> str:
@@ -47,26 +47,29 @@ def need_name(module: object, name: str) -> None:
 def urllib3_path(major: str, cache: pytest.Cache) -> list[str]:
     """Return what to put on the path for urllib3 1 or 2, and a requests that is content with it.
 
-    Nothing if it is installed; else a folder, which pip fills once for each version of Python.
+    Nothing if it is installed.
     """
     need("urllib3", "requests")
     if version("urllib3").split(".")[0] == major:
         return []
-    folder = Path(cache.mkdir("urllib3")) / f"{sys.implementation.cache_tag}-{major}"
+    return [fetched(cache, f"urllib3-{major}", *URLLIB3[major])]
+
+
+def fetched(cache: pytest.Cache, name: str, *packages: str) -> str:
+    """Return a folder with these packages, which pip fills once for each version of Python."""
+    folder = Path(cache.mkdir("packages")) / f"{sys.implementation.cache_tag}-{name}"
     if not folder.exists():
         fresh = tempfile.mkdtemp(dir=folder.parent)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh]
-        done = subprocess.run(
-            [*pip, *URLLIB3[major]], stderr=subprocess.PIPE, text=True, check=False
-        )
+        done = subprocess.run([*pip, *packages], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             shutil.rmtree(fresh)
-            _missing(f"no urllib3 {major}: {done.stderr}")
+            _missing(f"no {' '.join(packages)}: {done.stderr}")
         try:
             os.rename(fresh, folder)
         except OSError:  # another worker of pytest was faster
             shutil.rmtree(fresh)
-    return [str(folder)]
+    return str(folder)
 
 
 def _missing(reason: str) -> str:

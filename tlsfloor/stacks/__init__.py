@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",

@@ -21,10 +21,16 @@ ABOUT = {
         "urllib3, requests, botocore, redis-py, asyncio, aiohttp, httpx and most others",
         GUARDED,
     ),
+    "OpenSSL.SSL": (
+        "pyOpenSSL",
+        "Twisted, Scrapy, pymongo, urllib3.contrib.pyopenssl, redis-py's OCSP check, python-tds",
+        GUARDED,
+    ),
 }
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
+    "cryptography": "OpenSSL.SSL",
     "_ssl": "ssl",
 }
 
