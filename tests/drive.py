@@ -13,6 +13,7 @@ import importlib.util
 import json
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 NAMES = {"TLSv1": "1.0", "TLSv1.1": "1.1", "TLSv1.2": "1.2", "TLSv1.3": "1.3"}
 
@@ -43,7 +44,13 @@ def main() -> None:
     if hasattr(program, "main"):
         result = program.main(job, made)
     else:
-        result = {peer: attempt(program, port, job, made) for peer, port in job["ports"].items()}
+        tries = [(program, port, job, made) for port in job["ports"].values()]
+        if getattr(program, "AT_ONCE", False):  # a library that takes its time over a refusal
+            with ThreadPoolExecutor(len(tries)) as pool:
+                results = list(pool.map(lambda each: attempt(*each), tries))
+        else:
+            results = [attempt(*each) for each in tries]
+        result = dict(zip(job["ports"], results))
     print(json.dumps(result))
 
 

@@ -1,4 +1,4 @@
-"""Mail servers around a TLS handshake: what they say in plain text before, and in TLS after."""
+"""Servers around a TLS handshake: what they say in plain text before, and in TLS after."""
 
 from __future__ import annotations
 
@@ -45,5 +45,14 @@ def _imap_answer(line: bytes) -> bytes:
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
 
+
+def mqtt_reply(data: bytes, version: int) -> bytes:
+    """Answer CONNECT by CONNACK, in the version of the client (MQTT 5.0, sections 3.1 and 3.2)."""
+    if data[:1] != b"\x10":
+        return b""
+    level = data[data.index(b"MQTT") + 4]
+    return bytes([0x20, 3, 0, 0, 0] if level == 5 else [0x20, 2, 0, 0])
+
+
 #: What the programs of ``test_stacks`` name: the options of a ServerPeer.
-PROTOCOLS: dict[str, dict[str, Any]] = {}
+PROTOCOLS: dict[str, dict[str, Any]] = {"MQTT": {"reply": mqtt_reply}}

@@ -67,7 +67,7 @@ def test_what_is_installed_is_named_with_what_covers_it() -> None:
     assert status == 1  # tlslite-ng speaks whatever it is told to, which nothing covers
     found = {each["holds"]: each for each in facts["libraries"]}
     assert found["tlslite (Python)"]["coverage"] == "unknown"
-    [bundled] = [each for name, each in found.items() if "cryptography" in each["path"]]
+    bundled = next(each for each in found.values() if "cryptography" in each["path"])
     assert bundled["holds"].startswith("OpenSSL ")
     assert "ssl" in {each["stack"] for each in facts["libraries"]}
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import json
 from importlib import metadata
+from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
+
+#: Guards that change nothing in a stack, or whose stack is not that module's.
+NO_GATES = ("stdlib", "pins", "named")
 
 DEFAULTS = {"ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
 
@@ -126,3 +130,39 @@ def test_a_guard_comes_to_what_its_row_claims(row: str, floor: str) -> None:
         assert f"{row} is uncovered: " in done.stderr
     else:
         assert json.loads(done.stdout)[row] == claimed, done.stderr
+
+
+#: The rows whose guards do something to their stacks.
+GUARDED = sorted(row for row, guard in TABLE.items() if guard.split(".")[-1] not in NO_GATES)
+
+
+@pytest.mark.parametrize("row", GUARDED)
+@pytest.mark.parametrize(
+    ("outcome", "status", "printed"),
+    [("block", 1, "ssl\n"), ("abort", 78, "ssl\n"), ("warn", 0, "ssl\nstack\n")],
+)
+def test_a_version_that_a_guard_does_not_fit_is_a_failure_of_that_stack_alone(
+    tmp_path: Path, row: str, outcome: str, status: int, printed: str
+) -> None:
+    """Of a future in which nothing in the module is called what it is now."""
+    folder = tmp_path
+    for package in row.split(".")[:-1]:
+        folder /= package
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    (folder / f"{row.rsplit('.', maxsplit=1)[-1]}.py").touch()
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import ssl
+ssl.create_default_context()
+print("ssl", flush=True)
+import {row}
+print("stack")
+"""
+    assert python("-c", program, env=clean_environment()).stdout == "ssl\nstack\n"
+    done = python("-c", program, env=armed_environment(TLSFLOOR_ON_ERROR=outcome))
+    assert done.returncode == status, done.stderr
+    assert done.stdout == printed
+    assert "tlsfloor: error: " in done.stderr
+    assert ("ImportError: tlsfloor: error: " in done.stderr) == (outcome == "block")

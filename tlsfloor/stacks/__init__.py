@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
+    "awscrt.io": "tlsfloor.stacks.awscrt",
+    "awscrt.s3": "tlsfloor.stacks.awscrt",
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",

@@ -26,10 +26,13 @@ ABOUT = {
         "Twisted, Scrapy, pymongo, urllib3.contrib.pyopenssl, redis-py's OCSP check, python-tds",
         GUARDED,
     ),
+    "awscrt.io": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
+    "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
 }
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
+    "_awscrt": "awscrt.io",
     "cryptography": "OpenSSL.SSL",
     "_ssl": "ssl",
 }

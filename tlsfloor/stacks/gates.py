@@ -22,6 +22,9 @@ class Gates:
         # Where, the name -> what the owner's own dict held before, and the gate.
         self._put: dict[tuple[Any, str], tuple[Any, Any]] = {}
 
+    def __contains__(self, place: tuple[Any, str]) -> bool:
+        return place in self._put
+
     def owners(self) -> set[Any]:
         """Return the classes and modules that have gates."""
         return {owner for owner, _name in list(self._put)}
