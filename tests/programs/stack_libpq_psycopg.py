@@ -1,7 +1,7 @@
 """psycopg 3, told to accept less in its arguments."""
 
 STACK = "libpq"
-NEEDS = ("psycopg",)
+NEEDS = ("psycopg", "psycopg_binary")
 PEER = "POSTGRES"
 
 import os
