@@ -1,4 +1,4 @@
-"""What only libpq has: four sources for its bounds, C classes, connections made once more."""
+"""psycopg and psycopg2: libpq's sources for its bounds, C classes, connections made once more."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def postgres(version: str) -> peers.ServerPeer:
 def run(code: str, *args: str, floor: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a few lines, armed as Python starts if a floor is given."""
     env = armed_environment(floor, **LENIENT) if floor else clean_environment(**LENIENT)
-    return python("-W", "error", "-c", textwrap.dedent(code), *args, env=env)
+    return python("-c", textwrap.dedent(code), *args, env=env)
 
 
 def told(code: str, *args: str, floor: str | None = None) -> Any:
@@ -94,6 +94,7 @@ def test_a_bound_below_is_raised_and_a_stricter_one_stays(driver: str, tmp_path:
     [
         "psycopg.pq.PGconn.connect(dsn.encode())",
         "psycopg.pq.PGconn.ping(dsn.encode())",
+        "psycopg.pq.PGconn.connect(bytearray(dsn.encode()))",
         "poll(psycopg.pq.PGconn.connect_start(dsn.encode()))",
         "psycopg2.extensions.connection(dsn)",
         "psycopg2.connect(dsn, connection_factory=psycopg2.extras.LoggingConnection)",
@@ -153,6 +154,26 @@ def test_the_guard_is_in_the_status_and_counts() -> None:
     assert below == []
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_a_driver_that_is_imported_again_is_held(driver: str) -> None:
+    need(driver)
+    code = """
+        import importlib, json, sys, {driver}
+        for name in [name for name in sys.modules if name.startswith("psycopg")]:
+            del sys.modules[name]
+        {driver} = importlib.import_module("{driver}")
+        low = f"host=localhost port={sys.argv[1]} user=u sslmode=require"
+        try:
+            {driver}.connect(low, ssl_min_protocol_version="TLSv1")
+            print('"it connected"')
+        except Exception as error:  # the C module keeps the classes of the first import
+            print(json.dumps(str(error)))
+    """.replace("{driver}", driver)
+    with postgres("1.1") as peer:
+        assert told(code, str(peer.port)) == "it connected"
+        assert "protocol version" in told(code, str(peer.port), floor="1.2")
+
+
 def test_a_removed_gate_is_seen() -> None:
     need("psycopg2")
     code = """
@@ -168,7 +189,7 @@ def test_undo_puts_everything_back_and_a_higher_floor_is_obeyed() -> None:
     code = """
         import json, psycopg, psycopg2, psycopg2.extras
         from psycopg2.extensions import connection as kept
-        from tlsfloor.stacks import libpq
+        from tlsfloor.stacks import psycopg as guard3, psycopg2 as guard2
         def facts():
             return [
                 dict(vars(each))
@@ -177,9 +198,9 @@ def test_undo_puts_everything_back_and_a_higher_floor_is_obeyed() -> None:
             ] + [psycopg2.extras.DictConnection.__bases__, kept]
         before = facts()
         for floor in (0x303, 0x303, 0x304, 0x303):
-            for module in (psycopg, psycopg2):
-                assert libpq.guard(module, floor, "a test") == "guarded"
-                assert libpq.undone(module) == ""
+            for guard, module in ((guard3, psycopg), (guard2, psycopg2)):
+                assert guard.guard(module, floor, "a test") == "guarded"
+                assert guard.undone(module) == ""
         assert facts() != before and kept is psycopg2.extensions.connection
         try:
             psycopg2.connect("host=/nowhere ssl_min_protocol_version=nonsense")
@@ -188,7 +209,8 @@ def test_undo_puts_everything_back_and_a_higher_floor_is_obeyed() -> None:
         shown = []
         real = psycopg2._connect.__wrapped__
         psycopg2._connect("host=/nowhere", connection_factory=lambda dsn: shown.append(dsn))
-        libpq.undo()
+        guard2.undo()
+        guard3.undo()
         assert facts() == before and kept is psycopg2.extensions.connection
         print(json.dumps(shown))
     """
@@ -217,7 +239,7 @@ def test_a_connection_that_is_older_is_named_and_not_made_again() -> None:
     with postgres("1.1") as peer:
         below, refused = told(code, str(peer.port))
     assert [each.partition(":")[0] for each in below] == [
-        "connection that accepted less, and does not tell its version",
+        "connection that accepted less",
         "TLSv1.1 connection",
     ]
     assert "this connection is older than the floor" in refused

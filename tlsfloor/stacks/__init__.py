@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "botocore.httpsession": "tlsfloor.stacks.pins",
-    "psycopg": "tlsfloor.stacks.libpq",
-    "psycopg2": "tlsfloor.stacks.libpq",
+    "psycopg": "tlsfloor.stacks.psycopg",
+    "psycopg2": "tlsfloor.stacks.psycopg2",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }

@@ -1,6 +1,6 @@
 """psycopg2, a class of a program's own that is used directly; the environment accepts less."""
 
-STACK = "libpq"
+STACK = "psycopg2"
 NEEDS = ("psycopg2",)
 PEER = "POSTGRES"
 

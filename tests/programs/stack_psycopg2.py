@@ -1,18 +1,18 @@
-"""psycopg 3, told to accept less in its arguments."""
+"""psycopg2, told to accept less in its arguments."""
 
-STACK = "libpq"
-NEEDS = ("psycopg", "psycopg_binary")
+STACK = "psycopg2"
+NEEDS = ("psycopg2",)
 PEER = "POSTGRES"
 
 import os
 
 os.environ["OPENSSL_CONF"] = os.path.join(os.path.dirname(__file__), "lenient.cnf")
 
-import psycopg
+from psycopg2 import connect as connect_to
 
 
 def connect(port, job, made):
-    with psycopg.connect(
+    connection = connect_to(
         host="localhost",
         port=port,
         user="user",
@@ -20,6 +20,8 @@ def connect(port, job, made):
         sslmode="verify-full",
         sslrootcert=job["ca"],
         ssl_min_protocol_version="TLSv1",
-        autocommit=True,
-    ) as connection:
-        return psycopg.ClientCursor(connection).execute("SELECT version").fetchone()[0]
+    )
+    try:
+        return connection.info.ssl_attribute("protocol")
+    finally:
+        connection.close()

@@ -1,6 +1,6 @@
 """psycopg 3's asynchronous class, over ctypes; a URI and a class made before a late floor."""
 
-STACK = "libpq"
+STACK = "psycopg"
 NEEDS = ("psycopg", "psycopg_binary")
 PEER = "POSTGRES"
 

@@ -1,18 +1,18 @@
-"""psycopg2, told to accept less in its arguments."""
+"""psycopg 3, told to accept less in its arguments."""
 
-STACK = "libpq"
-NEEDS = ("psycopg2",)
+STACK = "psycopg"
+NEEDS = ("psycopg", "psycopg_binary")
 PEER = "POSTGRES"
 
 import os
 
 os.environ["OPENSSL_CONF"] = os.path.join(os.path.dirname(__file__), "lenient.cnf")
 
-from psycopg2 import connect as connect_to
+import psycopg
 
 
 def connect(port, job, made):
-    connection = connect_to(
+    with psycopg.connect(
         host="localhost",
         port=port,
         user="user",
@@ -20,8 +20,6 @@ def connect(port, job, made):
         sslmode="verify-full",
         sslrootcert=job["ca"],
         ssl_min_protocol_version="TLSv1",
-    )
-    try:
-        return connection.info.ssl_attribute("protocol")
-    finally:
-        connection.close()
+        autocommit=True,
+    ) as connection:
+        return psycopg.ClientCursor(connection).execute("SELECT version").fetchone()[0]
