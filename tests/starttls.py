@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
+
+from tlsfloor.versions import OPENSSL_NAMES
 
 
 def smtp_before_tls(connection: socket.socket) -> None:
@@ -41,9 +44,39 @@ def _imap_answer(line: bytes) -> bytes:
     return untagged + tag + b" OK done\r\n"
 
 
-#: Options of a ``ServerPeer`` that is a mail server.
-SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
-IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
+def postgres_before_tls(connection: socket.socket) -> None:
+    """SSLRequest (PostgreSQL manual, section "Message Formats"): length 8, code 80877103."""
+    request = connection.recv(8, socket.MSG_WAITALL)
+    if request != b"\0\0\0\x08\x04\xd2\x16\x2f":
+        raise ConnectionError(f"no SSLRequest: {request!r}")
+    connection.sendall(b"S")
+
+
+def postgres_reply(data: bytes, version: int) -> bytes:
+    """AuthenticationOk, and ReadyForQuery; a query names the version of TLS, as one text."""
+    if data[:1] == b"Q":
+        name = next(name for name, wire in OPENSSL_NAMES.items() if wire == version).encode()
+        column = b"version\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)
+        row = struct.pack("!hi", 1, len(name)) + name
+        return b"".join(
+            _postgres(kind, body)
+            for kind, body in (
+                (b"T", struct.pack("!h", 1) + column),
+                (b"D", row),
+                (b"C", b"SELECT 1\0"),
+                (b"Z", b"I"),
+            )
+        )
+    if len(data) < 4 or len(data) < int.from_bytes(data[:4], "big"):
+        return b""
+    settings = {"server_version": "15.0", "server_encoding": "UTF8", "client_encoding": "UTF8"}
+    settings.update({"DateStyle": "ISO, MDY", "standard_conforming_strings": "on"})
+    told = [_postgres(b"S", f"{key}\0{value}\0".encode()) for key, value in settings.items()]
+    return _postgres(b"R", b"\0\0\0\0") + b"".join(told) + _postgres(b"Z", b"I")
+
+
+def _postgres(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("!I", len(body) + 4) + body
 
 
 def mqtt_reply(data: bytes, version: int) -> bytes:
@@ -54,5 +87,12 @@ def mqtt_reply(data: bytes, version: int) -> bytes:
     return bytes([0x20, 3, 0, 0, 0] if level == 5 else [0x20, 2, 0, 0])
 
 
+#: Options of a ``ServerPeer`` that is a mail server.
+SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
+IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
+
 #: What the programs of ``test_stacks`` name: the options of a ServerPeer.
-PROTOCOLS: dict[str, dict[str, Any]] = {"MQTT": {"reply": mqtt_reply}}
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "MQTT": {"reply": mqtt_reply},
+    "POSTGRES": {"before_tls": postgres_before_tls, "reply": postgres_reply},
+}

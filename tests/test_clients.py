@@ -57,6 +57,8 @@ CLIENTS = [
     Client("client_aiohttp", needs=("aiohttp",)),
     Client("client_httpx", needs=("httpx",)),
     Client("client_boto3", needs=("boto3",), peer_options={"reply": list_buckets}),
+    Client("client_asyncpg", needs=("asyncpg",), peer_options=starttls.PROTOCOLS["POSTGRES"]),
+    Client("client_pg8000", needs=("pg8000",), peer_options=starttls.PROTOCOLS["POSTGRES"]),
     Client("client_redis", needs=("redis",)),
     Client("client_redis_asyncio", needs=("redis",)),
     Client("client_redis_cluster", needs=("redis",), peer_options={"reply": redis_node}),

@@ -35,6 +35,8 @@ TABLE = {
     "awscrt.io": "tlsfloor.stacks.awscrt",
     "awscrt.s3": "tlsfloor.stacks.awscrt",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "psycopg": "tlsfloor.stacks.psycopg",
+    "psycopg2": "tlsfloor.stacks.psycopg2",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }

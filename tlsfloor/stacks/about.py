@@ -28,11 +28,16 @@ ABOUT = {
     ),
     "awscrt.io": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
+    "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
+    "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
 }
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
     "_awscrt": "awscrt.io",
+    "psycopg2_binary": "psycopg2",
+    "psycopg_binary": "psycopg",
+    "psycopg_c": "psycopg",
     "cryptography": "OpenSSL.SSL",
     "_ssl": "ssl",
 }

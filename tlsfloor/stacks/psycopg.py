@@ -1,0 +1,151 @@
+"""The guard of psycopg 3, in all its implementations (binary, C, ctypes), synchronous or not.
+
+All of its classes connect through ``generators.connect``, which calls libpq in C or else through
+``pq.PGconn``, whose methods a program may call as well. A late floor does not reach a C connection
+that is older and that ``pgconn.reset()`` makes once more; ``below`` names it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import wrapt
+
+from tlsfloor.ledger import counts
+from tlsfloor.stacks import libpq
+from tlsfloor.stacks.contexts import refusal
+from tlsfloor.stacks.gates import Gates, instances
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+# What the gates compare with; written by guard() only, and never lowered.
+_floor = 0
+_set_by = ""
+
+_gates, _copies = Gates(), Gates()
+_installed: set[ModuleType] = set()
+
+
+def guard(module: ModuleType, floor: int, set_by: str) -> str:
+    """Hold the floor on every connection that ``module`` makes.
+
+    Raises:
+        GuardError: its libpq knows no minimum (before PostgreSQL 13), or does not answer as known.
+
+    .. versionadded:: 0.1
+    """
+    global _floor, _set_by
+    if floor > _floor:
+        _floor, _set_by = floor, set_by
+    pq = module.pq  # another one in a psycopg that was removed and imported again
+    if pq not in _installed:
+        _install(module)
+        _installed.add(pq)
+    return "guarded"
+
+
+def undone(module: ModuleType) -> str:
+    """Return what is not in place of the guard; empty when all of it is.
+
+    .. versionadded:: 0.1
+    """
+    return _gates.undone() if module.pq in _installed else "it is not guarded"
+
+
+def undo() -> None:
+    """Put everything back exactly as it was. For tests, which compare before and after.
+
+    .. versionadded:: 0.1
+    """
+    global _floor
+    _floor = 0
+    _gates.undo()
+    _copies.undo()
+    _installed.clear()
+
+
+def below(floor: int) -> list[str]:
+    """Describe the open connections that accepted less; which version it became, none tells.
+
+    .. versionadded:: 0.1
+    """
+    module: Any = sys.modules["psycopg"]
+
+    def accepted_less(pgconn: Any) -> bool:
+        try:
+            return pgconn.ssl_in_use and _is_low(pgconn, floor)
+        except module.OperationalError:  # it is closed
+            return False
+
+    kinds = (module.Connection, module.AsyncConnection)
+    return [
+        f"connection that accepted less: {each!r}"
+        for each in instances(kinds)
+        if accepted_less(each.pgconn)
+    ]
+
+
+def _is_low(pgconn: Any, floor: int) -> bool:
+    """Tell whether a connection of psycopg may speak TLS, with a minimum below the floor."""
+    said = {option.keyword.decode(): (option.val or b"").decode() for option in pgconn.info}
+    without = said["sslmode"] == "disable" or pgconn.host.startswith((b"/", b"@"))  # Unix sockets
+    return not without and libpq.NUMBERS.get(said[libpq.MINIMUM].lower(), 0) < floor
+
+
+def _refuse_low(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+    """Refuse to connect once more for a connection that is older than the floor."""
+    if _is_low(instance.pgconn, _floor):
+        counts["refused"] += 1
+        raise refusal(
+            "this connection is older than the floor and would be made again as it was",
+            "close it and open a new one",
+            _floor,
+            _set_by,
+        )
+    return wrapped(*args, **kwargs)
+
+
+def _install(module: Any) -> None:
+    """Hold what connects in psycopg's class of connections of libpq, and in its generators."""
+    pq = module.pq
+    real, start, bad = pq.PGconn, pq.PGconn.connect_start, pq.ConnStatus.BAD
+
+    def parse(given: Any) -> dict[str, str] | None:
+        try:
+            options = pq.Conninfo.parse(given.encode() if isinstance(given, str) else given)
+        except module.OperationalError:
+            return None
+        said = {option.keyword.decode(): option.val for option in options}
+        return {
+            name: value.decode("utf-8", "surrogateescape")
+            for name, value in said.items()
+            if value is not None
+        }
+
+    def ask(string: str) -> str:
+        trial = start(string.encode("utf-8", "surrogateescape"))
+        said: str = trial.error_message.decode("utf-8", "replace") if trial.status == bad else ""
+        trial.finish()
+        return said
+
+    library = (parse, ask)
+    libpq.check(library, "psycopg")
+
+    def hold(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        return libpq.call(wrapped, args, kwargs, _floor, library)
+
+    names = ("connect", "connect_start", "ping")
+    if pq.__impl__ == "python":
+        for name in names:
+            _gates.put(real, name, wrapt.FunctionWrapper(vars(real)[name], hold))
+    else:
+        gates = [wrapt.FunctionWrapper(getattr(real, name), hold) for name in names]
+        made = libpq.stand_in(real, dict(zip(names, map(staticmethod, gates))))
+        libpq.replace(real, made, _gates, _copies)
+    connect, base = module.generators.connect, module.BaseConnection
+    libpq.replace(connect, wrapt.FunctionWrapper(connect, hold), _gates, _copies)
+    if hasattr(base, "_cancel_gen"):  # since psycopg 3.2: it makes a connection of its own
+        _gates.put(base, "_cancel_gen", wrapt.FunctionWrapper(base._cancel_gen, _refuse_low))
