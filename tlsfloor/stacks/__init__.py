@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "_ldap": "tlsfloor.stacks.ldap",
+    "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
