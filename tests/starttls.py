@@ -87,6 +87,26 @@ def mqtt_reply(data: bytes, version: int) -> bytes:
     return bytes([0x20, 3, 0, 0, 0] if level == 5 else [0x20, 2, 0, 0])
 
 
+# RFC 4511: an LDAPMessage with a BindRequest (section 4.2), the message ID in its fifth byte; what
+# answers it, and what answers the ExtendedRequest that is StartTLS (section 4.14): success.
+_BIND_REQUEST, _BIND_RESPONSE, _EXTENDED_RESPONSE = 0x60, 0x61, 0x78
+
+
+def ldap_before_tls(connection: socket.socket) -> None:
+    request = connection.recv(4096)
+    connection.sendall(_ldap_success(request[4], _EXTENDED_RESPONSE))
+
+
+def ldap_reply(data: bytes, version: int) -> bytes:
+    if len(data) > 5 and data[5] == _BIND_REQUEST:
+        return _ldap_success(data[4], _BIND_RESPONSE)
+    return b""
+
+
+def _ldap_success(message: int, kind: int) -> bytes:
+    return bytes([0x30, 12, 2, 1, message, kind, 7, 0x0A, 1, 0, 4, 0, 4, 0])
+
+
 #: Options of a ``ServerPeer`` that is a mail server.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
@@ -95,4 +115,6 @@ IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "MQTT": {"reply": mqtt_reply},
     "POSTGRES": {"before_tls": postgres_before_tls, "reply": postgres_reply},
+    "ldap": {"before_tls": ldap_before_tls, "reply": ldap_reply},
+    "ldaps": {"reply": ldap_reply},
 }

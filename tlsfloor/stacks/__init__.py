@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
-    "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
+    "_ldap": "tlsfloor.stacks.ldap",
     "awscrt.io": "tlsfloor.stacks.awscrt",
     "awscrt.s3": "tlsfloor.stacks.awscrt",
+    "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
     "psycopg": "tlsfloor.stacks.psycopg",
     "psycopg2": "tlsfloor.stacks.psycopg2",
     "ssl": "tlsfloor.stacks.stdlib",

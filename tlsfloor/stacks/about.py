@@ -28,6 +28,8 @@ ABOUT = {
     ),
     "awscrt.io": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
+    "_ldap": ("libldap", "python-ldap, django-auth-ldap", GUARDED),
+    "bonsai._bonsai": ("libldap", "bonsai", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
     "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
 }

@@ -1,0 +1,59 @@
+"""libldap: what is special about its guard."""
+
+from __future__ import annotations
+
+import json
+
+from harness import armed_environment, python
+from parts import need
+
+UNKNOWN = """
+import tlsfloor.stacks.libldap as libldap
+libldap._KNOWN = range(0)
+import _ldap
+"""
+
+UNDO = """
+import json, tlsfloor, _ldap
+from tlsfloor.stacks import ldap
+[library] = ldap._libraries.values()
+found = [library.offered(), library.held()]
+ldap.guard(_ldap, 0x304, "test"); ldap.guard(_ldap, 0x303, "test")
+found += [library.offered(), library.held()]
+ldap.undo()
+found += [library.offered(), library.held(), ldap.undone(_ldap)]
+print(json.dumps([found, tlsfloor.status().stacks]))
+"""
+
+SIGNAL = """
+import tlsfloor, _ldap
+from tlsfloor.stacks import ldap
+[library] = ldap._libraries.values()
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+library._hold = interrupted
+print(library.offered())
+"""
+
+
+def test_a_release_that_is_not_known_cannot_be_imported() -> None:
+    need("ldap")
+    done = python("-c", UNKNOWN, env=armed_environment("1.2"))
+    assert "GuardError: it is not known how to hold a floor on OpenLDAP" in done.stderr
+
+
+def test_the_floor_only_rises_and_is_undone_to_the_end() -> None:
+    need("ldap")
+    done = python("-c", UNDO, env=armed_environment("1.2"))
+    assert done.returncode == 0, done.stderr
+    found, stacks = json.loads(done.stdout)
+    assert found[:4] == [0x303, True, 0x304, True]
+    assert found[4] < 0x303
+    assert found[5:] == [False, "the function that libldap calls was replaced"]
+    assert stacks["_ldap"] != "guarded"
+
+
+def test_a_connection_that_a_signal_left_unguarded_is_refused() -> None:
+    need("ldap")
+    done = python("-c", SIGNAL, env=armed_environment("1.2"))
+    assert int(done.stdout) >= 0x303, done.stderr

@@ -1,0 +1,234 @@
+"""One libldap, reached through ctypes: what ``ldap.py`` asks of it.
+
+Each function is looked up in the extension module that brought the library, and so found in what
+that was linked with: libldap itself, and below it GnuTLS or OpenSSL. A wheel may have copies of its
+own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+
+from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.ledger import counts
+from tlsfloor.wire import ClientHello, Handshake, Messages, WireError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# ldap.h
+_API_INFO, _CTX, _CIPHER_SUITE, _CONNECT_CB = 0x0000, 0x6001, 0x6008, 0x600C
+_NEWCTX, _PACKAGE = 0x600F, 0x6011
+_PROTO_TCP = 1  # openldap.h, LDAP_PROTO_TCP
+
+# The releases whose session begins with that of GnuTLS (struct tlsg_session in tls_g.c): 2.4 to
+# 2.6, as LDAP_VENDOR_VERSION counts them.
+_KNOWN = range(20400, 20700)
+
+# openssl/ssl.h: commands of SSL_ctrl, and SSL_OP_NO_SSLv3 to SSL_OP_NO_TLSv1_3 together.
+_SET_MIN, _SET_MAX, _GET_MIN, _GET_MAX = 123, 124, 130, 131
+_NO_VERSION = 0x3E000000
+
+# How GnuTLS takes versions out of its priorities (its manual, "Priority strings").
+_WITHOUT = {
+    versions.SSL3: "-VERS-SSL3.0",
+    versions.TLS1_0: "-VERS-TLS1.0",
+    versions.TLS1_1: "-VERS-TLS1.1",
+    versions.TLS1_2: "-VERS-TLS1.2",
+    versions.TLS1_3: "-VERS-TLS1.3",
+}
+
+# ldap.h, LDAP_TLS_CONNECT_CB: the handle, its TLS session, its TLS context, and an argument. This
+# one returns whether it came to its end, which libldap does not look at.
+_CALLBACK: Any = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
+
+
+class _ApiInfo(ctypes.Structure):
+    """LDAPAPIInfo of ldap.h."""
+
+    _fields_ = (
+        ("info_version", ctypes.c_int),
+        ("api_version", ctypes.c_int),
+        ("protocol_version", ctypes.c_int),
+        ("extensions", ctypes.c_void_p),
+        ("vendor_name", ctypes.c_void_p),
+        ("vendor_version", ctypes.c_int),
+    )
+
+
+class Library:
+    """A libldap with its TLS library.
+
+    Raises:
+        GuardError: it is not known how to hold a floor on it.
+        AttributeError: it lacks a function.
+    """
+
+    def __init__(self, lib: Any) -> None:
+        self.floor = 0
+        self._hold: Any
+        self._refuse: Any
+        self._lib = lib
+        lib.ldap_memvfree.restype = lib.ldap_memfree.restype = None
+        self._before = self._get_pointer(_CONNECT_CB)
+        release = self._release()
+        package = self._get_text(None, _PACKAGE)
+        self.name = f"OpenLDAP {release} with {package}"
+        if package == "GnuTLS" and release in _KNOWN:
+            self._priority_set = lib.gnutls_priority_set_direct
+            self._clear = lib.gnutls_credentials_clear
+            self._hold, self._refuse = self._hold_gnutls, self._refuse_gnutls
+        elif package == "OpenSSL":
+            self._ctrl = lib.SSL_ctrl
+            self._ctrl.restype = ctypes.c_long
+            self._set_options = lib.SSL_set_options
+            self._set_options.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+            self._hold, self._refuse = self._hold_openssl, self._refuse_openssl
+        else:
+            raise GuardError(f"it is not known how to hold a floor on {self.name}")
+        # Where Python code begins, a pending signal may raise, and ctypes lets that be lost. So one
+        # function does the work, and what ctypes calls after it, with what it returned, refuses
+        # where it was not done to the end. Both live as long as a handle may call them: for ever.
+        self._work = _CALLBACK(self._at_connect)
+        self._work.errcheck = self._after_connect
+        self._callback = _CALLBACK(self._work)
+        self._address = ctypes.cast(self._callback, ctypes.c_void_p).value
+
+    def hold(self, floor: int) -> None:
+        """Have each connection from now on held to the floor."""
+        self.floor = floor
+        if not self.held():
+            if self._get_pointer(_CONNECT_CB) != self._before:
+                raise GuardError(f"something else hears of the connections of {self.name}")
+            self._set(None, _CONNECT_CB, self._callback)
+
+    def held(self) -> bool:
+        """Tell whether libldap calls the guard."""
+        return self._get_pointer(_CONNECT_CB) == self._address
+
+    def release(self) -> None:
+        """Put back what libldap called before. Handles made meanwhile call on, in vain."""
+        self.floor = 0
+        if self.held():
+            self._set(None, _CONNECT_CB, ctypes.c_void_p(self._before))
+
+    def offered(self) -> int:
+        """Return the lowest version that a new connection offers, 0 if none can be read.
+
+        It is let to say its hello to nobody.
+        """
+        ours, its = socket.socketpair()
+        with ours:
+            ours.shutdown(socket.SHUT_WR)  # all that it will hear
+            handle = ctypes.c_void_p()
+            # It closes the socket with the handle.
+            problem = self._lib.ldap_init_fd(
+                its.detach(), _PROTO_TCP, b"ldap://localhost", ctypes.byref(handle)
+            )
+            if problem:
+                raise GuardError(f"{self.name} makes no handle: error {problem}")
+            # A context of its own: the global one is not made before the program has set it up.
+            self._set(handle, _NEWCTX, ctypes.byref(ctypes.c_int(0)))
+            before = dict(counts)
+            self._lib.ldap_install_tls(handle)
+            self._lib.ldap_unbind_ext(handle, None, None)
+            counts.update(before)
+            stream = Messages()
+            while True:
+                data = ours.recv(2**14)
+                if not data:
+                    return 0
+                stream.feed(data)
+                try:
+                    first = stream.read()
+                    if isinstance(first, Handshake):
+                        return min(ClientHello.parse(first.body).versions())
+                except WireError as error:
+                    raise GuardError(f"{self.name} says no hello: {error}") from error
+
+    def _at_connect(self, handle: int, session: int, context: int, _argument: int) -> int:
+        if self.floor:
+            self._hold(handle, session, context)
+        return 1
+
+    def _after_connect(self, done: int, _function: Any, arguments: tuple[Any, ...]) -> int:
+        if not done:
+            self._refuse(arguments[1])
+            counts["refused"] += 1
+        return done
+
+    def _hold_openssl(self, _handle: int, session: int, _context: int) -> None:
+        for get, put in ((_GET_MIN, _SET_MIN), (_GET_MAX, _SET_MAX)):
+            bound = self._ctrl(ctypes.c_void_p(session), get, ctypes.c_long(0), None)
+            if bound < self.floor and not (get == _GET_MAX and bound == 0):  # 0 is no maximum
+                floor = ctypes.c_long(self.floor)
+                if not self._ctrl(ctypes.c_void_p(session), put, floor, None):
+                    raise GuardError(f"{self.name} did not take the floor")
+                counts["raised"] += 1
+
+    def _refuse_openssl(self, session: int) -> None:
+        self._set_options(session, _NO_VERSION)
+
+    def _hold_gnutls(self, handle: int, session: int, context: int) -> None:
+        without = [text for version, text in _WITHOUT.items() if version < self.floor]
+        asked = self._suite(handle, context)
+        # What the program asks for, then that with nothing but the floor: it may ask for less only.
+        lowest = _WITHOUT[self.floor].replace("-", "+", 1)
+        for priorities in ([asked, *without], [asked, *without, lowest]):
+            text = ":".join(priorities).encode()
+            if self._priority_set(_gnutls_session(session), text, None) == 0:
+                counts["clamped" if asked != "NORMAL" else "raised"] += 1
+                return
+        raise GuardError(f"{self.name} did not take the floor")
+
+    def _refuse_gnutls(self, session: int) -> None:
+        # Nothing to shake hands with; and should it come to that all the same, not below the floor.
+        without = [text for version, text in _WITHOUT.items() if version < self.floor]
+        self._clear(_gnutls_session(session))
+        self._priority_set(_gnutls_session(session), ":".join(["NORMAL", *without]).encode(), None)
+
+    def _suite(self, handle: int, context: int) -> str:
+        """Return the priorities that GnuTLS was given for a handle; its default is NORMAL."""
+        own = self._get_text(ctypes.c_void_p(handle), _CIPHER_SUITE)
+        everybody = self._get_text(None, _CIPHER_SUITE) if own is None else None
+        # Asking for a context makes one reference too many, so not without need.
+        if everybody is not None and self._get_pointer(_CTX) == context:
+            return everybody
+        return own or "NORMAL"
+
+    def _set(self, handle: Any, option: int, value: Any) -> None:
+        if self._lib.ldap_set_option(handle, option, value):
+            raise GuardError(f"{self.name} does not take its option {option:#x}")
+
+    def _get_pointer(self, option: int) -> int | None:
+        value = ctypes.c_void_p()
+        if self._lib.ldap_get_option(None, option, ctypes.byref(value)):
+            raise GuardError(f"this libldap does not know its option {option:#x}")
+        return value.value
+
+    def _get_text(self, handle: Any, option: int) -> str | None:
+        value = ctypes.c_void_p()
+        if self._lib.ldap_get_option(handle, option, ctypes.byref(value)):
+            raise GuardError(f"this libldap does not know its option {option:#x}")
+        if value.value is None:
+            return None
+        try:
+            return ctypes.string_at(value.value).decode("utf-8", "surrogateescape")
+        finally:
+            self._lib.ldap_memfree(value)
+
+    def _release(self) -> int:
+        info = _ApiInfo(info_version=1)
+        if self._lib.ldap_get_option(None, _API_INFO, ctypes.byref(info)):
+            raise GuardError("this libldap does not tell its version")
+        self._lib.ldap_memfree(ctypes.c_void_p(info.vendor_name))
+        self._lib.ldap_memvfree(ctypes.c_void_p(info.extensions))
+        return int(info.vendor_version)
+
+
+def _gnutls_session(session: int) -> ctypes.c_void_p:
+    """Return the session of GnuTLS in one of libldap, which begins with it."""
+    return ctypes.c_void_p.from_address(session)
