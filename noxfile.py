@@ -18,6 +18,11 @@ ELSEWHERE = [
     "tests/test_package.py",
     "tests/test_policy.py",
     "tests/test_serve.py",
+    "tests/test_stack_awscrt.py",
+    "tests/test_stack_ldap.py",
+    "tests/test_stack_libpq.py",
+    "tests/test_stack_pyopenssl.py",
+    "tests/test_stacks.py",
     "tests/test_verify_targets.py",
 ]
 
