@@ -14,6 +14,7 @@ constants, which are read and not executed:
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 from importlib import metadata
 from pathlib import Path
@@ -166,3 +167,95 @@ print("stack")
     assert done.stdout == printed
     assert "tlsfloor: error: " in done.stderr
     assert ("ImportError: tlsfloor: error: " in done.stderr) == (outcome == "block")
+
+
+STATES = "import json, tlsfloor; print(json.dumps(tlsfloor.status().stacks))"
+
+
+def states(program: str, **more: str) -> dict[str, str]:
+    done = python("-c", f"{program}\n{STATES}", env=armed_environment(**more))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+TOGETHER = """
+import importlib, threading
+found = []
+start = threading.Barrier(len(ROWS) * 2)
+
+def load(name):
+    start.wait()
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        found.append(repr(error))
+
+threads = [threading.Thread(target=load, args=(name,)) for name in ROWS * 2]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join(60)
+assert not any(each.is_alive() for each in threads), "threads wait for each other"
+assert not found, found
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_stacks_that_are_imported_by_many_threads_at_once_are_all_guarded(attempt: int) -> None:
+    """Guards import too, and must not wait for each other's imports."""
+    rows = [row for row in GUARDED if installed(row)]
+    if len(rows) < 2:
+        pytest.skip("there are no two stacks here")
+    found = states(f"ROWS = {['ssl', *rows]}\n{TOGETHER}")
+    assert {found[row] for row in ("ssl", *rows)} == {"guarded"}
+
+
+def installed(row: str) -> bool:
+    return importlib.util.find_spec(row.split(".", maxsplit=1)[0]) is not None
+
+
+AGAIN = """
+import importlib, sys
+module = importlib.import_module(ROW)
+importlib.reload(module)
+for name in [name for name in sys.modules if name.split(".")[0] == ROW.split(".")[0]]:
+    del sys.modules[name]
+importlib.import_module(ROW)
+"""
+
+
+@pytest.mark.parametrize("row", ["OpenSSL.SSL", "awscrt.io", "awscrt.s3", "psycopg", "psycopg2"])
+def test_a_stack_that_is_imported_again_is_guarded_again(row: str) -> None:
+    need(row.split(".", maxsplit=1)[0])
+    assert states(f"ROW = {row!r}\n{AGAIN}")[row] == "guarded"
+
+
+def test_a_stack_whose_import_fails_half_way_is_guarded_when_it_succeeds(tmp_path: Path) -> None:
+    need("OpenSSL")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+try:
+    import OpenSSL.SSL
+except RuntimeError as error:
+    assert str(error) == "half-way"
+else:
+    raise SystemExit("it succeeded")
+import json, tlsfloor
+assert "OpenSSL.SSL" not in tlsfloor.status().stacks
+del sys.path[0]
+for name in [name for name in sys.modules if name.startswith("OpenSSL")]:
+    del sys.modules[name]
+import OpenSSL.SSL
+"""
+    (tmp_path / "OpenSSL").mkdir()
+    (tmp_path / "OpenSSL" / "__init__.py").touch()
+    (tmp_path / "OpenSSL" / "SSL.py").write_text(
+        "class Context: pass\nraise RuntimeError('half-way')"
+    )
+    assert states(program)["OpenSSL.SSL"] == "guarded"
+
+
+def test_a_stack_that_is_not_there_is_not_missed() -> None:
+    assert states("").keys() == {"ssl"} - {"ssl"}

@@ -134,7 +134,7 @@ def replace(before: Any, after: Any, gates: Gates, copies: Gates) -> None:
     .. versionadded:: 0.1
     """
     for place, module in list(sys.modules.items()):
-        if isinstance(module, ModuleType):
+        if issubclass(type(module), ModuleType):  # cffi's libraries only say that they are some
             # Not vars(): a module that importlib loads lazily would be loaded by that.
             for name, value in list(object.__getattribute__(module, "__dict__").items()):
                 if value is before:
