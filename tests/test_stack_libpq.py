@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import textwrap
 from typing import Any, TYPE_CHECKING
@@ -57,18 +56,9 @@ def told(code: str, *args: str, floor: str | None = None) -> Any:
     return json.loads(done.stdout)
 
 
-def need_driver(driver: str) -> None:
-    """Skip unless psycopg2, or this implementation of psycopg, is there."""
-    need("psycopg2" if driver == "psycopg2" else "psycopg")
-    if driver == "binary":
-        need("psycopg_binary")
-    if driver == "python" and ctypes.util.find_library("pq") is None:
-        pytest.skip("this machine has no libpq")
-
-
 @pytest.mark.parametrize("driver", ["binary", "python", "psycopg2"])
 def test_a_bound_below_is_raised_and_a_stricter_one_stays(driver: str, tmp_path: Path) -> None:
-    need_driver(driver)
+    need("psycopg2" if driver == "psycopg2" else "psycopg_binary")
     with postgres("1.1") as old, postgres("1.2") as new:
         job = {
             "driver": driver,
@@ -97,6 +87,7 @@ def test_a_bound_below_is_raised_and_a_stricter_one_stays(driver: str, tmp_path:
         "psycopg.pq.PGconn.connect(bytearray(dsn.encode()))",
         "poll(psycopg.pq.PGconn.connect_start(dsn.encode()))",
         "psycopg2.extensions.connection(dsn)",
+        "kept(dsn)  # of psycopg2",
         "psycopg2.connect(dsn, connection_factory=psycopg2.extras.LoggingConnection)",
         "psycopg2.extras.DictConnection(dsn=dsn)",
         "psycopg2.extras.LogicalReplicationConnection(dsn)",
@@ -110,6 +101,7 @@ def test_every_way_to_connect_is_held(make: str) -> None:
         import json, sys, tlsfloor, {driver}, time
         if "{driver}" == "psycopg2":
             import psycopg2.extras
+            from psycopg2.extensions import connection as kept
         def poll(made):
             while getattr(made, "connect_poll", getattr(made, "poll", None))() in (1, 2):
                 time.sleep(0.01)
@@ -243,6 +235,24 @@ def test_a_connection_that_is_older_is_named_and_not_made_again() -> None:
         "TLSv1.1 connection",
     ]
     assert "this connection is older than the floor" in refused
+
+
+def test_with_threads_connections_that_are_older_are_not_looked_for() -> None:
+    need("psycopg2")
+    code = """
+        import json, psycopg2, threading, tlsfloor
+        stop = threading.Event()
+        threading.Thread(target=stop.wait).start()
+        below = tlsfloor.enforce("1.2").below
+        stop.set()
+        print(json.dumps(below))
+    """
+    (text,) = told(code)
+    assert text.startswith("perhaps connections of psycopg2: ")
+    assert (
+        told("import json, psycopg2, tlsfloor; print(json.dumps(tlsfloor.enforce('1.2').below))")
+        == []
+    )
 
 
 #: What takes something from a driver: a libpq that knows no minimum, or a version made up.

@@ -12,8 +12,13 @@ def prepare(job):
     if job["driver"] == "psycopg2":
         import psycopg2 as driver
     else:
-        os.environ["PSYCOPG_IMPL"] = job["driver"]
+        if job["driver"] == "python":
+            import wheel_libpq
+
+            wheel_libpq.use()
         import psycopg as driver
+
+        assert driver.pq.__impl__ == job["driver"]
     return driver.connect
 
 

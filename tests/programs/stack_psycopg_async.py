@@ -5,25 +5,13 @@ NEEDS = ("psycopg", "psycopg_binary")
 PEER = "POSTGRES"
 
 import asyncio
-import ctypes.util
-import importlib.util
 import os
 
 os.environ["OPENSSL_CONF"] = os.path.join(os.path.dirname(__file__), "lenient.cnf")
-os.environ["PSYCOPG_IMPL"] = "python"
 
-# The libpq of the wheel: not every machine has one of its own.
-_site = os.path.dirname(os.path.dirname(importlib.util.find_spec("psycopg_binary").origin))
-_libs = os.path.join(_site, "psycopg_binary.libs")
-_libpq = next(name for name in os.listdir(_libs) if name.startswith("libpq"))
-_find_library = ctypes.util.find_library
+import wheel_libpq
 
-
-def find_library(name):
-    return os.path.join(_libs, _libpq) if name == "pq" else _find_library(name)
-
-
-ctypes.util.find_library = find_library
+wheel_libpq.use()
 
 import psycopg
 

@@ -4,7 +4,8 @@ libpq, PostgreSQL's C library, takes a bound from the string, or else from the s
 names, the environment, or its own default (PostgreSQL manual, "Database Connection Control
 Functions"). Where it comes from is not ours to guess: libpq is asked, with a value that it must
 refuse before it connects. What was found out is then written into the string, where nothing else
-can change it.
+can change it. What libpq does after a refusal is its own affair: with ``sslmode=prefer``, its
+default, it asks once more without TLS.
 
 Functions and classes of C cannot be changed in place, and are replaced in every module that has
 them. A late floor does not reach those that somebody keeps elsewhere.
