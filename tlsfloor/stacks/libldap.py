@@ -92,6 +92,7 @@ class Library:
         # Where Python code begins, a pending signal may raise, and ctypes lets that be lost. So one
         # function does the work, and what ctypes calls after it, with what it returned, refuses
         # where it was not done to the end. Both live as long as a handle may call them: for ever.
+        self._done: set[int] = set()
         self._work = _CALLBACK(self._at_connect)
         self._work.errcheck = self._after_connect
         self._callback = _CALLBACK(self._work)
@@ -152,13 +153,17 @@ class Library:
     def _at_connect(self, handle: int, session: int, context: int, _argument: int) -> int:
         if self.floor:
             self._hold(handle, session, context)
-        return 1
+        self._done.add(session)
+        return 0
 
-    def _after_connect(self, done: int, _function: Any, arguments: tuple[Any, ...]) -> int:
-        if not done:
-            self._refuse(arguments[1])
+    def _after_connect(self, result: int, _function: Any, arguments: tuple[Any, ...]) -> int:
+        # After an exception CPython 3.8 returns whatever there was, so the result tells nothing.
+        session = arguments[1]
+        if session not in self._done:
+            self._refuse(session)
             counts["refused"] += 1
-        return done
+        self._done.discard(session)
+        return result
 
     def _hold_openssl(self, _handle: int, session: int, _context: int) -> None:
         for get, put in ((_GET_MIN, _SET_MIN), (_GET_MAX, _SET_MAX)):
