@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "curl_cffi": "tlsfloor.stacks.curl_cffi",
+    "pycurl": "tlsfloor.stacks.pycurl",
+    "pycurl._pycurl": "tlsfloor.stacks.pycurl",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }

@@ -1,0 +1,23 @@
+"""pycurl: a handle that asks for TLS 1.0, resets itself, and asks again through a copy."""
+
+import io
+
+import pycurl
+
+STACK = "pycurl"
+NEEDS = ("pycurl",)
+
+
+def connect(port, job, made):
+    page = io.BytesIO()
+    first = pycurl.Curl()
+    first.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0 | pycurl.SSLVERSION_MAX_DEFAULT)
+    first.reset()
+    curl = first.duphandle()
+    curl.setopt(curl.SSLVERSION, pycurl.SSLVERSION_TLSv1)
+    curl.setopt(pycurl.SSL_CIPHER_LIST, "ALL:@SECLEVEL=0")
+    curl.setopt(pycurl.URL, f"https://localhost:{port}/")
+    curl.setopt(pycurl.CAINFO, job["ca"])
+    curl.setopt(pycurl.WRITEDATA, page)
+    curl.perform()
+    return page.getvalue().decode().split(" : ")[1].strip()
