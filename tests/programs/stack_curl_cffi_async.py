@@ -2,7 +2,7 @@
 
 import asyncio
 
-from curl_cffi import CurlOpt, requests
+from curl_cffi import CurlHttpVersion, CurlOpt, requests
 
 STACK = "curl_cffi"
 NEEDS = ("curl_cffi",)
@@ -10,10 +10,9 @@ NEEDS = ("curl_cffi",)
 
 async def get(url, ca):
     options = {CurlOpt.SSLVERSION: 4}
-    async with requests.AsyncSession(
-        verify=ca, curl_options=options, impersonate="chrome", http_version="v1"
-    ) as session:
-        return (await session.get(url)).text
+    async with requests.AsyncSession(verify=ca, curl_options=options) as session:
+        version = CurlHttpVersion.V1_1
+        return (await session.get(url, impersonate="chrome110", http_version=version)).text
 
 
 def connect(port, job, made):

@@ -1,16 +1,18 @@
-"""pycurl: a handle that asks for TLS 1.0, resets itself, and asks again through a copy."""
+"""pycurl: a handle that is reset and copied, and asks for TLS 1.0 each time."""
 
 import io
-
-import pycurl
 
 STACK = "pycurl"
 NEEDS = ("pycurl",)
 
 
 def connect(port, job, made):
+    # Here, since a late floor finds it uncovered once it was imported: see test_stack_libcurl.
+    import pycurl
+    from pycurl import Curl
+
     page = io.BytesIO()
-    first = pycurl.Curl()
+    first = Curl()
     first.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0 | pycurl.SSLVERSION_MAX_DEFAULT)
     first.reset()
     curl = first.duphandle()

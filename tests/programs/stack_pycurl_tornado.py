@@ -2,19 +2,19 @@
 
 import asyncio
 
-import pycurl
-from tornado.curl_httpclient import CurlAsyncHTTPClient
-
 STACK = "pycurl"
 NEEDS = ("pycurl", "tornado")
 
 
 def lenient(curl):
-    curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0)
-    curl.setopt(pycurl.SSL_CIPHER_LIST, "ALL:@SECLEVEL=0")
+    curl.setopt(curl.SSLVERSION, curl.SSLVERSION_TLSv1_0)
+    curl.setopt(curl.SSL_CIPHER_LIST, "ALL:@SECLEVEL=0")
 
 
 async def get(url, ca):
+    # Here, as in stack_pycurl_curl.
+    from tornado.curl_httpclient import CurlAsyncHTTPClient
+
     client = CurlAsyncHTTPClient(force_instance=True)
     answer = await client.fetch(url, ca_certs=ca, prepare_curl_callback=lenient)
     return answer.body.decode()

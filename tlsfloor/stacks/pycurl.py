@@ -1,12 +1,13 @@
 """The guard of ``pycurl``: libcurl, with whatever TLS it was built with.
 
 Left alone, the minimum of a handle depends on that TLS library, so the guard always sets it.
-``pycurl.Curl`` is a C type, on which nothing can be redefined. In every module that has it a
-subclass takes its place, which sets the options at birth and after ``reset()``, and clamps what
+``pycurl.Curl`` is a C type, on which nothing can be redefined. A subclass takes its place as soon
+as the extension module is there, sets the options at birth and after ``reset()``, and clamps what
 ``setopt()`` is given; a copy by ``duphandle()`` is of its class.
 
-What has the C type when the floor is armed late, and is no module (a handle, a subclass, a name in
-a function that runs), stays out of reach: while there is such a thing, pycurl is uncovered.
+What was made of the C type before, or has it by another name, cannot be held nor found with
+certainty (CPython's collector does not see a tuple that holds nothing but C types). So pycurl is
+uncovered in a process that imported it before the floor was armed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from operator import index
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
-from tlsfloor.stacks import libcurl, taken
+from tlsfloor.stacks import libcurl
 from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
@@ -29,18 +30,26 @@ _set_by = ""
 
 _gates = Gates()
 
-# The subclass. Its base is named nowhere here: who refers to that is searched for.
+# The subclass.
 _ours: Any = None
 
-# curl.h: CURLOPT_PROTOCOLS and CURLOPT_REDIR_PROTOCOLS; CURLPROTO_RTMPS and CURLPROTO_RTMPTS, which
-# librtmp does with a TLS of its own (lib/curl_rtmp.c), to which nobody can give a minimum.
+# Whether the C type could be taken before the subclass took its place.
+_is_late = False
+
+# curl.h: CURLOPT_PROTOCOLS and CURLOPT_REDIR_PROTOCOLS.
 _PROTOCOLS = (181, 182)
+
+# curl.h, CURLPROTO_*: the schemes that another library does TLS for, to which nobody can give a
+# minimum: librtmp (lib/curl_rtmp.c); what LDAP there is where it is not OpenLDAP (lib/ldap.c).
 _RTMPS = 3 << 23
-_has_rtmps = False
+_LDAPS = 1 << 10
+
+# Those that this libcurl has, which handles may not speak.
+_foreign = 0
 
 
 def guard(module: ModuleType, floor: int, set_by: str) -> str:
-    """Hold the floor on every handle that is made from now on.
+    """Hold the floor on every handle that ``module.Curl`` makes from now on.
 
     Raises:
         GuardError: this pycurl has not what the guard needs, or its libcurl does not take the
@@ -48,21 +57,25 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
     .. versionadded:: 0.1
     """
-    global _floor, _set_by, _ours, _has_rtmps
+    global _floor, _set_by, _ours, _is_late, _foreign
     if _ours is None:
-        _has_rtmps = _check(module)
+        _foreign = _check(module)
         _ours = _subclass(module)
+    if vars(module).get("Curl") is _ours.__base__:
+        # importlib: what it is executing right now, nobody else has yet.
+        _is_late = _is_late or not getattr(module.__spec__, "_initializing", False)
+        _gates.put(module, "Curl", _ours)
+    missing = undone(module)
+    if missing:
+        raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
     if floor > _floor:
         _try(module, floor)
         _floor, _set_by = floor, set_by
         for handle in instances([_ours]):
             _set(module, handle, super(_ours, handle).setopt, _floor)
-    taken.replace(_gates, _ours)
-    missing = undone(module)
-    if missing:
-        raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
-    beyond = below(floor)
-    return f"uncovered: {', '.join(beyond)}" if beyond else "guarded"
+    if _is_late:
+        return "uncovered: it was imported before the floor was armed, and has a C type for handles"
+    return "guarded"
 
 
 def undone(module: ModuleType) -> str:
@@ -78,26 +91,13 @@ def undo() -> None:
 
     .. versionadded:: 0.1
     """
-    global _floor, _ours
-    _floor, _ours = 0, None
+    global _floor, _ours, _is_late
+    _floor, _ours, _is_late = 0, None, False
     _gates.undo()
 
 
-def below(floor: int) -> list[str]:
-    """Describe what took the C type before the floor was armed, and can use it without a floor.
-
-    .. versionadded:: 0.1
-    """
-    del floor
-    if _ours is None:
-        return []
-    return [
-        f"pycurl.Curl was taken before the floor was armed by {each}" for each in taken.taken(_ours)
-    ]
-
-
-def _check(module: Any) -> bool:
-    """Raise unless this pycurl has what the guard needs; return whether it speaks RTMPS."""
+def _check(module: Any) -> int:
+    """Raise unless this pycurl has what the guard needs; return the schemes to do without."""
     kind = vars(module).get("Curl")
     lacking = [
         f"Curl.{name}"
@@ -110,12 +110,16 @@ def _check(module: Any) -> bool:
             f"this pycurl has no {', '.join(lacking)}, and so cannot be held to a floor",
             hint="install another version of pycurl, or of tlsfloor",
         )
-    return "rtmps" in module.version_info()[8]
+    schemes = module.version_info()[8]
+    foreign = _RTMPS if "rtmps" in schemes else 0
+    if "ldaps" in schemes and "OpenLDAP/" not in module.version:  # lib/version.c
+        foreign |= _LDAPS
+    return foreign
 
 
 def _try(module: Any, floor: int) -> None:
     """Raise unless this libcurl takes the floor."""
-    trial = module.Curl()
+    trial = _ours.__base__()
     try:
         _set(module, trial, trial.setopt, floor)
     finally:
@@ -127,8 +131,8 @@ def _set(module: Any, handle: Any, setopt: Any, floor: int) -> None:
     try:
         for option in libcurl.VERSIONS:
             setopt(option, libcurl.unasked(floor))
-        if _has_rtmps:
-            setopt(_PROTOCOLS[0], ~_RTMPS)
+        if _foreign:
+            setopt(_PROTOCOLS[0], ~_foreign)
     except module.error as error:
         raise GuardError(
             f"{handle!r} of {module.version} cannot be held to {versions.name(floor)}: {error}"
@@ -152,7 +156,7 @@ def _subclass(module: Any) -> Any:
         def setopt(self, option: Any, value: Any) -> Any:
             value = libcurl.held(option, value, _floor, _set_by)
             if option in _PROTOCOLS:
-                value = index(value) & ~_RTMPS
+                value = index(value) & ~_foreign
             return super().setopt(option, value)
 
         def setopt_string(self, option: Any, value: Any) -> Any:
