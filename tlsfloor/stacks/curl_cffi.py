@@ -8,21 +8,22 @@ ask for less. Its classes are Python's and are changed in place, so that everyth
   the options once more. ``impersonate()``, ``reset()`` and what happened before the floor was armed
   change them in C, where nobody can read them.
 
-A transfer that is under way when the floor is armed late ends under the options that it began with.
+A transfer that is under way when the floor is armed ends under the options that it began with.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import update_wrapper
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import libcurl
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
 _floor = 0
@@ -35,6 +36,9 @@ _before: dict[str, Any] = {}
 
 # What each handle was asked for last, clamped: handle -> option -> value.
 _asked: WeakKeyDictionary[Any, dict[int, int]] = WeakKeyDictionary()
+
+# The handles whose transfer began before a floor was armed.
+_under_way: WeakSet[Any] = WeakSet()
 
 
 def guard(module: ModuleType, floor: int, set_by: str) -> str:
@@ -55,6 +59,14 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     if missing:
         raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
     return "guarded"
+
+
+def catch_up() -> None:
+    """Note the transfers that are under way: nobody may touch their handles now.
+
+    .. versionadded:: 0.1
+    """
+    _under_way.update(_transfers())
 
 
 def undone(module: ModuleType) -> str:
@@ -78,6 +90,30 @@ def undo() -> None:
     _gates.undo()
 
 
+def below(floor: int) -> list[str]:
+    """Describe the transfers that began before the floor was armed.
+
+    .. versionadded:: 0.1
+    """
+    del floor
+    found = [each for each in _transfers() if each in _under_way]
+    return [f"transfer that began before the floor was armed: {each!r}" for each in found]
+
+
+def _transfers() -> list[Any]:
+    """Return the handles that transfer just now, in any thread and any AsyncCurl."""
+    found = []
+    for each in instances(_gates.owners()):
+        found += list(vars(each).get("_curl2curl", {}).values())
+    for top in sys._current_frames().values():
+        frame: FrameType | None = top
+        while frame is not None:
+            if frame.f_code is getattr(_before.get("perform"), "__code__", None):
+                found.append(frame.f_locals["self"])
+            frame = frame.f_back
+    return found
+
+
 def _put(owner: Any, kind: str, gate: Any) -> None:
     """Put a gate before the method of its name.
 
@@ -96,6 +132,7 @@ def _put(owner: Any, kind: str, gate: Any) -> None:
 
 def _hold(handle: Any) -> None:
     """Set the versions that a handle may speak to what it was asked for, or to the floor."""
+    _under_way.discard(handle)
     for option in libcurl.VERSIONS:
         asked = _asked.get(handle, {}).get(option, libcurl.unasked(_floor))
         # What was asked for under a lower floor can be below this one.

@@ -12,6 +12,7 @@ uncovered in a process that imported it before the floor was armed.
 
 from __future__ import annotations
 
+import sys
 from operator import index
 
 from tlsfloor import versions
@@ -92,8 +93,11 @@ def undo() -> None:
     .. versionadded:: 0.1
     """
     global _floor, _ours, _is_late
-    _floor, _ours, _is_late = 0, None, False
     _gates.undo()
+    for name, module in list(sys.modules.items()):  # the package took it from its extension module
+        if name.startswith("pycurl") and vars(module).get("Curl") is _ours is not None:
+            vars(module)["Curl"] = _ours.__base__
+    _floor, _ours, _is_late = 0, None, False
 
 
 def _check(module: Any) -> int:
@@ -118,7 +122,7 @@ def _check(module: Any) -> int:
 
 
 def _try(module: Any, floor: int) -> None:
-    """Raise unless this libcurl takes the floor."""
+    """Set the floor on a handle that nobody uses, to see whether this libcurl takes it."""
     trial = _ours.__base__()
     try:
         _set(module, trial, trial.setopt, floor)
@@ -134,6 +138,8 @@ def _set(module: Any, handle: Any, setopt: Any, floor: int) -> None:
         if _foreign:
             setopt(_PROTOCOLS[0], ~_foreign)
     except module.error as error:
+        if "no curl handle" in str(error):  # it was closed, for good
+            return
         raise GuardError(
             f"{handle!r} of {module.version} cannot be held to {versions.name(floor)}: {error}"
         ) from error
