@@ -242,6 +242,44 @@ def test_a_handle_meets_a_server_of_1_2(stack: str, change: str, connects: bool)
     assert (told == "connected") == connects, told
 
 
+KEPT = """
+import http.server, io, ssl, sys, threading
+import tlsfloor
+ca, certificate = sys.argv[1:]
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        print(self.connection.version(), self.client_address[1])
+    def log_message(self, *args): ...
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate)
+context.maximum_version = ssl.TLSVersion.TLSv1_2
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+tlsfloor.enforce("1.2")
+from {stack} import Curl
+handle = Curl()
+for floor in "1.2", "1.2", "1.3":
+    tlsfloor.enforce(floor)
+    handle.setopt(10002, b"https://localhost:%d/" % server.server_address[1])
+    handle.setopt(10065, ca)
+    handle.perform()
+"""
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_connection_that_is_kept_is_not_used_under_a_higher_floor(stack: str) -> None:
+    need(stack)
+    seen = said(KEPT.format(stack=stack), peers.CA_FILE, peers.PEER_FILE).splitlines()
+    assert [line.split()[0] for line in seen] == ["TLSv1.2", "TLSv1.2", "TLSv1.3"]
+    assert seen[0] == seen[1], "it is kept as long as the floor is the same"
+
+
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 def test_mail_gets_no_lower(floor: str) -> None:
     need("pycurl")

@@ -62,6 +62,12 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     if _ours is None:
         _foreign = _check(module)
         _ours = _subclass(module)
+    if floor > _floor:
+        trial = _ours.__base__()
+        _set(module, trial, trial.setopt, floor)
+        _floor, _set_by = floor, set_by
+        for handle in instances([_ours]):
+            _set(module, handle, super(_ours, handle).setopt, _floor)
     if vars(module).get("Curl") is _ours.__base__:
         # importlib: what it is executing right now, nobody else has yet.
         _is_late = _is_late or not getattr(module.__spec__, "_initializing", False)
@@ -69,11 +75,6 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     missing = undone(module)
     if missing:
         raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
-    if floor > _floor:
-        _try(module, floor)
-        _floor, _set_by = floor, set_by
-        for handle in instances([_ours]):
-            _set(module, handle, super(_ours, handle).setopt, _floor)
     if _is_late:
         return "uncovered: it was imported before the floor was armed, and has a C type for handles"
     return "guarded"
@@ -119,15 +120,6 @@ def _check(module: Any) -> int:
     if "ldaps" in schemes and "OpenLDAP/" not in module.version:  # lib/version.c
         foreign |= _LDAPS
     return foreign
-
-
-def _try(module: Any, floor: int) -> None:
-    """Set the floor on a handle that nobody uses, to see whether this libcurl takes it."""
-    trial = _ours.__base__()
-    try:
-        _set(module, trial, trial.setopt, floor)
-    finally:
-        trial.close()
 
 
 def _set(module: Any, handle: Any, setopt: Any, floor: int) -> None:
