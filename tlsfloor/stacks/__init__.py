@@ -36,9 +36,12 @@ TABLE = {
     "awscrt.s3": "tlsfloor.stacks.awscrt",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "curl_cffi": "tlsfloor.stacks.curl_cffi",
     "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
     "psycopg": "tlsfloor.stacks.psycopg",
     "psycopg2": "tlsfloor.stacks.psycopg2",
+    "pycurl": "tlsfloor.stacks.pycurl",
+    "pycurl._pycurl": "tlsfloor.stacks.pycurl",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }

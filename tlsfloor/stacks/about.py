@@ -30,8 +30,11 @@ ABOUT = {
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "_ldap": ("libldap", "python-ldap, django-auth-ldap", GUARDED),
     "bonsai._bonsai": ("libldap", "bonsai", GUARDED),
+    "curl_cffi": ("curl_cffi", "curl_cffi.requests", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
     "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
+    "pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
+    "pycurl._pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
 }
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.

@@ -1,0 +1,71 @@
+"""What the guards of libcurl share: the options of a handle that say which versions it speaks.
+
+The numbers are those of curl.h, which its ABI fixes for good. The same options are used for every
+scheme that libcurl does TLS for by itself (https, ftps, smtps, STARTTLS, ...); QUIC is TLS 1.3.
+"""
+
+from __future__ import annotations
+
+from operator import index
+
+from tlsfloor import versions
+from tlsfloor.ledger import counts
+from tlsfloor.stacks.contexts import refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# CURLOPT_SSLVERSION and CURLOPT_PROXY_SSLVERSION: towards a server, and towards an HTTPS proxy.
+VERSIONS = (32, 250)
+
+# CURLOPT_DOH_URL.
+_DOH_URL = 10279
+
+# CURL_SSLVERSION_TLSv1_0 and so on. Below them are DEFAULT (0), TLSv1 (1.0 or later), SSLv2, SSLv3.
+# A maximum is the same number shifted by 16 bits; 0 and 1 are none, and the default, which is none.
+_NUMBERS = {versions.TLS1_0: 4, versions.TLS1_1: 5, versions.TLS1_2: 6, versions.TLS1_3: 7}
+
+
+def held(option: Any, value: Any, floor: int, set_by: str) -> Any:
+    """Return what an option may be set to, nearest to what the program asks for.
+
+    Raises:
+        ProtocolRefused: the program wants names resolved by HTTPS. libcurl makes handles of its own
+            for that, which take over neither SSLVERSION nor what else could hold a minimum
+            (lib/doh.c, doh_probe_run).
+        TypeError: the option is no integer, or the value of one that must be.
+
+    .. versionadded:: 0.1
+    """
+    option = index(option)
+    if option in VERSIONS:
+        return _clamped(index(value), _NUMBERS[floor])
+    if option == _DOH_URL and value:
+        counts["refused"] += 1
+        raise refusal(
+            "libcurl takes no minimum for the connections of DOH_URL",
+            "do not set DOH_URL",
+            floor,
+            set_by,
+        )
+    return value
+
+
+def unasked(floor: int) -> int:
+    """Return what VERSIONS are set to where the program asks for nothing.
+
+    .. versionadded:: 0.1
+    """
+    return _NUMBERS[floor]
+
+
+def _clamped(value: int, lowest: int) -> int:
+    maximum, minimum = divmod(value, 1 << 16)
+    if minimum < lowest:
+        counts["clamped" if minimum else "raised"] += 1
+        minimum = lowest
+    if 1 < maximum < lowest:
+        counts["clamped"] += 1
+        maximum = lowest
+    return maximum << 16 | minimum

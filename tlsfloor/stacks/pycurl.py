@@ -1,0 +1,174 @@
+"""The guard of ``pycurl``: libcurl, with whatever TLS it was built with.
+
+Left alone, the minimum of a handle depends on that TLS library, so the guard always sets it.
+``pycurl.Curl`` is a C type, on which nothing can be redefined. A subclass takes its place as soon
+as the extension module is there, sets the options at birth and after ``reset()``, and clamps what
+``setopt()`` is given; a copy by ``duphandle()`` is of its class.
+
+What was made of the C type before, or has it by another name, cannot be held nor found with
+certainty (CPython's collector does not see a tuple that holds nothing but C types). So pycurl is
+uncovered in a process that imported it before the floor was armed.
+"""
+
+from __future__ import annotations
+
+import sys
+from operator import index
+
+from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.ledger import counts
+from tlsfloor.stacks import libcurl
+from tlsfloor.stacks.gates import Gates, instances
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+_floor = 0
+_set_by = ""
+
+_gates = Gates()
+
+# The subclass.
+_ours: Any = None
+
+# Whether the C type could be taken before the subclass took its place.
+_is_late = False
+
+# curl.h: CURLOPT_PROTOCOLS and CURLOPT_REDIR_PROTOCOLS.
+_PROTOCOLS = (181, 182)
+
+# curl.h, CURLPROTO_*: the schemes that another library does TLS for, to which nobody can give a
+# minimum: librtmp (lib/curl_rtmp.c); what LDAP there is where it is not OpenLDAP (lib/ldap.c).
+_RTMPS = 3 << 23
+_LDAPS = 1 << 10
+
+# Those that this libcurl has, which handles may not speak.
+_foreign = 0
+
+
+def guard(module: ModuleType, floor: int, set_by: str) -> str:
+    """Hold the floor on every handle that ``module.Curl`` makes from now on.
+
+    Raises:
+        GuardError: this pycurl has not what the guard needs, or its libcurl does not take the
+            floor; or a handle is in use and cannot be raised.
+
+    .. versionadded:: 0.1
+    """
+    global _floor, _set_by, _ours, _is_late, _foreign
+    if _ours is None:
+        _foreign = _check(module)
+        _ours = _subclass(module)
+    if floor > _floor:
+        trial = _ours.__base__()
+        _set(module, trial, trial.setopt, floor)
+        _floor, _set_by = floor, set_by
+        for handle in instances([_ours]):
+            _set(module, handle, super(_ours, handle).setopt, _floor)
+    if vars(module).get("Curl") is _ours.__base__:
+        # importlib: what it is executing right now, nobody else has yet.
+        _is_late = _is_late or not getattr(module.__spec__, "_initializing", False)
+        _gates.put(module, "Curl", _ours)
+    missing = undone(module)
+    if missing:
+        raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
+    if _is_late:
+        return "uncovered: it was imported before the floor was armed, and has a C type for handles"
+    return "guarded"
+
+
+def undone(module: ModuleType) -> str:
+    """Return what is not in place of the guard; empty when all of it is.
+
+    .. versionadded:: 0.1
+    """
+    return "" if vars(module).get("Curl") is _ours else f"{module.__name__}.Curl was replaced"
+
+
+def undo() -> None:
+    """Put everything back as it was. For tests, which compare before and after.
+
+    .. versionadded:: 0.1
+    """
+    global _floor, _ours, _is_late
+    _gates.undo()
+    for name, module in list(sys.modules.items()):  # the package took it from its extension module
+        if name.startswith("pycurl") and vars(module).get("Curl") is _ours is not None:
+            vars(module)["Curl"] = _ours.__base__
+    _floor, _ours, _is_late = 0, None, False
+
+
+def _check(module: Any) -> int:
+    """Raise unless this pycurl has what the guard needs; return the schemes to do without."""
+    kind = vars(module).get("Curl")
+    lacking = [
+        f"Curl.{name}"
+        for name in ("setopt", "setopt_string", "unsetopt", "reset", "duphandle")
+        if not hasattr(kind, name)
+    ]
+    lacking += [name for name in ("error", "version", "version_info") if not hasattr(module, name)]
+    if lacking:
+        raise GuardError(
+            f"this pycurl has no {', '.join(lacking)}, and so cannot be held to a floor",
+            hint="install another version of pycurl, or of tlsfloor",
+        )
+    schemes = module.version_info()[8]
+    foreign = _RTMPS if "rtmps" in schemes else 0
+    if "ldaps" in schemes and "OpenLDAP/" not in module.version:  # lib/version.c
+        foreign |= _LDAPS
+    return foreign
+
+
+def _set(module: Any, handle: Any, setopt: Any, floor: int) -> None:
+    """Set what holds a handle to a floor."""
+    try:
+        for option in libcurl.VERSIONS:
+            setopt(option, libcurl.unasked(floor))
+        if _foreign:
+            setopt(_PROTOCOLS[0], ~_foreign)
+    except module.error as error:
+        if "no curl handle" in str(error):  # it was closed, for good
+            return
+        raise GuardError(
+            f"{handle!r} of {module.version} cannot be held to {versions.name(floor)}: {error}"
+        ) from error
+
+
+def _subclass(module: Any) -> Any:
+    """Return the class of handles that obeys the floor."""
+
+    class Curl(module.Curl):  # type: ignore[misc] # a base without types
+        """See ``pycurl.Curl``."""
+
+        __slots__ = ()
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            handle = super().__new__(cls, *args, **kwargs)
+            _set(module, handle, super(Curl, handle).setopt, _floor)
+            counts["raised"] += 1
+            return handle
+
+        def setopt(self, option: Any, value: Any) -> Any:
+            value = libcurl.held(option, value, _floor, _set_by)
+            if option in _PROTOCOLS:
+                value = index(value) & ~_foreign
+            return super().setopt(option, value)
+
+        def setopt_string(self, option: Any, value: Any) -> Any:
+            return super().setopt_string(option, libcurl.held(option, value, _floor, _set_by))
+
+        def unsetopt(self, option: Any) -> Any:
+            if option in (*libcurl.VERSIONS, *_PROTOCOLS):
+                return _set(module, self, super().setopt, _floor)
+            return super().unsetopt(option)
+
+        def reset(self) -> Any:
+            done = super().reset()
+            _set(module, self, super().setopt, _floor)
+            return done
+
+    Curl.__module__, Curl.__qualname__, Curl.__doc__ = "pycurl", "Curl", module.Curl.__doc__
+    return Curl
