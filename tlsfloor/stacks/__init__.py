@@ -34,6 +34,7 @@ TABLE = {
     "_ldap": "tlsfloor.stacks.ldap",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "cproton": "tlsfloor.stacks.proton",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }
