@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "M2Crypto.m2": "tlsfloor.stacks.m2crypto",
     "_ldap": "tlsfloor.stacks.ldap",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
