@@ -35,6 +35,7 @@ TABLE = {
     "_ldap": "tlsfloor.stacks.ldap",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "confluent_kafka.cimpl": "tlsfloor.stacks.kafka",
     "cproton": "tlsfloor.stacks.proton",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
