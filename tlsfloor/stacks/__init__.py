@@ -37,6 +37,7 @@ TABLE = {
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "confluent_kafka.cimpl": "tlsfloor.stacks.kafka",
     "cproton": "tlsfloor.stacks.proton",
+    "granian.server.common": "tlsfloor.stacks.granian",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }
