@@ -107,6 +107,10 @@ def _ldap_success(message: int, kind: int) -> bytes:
     return bytes([0x30, 12, 2, 1, message, kind, 7, 0x0A, 1, 0, 4, 0, 4, 0])
 
 
+def hang_up(data: bytes, version: int) -> bytes:
+    return b"Connection: close\r\n"  # at which a ServerPeer closes
+
+
 #: Options of a ``ServerPeer`` that is a mail server.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
@@ -115,6 +119,8 @@ IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "MQTT": {"reply": mqtt_reply},
     "POSTGRES": {"before_tls": postgres_before_tls, "reply": postgres_reply},
+    "hang up": {"reply": hang_up},
+    "h2": {"reply": hang_up, "alpn": [b"h2"]},
     "ldap": {"before_tls": ldap_before_tls, "reply": ldap_reply},
     "ldaps": {"reply": ldap_reply},
 }

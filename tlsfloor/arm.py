@@ -135,7 +135,8 @@ def guard(module: ModuleType) -> None:
     Raises:
         GuardError: it cannot be held there, or nothing covers the stack.
     """
-    name = module.__name__
+    # By its spec: CPython gives an extension that two threads import at once a wrong __name__.
+    name = getattr(module.__spec__, "name", module.__name__)
     guard_module = _guard_module(name)
     with _lock:
         strictest = max(ledger.armings, key=lambda arming: arming.floor)

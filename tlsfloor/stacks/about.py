@@ -30,7 +30,11 @@ ABOUT = {
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "_ldap": ("libldap", "python-ldap, django-auth-ldap", GUARDED),
     "bonsai._bonsai": ("libldap", "bonsai", GUARDED),
+    "confluent_kafka.cimpl": ("librdkafka", "confluent-kafka", GUARDED),
+    "cproton": ("Qpid Proton", "python-qpid-proton", GUARDED),
     "curl_cffi": ("curl_cffi", "curl_cffi.requests", GUARDED),
+    "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
+    "M2Crypto.m2": ("M2Crypto", "osc", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
     "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
     "pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
@@ -40,6 +44,7 @@ ABOUT = {
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
     "_awscrt": "awscrt.io",
+    "cproton_ffi": "cproton",
     "psycopg2_binary": "psycopg2",
     "psycopg_binary": "psycopg",
     "psycopg_c": "psycopg",

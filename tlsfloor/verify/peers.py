@@ -29,7 +29,7 @@ except ImportError as error:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 __all__ = ["CA_FILE", "PEER_FILE", "TIMEOUT", "ClientPeer", "Peer", "Seen", "ServerPeer", "call"]
@@ -43,7 +43,7 @@ KEY_EXCHANGES = {"rsa": ["rsa"], "ecdhe": ["ecdhe_rsa"]}
 _RESP = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
 
 # What clients ask for; with none, tlslite-ng fails on a TLS 1.3 client that asks (RFC 7301).
-_ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
+_ALPN = (b"http/1.1", b"postgresql")
 
 # Bytes at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
@@ -80,6 +80,7 @@ class ServerPeer(Peer):
         client_certificate: ask for one, and refuse who has none.
         before_tls: what to say on the plain socket first, for STARTTLS.
         reply: what to say to the data of a request; ``answer`` unless given.
+        alpn: the application protocols that it speaks.
         identity: a file with an RSA key and its certificate, in PEM.
         host: the address to listen at.
         port: the port to listen at; 0 is a free one.
@@ -95,6 +96,7 @@ class ServerPeer(Peer):
         client_certificate: bool = False,
         before_tls: Callable[[socket.socket], None] | None = None,
         reply: Callable[[bytes, int], bytes] = answer,
+        alpn: Sequence[bytes] = _ALPN,
         identity: str = PEER_FILE,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -104,6 +106,7 @@ class ServerPeer(Peer):
         self._client_certificate = client_certificate
         self._before_tls = before_tls
         self._reply = reply
+        self._alpn = [bytearray(each) for each in alpn]
         self._file = identity
 
     def _speak(self, connection: socket.socket, seen: Seen) -> None:
@@ -118,7 +121,7 @@ class ServerPeer(Peer):
                 privateKey=key,
                 reqCert=self._client_certificate,
                 settings=self._settings,
-                alpn=_ALPN,
+                alpn=self._alpn,
             )
         finally:
             seen.offered = line.client_hello()

@@ -1,0 +1,145 @@
+"""The guard of M2Crypto: of the functions of its C part, through which all of its TLS goes.
+
+M2Crypto has no minimum, but options that forbid a version, and nothing that takes one back. So a
+context has to forbid what is below the floor each time that a TLS object is born of it. An object
+that is older than the floor is looked at after its handshake. A pin to TLS 1.0 is dropped; a
+context that was pinned before speaks nothing any more, and OpenSSL says so.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+
+from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.ledger import counts
+from tlsfloor.stacks.contexts import refusal
+from tlsfloor.stacks.gates import Gates, instances
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+# M2Crypto.m2 has copied everything from the second, and that from the third.
+_HOLDERS = ("M2Crypto.m2", "M2Crypto.m2crypto", "M2Crypto._m2crypto")
+
+# openssl/ssl.h: the options that forbid SSL 3.0, TLS 1.0, 1.1 and 1.2, since OpenSSL 1.1.1.
+_FORBID = {0x300: 1 << 25, 0x301: 1 << 26, 0x302: 1 << 28, 0x303: 1 << 27}
+
+_floor = 0
+_set_by = ""
+
+_gates = Gates()
+
+# M2Crypto.m2 itself.
+_m2: Any = None
+
+
+def guard(module: ModuleType, floor: int, set_by: str) -> str:
+    """Hold the floor on every TLS object that is born from now on, and on every handshake.
+
+    Raises:
+        GuardError: this M2Crypto lacks a function.
+
+    .. versionadded:: 0.1
+    """
+    global _floor, _set_by, _m2
+    if floor > _floor:
+        _floor, _set_by = floor, set_by
+    _m2 = module
+    if not _gates.owners():
+        try:
+            flexible = getattr(_m2, "tls_method", None) or _m2.sslv23_method
+            _replace("ssl_new", _forbidding(_m2.ssl_new, _m2.ssl_ctx_set_options))
+            for name in ("ssl_connect", "ssl_accept"):
+                _replace(name, _proving(getattr(_m2, name), _m2.ssl_get_version))
+        except AttributeError as error:
+            raise GuardError(f"this M2Crypto cannot be held to a floor: {error}") from error
+        for name, instead in (("tlsv1_method", flexible), ("ssl_ctx_set_tls1", lambda _context: 1)):
+            if hasattr(module, name):  # the second since 0.46
+                _replace(name, _dropping(getattr(module, name), instead))
+    return "guarded"
+
+
+def undone(module: ModuleType) -> str:
+    """Return what is not in place of the guard; empty when all of it is.
+
+    .. versionadded:: 0.1
+    """
+    del module
+    return _gates.undone()
+
+
+def below(floor: int) -> list[str]:
+    """Describe the open connections below the floor.
+
+    .. versionadded:: 0.1
+    """
+    cls = getattr(sys.modules.get("M2Crypto.SSL.Connection"), "Connection", None)
+    found = [
+        (each, each.get_version())
+        for each in (instances([cls]) if cls is not None else [])
+        if getattr(each, "ssl", None) is not None and _m2.ssl_get_current_cipher(each.ssl)
+    ]
+    return [
+        f"{version} connection: {each!r}"
+        for each, version in found
+        if versions.OPENSSL_NAMES.get(version, 0) < floor
+    ]
+
+
+def undo() -> None:
+    """Put everything back exactly as it was. For tests.
+
+    .. versionadded:: 0.1
+    """
+    _gates.undo()
+
+
+def _replace(name: str, gate: Any) -> None:
+    for holder in _HOLDERS:
+        module = sys.modules.get(holder)
+        if module is not None and hasattr(module, name):
+            _gates.put(module, name, gate)
+
+
+def _forbidding(make: Callable[..., Any], set_options: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(make)
+    def gate(context: Any) -> Any:
+        set_options(context, sum(bit for version, bit in _FORBID.items() if version < _floor))
+        return make(context)
+
+    return gate
+
+
+def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(shake)
+    def gate(real: Any, *args: Any) -> Any:
+        done = shake(real, *args)
+        if done == 1:
+            version = get_version(real)
+            if versions.OPENSSL_NAMES.get(version, 0) < _floor:
+                counts["discarded"] += 1
+                raise refusal(
+                    f"{version} was negotiated by a connection begun before the floor was armed",
+                    "arm the floor before connecting",
+                    _floor,
+                    _set_by,
+                )
+        return done
+
+    return gate
+
+
+def _dropping(pin: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(pin)
+    def gate(*args: Any) -> Any:
+        if _floor <= versions.TLS1_0:
+            return pin(*args)
+        counts["clamped"] += 1
+        return instead(*args)
+
+    return gate
