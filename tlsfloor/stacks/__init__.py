@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "MySQLdb._mysql": "tlsfloor.stacks.libmariadb",
     "botocore.httpsession": "tlsfloor.stacks.pins",
+    "mariadb._mariadb": "tlsfloor.stacks.libmariadb",
     "ssl": "tlsfloor.stacks.stdlib",
     "urllib3.util.ssl_": "tlsfloor.stacks.pins",
 }
