@@ -5,10 +5,12 @@ import mysql.connector
 
 STACK = "mysql_connector"
 NEEDS = ("_mysql_connector",)
+OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe")
 PEER = "mysql"
 
 
 def connect(port, job, made):
+    assert _mysql_connector.MySQL
     mysql.connector.connect(
         host="127.0.0.1",
         port=port,

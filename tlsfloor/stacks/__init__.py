@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "MySQLdb._mysql": "tlsfloor.stacks.libmariadb",
+    "_mysql_connector": "tlsfloor.stacks.mysql_connector",
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "mariadb._mariadb": "tlsfloor.stacks.libmariadb",
     "ssl": "tlsfloor.stacks.stdlib",
