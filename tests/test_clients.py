@@ -65,7 +65,7 @@ CLIENTS = [
     Client("client_aiomysql", needs=("aiomysql",), peer_options=starttls.MYSQL),
     Client(
         "client_mysql_connector_pure",
-        needs=("mysql.connector",),
+        needs=("mysql",),
         peer_options=starttls.MYSQL,
         out_of_reach=("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa"),
     ),

@@ -1,4 +1,4 @@
-"""The C extension of mysql-connector-python by itself, asked for what it does not speak any more."""
+"""The C extension of mysql-connector-python by itself, asked for what it speaks no more."""
 
 import _mysql_connector
 

@@ -1,25 +1,20 @@
 """The guard of what connects through libmariadb: mysqlclient (``MySQLdb``) and ``mariadb``.
 
 libmariadb accepts TLS 1.0 by default (1.1 from its version 3.4), and has one option for it,
-``tls-version``, a list of versions. mysqlclient has no argument for that, ``mariadb`` has; the
-"host" may be a connection string that sets it, and so may an option file. The option file is read
-last and has the last word (libmariadb, ``mthd_my_real_connect``). So the floor goes where nobody
-can write behind it: each connection is given an option file of ours, through a pipe, which includes
-the one that was asked for and ends with the versions at or above the floor.
-
-What was asked for elsewhere is found out from libmariadb itself, by ``_Library.asked``: a list of
-1.3 alone stays one under a floor of 1.2. The same question is asked of the file that a connection
-is about to get, which is refused unless the answer is the list that was meant.
+``tls-version``. mysqlclient has no argument for that, ``mariadb`` has; a "host" may be a connection
+string that sets it, and so may an option file, which is read last (libmariadb,
+``mthd_my_real_connect``). So the floor goes where nobody can write behind it: each connection is
+given an option file of ours, which includes the one that was asked for and ends with the floor.
 
 The C type ``connection`` cannot be changed: a subclass takes its place in its module. A subclass
-that exists already (``MySQLdb.connections.Connection``, of a late floor) is changed in place. Out
-of reach is only who took ``connection`` or ``connect`` from the C module itself before that.
+that exists already (``MySQLdb.connections.Connection``, of a late floor) is changed in place. What
+a late floor does not reach: a ``connection`` or ``connect`` that was taken from the C module itself
+before, and a connection of mysqlclient that was told by ``ping(True)`` to reconnect by itself.
+``below`` names the latter.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
 from weakref import WeakKeyDictionary
 
@@ -28,27 +23,18 @@ from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks.mysql_options import Library, Pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# libmariadb, include/mysql.h
-_READ_DEFAULT_FILE, _READ_DEFAULT_GROUP, _TLS_VERSION, _TLS_LIBRARY = 4, 5, 7005, 22
-
-# What ``tls-version`` calls them (libmariadb, ma_tls_version_options).
-_NAMES = {
-    versions.TLS1_0: "TLSv1.0",
-    versions.TLS1_1: "TLSv1.1",
-    versions.TLS1_2: "TLSv1.2",
-    versions.TLS1_3: "TLSv1.3",
-}
-
-# The C module -> its arguments that matter here, and where they come when they are not named.
+# The C module -> its arguments that matter here, and where they come when they are not named:
+# option file, group, host, version.
 _ARGUMENTS = {
-    "MySQLdb._mysql": {"host": 0, "read_default_file": 11, "read_default_group": 12},
-    "mariadb._mariadb": {"host": 1, "default_file": 13, "default_group": 14, "tls_version": 33},
+    "MySQLdb._mysql": {"read_default_file": 11, "read_default_group": 12, "host": 0},
+    "mariadb._mariadb": {"default_file": 13, "default_group": 14, "host": 1, "tls_version": 33},
 }
 
 _floor = 0
@@ -70,9 +56,9 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     """
     global _floor, _set_by
     try:
-        library = _Library(str(module.__file__))
-    except AttributeError:
-        return "uncovered: it is not built on a libmariadb that can be asked"
+        library = Library(str(module.__file__))
+    except (AttributeError, OSError) as error:
+        return f"uncovered: it is not linked to a libmariadb that can be asked: {error}"
     found = re.match(r"OpenSSL (\d+)\.(\d+)\.(\d+)", library.tls)
     if not found:
         return f"uncovered: tls-version was never seen to hold with {library.tls}"
@@ -82,15 +68,24 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         raise GuardError(f"libmariadb of {module!r} does not take tls-version from an option file")
     if floor > _floor:
         _floor, _set_by = floor, set_by
-    connection = module.connection
-    if connection not in _gates.owners():
-        names = {"__module__": connection.__module__, "__doc__": connection.__doc__}
-        ours = type(connection.__name__, (connection,), names)
-        for cls in connection.__subclasses__():
+    made = module.connection
+    if made not in _gates.owners():
+        ours: Any = type(made.__name__, (made,), {"__module__": made.__module__})
+        for cls in made.__subclasses__():
             _install(cls, library, _ARGUMENTS[module.__name__])
-        _gates.put(module, "connection", ours)
-        _gates.put(module, "connect", ours)
+        for name in ("connection", "connect"):
+            _gates.put(module, name, ours)
     return "guarded"
+
+
+def catch_up() -> None:
+    """Let no connection that is older than the floor be made again, as it was, by itself.
+
+    .. versionadded:: 0.1
+    """
+    for thing in _older(_floor):
+        if getattr(thing, "auto_reconnect", False):
+            thing.auto_reconnect = False
 
 
 def undone(module: ModuleType) -> str:
@@ -103,16 +98,11 @@ def undone(module: ModuleType) -> str:
 
 
 def below(floor: int) -> list[str]:
-    """Describe the connections that are older than the floor: few tell their version.
+    """Describe the open connections that are older than the floor: few tell their version.
 
     .. versionadded:: 0.1
     """
-    owners = [owner for owner in _gates.owners() if isinstance(owner, type)]
-    return [
-        f"connection of a version that was not asked for: {thing!r}"
-        for thing in instances(owners)
-        if _made.get(thing, 0) < floor
-    ]
+    return [f"connection older than the floor: {thing!r}" for thing in _older(floor)]
 
 
 def undo() -> None:
@@ -125,129 +115,60 @@ def undo() -> None:
     _gates.undo()
 
 
-def _install(cls: Any, library: _Library, places: dict[str, int]) -> None:
+def _older(floor: int) -> list[Any]:
+    """Return the connections that are open and were not made under this floor."""
+    found = instances(owner for owner in _gates.owners() if isinstance(owner, type))
+    # mysqlclient says ``open``; in ``mariadb`` that asks the server.
+    return [
+        thing
+        for thing in found
+        if _made.get(thing, 0) < floor
+        and not (thing._closed if hasattr(thing, "_closed") else not thing.open)
+    ]
+
+
+def _install(cls: Any, library: Library, places: dict[str, int]) -> None:
     """Put the gates on one class of connections."""
     init = cls.__init__
+    name, place = next(iter(places.items()))
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
-        host, file, group, *version = (
-            args[place] if len(args) > place else kwargs.get(name)
-            for name, place in places.items()
-        )
-        wanted = ""
-        if file is not None or group is not None:  # an include of nothing is of the usual files
-            wanted = f"!include {file or ''}\n"
-        name, place = list(places.items())[1]
-        with _Pipe(library.floored(wanted, host, group, *version)) as path:
+        asked = [
+            args[at] if len(args) > at else kwargs.get(argument) for argument, at in places.items()
+        ]
+        floor = _floor
+        options = library.floored(floor, *asked)
+        if not options or "://" in str(asked[2]):  # the latter is for a plugin: not tried
+            _refuse(f"it cannot be held on {asked[2]!r} with the option file {asked[0]!r}")
+        with Pipe(options) as path:
             if len(args) > place:
                 args = (*args[:place], path, *args[place + 1 :])
             else:
                 kwargs[name] = path
             init(self, *args, **kwargs)
-        _made[self] = _floor
+        _made[self] = floor
 
     _gates.put(cls, "__init__", __init__)
-    for name in ("ping", "reconnect"):
-        if hasattr(cls, name):
-            _gates.put(cls, name, _again(getattr(cls, name), asks=name == "reconnect"))
+    # What makes a connection again with its old options: always, or if an argument says so.
+    for again, always in (("reconnect", True), ("ping", False)):
+        if hasattr(cls, again):
+            _gates.put(cls, again, _gate_again(getattr(cls, again), always=always))
+    if hasattr(cls, "auto_reconnect"):
+        real = cls.auto_reconnect
+        write = _gate_again(real.__set__, always=False)
+        _gates.put(cls, "auto_reconnect", property(real.__get__, write, doc=real.__doc__))
 
 
-def _again(method: Any, *, asks: bool) -> Any:
-    """Return the method, but for a connection older than the floor, which may come back below it.
-
-    ``ping`` asks for that by an argument.
-    """
-
+def _gate_again(method: Any, *, always: bool) -> Any:
     def gate(self: Any, *args: Any) -> Any:
-        if (asks or any(args)) and _made.get(self, 0) < _floor:
-            counts["refused"] += 1
-            raise refusal(
-                "a connection that is older than the floor would be made again as it was",
-                "make a new one",
-                _floor,
-                _set_by,
-            )
+        if (always or any(args)) and _made.get(self, 0) < _floor:
+            _refuse("a connection that is older than the floor would be made again as it was")
         return method(self, *args)
 
     gate.__name__, gate.__doc__ = method.__name__, method.__doc__
     return gate
 
 
-class _Library:
-    """The libmariadb of one C module."""
-
-    def __init__(self, file: str) -> None:
-        # What the module is linked to is found through the module.
-        library = ctypes.CDLL(file)
-        self._info, self._get = library.mariadb_get_infov, library.mysql_get_optionv
-        self._init, self._set = library.mysql_init, library.mysql_options
-        self._connect, self._close = library.mysql_real_connect, library.mysql_close
-        self._init.restype = self._connect.restype = ctypes.c_void_p
-        self.asked("")  # it names its TLS library once it was started
-        name = ctypes.c_char_p()
-        self._info(None, _TLS_LIBRARY, ctypes.byref(name))
-        self.tls = (name.value or b"no TLS").decode()
-
-    def asked(self, options: str, group: Any = None, version: Any = None) -> str:
-        """Return the ``tls-version`` that a connection with these would have; empty when none."""
-        handle = ctypes.c_void_p(self._init(None))
-        # It reads the options, and then refuses a protocol that it does not know, before it makes
-        # any connection.
-        with _Pipe(f"{options}[client]\nprotocol=9\n") as path:
-            if version is not None:
-                self._set(handle, _TLS_VERSION, os.fsencode(version))
-            self._set(handle, _READ_DEFAULT_FILE, os.fsencode(path))
-            if group is not None:
-                self._set(handle, _READ_DEFAULT_GROUP, os.fsencode(group))
-            nowhere = (b"localhost", b"", b"", None, 1, b"/dev/null", ctypes.c_ulong(0))
-            connected = self._connect(handle, *nowhere)
-        value = ctypes.c_char_p()
-        self._get(handle, _TLS_VERSION, ctypes.byref(value))
-        found = (value.value or b"").decode(errors="replace")
-        self._close(handle)
-        if connected:
-            raise GuardError("libmariadb connected when it was only asked for its options")
-        return found
-
-    def floored(self, wanted: str, host: Any, group: Any, version: Any = None) -> str:
-        """Return an option file for a connection: the one that is wanted, and then the floor."""
-        asked = version
-        if isinstance(host, str) and ("=" in host or ";" in host):
-            asked = self.asked(f"[client]\nconnection={host}\n{wanted}", group, version)
-        elif wanted:
-            asked = self.asked(wanted, group, version)
-        names = [name for wire, name in _NAMES.items() if wire >= _floor]
-        below = any(name in (asked or "") for name in _NAMES.values() if name not in names)
-        kept = [name for name in names if name in (asked or "")] or names
-        if below or kept == names:
-            counts["clamped" if below else "raised"] += 1
-        meant = ",".join(kept)
-        options = f"{wanted}[client]\ntls-version={meant}\n"
-        if self.asked(options, group, version) != meant:
-            counts["refused"] += 1
-            raise refusal(
-                f"libmariadb does not read its options through {wanted.strip()!r}",
-                "use an option file with a plain name",
-                _floor,
-                _set_by,
-            )
-        return options
-
-
-class _Pipe:
-    """The name of a file that holds a text and can be read once: no disk is needed for it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __enter__(self) -> str:
-        self._reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        try:
-            os.write(writer, os.fsencode(self._text))
-        finally:
-            os.close(writer)
-        return f"/dev/fd/{self._reader}"
-
-    def __exit__(self, *exc: object) -> None:
-        os.close(self._reader)
+def _refuse(problem: str) -> None:
+    counts["refused"] += 1
+    raise refusal(problem, "make a new connection, in a plain way", _floor, _set_by)

@@ -59,7 +59,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         raise GuardError(f"no version can be given to {module!r}: {problem}")
     _floor = max(_floor, floor)
 
-    class MySQL(wrapt.ObjectProxy):  # type: ignore[misc] # wrapt ships no type for it
+    class MySQL(wrapt.ObjectProxy):  # type: ignore[type-arg] # wrapt 1 takes none
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(made(*args, **kwargs))
             self._self_floor = 0
