@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tlsfloor.versions import FLOORS
 
 FUTURE = {
     # A module of Python: nothing is linked to it.
-    "MySQLdb._mysql": ("class connection: pass", "is uncovered: it is not linked to a libmariadb"),
+    "MySQLdb._mysql": ("class connection: pass", "is uncovered: it is no library"),
     "mariadb._mariadb": (
         "import _ctypes; __file__ = _ctypes.__file__",
         "is uncovered: it is not linked to a libmariadb",
@@ -95,13 +96,28 @@ def test_a_libmysqlclient_that_is_too_old_is_uncovered(tmp_path: Path) -> None:
     assert "is uncovered: its libmysqlclient is 8.0.27" in done.stderr
 
 
-def import_of(name: str, source: str, folder: Path) -> Any:
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+def test_mysqls_own_library_in_the_place_of_libmariadb(floor: str, tmp_path: Path) -> None:
+    need("_mysql_connector")
+    spec = importlib.util.find_spec("_mysql_connector")
+    assert spec is not None
+    source = f"import _mysql_connector; __file__ = {spec.origin!r}"
+    done = import_of("MySQLdb._mysql", source, tmp_path, floor)
+    if floor == "1.2":
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "inherent"
+    else:
+        assert "is uncovered: it is not linked to a libmariadb" in done.stderr
+
+
+def import_of(name: str, source: str, folder: Path, floor: str = "1.2") -> Any:
     file = folder.joinpath(*name.split(".")).with_suffix(".py")
     file.parent.mkdir(exist_ok=True)
     (file.parent / "__init__.py").touch()
     file.write_text(source)
-    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {name}"
-    return python("-c", code, env=armed_environment("1.2"))
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {name}, tlsfloor\n"
+    code += f"print(tlsfloor.status().stacks[{name!r}])"
+    return python("-c", code, env=armed_environment(floor))
 
 
 @pytest.mark.parametrize("driver", LINES)

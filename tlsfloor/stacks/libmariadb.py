@@ -6,6 +6,9 @@ string that sets it, and so may an option file, which is read last (libmariadb,
 ``mthd_my_real_connect``). So the floor goes where nobody can write behind it: each connection is
 given an option file of ours, which includes the one that was asked for and ends with the floor.
 
+MySQL's own libmysqlclient in its place refuses 1.0 and 1.1 by itself (seen with what
+``mysql_connector`` guards, which has it inside); a floor of 1.3 is not held on it.
+
 The C type ``connection`` cannot be changed: a subclass takes its place in its module. A subclass
 that exists already (``MySQLdb.connections.Connection``, of a late floor) is changed in place. What
 a late floor does not reach: a ``connection`` or ``connect`` that was taken from the C module itself
@@ -15,15 +18,13 @@ before, and a connection of mysqlclient that was told by ``ping(True)`` to recon
 
 from __future__ import annotations
 
-import re
 from weakref import WeakKeyDictionary
 
 from tlsfloor import versions
-from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
-from tlsfloor.stacks.mysql_options import Library, Pipe
+from tlsfloor.stacks.mysql_options import Library, Pipe, has_new_libmysqlclient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,23 +50,21 @@ _made: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 def guard(module: ModuleType, floor: int, set_by: str) -> str:
     """Hold the floor on every connection that ``module`` makes from now on.
 
-    Raises:
-        GuardError: this libmariadb does not read its option file as others do.
-
     .. versionadded:: 0.1
     """
     global _floor, _set_by
+    file = str(module.__file__)
     try:
-        library = Library(str(module.__file__))
-    except (AttributeError, OSError) as error:
+        library = Library(file)
+    except AttributeError as error:
+        if floor <= versions.TLS1_2 and has_new_libmysqlclient(file):
+            return "inherent"
         return f"uncovered: it is not linked to a libmariadb that can be asked: {error}"
-    found = re.match(r"OpenSSL (\d+)\.(\d+)\.(\d+)", library.tls)
-    if not found:
-        return f"uncovered: tls-version was never seen to hold with {library.tls}"
-    if floor > versions.TLS1_2 and [int(part) for part in found.groups()] < [1, 1, 1]:
-        return f"uncovered: {library.tls} does not speak {versions.name(floor)}"
-    if library.asked("[client]\ntls-version=TLSv1.2\n[client]\ntls-version=TLSv1.3\n") != "TLSv1.3":
-        raise GuardError(f"libmariadb of {module!r} does not take tls-version from an option file")
+    except OSError as error:
+        return f"uncovered: it is no library that can be asked: {error}"
+    problem = library.problem(floor)
+    if problem:
+        return f"uncovered: {problem}"
     if floor > _floor:
         _floor, _set_by = floor, set_by
     made = module.connection

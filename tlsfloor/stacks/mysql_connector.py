@@ -1,7 +1,7 @@
 """The guard of mysql-connector-python's C extension, which brings an OpenSSL of its own.
 
-Its libmysqlclient speaks 1.2 and 1.3 only, whatever it is asked for, from 8.0.28 on (MySQL 8.0.28,
-release notes); an older one is not covered. What it speaks is an argument of ``MySQL.connect``.
+Its libmysqlclient speaks 1.2 and 1.3 only, whatever it is asked for; one older than 8.0.28 is not
+covered. What it speaks is an argument of ``MySQL.connect``.
 The C type can neither be changed nor have subclasses, so a proxy of it takes its place in the C
 module, from which ``mysql.connector`` takes it for each connection, a ``reconnect()`` too. Out of
 reach is only a ``MySQL`` that a program took from the C module itself before a late floor. The pure
@@ -18,6 +18,7 @@ from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
 from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks.mysql_options import is_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NAMES = {versions.TLS1_2: "TLSv1.2", versions.TLS1_3: "TLSv1.3"}
-
-_OLDEST = (8, 0, 28)
 
 _floor = 0
 
@@ -48,7 +47,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         _floor = max(_floor, floor)
         return "guarded"
     library = made().get_client_info()
-    if tuple(int(part) for part in library.split(".")[:3]) < _OLDEST:
+    if not is_new(library):
         return f"uncovered: its libmysqlclient is {library}, and no older one than 8.0.28 is known"
     try:
         made().connect(host="127.0.0.1", port=1, tls_versions=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
@@ -28,6 +29,25 @@ _NAMES = {
     versions.TLS1_3: "TLSv1.3",
 }
 
+# The oldest libmysqlclient, which is MySQL's own, that speaks 1.2 and 1.3 only, whatever it is
+# asked for (MySQL 8.0.28, release notes).
+_OLDEST = (8, 0, 28)
+
+
+def is_new(version: str) -> bool:
+    """Tell whether a libmysqlclient of this version refuses TLS 1.0 and 1.1 by itself."""
+    return tuple(int(part) for part in version.split(".")[:3]) >= _OLDEST
+
+
+def has_new_libmysqlclient(module: str) -> bool:
+    """Tell whether a C module is linked to MySQL's own library, and to such a version of it."""
+    library = ctypes.CDLL(module)
+    if not hasattr(library, "mysql_real_connect_nonblocking"):  # MariaDB's never had it
+        return False
+    told = library.mysql_get_client_info
+    told.restype = ctypes.c_char_p
+    return is_new(told().decode())
+
 
 class Library:
     """The libmariadb that a C module is linked to.
@@ -43,10 +63,23 @@ class Library:
         self._init, self._set = library.mysql_init, library.mysql_options
         self._connect, self._close = library.mysql_real_connect, library.mysql_close
         self._init.restype = self._connect.restype = ctypes.c_void_p
-        self.asked("")  # it names its TLS library once it was started
-        name = ctypes.c_char_p()
-        self._info(None, _TLS_LIBRARY, ctypes.byref(name))
-        self.tls = (name.value or b"no TLS").decode()
+
+    def problem(self, floor: int) -> str:
+        """Say why the floor cannot be held by an option file; empty if it can."""
+        # A question starts the library, which names its TLS library only then.
+        twice = self.asked("[client]\ntls-version=TLSv1.2\n[client]\ntls-version=TLSv1.3\n")
+        if twice != "TLSv1.3":
+            return "libmariadb does not take the last tls-version from an option file"
+        value = ctypes.c_char_p()
+        self._info(None, _TLS_LIBRARY, ctypes.byref(value))
+        tls = (value.value or b"no TLS").decode()
+        found = re.match(r"OpenSSL (\d+)\.(\d+)\.(\d+)", tls)
+        if not found:
+            return f"tls-version was never seen to hold with {tls}"
+        # An unknown version alone would be no limit at all (libmariadb, ma_tls_version_options).
+        if floor > versions.TLS1_2 and [int(part) for part in found.groups()] < [1, 1, 1]:
+            return f"{tls} does not speak {versions.name(floor)}"
+        return ""
 
     def asked(self, options: str, group: Any = None, version: Any = None) -> str:
         """Return the ``tls-version`` that a connection with these would have; empty when none."""
