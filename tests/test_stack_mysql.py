@@ -150,6 +150,21 @@ def test_the_usual_files_are_read_where_only_a_group_is_named(tmp_path: Path) ->
     assert clamped == 1
 
 
+def test_where_there_are_no_files_in_memory_a_pipe_does(tmp_path: Path) -> None:
+    need("MySQLdb")
+    file = tmp_path / "my.cnf"
+    file.write_text("[client]\ntls-version=TLSv1.0\n")
+    code = LINES["MySQLdb"] + (
+        "import os\n"
+        "if hasattr(os, 'memfd_create'): del os.memfd_create\n"
+        "tlsfloor.enforce(floor)\n"
+        f"say(says(make, read_default_file={str(file)!r}))\n"
+    )
+    assert run(code, "1.2") == ["connected"]
+    (told,) = run(code, "1.0")
+    assert refused(told)
+
+
 def test_arguments_in_their_places_are_seen(tmp_path: Path) -> None:
     need("MySQLdb")
     file = tmp_path / "my.cnf"

@@ -24,7 +24,7 @@ from tlsfloor import versions
 from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
-from tlsfloor.stacks.mysql_options import Library, Pipe, has_new_libmysqlclient
+from tlsfloor.stacks.mysql_options import Library, Passing, has_new_libmysqlclient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _install(cls: Any, library: Library, places: dict[str, int]) -> None:
         options = library.floored(floor, *asked)
         if not options or "://" in str(asked[2]):  # the latter is for a plugin: not tried
             _refuse(f"it cannot be held on {asked[2]!r} with the option file {asked[0]!r}")
-        with Pipe(options) as path:
+        with Passing(options) as path:
             if len(args) > place:
                 args = (*args[:place], path, *args[place + 1 :])
             else:

@@ -86,7 +86,7 @@ class Library:
         handle = ctypes.c_void_p(self._init(None))
         # It reads the options, and then refuses a protocol that it does not know, before it makes
         # any connection (libmariadb, mthd_my_real_connect).
-        with Pipe(f"{options}[client]\nprotocol=9\n") as path:
+        with Passing(f"{options}[client]\nprotocol=9\n") as path:
             if version is not None:
                 self._set(handle, _TLS_VERSION, os.fsencode(version))
             self._set(handle, _READ_DEFAULT_FILE, os.fsencode(path))
@@ -125,21 +125,26 @@ class Library:
         return options if self.asked(options, group, version) == meant else ""
 
 
-class Pipe:
-    """The name of a file that holds a text and can be read once: no disk is needed for it."""
+class Passing:
+    """The name of a file that holds a text, for one reader: no disk is needed for it."""
 
     def __init__(self, text: str) -> None:
         self._text = os.fsencode(text)
 
     def __enter__(self) -> str:
-        self._reader, writer = os.pipe()
+        if hasattr(os, "memfd_create"):
+            self._file = os.memfd_create("tlsfloor")
+            os.write(self._file, self._text)
+            return f"/dev/fd/{self._file}"
+        # Elsewhere a pipe, of which a fork amid this could keep the writing end from closing.
+        self._file, writer = os.pipe()
         os.set_blocking(writer, False)
         try:
             if os.write(writer, self._text) < len(self._text):
                 raise BlockingIOError("these options are longer than a pipe")
         finally:
             os.close(writer)
-        return f"/dev/fd/{self._reader}"
+        return f"/dev/fd/{self._file}"
 
     def __exit__(self, *exc: object) -> None:
-        os.close(self._reader)
+        os.close(self._file)
