@@ -111,9 +111,41 @@ def hang_up(data: bytes, version: int) -> bytes:
     return b"Connection: close\r\n"  # at which a ServerPeer closes
 
 
-#: Options of a ``ServerPeer`` that is a mail server.
+# MySQL's protocol 10, "Connection Phase": a greeting of a server that knows CLIENT_SSL (0x800) and
+# what goes without saying since 4.1, with a challenge of 20 bytes in two parts.
+_MYSQL_GREETING = (
+    b"\x0a8.0.0\x00"
+    + struct.pack("<I8sxHBHHB10x", 1, b"12345678", 0xAA05, 45, 2, 0x000B, 21)
+    + b"123456789012\x00mysql_native_password\x00"
+)
+_MYSQL_OK = b"\x00\x00\x00\x02\x00\x00\x00"
+
+
+def mysql_before_tls(connection: socket.socket) -> None:
+    connection.sendall(_mysql_packet(0, _MYSQL_GREETING))
+    # Not a byte more than the request for TLS, of 4 and 32: the handshake is right behind it.
+    request = b""
+    while len(request) < 36:
+        received = connection.recv(36 - len(request))
+        if not received:
+            raise ConnectionError("the client left before it asked for TLS")
+        request += received
+    assert request[:4] == b"\x20\x00\x00\x01", request
+
+
+def mysql_reply(data: bytes, version: int) -> bytes:
+    whole = len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:3], "little")
+    return _mysql_packet(data[3] + 1, _MYSQL_OK) if whole else b""
+
+
+def _mysql_packet(number: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+
+#: Options of a ``ServerPeer`` that is a mail server, or a database.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
+MYSQL = {"before_tls": mysql_before_tls, "reply": mysql_reply}
 
 #: What the programs of ``test_stacks`` name: the options of a ServerPeer.
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -123,4 +155,5 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "h2": {"reply": hang_up, "alpn": [b"h2"]},
     "ldap": {"before_tls": ldap_before_tls, "reply": ldap_reply},
     "ldaps": {"reply": ldap_reply},
+    "mysql": MYSQL,
 }

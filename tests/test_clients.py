@@ -37,6 +37,7 @@ class Client(NamedTuple):
     needs: tuple[str, ...] = ()
     urllib3: str = ""  # the major version that it is run with
     peer_options: dict[str, Any] | None = None
+    out_of_reach: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.program + (f" with urllib3 {self.urllib3}" if self.urllib3 else "")
@@ -62,6 +63,14 @@ CLIENTS = [
     Client("client_redis", needs=("redis",)),
     Client("client_redis_asyncio", needs=("redis",)),
     Client("client_redis_cluster", needs=("redis",), peer_options={"reply": redis_node}),
+    Client("client_pymysql", needs=("pymysql",), peer_options=starttls.MYSQL),
+    Client("client_aiomysql", needs=("aiomysql",), peer_options=starttls.MYSQL),
+    Client(
+        "client_mysql_connector_pure",
+        needs=("mysql",),
+        peer_options=starttls.MYSQL,
+        out_of_reach=("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa"),
+    ),
 ]
 
 
@@ -76,4 +85,11 @@ def test_no_connection_below_the_floor(
     if client.urllib3:
         path = parts.urllib3_path(client.urllib3, pytestconfig.cache)
         job = {"urllib3": client.urllib3, "path": path}
-    assert_held(client.program, route, floor, peer_options=client.peer_options, **job)
+    assert_held(
+        client.program,
+        route,
+        floor,
+        out_of_reach=client.out_of_reach,
+        peer_options=client.peer_options,
+        **job,
+    )

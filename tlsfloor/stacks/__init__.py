@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "_ldap": "tlsfloor.stacks.ldap",
+    "_mysql_connector": "tlsfloor.stacks.mysql_connector",
     "awscrt.io": "tlsfloor.stacks.awscrt",
     "awscrt.s3": "tlsfloor.stacks.awscrt",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
@@ -41,6 +42,8 @@ TABLE = {
     "curl_cffi": "tlsfloor.stacks.curl_cffi",
     "granian.server.common": "tlsfloor.stacks.granian",
     "M2Crypto.m2": "tlsfloor.stacks.m2crypto",
+    "mariadb._mariadb": "tlsfloor.stacks.libmariadb",
+    "MySQLdb._mysql": "tlsfloor.stacks.libmariadb",
     "OpenSSL.SSL": "tlsfloor.stacks.pyopenssl",
     "psycopg": "tlsfloor.stacks.psycopg",
     "psycopg2": "tlsfloor.stacks.psycopg2",

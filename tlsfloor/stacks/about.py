@@ -35,6 +35,9 @@ ABOUT = {
     "curl_cffi": ("curl_cffi", "curl_cffi.requests", GUARDED),
     "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "M2Crypto.m2": ("M2Crypto", "osc", GUARDED),
+    "MySQLdb._mysql": ("libmariadb through mysqlclient", "Django, SQLAlchemy", GUARDED),
+    "_mysql_connector": ("mysql-connector's C extension", "mysql-connector-python", GUARDED),
+    "mariadb._mariadb": ("libmariadb through mariadb", "SQLAlchemy", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
     "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
     "pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
@@ -45,6 +48,7 @@ ABOUT = {
 _CARRIERS = {
     "_awscrt": "awscrt.io",
     "cproton_ffi": "cproton",
+    "mysql": "_mysql_connector",
     "psycopg2_binary": "psycopg2",
     "psycopg_binary": "psycopg",
     "psycopg_c": "psycopg",

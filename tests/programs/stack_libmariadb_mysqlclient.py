@@ -1,0 +1,13 @@
+"""mysqlclient: its usual way, which libmariadb lets down to TLS 1.0 by itself."""
+
+import MySQLdb
+
+STACK = "libmariadb"
+NEEDS = ("MySQLdb",)
+PEER = "mysql"
+
+
+def connect(port, job, made):
+    # There is no argument for the version.
+    ssl = {"ca": job["ca"], "cipher": "ALL:@SECLEVEL=0"}
+    MySQLdb.connect(host="127.0.0.1", port=port, user="me", ssl=ssl, ssl_mode="VERIFY_CA").close()
