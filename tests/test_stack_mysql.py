@@ -269,3 +269,24 @@ def test_the_extension_of_mysql_connector_obeys_a_higher_floor_and_can_be_undone
     assert refused(told)
     assert refused(again)
     assert same is True
+
+
+def test_less_that_is_asked_of_the_extension_is_clamped_and_plain_text_stays_plain() -> None:
+    need("_mysql_connector")
+    code = (
+        "import _mysql_connector\n"
+        "tlsfloor.enforce('1.3')\n"
+        "def make(**more):\n"
+        "    made = _mysql_connector.MySQL()\n"
+        "    made.connect(host='127.0.0.1', port=port, user='me', ssl_ca=ca, **more)\n"
+        "    return made\n"
+        "say(says(make, ssl_disabled=False, tls_versions='TLSv1.1'))\n"
+        "say(says(make, ssl_disabled=False))\n"
+        "say({name: tlsfloor.status().counts[name] for name in ('clamped', 'raised')})\n"
+        "say(says(make, ssl_disabled=True))\n"
+    )
+    less, default, counts, plain = run(code, "1.3")
+    assert (less, default) == ("connected", "connected")
+    assert counts == {"clamped": 1, "raised": 1}
+    # The peer takes TLS only: it leaves who speaks without.
+    assert "Lost connection" in plain

@@ -147,6 +147,7 @@ def _install(cls: Any, library: Library, places: dict[str, int]) -> None:
             init(self, *args, **kwargs)
         _made[self] = floor
 
+    __init__.__doc__ = init.__doc__
     _gates.put(cls, "__init__", __init__)
     # What makes a connection again with its old options: always, or if an argument says so.
     for again, always in (("reconnect", True), ("ping", False)):
