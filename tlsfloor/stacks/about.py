@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 GUARDED = {"1.2": "guarded", "1.3": "guarded"}
 
+#: No version below 1.2 is in it, and nothing holds it to 1.3.
+NOT_BELOW_1_2 = {"1.2": "inherent", "1.3": "uncovered"}
+
 #: Row -> the stack, who uses it, and floor -> coverage. (Of ``pins`` nothing depends: no row.)
 ABOUT = {
     "ssl": (
@@ -28,20 +31,29 @@ ABOUT = {
     ),
     "awscrt.io": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
+    "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
+    "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
+    "MySQLdb._mysql": ("libmariadb through mysqlclient", "Django, SQLAlchemy", GUARDED),
+    "mariadb._mariadb": ("libmariadb through mariadb", "SQLAlchemy", GUARDED),
+    "_mysql_connector": ("mysql-connector's C extension", "mysql-connector-python", GUARDED),
+    "pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
+    "pycurl._pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
+    "curl_cffi": ("curl_cffi", "curl_cffi.requests", GUARDED),
     "_ldap": ("libldap", "python-ldap, django-auth-ldap", GUARDED),
     "bonsai._bonsai": ("libldap", "bonsai", GUARDED),
     "confluent_kafka.cimpl": ("librdkafka", "confluent-kafka", GUARDED),
     "cproton": ("Qpid Proton", "python-qpid-proton", GUARDED),
-    "curl_cffi": ("curl_cffi", "curl_cffi.requests", GUARDED),
-    "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "M2Crypto.m2": ("M2Crypto", "osc", GUARDED),
-    "MySQLdb._mysql": ("libmariadb through mysqlclient", "Django, SQLAlchemy", GUARDED),
-    "_mysql_connector": ("mysql-connector's C extension", "mysql-connector-python", GUARDED),
-    "mariadb._mariadb": ("libmariadb through mariadb", "SQLAlchemy", GUARDED),
-    "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
-    "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
-    "pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
-    "pycurl._pycurl": ("libcurl", "tornado's CurlAsyncHTTPClient, Celery's SQS transport", GUARDED),
+    "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
+    "pymssql._mssql": ("FreeTDS", "pymssql", {"1.2": "uncovered", "1.3": "uncovered"}),
+    "grpc._cython.cygrpc": ("gRPC's BoringSSL", "grpcio, Google Cloud clients", NOT_BELOW_1_2),
+    "obstore._obstore": ("rustls in obstore", "obstore", NOT_BELOW_1_2),
+    "deltalake._internal": ("rustls in deltalake", "deltalake", NOT_BELOW_1_2),
+    **{
+        f"_polars_runtime_{kind}._polars_runtime": ("rustls in polars", "polars", NOT_BELOW_1_2)
+        for kind in ("32", "64", "compat")
+    },
+    "aioquic.tls": ("aioquic", "aioquic", {"1.2": "inherent", "1.3": "inherent"}),
 }
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.

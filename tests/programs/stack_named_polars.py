@@ -1,0 +1,24 @@
+"""Polars, of which rustls is a part: nothing makes it speak less than TLS 1.2 with ECDHE."""
+
+import polars as pl
+
+STACK = "named"
+NEEDS = ("polars",)
+PEER = "hang up"
+OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")
+UNCOVERED = ("1.3",)
+
+
+def connect(port, job, made):
+    options = {
+        "aws_endpoint_url": f"https://localhost:{port}",
+        "aws_access_key_id": "x",
+        "aws_secret_access_key": "x",
+        "aws_region": "x",
+        "allow_invalid_certificates": "true",
+        "max_retries": 0,
+    }
+    try:
+        pl.scan_parquet("s3://x/x.parquet", storage_options=options).collect()
+    except (OSError, pl.exceptions.PolarsError):
+        return  # the peer hangs up, whatever the version was

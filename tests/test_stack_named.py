@@ -1,0 +1,66 @@
+"""The stacks that are only named: what becomes of their import, and of gRPC's servers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness import LADDER, ROUTES, armed_environment, python
+from parts import need
+from test_servers import program
+from tlsfloor.stacks import TABLE
+from tlsfloor.stacks.named import NAMED
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS
+
+SAY = """
+import json, tlsfloor, {0}
+status = tlsfloor.status()
+print(json.dumps([status.held, status.stacks[{0!r}]]))
+"""
+
+STACKS = [
+    ("polars", "_polars_runtime_32._polars_runtime", "1.2"),
+    ("aioquic", "aioquic.tls", "1.3"),
+    ("deltalake", "deltalake._internal", "1.2"),
+    ("grpc", "grpc._cython.cygrpc", "1.2"),
+    ("obstore", "obstore._obstore", "1.2"),
+    ("pymssql", "pymssql._mssql", "1.0"),
+]
+
+
+@pytest.mark.parametrize(("package", "module", "lowest"), STACKS)
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+def test_a_stack_is_inherent_up_to_its_lowest_version(
+    package: str, module: str, lowest: str, floor: str
+) -> None:
+    need(package)
+    done = python("-c", SAY.format(module), env=armed_environment(floor))
+    if floor <= lowest:
+        assert json.loads(done.stdout)[1] == "inherent", done.stderr
+        return
+    said = f"{module} is uncovered: "
+    assert f"ImportError: {said}" in done.stderr or f"GuardError: {said}" in done.stderr
+    done = python("-c", SAY.format(module), env=armed_environment(floor, TLSFLOOR_ON_ERROR="warn"))
+    held, state = json.loads(done.stdout)
+    assert not held
+    assert state.startswith("uncovered: ")
+    assert said in done.stderr
+
+
+def test_every_row_is_known() -> None:
+    assert {name for name, guard in TABLE.items() if guard.endswith(".named")} == set(NAMED)
+
+
+@pytest.mark.parametrize("route", ["none", *ROUTES])
+def test_a_server_of_grpc_speaks_nothing_below_1_2(route: str) -> None:
+    need("grpc")
+    with program("server_grpc", route, "" if route == "none" else "1.2") as server:
+        reached = {
+            peer
+            for peer in LADDER
+            for name, key_exchange in [peer.split()]
+            if peers.call("127.0.0.1", server.port, FLOORS[name], key_exchange, request=b"").version
+        }
+    assert reached == {peer for peer in LADDER if FLOORS[peer.split()[0]] >= FLOORS["1.2"]}
