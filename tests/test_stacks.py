@@ -4,6 +4,7 @@ A program is a file ``programs/stack_*.py``, and is collected by being there. It
 constants, which are read and not executed:
 
 * ``STACK``: the guard that it shows, a file of ``tlsfloor/stacks/``;
+* ``ROW``: the row of ``TABLE``, where the guard has several that are different stacks;
 * ``NEEDS``: the modules that it imports;
 * ``ROLE``: ``"client"`` unless given, or ``"server"``;
 * ``OUT_OF_REACH``: the peers, such as ``"1.0 ecdhe"``, that it cannot reach without a floor;
@@ -48,7 +49,7 @@ PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
 #: Guards that change nothing in a stack, or whose stack is not that module's.
 NO_GATES = ("stdlib", "pins", "named")
 
-DEFAULTS = {"ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
+DEFAULTS = {"ROW": "", "ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
 
 
 def constants(name: str) -> dict[str, Any]:
@@ -59,6 +60,10 @@ def constants(name: str) -> dict[str, Any]:
             if node.targets[0].id in {"STACK", "NEEDS", *DEFAULTS}:
                 found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
+
+
+def guard_of(row: str) -> str:
+    return TABLE[row].rpartition(".")[2]
 
 
 def tried(modules: tuple[str, ...]) -> str:
@@ -91,7 +96,10 @@ def test_nothing_of_a_stack_gets_below_the_floor(
     about = constants(name)
     need(*about["NEEDS"])
     # For the table in the documentation: docs/coverage.py reads it from the results.
-    record_property("stack", about["STACK"])
+    record_property("program", name)
+    record_property(
+        "row", about["ROW"] or next(row for row in ABOUT if guard_of(row) == about["STACK"])
+    )
     record_property("tried", tried(about["NEEDS"]))
     options = starttls.PROTOCOLS[about["PEER"]] if about["PEER"] else {}
     if floor in about["UNCOVERED"]:
@@ -125,7 +133,7 @@ def assert_refused(name: str, route: str, floor: str, options: dict[str, Any]) -
 
 
 def test_every_row_of_the_table_is_shown_by_a_program() -> None:
-    guards = {guard.rpartition(".")[2] for guard in TABLE.values()} - {"stdlib", "pins"}
+    guards = {guard_of(row) for row in TABLE} - {"stdlib", "pins"}
     assert guards == {constants(name)["STACK"] for name in PROGRAMS}
 
 
@@ -146,7 +154,7 @@ def test_a_guard_comes_to_what_its_row_claims(row: str, floor: str) -> None:
 
 
 #: The rows whose guards do something to their stacks.
-GUARDED = sorted(row for row, guard in TABLE.items() if guard.split(".")[-1] not in NO_GATES)
+GUARDED = sorted(row for row in TABLE if guard_of(row) not in NO_GATES)
 
 
 @pytest.mark.parametrize("row", GUARDED)

@@ -3,6 +3,7 @@
 from MySQLdb import _mysql
 
 STACK = "libmariadb"
+ROW = "MySQLdb._mysql"
 NEEDS = ("MySQLdb",)
 PEER = "mysql"
 

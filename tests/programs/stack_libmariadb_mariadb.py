@@ -3,6 +3,7 @@
 import mariadb
 
 STACK = "libmariadb"
+ROW = "mariadb._mariadb"
 NEEDS = ("mariadb",)
 PEER = "mysql"
 

@@ -3,6 +3,7 @@
 import MySQLdb
 
 STACK = "libmariadb"
+ROW = "MySQLdb._mysql"
 NEEDS = ("MySQLdb",)
 PEER = "mysql"
 

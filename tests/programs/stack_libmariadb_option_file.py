@@ -6,6 +6,7 @@ import tempfile
 import MySQLdb
 
 STACK = "libmariadb"
+ROW = "MySQLdb._mysql"
 NEEDS = ("MySQLdb",)
 PEER = "mysql"
 

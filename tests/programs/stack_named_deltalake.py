@@ -3,6 +3,7 @@
 import deltalake
 
 STACK = "named"
+ROW = "deltalake._internal"
 NEEDS = ("deltalake",)
 PEER = "hang up"
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")

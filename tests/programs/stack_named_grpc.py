@@ -7,6 +7,7 @@ os.environ["GRPC_SSL_CIPHER_SUITES"] = "ALL"
 import grpc
 
 STACK = "named"
+ROW = "grpc._cython.cygrpc"
 NEEDS = ("grpc",)
 PEER = "h2"
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe")

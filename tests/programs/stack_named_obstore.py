@@ -4,6 +4,7 @@ import obstore
 from obstore.store import HTTPStore
 
 STACK = "named"
+ROW = "obstore._obstore"
 NEEDS = ("obstore",)
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")
 UNCOVERED = ("1.3",)

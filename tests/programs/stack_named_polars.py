@@ -3,6 +3,7 @@
 import polars as pl
 
 STACK = "named"
+ROW = "_polars_runtime_32._polars_runtime"
 NEEDS = ("polars",)
 PEER = "hang up"
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")
