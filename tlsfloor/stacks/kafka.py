@@ -63,7 +63,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
             clients = [getattr(module, name) for name in _CLIENTS]
         except AttributeError as error:
             raise GuardError(f"this confluent-kafka cannot be held to a floor: {error}") from error
-        share = getattr(module, "ShareConsumer", None)  # since 2.16
+        share = getattr(module, "ShareConsumer", None)  # not in every version
         for client in [*clients, *([share] if share is not None else [])]:
             _stand_ins[client] = _stand_in(client)
         if not hasattr(sys.modules.get("confluent_kafka"), "Producer"):  # it is just imported

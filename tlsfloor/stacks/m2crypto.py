@@ -59,7 +59,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         except AttributeError as error:
             raise GuardError(f"this M2Crypto cannot be held to a floor: {error}") from error
         for name, instead in (("tlsv1_method", flexible), ("ssl_ctx_set_tls1", lambda _context: 1)):
-            if hasattr(module, name):  # the second since 0.46
+            if hasattr(module, name):  # not in every version
                 _replace(name, _dropping(getattr(module, name), instead))
     return "guarded"
 

@@ -24,7 +24,7 @@ NAMED = {
     "deltalake._internal": _RUSTLS,
     "grpc._cython.cygrpc": ("gRPC's BoringSSL", versions.TLS1_2, "a program cannot forbid it"),
     "obstore._obstore": _RUSTLS,
-    # 1.1 by default, and 1.0 by `enable tls v1` of freetds.conf.
+    # TLS 1.1 was seen by default; freetds.conf(5) has an `enable tls v1`.
     "pymssql._mssql": ("pymssql's FreeTDS", versions.TLS1_0, "a program cannot forbid it"),
 }
 
