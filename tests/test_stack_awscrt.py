@@ -1,130 +1,195 @@
-"""awscrt: what is special about its guard."""
+"""What ``test_stacks`` does not show of awscrt: contexts that are older, and those that C makes."""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 from harness import armed_environment, clean_environment, python
 from parts import need
+from tlsfloor.verify import peers
+from tlsfloor.versions import FLOORS
 
-MADE = """
-import json, tlsfloor
-import _awscrt, awscrt.io as io
-made = []
-real = _awscrt.client_tls_ctx_new
-_awscrt.client_tls_ctx_new = lambda *args: made.append(args[:2]) or real(*args)
-
-def make(minimum, preference="DEFAULT"):
+PROLOGUE = """
+import json, os, sys
+from awscrt import auth, http, io, mqtt5, s3
+PORT, CA = int(sys.argv[1]), sys.argv[2]
+def context(minimum=io.TlsVersion.DEFAULT, preference=io.TlsCipherPref.DEFAULT):
     options = io.TlsContextOptions()
-    options.min_tls_ver = io.TlsVersion[minimum]
-    options.cipher_pref = io.TlsCipherPref[preference]
-    io.ClientTlsContext(options)
-"""
-
-
-def run(program: str, env: dict[str, str] | None = None) -> Any:
-    need("awscrt")
-    done = python("-c", program, env=env)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-ASKED = f"""{MADE}
-import tlsfloor
-tlsfloor.enforce(FLOOR)
-for each in io.TlsVersion.__members__:
-    make(each)
-for each in io.TlsCipherPref.__members__:
-    if io.TlsCipherPref[each].is_supported():
-        make("TLSv1_3", each)
-print(json.dumps([[io.TlsVersion(m).name, io.TlsCipherPref(p).name] for m, p in made]))
-"""
-
-
-@pytest.mark.parametrize(("floor", "low"), [("1.2", "TLSv1_2"), ("1.3", "TLSv1_3")])
-def test_whatever_is_asked_for_holds_the_floor(floor: str, low: str) -> None:
-    """What C is given, and what it makes of that: the programs of the conformance suite show it."""
-    found = run(f"FLOOR = {floor!r}\n{ASKED}")
-    assert len(found) > 6
-    for minimum, preference in found:
-        if preference == "DEFAULT":
-            assert minimum in {low, "TLSv1_3"}
-        else:
-            assert floor == "1.2"
-            assert "TLSv1_2" in preference
-
-
-OLD = """
-import json, sys
-import awscrt.auth, awscrt.io as io, awscrt.mqtt, awscrt.s3
-options = io.TlsContextOptions()
-options.min_tls_ver = io.TlsVersion[MINIMUM]
-context = io.ClientTlsContext(options)
-connection = context.new_connection_options()
-import tlsfloor
-tlsfloor.enforce("1.2")
-client = awscrt.mqtt.Client(tls_ctx=context)
-found = []
-connecting = awscrt.mqtt.Connection(client, "localhost", 1, "name")
-for use in (context.new_connection_options, lambda: connection.set_server_name("localhost"),
-            lambda: connecting.connect().result(20)):
+    options.override_default_trust_store_from_path(None, CA)
+    options.min_tls_ver, options.cipher_pref = minimum, preference
+    return io.ClientTlsContext(options)
+def connect(options, proxy=None):
+    options.set_server_name("localhost")
+    return http.HttpClientConnection.new(
+        "localhost", PORT, tls_connection_options=options, proxy_options=proxy).result(10)
+def get():
+    request = http.HttpRequest("GET", "/", http.HttpHeaders([("host", f"localhost:{PORT}")]))
+    client = s3.S3Client(
+        region="us-east-1", retry_config=s3.S3RetryConfig(retry_mode=s3.S3RetryMode.NONE))
+    return client.make_request(
+        type=s3.S3RequestType.DEFAULT, operation_name="GetObject", request=request
+    ).finished_future.result(10)
+def attempt(function, *args):
     try:
-        use()
-        found.append("used")
+        function(*args)
     except Exception as error:
-        found.append(f"{type(error).__name__}: {error}")
-print(json.dumps([found, tlsfloor.status().counts["refused"]]))
+        return f"{type(error).__name__}: {error}"
+    return "done"
 """
+LATE = "import tlsfloor; tlsfloor.enforce('1.2')\n"
 
 
-REMEMBERS = "import json, awscrt.io; print(json.dumps(awscrt.io.ClientTlsContext.__slots__))"
+def run(snippet: str, version: str = "1.0", floor: str = "", **env: str) -> tuple[Any, list[Any]]:
+    """Run a snippet against a peer; return what it said, and the versions that the peer saw."""
+    need("awscrt")
+    with peers.ServerPeer(FLOORS[version], "ecdhe") as peer:
+        names = {name: text.format(port=peer.port) for name, text in env.items()}
+        environment = armed_environment(floor, **names) if floor else clean_environment(**names)
+        args = ["-c", PROLOGUE + snippet, str(peer.port), peers.CA_FILE]
+        done = python(*args, env=environment)
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout.splitlines()[-1])
+        return said, [seen.version for seen in peer.seen if seen.version]
 
 
-def test_what_is_older_than_the_floor_is_refused_unless_it_holds_it() -> None:
-    found, refused = run(f"MINIMUM = 'TLSv1'{OLD}")
-    assert refused == 3
-    assert "used" not in found
-    assert all("Expected valid 'Tls" in each for each in found)
-    if "_min_tls_ver" not in run(REMEMBERS):
-        return  # an older awscrt does not remember what a context was made with
-    [first, second, third], refused = run(f"MINIMUM = 'TLSv1_3'{OLD}")
-    assert (first, second, refused) == ("used", "used", 0)
-    assert "Expected valid" not in third  # nobody listens at that port, which is another error
+OLDER = {
+    "context": ("made = context()", "connect(made.new_connection_options())"),
+    "options": ("made = context().new_connection_options()", "connect(made)"),
+    "proxy": (
+        (
+            "options = context().new_connection_options(); "
+            "made = http.HttpProxyOptions('localhost', PORT, tls_connection_options=options)"
+        ),
+        "connect(context().new_connection_options(), made)",
+    ),
+    "mqtt5": (
+        "made = mqtt5.Client(mqtt5.ClientOptions('localhost', PORT, tls_ctx=context()))",
+        "made.start()",
+    ),
+    "s3": (
+        "made = s3.S3Client(region='us-east-1')",
+        (
+            "made.make_request(type=s3.S3RequestType.DEFAULT, operation_name='GetObject', "
+            "request=http.HttpRequest('GET', '/'))"
+        ),
+    ),
+    "provider": (
+        "made = auth.AwsCredentialsProvider.new_default_chain()",
+        "made.get_credentials().result(10)",
+    ),
+}
 
 
-CHAIN = """
-import json, tlsfloor
-from awscrt.auth import AwsCredentialsProvider
-try:
-    AwsCredentialsProvider.new_default_chain()
-    print(json.dumps("made"))
-except OSError as error:
-    print(json.dumps(str(error)))
-"""
+@pytest.mark.parametrize("what", OLDER)
+def test_what_is_older_than_the_floor_is_refused_at_use(what: str) -> None:
+    before, use = OLDER[what]
+    said, seen = run(f"{before}\n{LATE}print(json.dumps(attempt(lambda: {use})))")
+    assert said.startswith("ProtocolRefused: "), said
+    assert "made before the floor was armed" in said
+    assert not seen
 
 
-def test_a_provider_that_makes_its_own_context_is_refused() -> None:
-    assert run(CHAIN) == "made"
-    found = run(CHAIN, armed_environment())
-    assert found.startswith("[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this provider of")
-    assert "hint: write AwsCredentialsProvider.new_delegate()" in found
+def test_an_open_connection_is_named() -> None:
+    said, seen = run(
+        f"made = connect(context().new_connection_options())\n{LATE}"
+        "first = tlsfloor.status().below\nmade.close().result(10)\n"
+        "print(json.dumps([first, tlsfloor.status().below]))"
+    )
+    assert len(said[0]) == 1
+    assert "HttpClientConnection" in said[0][0]
+    assert said[1] == []
+    assert seen == [FLOORS["1.0"]]
 
 
-UNDONE = """
-import json, _awscrt, awscrt.io as io, awscrt.s3, awscrt.mqtt, tlsfloor
-owners = (_awscrt, io.ClientTlsContext, io.TlsConnectionOptions, awscrt.s3.S3Client)
-before = [dict(vars(each)) for each in owners]
-tlsfloor.enforce("1.2"), tlsfloor.enforce("1.3")
-held = bool(tlsfloor.status())
-from tlsfloor.stacks import awscrt as guard
-guard.undo()
-same = [dict(vars(each)) for each in owners] == before
-print(json.dumps([held, same, bool(tlsfloor.status())]))
-"""
+CREDENTIALS = (
+    "print(json.dumps(attempt("
+    "lambda: auth.AwsCredentialsProvider.new_default_chain().get_credentials().result(10))))"
+)
 
 
-def test_undoing_leaves_everything_as_it_was() -> None:
-    assert run(UNDONE, clean_environment()) == [True, True, False]
+def test_providers_that_make_a_context_in_c_are_refused(tmp_path: Any) -> None:
+    env = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://localhost:{port}/",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SSL_CERT_FILE": peers.CA_FILE,
+        "HOME": str(tmp_path),
+    }
+    said, seen = run(CREDENTIALS, **env)
+    assert FLOORS["1.0"] in seen, said
+    said, seen = run(CREDENTIALS, floor="1.2", **env)
+    assert said.startswith("ProtocolRefused: ")
+    assert "new_delegate" in said
+    assert not seen
+
+
+def test_s3_through_a_proxy_over_tls_is_refused() -> None:
+    env = {"HTTPS_PROXY": "https://localhost:{port}", "SSL_CERT_FILE": peers.CA_FILE}
+    snippet = "print(json.dumps(attempt(get)))"
+    _said, seen = run(snippet, **env)
+    assert FLOORS["1.0"] in seen, "the control"
+    said, seen = run(snippet, floor="1.2", **env)
+    assert said.startswith("ProtocolRefused: ")
+    assert "HTTPS_PROXY" in said
+    assert not seen
+
+
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+def test_a_preference_that_allows_less_gives_way(floor: str) -> None:
+    snippet = (
+        "import tlsfloor; print(json.dumps([attempt(lambda: connect("
+        "context(preference=each).new_connection_options())) for each in io.TlsCipherPref]))"
+    )
+    below = "1.1" if floor == "1.2" else "1.2"
+    if floor == "1.3":
+        said, seen = run(snippet, below)
+        assert "done" in said, "the control"
+        assert seen
+    said, seen = run(snippet, below, floor)
+    assert "done" not in said
+    assert not seen
+    said, seen = run(snippet, floor, floor)
+    assert set(said) == {"done"}
+    assert seen
+
+
+def test_status_and_undo() -> None:
+    said, _seen = run(
+        "import _awscrt\nnames = lambda: {n: id(getattr(_awscrt, n)) for n in dir(_awscrt)}\n"
+        "before = names(), s3.S3Client.__init__\n"
+        f"{LATE}tlsfloor.enforce('1.2')\nstatus = tlsfloor.status()\n"
+        "context(); context(io.TlsVersion.TLSv1)\ncounts = tlsfloor.status().counts\n"
+        "from tlsfloor.stacks import awscrt, awscrt_s3\nawscrt.undo()\nawscrt_s3.undo()\n"
+        "print(json.dumps([status.held, status.stacks, counts, "
+        "(names(), s3.S3Client.__init__) == before]))"
+    )
+    held, stacks, counts, same = said
+    assert held is True
+    assert stacks["_awscrt"] == stacks["awscrt.s3"] == "guarded"
+    assert counts["raised"] >= 1
+    assert counts["clamped"] >= 1
+    assert same is True
+
+
+def test_a_version_that_lacks_what_is_needed_cannot_be_imported(tmp_path: Any) -> None:
+    (tmp_path / "_awscrt.py").write_text("def client_tls_ctx_new(*args): pass\n")
+    env = armed_environment("1.2")
+    env["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    done = python("-c", "import _awscrt", env=env)
+    assert done.returncode == 1
+    assert "ImportError" in done.stderr or "GuardError" in done.stderr
+    assert "this awscrt has no " in done.stderr
+    assert "mqtt5_client_start" in done.stderr
+
+
+def test_the_classes_that_are_searched_for_older_things_exist() -> None:
+    said, _seen = run(
+        "from awscrt import mqtt, websocket\nfrom awscrt.eventstream import rpc\n"
+        "from tlsfloor.stacks import awscrt as guard\n"
+        "names = guard._HOLDERS + guard._CONNECTED\n"
+        "print(json.dumps([n for n in names if not guard._classes((n,))]))"
+    )
+    assert said == []

@@ -1,14 +1,22 @@
 """boto3 with the CRT: ``s3transfer`` makes an S3 client of awscrt's."""
 
+import functools
 import os
 
 import boto3
+import s3transfer.crt
 from awscrt.auth import AwsCredentialsProvider
+from awscrt.s3 import S3Client, S3RetryConfig, S3RetryMode
 from s3transfer.crt import BotocoreCRTRequestSerializer, CRTTransferManager, create_s3_crt_client
 
 STACK = "awscrt"
 NEEDS = ("awscrt", "boto3")
-AT_ONCE = True
+
+
+# It passes on no argument for retries, which would take seconds.
+s3transfer.crt.S3Client = functools.partial(
+    S3Client, retry_config=S3RetryConfig(retry_mode=S3RetryMode.NONE)
+)
 
 
 def connect(port, job, made):

@@ -5,7 +5,6 @@ from awscrt.io import ClientTlsContext, TlsContextOptions
 
 STACK = "awscrt"
 NEEDS = ("awscrt",)
-AT_ONCE = True
 
 
 def get(port, connection_options):

@@ -8,7 +8,6 @@ from awscrt.io import ClientTlsContext, TlsContextOptions, TlsVersion
 
 STACK = "awscrt"
 NEEDS = ("awscrt", "awscrt.aio")
-AT_ONCE = True
 
 
 class Lenient(ClientTlsContext):

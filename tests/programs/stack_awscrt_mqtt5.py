@@ -1,40 +1,39 @@
-"""awscrt: an MQTT 5 client that asks for SSL 3.0."""
+"""awscrt: an MQTT 5 client that asks for SSL 3.0; it does not tell the version."""
 
-import queue
+import threading
 
 from awscrt import mqtt5
 from awscrt.io import ClientTlsContext, TlsContextOptions, TlsVersion
 
 STACK = "awscrt"
 NEEDS = ("awscrt",)
-AT_ONCE = True
 PEER = "MQTT"
 
 
-def prepare(job):
+def connect(port, job, made):
     options = TlsContextOptions()
     options.override_default_trust_store_from_path(None, job["ca"])
     options.min_tls_ver = TlsVersion.SSLv3
-    return options
+    done, stopped, failures = threading.Event(), threading.Event(), []
 
+    def note(data):
+        failures.append(data.exception)
+        done.set()
 
-def connect(port, job, made):
-    events = queue.Queue()
     client = mqtt5.Client(
         mqtt5.ClientOptions(
             host_name="localhost",
             port=port,
-            tls_ctx=ClientTlsContext(made),
+            tls_ctx=ClientTlsContext(options),
             connect_options=mqtt5.ConnectPacket(client_id="name"),
-            on_lifecycle_event_connection_success_fn=lambda data: events.put(None),
-            on_lifecycle_event_connection_failure_fn=lambda data: events.put(data.exception),
-            on_lifecycle_event_stopped_fn=lambda data: events.put("stopped"),
+            on_lifecycle_event_connection_failure_fn=note,
+            on_lifecycle_event_connection_success_fn=lambda data: done.set(),
+            on_lifecycle_event_stopped_fn=lambda data: stopped.set(),
         )
     )
     client.start()
-    failure = events.get(timeout=20)
+    assert done.wait(20)
     client.stop()
-    while events.get(timeout=20) != "stopped":
-        pass
-    if failure:
-        raise failure
+    assert stopped.wait(20)
+    if failures:
+        raise failures[0]

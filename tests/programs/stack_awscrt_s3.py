@@ -1,17 +1,16 @@
 """awscrt: an S3 client without TLS options, which makes a context of its own in C.
 
-It has no argument for authorities: that of the peers is found as OpenSSL's are, by an environment
-variable, which is read when a context is made.
+It has no argument for authorities: the one of the peers is found as OpenSSL's are, by an
+environment variable, which is read when a context is made.
 """
 
 import os
 
 from awscrt.http import HttpHeaders, HttpRequest
-from awscrt import s3
+from awscrt.s3 import S3Client, S3RequestType, S3RetryConfig, S3RetryMode
 
-STACK = "awscrt"
+STACK = "awscrt_s3"
 NEEDS = ("awscrt",)
-AT_ONCE = True
 
 
 def prepare(job):
@@ -19,14 +18,11 @@ def prepare(job):
 
 
 def connect(port, job, made):
-    more = {}
-    if hasattr(s3, "S3RetryConfig"):
-        more["retry_config"] = s3.S3RetryConfig(retry_mode=s3.S3RetryMode.NONE)
-    client = s3.S3Client(region="us-east-1", **more)
+    client = S3Client(region="us-east-1", retry_config=S3RetryConfig(retry_mode=S3RetryMode.NONE))
     page = bytearray()
     request = HttpRequest("GET", "/", HttpHeaders([("host", f"localhost:{port}")]))
     client.make_request(
-        type=s3.S3RequestType.DEFAULT,
+        type=S3RequestType.DEFAULT,
         operation_name="GetObject",
         request=request,
         on_body=lambda chunk, offset: page.extend(chunk),

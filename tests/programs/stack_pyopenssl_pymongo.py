@@ -9,6 +9,7 @@ from pymongo.errors import ServerSelectionTimeoutError
 
 STACK = "pyopenssl"
 NEEDS = ("OpenSSL", "pymongo", "service_identity")
+AT_ONCE = True
 
 
 def connect(port, job, made):

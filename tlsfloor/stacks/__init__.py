@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
+    "_awscrt": "tlsfloor.stacks.awscrt",
     "_ldap": "tlsfloor.stacks.ldap",
     "_mysql_connector": "tlsfloor.stacks.mysql_connector",
     "_polars_runtime_32._polars_runtime": "tlsfloor.stacks.named",
     "_polars_runtime_64._polars_runtime": "tlsfloor.stacks.named",
     "_polars_runtime_compat._polars_runtime": "tlsfloor.stacks.named",
     "aioquic.tls": "tlsfloor.stacks.named",
-    "awscrt.io": "tlsfloor.stacks.awscrt",
-    "awscrt.s3": "tlsfloor.stacks.awscrt",
+    "awscrt.s3": "tlsfloor.stacks.awscrt_s3",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "confluent_kafka.cimpl": "tlsfloor.stacks.kafka",

@@ -29,7 +29,7 @@ ABOUT = {
         "Twisted, Scrapy, pymongo, urllib3.contrib.pyopenssl, redis-py's OCSP check, python-tds",
         GUARDED,
     ),
-    "awscrt.io": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
+    "_awscrt": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
     "psycopg2": ("libpq through psycopg2", "SQLAlchemy, Django, aiopg", GUARDED),
@@ -58,7 +58,7 @@ ABOUT = {
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
-    "_awscrt": "awscrt.io",
+    "awscrt": "_awscrt",
     "cproton_ffi": "cproton",
     "mysql": "_mysql_connector",
     "psycopg2_binary": "psycopg2",

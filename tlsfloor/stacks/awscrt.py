@@ -1,27 +1,25 @@
-"""The guard of ``awscrt``, the AWS Common Runtime: TLS of its own (s2n on Linux).
+"""The guard of ``awscrt``, the AWS Common Runtime, which has a TLS of its own (s2n on Linux).
 
-Left alone it accepts TLS 1.0. A minimum is given to a context as it is made, in C, and to nothing
-else, so there are three gates:
+Left alone it accepts TLS 1.0. Its modules look up the functions of ``_awscrt``, which is in C, at
+each call, so the gates stand there, and references to classes taken earlier obey too:
 
-1. **birth**: the C function that makes a context gets at least the floor. A cipher preference
-   replaces the minimum (aws-c-io, s2n_tls_channel_handler.c), so that one which may allow less
-   gives way to the default one. An ``S3Client`` without TLS options gets some: in C it would make a
-   context of its own;
-2. **use**: every object of awscrt hands its ``_binding`` to C. What is older than the floor, and is
-   not known to hold it, has none any more: nothing keeps what it could be made again from;
-3. two providers of credentials are refused, since in C they make contexts that nothing can raise
-   (aws-c-auth, credentials_provider_default_chain.c and credentials_provider_profile.c).
+* **birth**: ``client_tls_ctx_new`` makes every context of Python's; its minimum is raised. See
+  ``awscrt_s3`` for a client that would let C make one;
+* **use**: what was made before the floor cannot be raised, nor asked what it allows, and is refused
+  where it would begin a connection. That takes in what may hold a context and does not tell, such
+  as a provider of credentials;
+* providers of credentials that make a context of their own in C are refused at all times.
 
-awscrt serves no TLS from Python. What is connected stays so, and an MQTT client that was started
-before connects again by itself: ``below()`` names them.
+awscrt serves no TLS from Python. What was connected before stays so, and an MQTT client that was
+started before connects again by itself: ``below()`` names them.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import wraps
 from weakref import WeakSet
-
-from wrapt import FunctionWrapper
 
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
@@ -37,44 +35,66 @@ if TYPE_CHECKING:
 _floor = 0
 _set_by = ""
 
-_gates = Gates()
+# awscrt/io.py, TlsVersion: what C calls them, and its default.
+_MINIMUM = {versions.TLS1_0: 1, versions.TLS1_1: 2, versions.TLS1_2: 3, versions.TLS1_3: 4}
+_DEFAULT = 128
 
-_VERSIONS = {
-    "TLSv1": versions.TLS1_0,
-    "TLSv1_1": versions.TLS1_1,
-    "TLSv1_2": versions.TLS1_2,
-    "TLSv1_3": versions.TLS1_3,
-}
+# The same file, TlsCipherPref: PQ_DEFAULT, and TLSv1_2_2025_07. Both begin at TLS 1.2,
+# the former only in versions that have the latter.
+_PREFERENCES = (8, 9)
 
-_MAKES_A_CONTEXT = "client_tls_ctx_new"
-_MAKES_ITS_OWN = ("credentials_provider_new_chain_default", "credentials_provider_new_profile")
+# Through these every object that holds TLS, and whatever begins a connection with it, passes.
+_USES = (
+    "tls_connections_options_new_from_ctx",
+    "http_client_connection_new",
+    "websocket_client_connect",
+    "event_stream_rpc_client_connection_connect",
+    "mqtt_client_new",
+    "mqtt_client_connection_connect",
+    "mqtt_client_connection_reconnect",
+    "mqtt5_client_new",
+    "mqtt5_client_start",
+    "s3_client_new",
+    "s3_client_make_meta_request",
+    "credentials_provider_new_cognito",
+    "credentials_provider_new_x509",
+    "credentials_provider_new_chain",
+    "credentials_provider_get_credentials",
+    "signing_config_new",
+    "sign_request_aws",
+)
 
-# Whose objects hold a context, or make connections with one: (module, class).
-_CONTEXTS = (("awscrt.io", "ClientTlsContext"), ("awscrt.io", "TlsConnectionOptions"))
-_CLIENTS = (
+# Providers of credentials that make no TLS context. Any other may: that of the default chain does,
+# for the metadata of a container, and that of a profile for a role to assume (AWS STS).
+_PROVIDER = "credentials_provider_new_"
+_PLAIN = tuple(_PROVIDER + each for each in ("static", "environment", "process", "delegate"))
+
+# Classes whose objects hold TLS: module, name ...
+_HOLDERS = (
+    ("awscrt.io", "ClientTlsContext"),
+    ("awscrt.io", "TlsConnectionOptions"),
     ("awscrt.auth", "AwsCredentialsProvider"),
-    ("awscrt.mqtt", "Client"),
+    ("awscrt.auth", "AwsSigningConfig"),
+)
+# ... and those that are, or have, connections.
+_CONNECTED = (
     ("awscrt.mqtt", "Connection"),
     ("awscrt.mqtt5", "Client"),
     ("awscrt.s3", "S3Client"),
-)
-# What is one connection, which was made when the object was.
-_CONNECTIONS = (
-    ("awscrt.eventstream.rpc", "ClientConnection"),
-    ("awscrt.http", "HttpClientConnection"),
+    ("awscrt.http", "HttpConnectionBase"),
     ("awscrt.websocket", "WebSocket"),
+    ("awscrt.eventstream.rpc", "ClientConnection"),
 )
 
-# What is older than the floor: to be refused, and those of them that may be connected.
+_gates = Gates()
 _old: WeakSet[Any] = WeakSet()
-_connected: WeakSet[Any] = WeakSet()
 
 
 def guard(module: ModuleType, floor: int, set_by: str) -> str:
     """Hold the floor on every context that is made from now on, and refuse those made before.
 
     Raises:
-        GuardError: this awscrt does not have what that needs.
+        GuardError: this awscrt has not what the guard needs.
 
     .. versionadded:: 0.1
     """
@@ -82,45 +102,39 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     raised = floor > _floor
     if raised:
         _floor, _set_by = floor, set_by
-    io: Any = sys.modules["awscrt.io"]
-    named: Any = module
-    try:
-        if named is io and (io._awscrt, _MAKES_A_CONTEXT) not in _gates:
-            _install(io)
-        elif named is not io and (named.S3Client, "__init__") not in _gates:
-            _install_s3(io, named)
-        if raised:
-            _refuse_old(io)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise GuardError(
-            f"this awscrt cannot be held to {versions.name(floor)}: {error}",
-            hint="use another version of awscrt, or of tlsfloor",
-        ) from error
+    if module not in _gates.owners():
+        _put(module)
+    if raised:  # after the gates are there: nothing is born unseen in between
+        for thing in instances(_classes(_HOLDERS + _CONNECTED)):
+            _old.add(thing)
     return "guarded"
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
+    """Return what is not in place of the gates; empty when all of it is.
 
     .. versionadded:: 0.1
     """
-    place = (getattr(module, "S3Client", None), "__init__")
-    if module.__name__ == "awscrt.io":
-        place = (getattr(module, "_awscrt", None), _MAKES_A_CONTEXT)
-    return _gates.undone() if place in _gates else f"{place[0]!r} has no gates"
+    del module
+    return _gates.undone()
 
 
 def below(floor: int) -> list[str]:
-    """Describe what is older than the floor and may be connected: awscrt does not tell versions.
+    """Describe the connections, and what makes some by itself, that are older than the floor.
 
     .. versionadded:: 0.1
     """
-    del floor
-    return [f"older than the floor, of an unknown version: {each!r}" for each in set(_connected)]
+    del floor  # none of them tells its version, or whether it speaks TLS at all
+    connected = _classes(_CONNECTED)
+    return [
+        f"made before the floor, and its version is not known: {thing!r}"
+        for thing in list(_old)
+        if isinstance(thing, connected) and getattr(thing, "is_open", lambda: True)()
+    ]
 
 
 def undo() -> None:
-    """Put everything back exactly as it was. For tests.
+    """Put everything back as it was. For tests, which compare before and after.
 
     .. versionadded:: 0.1
     """
@@ -128,110 +142,96 @@ def undo() -> None:
     _floor = 0
     _gates.undo()
     _old.clear()
-    _connected.clear()
 
 
-def _install(io: Any) -> None:
-    """Put the gates on the module in C, through which all of awscrt goes."""
-    native = io._awscrt
-    for name in _VERSIONS:
-        getattr(io.TlsVersion, name)
+def _put(native: Any) -> None:
+    """Put the gates of ``_awscrt``."""
+    providers = [each for each in dir(native) if each.startswith(_PROVIDER)]
+    needed = ("client_tls_ctx_new", "is_tls_cipher_supported", *_USES)
+    lacking = [each for each in needed if not callable(getattr(native, each, None))]
+    if lacking:
+        raise GuardError(
+            f"this awscrt has no {', '.join(lacking)}, and so cannot be held to a floor",
+            hint="install another version of awscrt, or of tlsfloor",
+        )
+    make = native.client_tls_ctx_new
 
-    def make(wrapped: Any, _native: Any, args: Any, kwargs: Any) -> Any:
-        minimum, preference = io.TlsVersion(args[0]), io.TlsCipherPref(args[1])
-        if not _holds(io, minimum, preference):
-            if _VERSIONS.get(minimum.name, 0) < _floor:
-                minimum = next(
-                    io.TlsVersion[name] for name, each in _VERSIONS.items() if each >= _floor
-                )
-            counts["raised" if args[0] == io.TlsVersion.DEFAULT.value else "clamped"] += 1
-            args = (minimum.value, io.TlsCipherPref.DEFAULT.value, *args[2:])
-        return wrapped(*args, **kwargs)
+    @wraps(make)
+    def birth(minimum: int, preference: int, *args: Any) -> Any:
+        if type(minimum) is not int or type(preference) is not int:
+            raise GuardError("this awscrt makes its contexts in a way that is not known here")
+        holds = _MINIMUM[_floor] <= minimum < _DEFAULT
+        if preference:  # it replaces the minimum (aws-c-io, s2n_tls_channel_handler.c)
+            known = preference in _PREFERENCES and native.is_tls_cipher_supported(_PREFERENCES[1])
+            holds = known and _floor <= versions.TLS1_2
+        if not holds:
+            asked = minimum != _DEFAULT or preference
+            counts["clamped" if asked else "raised"] += 1
+            lowest = _MINIMUM[_floor]
+            minimum = minimum if lowest <= minimum < _DEFAULT else lowest
+            preference = 0
+        return make(minimum, preference, *args)
 
-    def refuse(_wrapped: Any, _native: Any, _args: Any, _kwargs: Any) -> Any:
-        counts["refused"] += 1
-        raise refusal(
+    _gates.put(native, "client_tls_ctx_new", birth)
+    for name in _USES:
+        _gates.put(native, name, _use(getattr(native, name), s3=name.startswith("s3_")))
+    for name in set(providers).difference(_USES, _PLAIN):
+        _gates.put(native, name, _own(getattr(native, name)))
+
+
+def _use(function: Any, *, s3: bool) -> Any:
+    @wraps(function)
+    def use(*args: Any, **kwargs: Any) -> Any:
+        # One thing, the options of a proxy, or the providers of a chain.
+        for arg in (*args, *kwargs.values()) if _old else ():
+            for thing in arg if isinstance(arg, (list, tuple)) else (arg,):
+                _check(thing)
+                _check(getattr(thing, "tls_connection_options", None))
+        if s3:
+            _check_proxy()
+        return function(*args, **kwargs)
+
+    return use
+
+
+def _check(thing: Any) -> None:
+    """Refuse what is older than the floor, be it the object or what it is in C."""
+    for old in list(_old):
+        if thing is not None and (thing is old or thing is getattr(old, "_binding", None)):
+            raise _refused(
+                f"this {type(old).__name__} of awscrt was made before the floor was armed",
+                "make it anew, or arm the floor before it is made",
+            )
+
+
+def _check_proxy() -> None:
+    """Refuse S3 through a proxy over TLS: the C side finds it, and makes a context for it."""
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        if os.environ.get(name, "").lower().startswith("https:"):
+            raise _refused(
+                f"awscrt speaks TLS to the proxy in {name} with a context that nothing can raise",
+                "name a proxy that begins with http:, which carries TLS just as well",
+            )
+
+
+def _own(function: Any) -> Any:
+    @wraps(function)
+    def own(*args: Any, **kwargs: Any) -> Any:
+        del args, kwargs
+        raise _refused(
             "this provider of credentials makes a TLS context of its own, which nothing can raise",
             "write AwsCredentialsProvider.new_delegate() around the credentials of botocore",
-            _floor,
-            _set_by,
         )
 
-    for name in (_MAKES_A_CONTEXT, *_MAKES_ITS_OWN):
-        gate = make if name == _MAKES_A_CONTEXT else refuse
-        _gates.put(native, name, FunctionWrapper(getattr(native, name), gate))
+    return own
 
 
-def _install_s3(io: Any, module: Any) -> None:
-    """Put the gate on the S3 client."""
-    client = module.S3Client
-    if "tls_connection_options" not in client.__init__.__kwdefaults__:
-        raise AttributeError("S3Client takes no tls_connection_options")
-
-    def born(wrapped: Any, _client: Any, args: Any, kwargs: Any) -> Any:
-        if kwargs.get("tls_connection_options") is None:
-            context = io.ClientTlsContext(io.TlsContextOptions())
-            kwargs = {**kwargs, "tls_connection_options": context.new_connection_options()}
-        return wrapped(*args, **kwargs)
-
-    _gates.put(client, "__init__", FunctionWrapper(client.__init__, born))
+def _refused(problem: str, hint: str) -> Exception:
+    counts["refused"] += 1
+    return refusal(problem, hint, _floor, _set_by)
 
 
-def _holds(io: Any, minimum: Any, preference: Any) -> bool:
-    """Tell whether a context of this minimum and this preference holds the floor by itself."""
-    if preference is io.TlsCipherPref.DEFAULT:
-        return _VERSIONS.get(minimum.name, 0) >= _floor
-    # Preferences for TLS 1.2 and newer say so in their names.
-    return _floor <= versions.TLS1_2 and "TLSv1_2" in preference.name
-
-
-def _refuse_old(io: Any) -> None:
-    """Take their bindings from the objects that may go below the floor."""
-    contexts, clients = _classes(_CONTEXTS), _classes(_CLIENTS)
-    _old.update(each for each in instances(contexts + clients) if not _is_held(io, each))
-    _connected.update(each for each in instances(clients) if each in _old)
-    _connected.update(each for each in instances(_classes(_CONNECTIONS)) if _is_open(each))
-    for kind in contexts + clients:
-        if (kind, "_binding") not in _gates:
-            _gates.put(kind, "_binding", _binding(kind._binding))
-
-
-def _classes(names: tuple[tuple[str, str], ...]) -> list[Any]:
-    """Return the classes that there are by now: their modules may be imported just then."""
-    found = [vars(sys.modules[each]).get(name) for each, name in names if each in sys.modules]
-    return [each for each in found if each is not None]
-
-
-def _is_open(connection: Any) -> bool:
-    ask = getattr(connection, "is_open", None)  # a WebSocket does not tell
-    return ask is None or ask()
-
-
-def _is_held(io: Any, thing: Any) -> bool:
-    """Tell whether something that is older than the floor is known to hold it."""
-    if isinstance(thing, io.ClientTlsContext):
-        # Not every version remembers what a context was made with.
-        minimum = getattr(thing, "_min_tls_ver", None)
-        preference = getattr(thing, "_cipher_pref", None)
-        return None not in (minimum, preference) and _holds(io, minimum, preference)
-    owner = getattr(thing, "client", thing)  # an MQTT connection has a client
-    context = getattr(owner, "tls_ctx", thing)  # None is plain TCP
-    return context is None or (context is not thing and _is_held(io, context))
-
-
-def _binding(slot: Any) -> property:
-    """Return the ``_binding`` that C does not get of what is older than the floor."""
-
-    def read(self: Any) -> Any:
-        if self in _old:
-            counts["refused"] += 1
-            # In C a TypeError takes its place, which tells the class: "Expected valid ...".
-            raise refusal(
-                f"this {type(self).__name__} of awscrt is older than the floor",
-                "make it anew, or arm the floor before it is made",
-                _floor,
-                _set_by,
-            )
-        return slot.__get__(self)
-
-    return property(read, slot.__set__)
+def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
+    """Return the classes of the modules that are here."""
+    found = [getattr(sys.modules.get(module), name, None) for module, name in names]
+    return tuple(each for each in found if each is not None)
