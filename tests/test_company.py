@@ -23,7 +23,7 @@ every_route = pytest.mark.parametrize("route", ROUTES)
 
 @every_floor
 @every_route
-@pytest.mark.parametrize("patch", ["first", "later", "never"])
+@pytest.mark.parametrize("patch", ["first", "later", "never", "original"])
 def test_gevent(patch: str, route: str, floor: str) -> None:
     parts.need("gevent")
     assert_held("company_gevent", route, floor, patch=patch)

@@ -279,3 +279,28 @@ import OpenSSL.SSL
 
 def test_a_stack_that_is_not_there_is_not_missed() -> None:
     assert states("").keys() == {"ssl"} - {"ssl"}
+
+
+def test_a_stack_whose_guard_lacks_wrapt_is_refused_and_says_so() -> None:
+    need("psycopg2")
+    program = "import sys; sys.modules['wrapt'] = None; import ssl, psycopg2"
+    done = python("-c", program, env=armed_environment())
+    assert done.returncode == 1
+    assert "error: the guard of psycopg2 cannot be imported: " in done.stderr
+    assert "hint: pip install 'wrapt>=1.15' for this interpreter" in done.stderr
+
+
+def test_a_stack_that_is_imported_in_a_circle_is_guarded(tmp_path: Path) -> None:
+    need("psycopg2")
+    (tmp_path / "first.py").write_text("import second\nimport psycopg2.extensions\n")
+    (tmp_path / "second.py").write_text("import first\nimport psycopg2\nimport first\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import first"
+    assert states(program)["psycopg2"] == "guarded"
+
+
+def test_no_guard_is_imported_before_its_stack() -> None:
+    program = "import sys, ssl; ssl.create_default_context(); print(*sys.modules)"
+    loaded = set(python("-c", program, env=armed_environment()).stdout.split())
+    others = {guard for guard in TABLE.values() if guard != "tlsfloor.stacks.stdlib"}
+    assert "tlsfloor.stacks.stdlib" in loaded
+    assert not loaded & {*others, "wrapt", "ctypes"}

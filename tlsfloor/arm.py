@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _lock = allocate_lock()
 
+# What guards of other stacks need beside tlsfloor, and the folder on PYTHONPATH does not bring.
+_WRAPT = "pip install 'wrapt>=1.15' for this interpreter"
+
 
 def _renew_lock() -> None:
     # A fork leaves the lock as it was in some other thread, which does not exist in the child.
@@ -137,7 +140,11 @@ def guard(module: ModuleType) -> None:
     """
     # By its spec: CPython gives an extension that two threads import at once a wrong __name__.
     name = getattr(module.__spec__, "name", module.__name__)
-    guard_module = _guard_module(name)
+    try:
+        guard_module = _guard_module(name)
+    except ImportError as error:
+        ledger.stacks[name] = f"its guard cannot be imported: {error}"
+        raise GuardError(f"the guard of {name} cannot be imported: {error}", hint=_WRAPT) from error
     with _lock:
         strictest = max(ledger.armings, key=lambda arming: arming.floor)
         try:
