@@ -87,10 +87,15 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
 
 def _show_libraries(console: Console, report: Report, examined: Examined) -> None:
     floor = versions.floor_name(report.floor)
+    lines: dict[str, list[str]] = {}
     for library in report.describe(examined.libraries):
-        if library["stack"] != "ssl":  # what that comes to is said by the cases
-            line = "beside ssl: {holds} in {path}: {coverage}".format(**library)
-            console.print(Text(printable(f"{line} at floor {floor}")))
+        stack, holds = library["stack"], library["holds"].split(", ")
+        name = f"{stack or library['path']}: {library['coverage']} at floor {floor}"
+        if stack != "ssl":  # what that comes to is said by the cases
+            known = lines.setdefault(name, [])
+            known += [each for each in holds if each not in known]
+    for name, holds in lines.items():
+        console.print(Text(printable(f"beside ssl: {name}: {', '.join(holds)}")))
 
 
 def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:
