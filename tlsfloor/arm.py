@@ -174,6 +174,14 @@ def _ask(name: str, function: str, *args: Any) -> Any:
     return asked and asked(*args)
 
 
+def _undone(name: str, module: ModuleType) -> Any:
+    guard_module = _guard_module(name)
+    if hasattr(guard_module, "undone"):
+        return guard_module.undone(module)
+    gates = getattr(guard_module, "_gates", None)
+    return "" if gates is None else gates.undone()
+
+
 def require(floor: object) -> None:
     """Raise unless this process holds at least ``floor``. Changes nothing.
 
@@ -255,8 +263,8 @@ def _facts() -> Status:
         if module is None:
             continue
         state = found.get(name, "guarded")
-        if state in stacks.COVERED:
-            found[name] = _ask(name, "undone", module) or state
+        if state == "guarded":
+            found[name] = _undone(name, module) or state
         below += _ask(name, "below", floor) or []
     problems = [f"{name}: {state}" for name, state in found.items() if state not in stacks.COVERED]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):

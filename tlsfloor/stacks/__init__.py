@@ -9,7 +9,8 @@ Adding a stack is one file in this folder and one row in ``TABLE``. The file has
 and may have, each where there is something for it to do:
 
 * ``catch_up()``: what a guard must do besides when its stack has been in use before;
-* ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is;
+* ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is.
+  Without it its ``_gates`` are asked;
 * ``below(floor)``: a list of texts: what exists below the floor and cannot be changed any more;
 * ``undo()``: put everything back, for tests.
 

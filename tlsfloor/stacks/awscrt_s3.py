@@ -51,15 +51,6 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def undone(module: ModuleType) -> str:
-    """Return what is not in place of the gate; empty when it is.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return _gates.undone()
-
-
 def undo() -> None:
     """Put everything back as it was. For tests, which compare before and after.
 

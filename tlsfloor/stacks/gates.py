@@ -36,6 +36,8 @@ class Gates:
 
     def undone(self) -> str:
         """Return what was replaced since, as text; empty when all gates are in place."""
+        if not self._put:
+            return "it has no gates"
         for (owner, name), (_before, gate) in list(self._put.items()):
             if vars(owner).get(name) is not gate:
                 module = f"{owner.__module__}." if isinstance(owner, type) else ""

@@ -72,15 +72,6 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return _gates.undone()
-
-
 def below(floor: int) -> list[str]:
     """Say that there may be clients older than the floor: nothing lists them.
 

@@ -87,15 +87,6 @@ def catch_up() -> None:
             thing.auto_reconnect = False
 
 
-def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return _gates.undone()
-
-
 def below(floor: int) -> list[str]:
     """Describe the open connections that are older than the floor: few tell their version.
 

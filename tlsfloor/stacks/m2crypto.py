@@ -64,15 +64,6 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return _gates.undone()
-
-
 def below(floor: int) -> list[str]:
     """Describe the open connections below the floor.
 

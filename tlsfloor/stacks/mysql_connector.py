@@ -84,15 +84,6 @@ def _raised(asked: str | None) -> str:
     return ",".join([name for name in names if name in wanted] or names)
 
 
-def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
-    del module
-    return _gates.undone()
-
-
 def below(floor: int) -> list[str]:
     """Describe the connections that are older than the floor: none tells its version.
 
