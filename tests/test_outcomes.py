@@ -189,9 +189,17 @@ def outcome_of(
 def test_block_refuses_tls_and_nothing_else(
     failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
 ) -> None:
-    """As in a Python built without it: ``import ssl`` says why, the program runs in silence."""
+    """As in a Python built without it: ``import ssl`` says why, the program runs in silence.
+
+    Unless the package is missing, and with it the table of the other stacks that are to be refused.
+    """
     case, status, stderr, reached = outcome_of(failure, outcome, tmp_path, port, lonely)
-    assert (status, stderr) == (0, "")
+    assert status == 0
+    if failure == "package missing":
+        assert stderr.startswith("tlsfloor: error: TLS stacks other than ssl are not refused")
+        assert stderr.count("\n") == 1
+    else:
+        assert stderr == ""
     assert reached[0].startswith("ImportError: tlsfloor: error: ")
     assert case.said in reached[0]
 
@@ -452,3 +460,18 @@ def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
     program = "import sys, sitecustomize; print('%d %s' % (sys.ran, sitecustomize.__file__))"
     done = python("-c", program, env=env, executable=executable)
     assert done.stdout.split() == ["1", str(tmp_path / "sitecustomize.py")], done.stderr
+
+
+OTHERS = "import sys; sys.path.insert(0, {0!r}); import OpenSSL.SSL; print('imported')"
+
+
+def test_with_a_floor_that_is_unknown_no_stack_is_left(tmp_path: Path) -> None:
+    (tmp_path / "OpenSSL").mkdir()
+    for name in ("__init__", "SSL"):
+        (tmp_path / "OpenSSL" / f"{name}.py").touch()
+    program = OTHERS.format(str(tmp_path))
+    assert python("-c", program, env=clean_environment()).stdout == "imported\n"
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="9")
+    done = python("-c", program, env=env)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ImportError: tlsfloor: error: unknown floor in TLSFLOOR" in done.stderr

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+from harness import HERE, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
@@ -28,8 +28,9 @@ def connect(options, proxy=None):
         "localhost", PORT, tls_connection_options=options, proxy_options=proxy).result(10)
 def get():
     request = http.HttpRequest("GET", "/", http.HttpHeaders([("host", f"localhost:{PORT}")]))
-    client = s3.S3Client(
-        region="us-east-1", retry_config=s3.S3RetryConfig(retry_mode=s3.S3RetryMode.NONE))
+    sys.path.insert(0, sys.argv[3])
+    from programs import s3_retries
+    client = s3.S3Client(region="us-east-1", **s3_retries.few())
     return client.make_request(
         type=s3.S3RequestType.DEFAULT, operation_name="GetObject", request=request
     ).finished_future.result(10)
@@ -49,7 +50,7 @@ def run(snippet: str, version: str = "1.0", floor: str = "", **env: str) -> tupl
     with peers.ServerPeer(FLOORS[version], "ecdhe") as peer:
         names = {name: text.format(port=peer.port) for name, text in env.items()}
         environment = armed_environment(floor, **names) if floor else clean_environment(**names)
-        args = ["-c", PROLOGUE + snippet, str(peer.port), peers.CA_FILE]
+        args = ["-c", PROLOGUE + snippet, str(peer.port), peers.CA_FILE, str(HERE)]
         done = python(*args, env=environment)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout.splitlines()[-1])

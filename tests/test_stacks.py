@@ -143,6 +143,8 @@ CLAIM = "import json, sys, tlsfloor, {0}; print(json.dumps(tlsfloor.status().sta
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("row", sorted(ABOUT))
 def test_a_guard_comes_to_what_its_row_claims(row: str, floor: str) -> None:
+    if row.startswith("_polars_runtime") and not installed(row):
+        pytest.skip("Polars brings one runtime of three")
     need(row.split(".", maxsplit=1)[0])
     claimed = ABOUT[row][2][floor]
     done = python("-c", CLAIM.format(row), env=armed_environment(floor))

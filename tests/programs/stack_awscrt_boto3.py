@@ -6,17 +6,17 @@ import os
 import boto3
 import s3transfer.crt
 from awscrt.auth import AwsCredentialsProvider
-from awscrt.s3 import S3Client, S3RetryConfig, S3RetryMode
+from awscrt.s3 import S3Client
+from programs import s3_retries
 from s3transfer.crt import BotocoreCRTRequestSerializer, CRTTransferManager, create_s3_crt_client
 
 STACK = "awscrt"
 NEEDS = ("awscrt", "boto3")
+AT_ONCE = True
 
 
 # It passes on no argument for retries, which would take seconds.
-s3transfer.crt.S3Client = functools.partial(
-    S3Client, retry_config=S3RetryConfig(retry_mode=S3RetryMode.NONE)
-)
+s3transfer.crt.S3Client = functools.partial(S3Client, **s3_retries.few())
 
 
 def connect(port, job, made):

@@ -7,10 +7,12 @@ environment variable, which is read when a context is made.
 import os
 
 from awscrt.http import HttpHeaders, HttpRequest
-from awscrt.s3 import S3Client, S3RequestType, S3RetryConfig, S3RetryMode
+from awscrt.s3 import S3Client, S3RequestType
+from programs import s3_retries
 
 STACK = "awscrt_s3"
 NEEDS = ("awscrt",)
+AT_ONCE = True
 
 
 def prepare(job):
@@ -18,7 +20,7 @@ def prepare(job):
 
 
 def connect(port, job, made):
-    client = S3Client(region="us-east-1", retry_config=S3RetryConfig(retry_mode=S3RetryMode.NONE))
+    client = S3Client(region="us-east-1", **s3_retries.few())
     page = bytearray()
     request = HttpRequest("GET", "/", HttpHeaders([("host", f"localhost:{port}")]))
     client.make_request(

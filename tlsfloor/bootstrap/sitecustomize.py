@@ -11,11 +11,24 @@ PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block"
 PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
 
 
+def others():
+    """Return the modules that bring TLS beside ssl, read from a table that Python 2.7 cannot import."""
+    import re
+
+    try:
+        with open(os.path.join(os.path.dirname(os.path.dirname(FILE)), "stacks", "__init__.py")) as file:
+            return re.findall(r'^    "([\w.]+)": "tlsfloor\.stacks\.(?!pins|stdlib)', file.read(), re.MULTILINE)
+    except EnvironmentError as error:  # a folder without its package
+        say("tlsfloor: error: TLS stacks other than ssl are not refused, none is known: %s" % error)
+        return []
+
+
 class Blocked(object):
     """A meta-path finder that refuses TLS, as a Python that was built without it does."""
 
     def __init__(self, text):
         self.text = text
+        self.names = {"ssl", "_ssl"}.union(others())
         if sys.modules.get("_ssl"):  # another start-up file was earlier: what it holds is refused too
             for cls in sys.modules["_ssl"]._SSLContext.__subclasses__():
                 cls._wrap_socket = cls._wrap_bio = self.refuse
@@ -27,10 +40,10 @@ class Blocked(object):
         raise ImportError(self.text)
 
     def find_spec(self, name, path=None, target=None):
-        return self.refuse() if name in ("ssl", "_ssl") else None
+        return self.refuse() if name in self.names else None
 
     def find_module(self, name, path=None):  # what Python 2.7 asks for
-        return self if name in ("ssl", "_ssl") else None
+        return self if name in self.names else None
 
     load_module = refuse
 
@@ -81,14 +94,18 @@ def fail(error):
         return text
     if outcome == "warn":
         text += "; this process runs without the floor"
+    say(text)
+    if outcome == "abort":
+        os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+    return None
+
+
+def say(text):
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (AttributeError, EnvironmentError):
         pass  # it is closed, so that nobody can be told; status() says the same
-    if outcome == "abort":
-        os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
-    return None
 
 
 def find(entry):
