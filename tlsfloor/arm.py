@@ -257,7 +257,7 @@ def _facts() -> Status:
     armings = list(ledger.armings)
     floor = max((arming.floor for arming in armings), default=None)
     found = dict(ledger.stacks)
-    below: list[str] = []
+    asked: dict[str, str] = {}
     for name in stacks.TABLE if floor is not None else ():
         module = sys.modules.get(name)
         if module is None:
@@ -265,7 +265,8 @@ def _facts() -> Status:
         state = found.get(name, "guarded")
         if state == "guarded":
             found[name] = _undone(name, module) or state
-        below += _ask(name, "below", floor) or []
+        asked[stacks.TABLE[name]] = name  # once of each guard, which may have several rows
+    below = [each for name in asked.values() for each in _ask(name, "below", floor) or []]
     problems = [f"{name}: {state}" for name, state in found.items() if state not in stacks.COVERED]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
         problems.append(

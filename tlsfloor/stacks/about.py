@@ -44,6 +44,7 @@ ABOUT = {
     "confluent_kafka.cimpl": ("librdkafka", "confluent-kafka", GUARDED),
     "cproton": ("Qpid Proton", "python-qpid-proton", GUARDED),
     "M2Crypto.m2": ("M2Crypto", "osc", GUARDED),
+    "granian.server": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "pymssql._mssql": ("FreeTDS", "pymssql", {"1.2": "uncovered", "1.3": "uncovered"}),
     "grpc._cython.cygrpc": ("gRPC's BoringSSL", "grpcio, Google Cloud clients", NOT_BELOW_1_2),
@@ -53,6 +54,7 @@ ABOUT = {
         f"_polars_runtime_{kind}._polars_runtime": ("rustls in polars", "polars", NOT_BELOW_1_2)
         for kind in ("32", "64", "compat")
     },
+    "polars.polars": ("rustls in polars", "polars", NOT_BELOW_1_2),
     "aioquic.tls": ("aioquic", "aioquic", {"1.2": "inherent", "1.3": "inherent"}),
 }
 

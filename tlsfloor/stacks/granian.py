@@ -34,6 +34,8 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     _floor = max(floor, _floor)
     if floor <= versions.TLS1_2:
         return "inherent"
+    if hasattr(module, "__path__"):  # granian.server; its servers are in ``common``, a row as well
+        return "guarded"
     server = getattr(module, "AbstractServer", None)
     protocols = getattr(module, "SSLProtocols", None)
     if server is None or protocols is None:

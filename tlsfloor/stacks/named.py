@@ -25,6 +25,7 @@ NAMED = {
     "grpc._cython.cygrpc": ("gRPC's BoringSSL", versions.TLS1_2, "a program cannot forbid it"),
     "obstore._obstore": _RUSTLS,
     # TLS 1.1 was seen by default; freetds.conf(5) has an `enable tls v1`.
+    "polars.polars": _RUSTLS,  # of Polars that brings one runtime only
     "pymssql._mssql": ("pymssql's FreeTDS", versions.TLS1_0, "a program cannot forbid it"),
 }
 
