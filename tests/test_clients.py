@@ -38,6 +38,7 @@ class Client(NamedTuple):
     urllib3: str = ""  # the major version that it is run with
     peer_options: dict[str, Any] | None = None
     out_of_reach: tuple[str, ...] = ()
+    since: tuple[int, int] = (3, 8)  # what is out of reach depends on Python's default ciphers
 
     def __str__(self) -> str:
         return self.program + (f" with urllib3 {self.urllib3}" if self.urllib3 else "")
@@ -70,6 +71,7 @@ CLIENTS = [
         needs=("mysql",),
         peer_options=starttls.MYSQL,
         out_of_reach=("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa"),
+        since=(3, 10),
     ),
 ]
 
@@ -80,7 +82,7 @@ CLIENTS = [
 def test_no_connection_below_the_floor(
     client: Client, route: str, floor: str, pytestconfig: pytest.Config
 ) -> None:
-    parts.need(*client.needs)
+    parts.need(*client.needs, since=client.since)
     job: dict[str, Any] = {}
     if client.urllib3:
         path = parts.urllib3_path(client.urllib3, pytestconfig.cache)

@@ -228,7 +228,9 @@ assert not found, found
 @pytest.mark.parametrize("attempt", range(3))
 def test_stacks_that_are_imported_by_many_threads_at_once_are_all_guarded(attempt: int) -> None:
     """Guards import too, and must not wait for each other's imports."""
-    rows = [row for row in GUARDED if installed(row)]
+    # Not a package beside its own module: CPython itself may find a deadlock there.
+    packages = {row.rpartition(".")[0] for row in GUARDED}
+    rows = [row for row in GUARDED if installed(row) and row not in packages]
     if len(rows) < 2:
         pytest.skip("there are no two stacks here")
     found = states(f"ROWS = {['ssl', *rows]}\n{TOGETHER}")
