@@ -143,3 +143,15 @@ def test_status_names_what_no_row_brings() -> None:
 def test_every_row_of_the_table_is_described() -> None:
     rows = {row for row, guard in TABLE.items() if not guard.endswith(".pins")}
     assert about.ABOUT.keys() == rows
+
+
+def test_verify_names_what_lies_beside_ssl() -> None:
+    need("cryptography", "tlslite")
+    quick = ["-m", "tlsfloor", "verify", "--hello", "--role", "client"]
+    [facts] = json.loads(python(*quick, "--json").stdout)["interpreters"]
+    found = {each["holds"]: each["coverage"] for each in facts["libraries"]}
+    assert found["tlslite (Python)"] == "unknown"
+    assert any("cryptography" in each["path"] for each in facts["libraries"])
+    text = python(*quick).stdout
+    assert ": unknown at floor 1.2: tlslite (Python)\n" in text
+    assert "beside ssl: OpenSSL.SSL: guarded at floor 1.2: OpenSSL " in text

@@ -309,3 +309,10 @@ def test_no_guard_is_imported_before_its_stack() -> None:
     others = {guard for guard in TABLE.values() if guard != "tlsfloor.stacks.stdlib"}
     assert "tlsfloor.stacks.stdlib" in loaded
     assert not loaded & {*others, "wrapt", "ctypes"}
+
+
+def test_a_stack_is_named_by_its_spec() -> None:
+    """CPython gives an extension that two threads import at once a wrong ``__name__``."""
+    need("psycopg2")
+    program = "import psycopg2, tlsfloor.arm; psycopg2.__name__ = 'other'; "
+    assert states(f"{program} tlsfloor.arm.guard(psycopg2)")["psycopg2"] == "guarded"
