@@ -1,0 +1,59 @@
+"""Takes the commands and files out of a page of ``docs/``, so that tests run what the page says.
+
+A fenced block is a file where a comment stands right above it, ``<!-- file: check.py -->``; any other
+comment there is its name. In a ``console`` block a line that begins with ``$`` is a command, with
+the lines after it that a trailing backslash continues, and what follows is what it printed.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+_BLOCK = re.compile(r"(?:^<!-- (?P<name>.+?) -->\n)?^```(?P<kind>\S+)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its name (empty where it has none) and its text."""
+
+    kind: str
+    name: str
+    text: str
+
+
+def blocks(page: str) -> list[Block]:
+    """Return the fenced blocks of a page, in order; ``page`` is its path below ``docs/``."""
+    text = (DOCS / page).read_text("utf-8")
+    return [Block(each["kind"], each["name"] or "", each["text"]) for each in _BLOCK.finditer(text)]
+
+
+def block(page: str, name: str) -> str:
+    """Return the text of the one block of that name."""
+    [found] = [each.text for each in blocks(page) if each.name == name]
+    return found
+
+
+def write_files(page: str, folder: Path) -> None:
+    """Write the files that a page shows into a folder."""
+    for each in blocks(page):
+        if each.name.startswith("file: "):
+            (folder / each.name[len("file: ") :]).write_text(each.text)
+
+
+def commands(text: str) -> list[tuple[str, str]]:
+    """Return each command of a ``console`` block, and what the page says that it prints."""
+    found: list[tuple[str, str]] = []
+    continued = False
+    for line in text.splitlines():
+        command, printed = found[-1] if found else ("", "")
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif continued:
+            found[-1] = (f"{command}\n{line}", printed)
+        else:
+            found[-1] = (command, f"{printed}{line}\n")
+        continued = line.endswith("\\") and not found[-1][1]
+    return found
