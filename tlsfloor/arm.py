@@ -273,8 +273,8 @@ def _facts() -> Status:
             "the finder was removed from sys.meta_path: a stack imported next is not guarded"
         )
     if floor is None:
-        off = _start_up and policy.is_off(_start_up["environment"])
-        problems.append("TLSFLOOR=off" if off else _start_up.get("failure", "no floor is armed"))
+        off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
+        problems.append(_start_up.get("failure", off))
     return Status(
         floor=None if floor is None else versions.floor_name(floor),
         held=not problems,
@@ -295,19 +295,26 @@ def _facts() -> Status:
     )
 
 
-# What the start-up file left, where there was one.
+# What the start-up files left, where there were any.
 _start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
 
 
-def _adopt(environment: dict[str, str], file: str) -> None:
-    """Note the floor that the start-up file armed without loading this module."""
-    floor = policy.start_up_floor(environment)
-    variables = [
-        f"{name}={environment[name]}" for name in policy.VARIABLES[:2] if name in environment
-    ]
-    set_by = f"{' and '.join(variables) or 'the default'} through {file}"
-    ledger.armings.append(Arming(floor, "PYTHONPATH", set_by, _start_up["since"]))
+def adopt() -> None:
+    """Note the floors that start-up files armed without loading this module."""
+    environment = _start_up.get("environment", {})
+    with _lock:
+        armed, _start_up["armed"] = _start_up.get("armed", ()), []
+        for file in armed:
+            floor = policy.start_up_floor(environment, file["floor"])
+            asked = [
+                f"{name}={environment[name]}"
+                for name in policy.VARIABLES[:2]
+                if name in environment
+            ]
+            if file["floor"] is not None:
+                asked.insert(0, f"the floor {file['floor']} written in it")
+            set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
+            ledger.armings.append(Arming(floor, file["route"], set_by, file["since"]))
 
 
-if "armed" in _start_up:
-    _adopt(_start_up["armed"], _start_up["file"])
+adopt()

@@ -64,24 +64,36 @@ def is_off(environment: Mapping[str, str]) -> bool:
     return environment.get(FLOOR, "").strip().lower() == OFF
 
 
-def start_up_floor(environment: Mapping[str, str]) -> int:
+def start_up_floor(environment: Mapping[str, str], written: str | None = None) -> int:
     """Return the floor of a process that is armed as it starts.
 
     ``TLSFLOOR`` replaces the default; ``TLS_MIN_VERSION``, which a cluster hands to every workload
-    whether it knows of tlsfloor or not, can only raise it.
+    whether it knows of tlsfloor or not, can only raise it. Neither lowers what is ``written`` in an
+    installed start-up file.
 
     Raises:
         PolicyError: a variable is set and cannot be understood, ``TLSFLOOR_ON_ERROR`` included.
     """
-    outcome = environment.get(ON_ERROR, "block")
-    if outcome not in OUTCOMES:
-        raise PolicyError(
-            f"unknown outcome in {ON_ERROR}: {outcome!r}",
-            hint=f"write one of {', '.join(OUTCOMES)}",
-            value=outcome,
-            source=ON_ERROR,
-        )
+    if ON_ERROR in environment:
+        outcome_of(environment[ON_ERROR], ON_ERROR)
     asked = floor_in(environment)
+    least = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
     if asked is None:
-        return DEFAULT_FLOOR
-    return asked if FLOOR in environment else max(asked, DEFAULT_FLOOR)
+        return least
+    return asked if FLOOR in environment and written is None else max(asked, least)
+
+
+def outcome_of(value: str, source: str) -> str:
+    """Return the outcome that ``source`` asks for.
+
+    Raises:
+        PolicyError: there is no such outcome.
+    """
+    if value not in OUTCOMES:
+        raise PolicyError(
+            f"unknown outcome in {source}: {value!r}",
+            hint=f"write one of {', '.join(OUTCOMES)}",
+            value=value,
+            source=source,
+        )
+    return value
