@@ -6,6 +6,8 @@ variable that is set and cannot be understood is an error, an empty one included
 
 from __future__ import annotations
 
+import os
+
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError
 
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 #: The variables that are read, and nothing else.
 FLOOR, CLUSTER_FLOOR, ON_ERROR = VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
 
-#: What the bootstrap folder arms when nobody names a floor.
+#: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
+
+#: What it arms when nobody names a floor.
 DEFAULT_FLOOR = versions.TLS1_2
 
 #: What becomes of the process when arming fails, the mildest first.
@@ -97,3 +102,15 @@ def outcome_of(value: str, source: str) -> str:
             source=source,
         )
     return value
+
+
+def for_children(environment: Mapping[str, str], floor: int) -> dict[str, str]:
+    """Return the variables that hand a floor on to the Pythons that a process starts.
+
+    The bootstrap folder comes first, so that no other ``sitecustomize`` hides it.
+    """
+    path = [BOOTSTRAP, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        FLOOR: versions.floor_name(floor),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+    }

@@ -21,6 +21,8 @@ def start(file, floor=None, outcome=None):
     route = "PYTHONPATH" if floor is None else "an installed file"
     if route in [each["route"] for each in state["files"]]:
         return  # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy
+    if floor is None:
+        make_absolute(os.path.dirname(file))
     # For tlsfloor.arm, when the first TLS stack is imported. (time is loaded by now, or not worth it.)
     since = getattr(sys.modules.get("time"), "time", int)()
     state["files"].append({"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since})
@@ -30,6 +32,16 @@ def start(file, floor=None, outcome=None):
         text = fail(error)
         if text:
             Blocked({"ssl", "_ssl"}.union(others()), lambda: text)
+
+
+def make_absolute(folder):
+    """Let children find the folder on PYTHONPATH from wherever they start."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if not all(map(os.path.isabs, entries)):
+        ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
+        if any(ours):
+            entries = [folder if mine else each for each, mine in zip(entries, ours)]
+            os.environ["PYTHONPATH"] = os.pathsep.join(entries)
 
 
 def arm(state, file):
