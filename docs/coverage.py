@@ -1,4 +1,4 @@
-"""Write the coverage table of ``stacks.md``: ``python docs/coverage.py RESULTS.xml [...]``.
+"""Write the coverage table of ``reference/stacks.md``: ``python docs/coverage.py RESULTS.xml [...]``.
 
 The results are what ``pytest tests/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or more
 interpreters. A stack of which a program failed, or that none showed, gets no line, and the exit
@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from tlsfloor.stacks import TABLE
 from tlsfloor.stacks.about import ABOUT
 
-PAGE = Path(__file__).with_name("stacks.md")
+PAGE = Path(__file__).parent / "reference" / "stacks.md"
 BEGIN, END = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
 HEAD = "| stack | used by | floor 1.2 | floor 1.3 | tried | proved by |\n" + "| --- " * 6 + "|\n"
 
