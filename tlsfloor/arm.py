@@ -47,15 +47,15 @@ def enforce(floor: object) -> Status:
 
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
-        ``ssl.TLSVersion``.
+            ``ssl.TLSVersion``.
 
     Returns:
         What holds now; its ``below`` lists what was open before and cannot be raised.
 
     Raises:
-        PolicyError: the floor, or that of the environment, cannot be understood. GuardError: the
-        floor cannot be held in this interpreter; ``findings`` says what the verifier
-            observed. Nothing that was armed before is lost.
+        PolicyError: the floor, or that of the environment, cannot be understood.
+        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the
+            verifier observed. Nothing that was armed before is lost.
 
     .. versionadded:: 0.1
     """
