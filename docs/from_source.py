@@ -65,6 +65,8 @@ def kind(value: dict[str, Any]) -> str:
         return ", ".join(
             f"`{json.dumps(each)}`" for each in value.get("enum", [value.get("const")])
         )
+    if "properties" in value:
+        return "object of " + ", ".join(f"`{each}`" for each in value["properties"])
     if "items" in value:
         return f"array of {kind(value['items'])}"
     if isinstance(value.get("additionalProperties"), dict):
@@ -74,7 +76,8 @@ def kind(value: dict[str, Any]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text for Markdown, where it means itself; ``code`` stays code."""
+    """Return a text that means itself in Markdown; `code` stays code, and options become it."""
+    text = re.sub(r"(?<![\w`-])(--?\w[\w-]*)", r"`\1`", text)
     return re.sub(r"([\\*_{}\[\]<>#|])(?=(?:[^`]*`[^`]*`)*[^`]*$)", r"\\\1", text)
 
 
@@ -101,6 +104,8 @@ class ReportSchema(_Written):
     def text(self) -> Iterator[str]:
         """Write it in Markdown."""
         schema = json.loads(SCHEMA.read_text("utf-8"))
+        # A heading comes first: what stands before one is lost by MyST.
+        yield f"### report\n\n{plain(schema['description'])}\n\n"
         yield from table(schema)
         for name, part in schema["$defs"].items():
             yield f"### {name}\n\n{plain(part['description'])}\n\n"

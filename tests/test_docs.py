@@ -283,13 +283,18 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"@import|url\(.?(https?:)?//", file.read_text("utf-8")), file
 
 
-def test_every_page_and_command_is_in_the_site(site: Path) -> None:
+def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
     for page in guides.DOCS.rglob("*.md"):
         if "_build" not in page.parts:
             assert (site / page.relative_to(guides.DOCS).with_suffix(".html")).exists()
     commands = (site / "reference" / "cli.html").read_text("utf-8")
     for name in cli.COMMANDS:
         assert f'id="tlsfloor-{name}"' in commands
+    keys = (site / "reference" / "status.html").read_text("utf-8")
+    schema = json.loads((Path(tlsfloor.__file__).parent / "verify/report.schema.json").read_text())
+    for part in (schema, *schema["$defs"].values()):
+        for key in part.get("properties", ()):
+            assert f'<span class="pre">{key}</span>' in keys
     api = (site / "reference" / "api.html").read_text("utf-8")
     for name in tlsfloor.__all__:
         assert f'id="tlsfloor.{name}"' in api
