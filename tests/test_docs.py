@@ -86,16 +86,16 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("row", rows("reference/environment.md", "## The strictest wins"), ids=str)
 def test_a_process_starts_with_the_floor_that_the_table_says(row: list[str]) -> None:
-    floor, cluster, outcome = row
+    installed, floor, cluster, outcome = row
     given = {"TLSFLOOR": floor, "TLS_MIN_VERSION": cluster}
     environment = {name: value for name, value in given.items() if value}
     if outcome == "an error":
         with pytest.raises(PolicyError):
             policy.start_up_floor(environment)
         return
-    assert policy.is_off(environment) is (outcome == "no floor")
+    assert (policy.is_off(environment) and not installed) is (outcome == "no floor")
     if outcome != "no floor":
-        assert policy.start_up_floor(environment) == versions.parse(outcome)
+        assert policy.start_up_floor(environment, installed or None) == versions.parse(outcome)
 
 
 @pytest.mark.parametrize(
