@@ -184,7 +184,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    return clean_environment(PATH=path, PIP_FIND_LINKS=str(folder), PIP_NO_CACHE_DIR="")
+    return clean_environment(PATH=path, PIP_FIND_LINKS=str(folder))
 
 
 class Reader:
