@@ -7,6 +7,7 @@ interpreter is skipped there too.
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import shutil
@@ -70,6 +71,25 @@ def fetched(cache: pytest.Cache, name: str, *packages: str) -> str:
         except OSError:  # another worker of pytest was faster
             shutil.rmtree(fresh)
     return str(folder)
+
+
+def old_pythons() -> list[str]:
+    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
+    return _pythons("2.7", "3.6", "3.7")
+
+
+def new_pythons() -> list[str]:
+    """The other Pythons of this machine, for which tlsfloor is."""
+    return _pythons(*(f"3.{minor}" for minor in range(8, 16)))
+
+
+def _pythons(*versions: str) -> list[str]:
+    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
+    found = []
+    for version in versions:
+        built = glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", "python"))
+        found += built[:1] or [name for name in [shutil.which(f"python{version}")] if name]
+    return found
 
 
 def _missing(reason: str) -> str:

@@ -27,6 +27,7 @@ RANKS = {
     "policy": 1,
     "ledger": 1,
     "wire": 1,
+    "old": 2,
     "stacks": 2,
     "verify": 2,
     "arm": 3,

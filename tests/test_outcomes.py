@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 
 import pytest
 
+import parts
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
@@ -409,18 +410,8 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
             assert reached[name].startswith("ImportError: tlsfloor: error: unknown floor"), reached
 
 
-def old_pythons() -> list[str]:
-    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
-    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
-    found = []
-    for version in ("2.7", "3.6", "3.7"):
-        built = glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", "python"))
-        found += built[:1] or [name for name in [shutil.which(f"python{version}")] if name]
-    return found
-
-
 @pytest.mark.parametrize("outcome", [None, "block", "abort", "warn"], ids=str)
-@pytest.mark.parametrize("executable", old_pythons())
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_has_the_outcome(
     executable: str, outcome: str | None, port: str
 ) -> None:
@@ -443,13 +434,13 @@ def test_a_python_that_is_too_old_has_the_outcome(
         assert said in reached[0]
 
 
-@pytest.mark.parametrize("executable", old_pythons())
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) -> None:
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "off"}
     assert start(port, env, executable) == (0, "", UNPROTECTED)
 
 
-@pytest.mark.parametrize("executable", old_pythons())
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
     executable: str, tmp_path: Path
 ) -> None:
