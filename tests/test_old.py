@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,412 @@ def test_nothing_is_reached_below_the_floor(
             assert any(word in said for word in REFUSALS), (way, peer, said)
         else:
             assert said not in FLOORS, (way, peer, said)
+
+
+#: What every snippet begins with. `refused` is what the start-up file gives: here "block", unless WARN is set.
+PROLOGUE = """
+from __future__ import print_function
+import json, sys, threading
+said, refused, WARN = [], [], False
+def say(*things): said.append(things)
+def load():
+    if sys.version_info < (3,):
+        import imp
+        return imp.load_source("tlsfloor_old", FILE)
+    from importlib.machinery import SourceFileLoader
+    return SourceFileLoader("tlsfloor_old", FILE).load_module()
+def refuse(error):
+    refused.append(str(error))
+    return None if WARN else "tlsfloor: error: %s" % error
+def watch(floor=0x303, set_by="the test"):
+    old = load()
+    old.watch(floor, set_by, refuse)
+    return old
+def attempt(function, *args):
+    try:
+        return function(*args)
+    except Exception as error:
+        return "%s: %s" % (type(error).__name__, error)
+def pair():
+    import socket
+    one, other = socket.socketpair()
+    return (socket.socket(_sock=one), other) if sys.version_info < (3,) else (one, other)
+def lowest(ssl):
+    # The version that a context is held to which was asked for the least.
+    context = ssl.SSLContext(ssl.PROTOCOL_SSLv23)
+    context.options = 0
+    off = context.options
+    return [name for name in ("OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2")
+            if off & getattr(ssl, name)]
+"""
+
+BELOW = {
+    "1.2": ["OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1"],
+    "1.3": ["OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2"],
+}
+
+
+def snippet(executable: str, text: str, *args: str, path: tuple[Path, ...] = ()) -> Any:
+    """Run a snippet after the prologue; return what it said."""
+    program = f"{PROLOGUE}\nFILE = {FILE!r}\n{text}\nprint(json.dumps(said))\n"
+    env = clean_environment(
+        PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=os.pathsep.join(str(each) for each in path)
+    )
+    done = python("-c", program, *args, executable=executable, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+START = """
+before = set(sys.modules)
+say("ssl" in before)
+old = watch()
+say(sorted(set(sys.modules) - before), old.status())
+import ssl
+say(lowest(ssl), old.status()["state"])
+"""
+
+
+@every_python
+def test_watching_imports_nothing(executable: str) -> None:
+    said = snippet(executable, f"{START.splitlines()[0]}")
+    assert said == []
+    had_ssl, (more, status), held = snippet(executable, START)
+    assert had_ssl == [False]
+    assert set(more) <= {"imp", "tlsfloor_old"} or "importlib.machinery" in more
+    assert "ssl" not in more
+    assert status["state"] == "ssl was not imported yet"
+    assert held == [BELOW["1.2"], "guarded"]
+
+
+SHOWN = """
+import ssl
+old = watch()
+context = ssl.SSLContext(ssl.PROTOCOL_SSLv23)
+context.options &= ~(ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1)
+say(lowest(ssl), bool(context.options & ssl.OP_NO_TLSv1), type(context.options).__name__)
+for bound in ("minimum_version", "maximum_version"):
+    if hasattr(context, bound):
+        seen = [getattr(context, bound)]
+        for value in (0x301, -2, 0x304, -1):
+            setattr(context, bound, value)
+            seen.append(getattr(context, bound))
+        say(*[int(each) for each in seen])
+for value in ("1.2", None):
+    say(attempt(setattr, context, "options", value).split(":")[0])
+if hasattr(context, "minimum_version"):
+    say(attempt(setattr, context, "minimum_version", 77).split(":")[0])
+say(old.status()["counts"]["clamped"] > 0)
+"""
+
+
+@every_python
+def test_what_a_context_shows_is_what_it_does(executable: str) -> None:
+    said = snippet(executable, SHOWN)
+    assert said[0][:2] == [BELOW["1.2"], True]
+    assert said[0][2] == ("Options" if not is_27(executable) else said[0][2])
+    if len(said) > 4:
+        assert said[1] == [0x303, 0x303, 0x303, 0x304, 0x304]
+        assert said[2] == [-1, 0x303, 0x303, 0x304, -1]
+    assert said[-1] == [True]
+    assert {each[0] for each in said[1:-1] if isinstance(each[0], str)} <= {"TypeError", "ValueError"}
+
+
+FIXED = """
+import socket, ssl
+class Silent(ssl.SSLContext):
+    def __init__(self, protocol):
+        pass
+def use(context):
+    one, other = pair()
+    try:
+        return type(context.wrap_socket(one, do_handshake_on_connect=False)).__name__
+    finally:
+        one.close(), other.close()
+def tell(context):
+    try:
+        say(use(context))
+    except ssl.SSLError as error:
+        say(error.errno, error.reason, error.library, str(error))
+for name in ("PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1"):
+    if hasattr(ssl, name):
+        older = ssl.SSLContext(getattr(ssl, name))
+        say(use(older), use(Silent(getattr(ssl, name))))
+        watch(0x303, "whoever armed it")
+        tell(older)
+        tell(ssl.SSLContext(getattr(ssl, name)))
+        tell(Silent(getattr(ssl, name)))
+tell(ssl.SSLContext(ssl.PROTOCOL_TLSv1_2))
+watch(0x304, "somebody stricter")
+tell(ssl.SSLContext(ssl.PROTOCOL_TLSv1_2))
+"""
+
+
+@every_python
+def test_a_fixed_version_is_refused_as_openssl_would(executable: str) -> None:
+    said = snippet(executable, FIXED.replace('"PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1"', '"PROTOCOL_TLSv1"'))
+    assert said[0] == ["SSLSocket"] * 2
+    for each in said[1:4]:
+        assert each[:3] == [1, "UNSUPPORTED_PROTOCOL", "SSL"]
+        assert each[3].startswith(
+            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks TLS 1.0 only, and "
+            "the floor is 1.2, set by whoever armed it; hint: write ssl.create_default_context()"
+        )
+    assert said[4] == ["SSLSocket"]
+    assert "speaks TLS 1.2 only, and the floor is 1.3, set by somebody stricter" in said[5][3]
+
+
+LATE = """
+import socket, ssl
+port = int(sys.argv[1])
+def begin():
+    context = ssl.SSLContext(ssl.PROTOCOL_SSLv23)
+    plain = socket.create_connection(("127.0.0.1", port), 20)
+    return context.wrap_socket(plain, do_handshake_on_connect=False)
+def hand(tls):
+    tls.do_handshake()
+    return tls.version()
+def write(tls):
+    tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    return tls.version()
+def read(tls):
+    tls.settimeout(0.5)
+    try:
+        tls.recv(1)
+    except (socket.timeout, ssl.SSLError) as error:
+        if getattr(error, "reason", None):
+            raise
+    return tls.version()
+old = watch(0x303)
+for way in (hand, write, read):
+    tls = begin()
+    say(attempt(way, tls))
+    tls.close()
+begun = [begin() for way in (hand, write, read)]
+watch(0x304)
+for way, tls in zip((hand, write, read), begun):
+    say(attempt(way, tls))
+    say(attempt(tls.sendall, b"a secret"))
+    tls.close()
+say(old.status()["counts"]["discarded"])
+"""
+
+
+@every_python
+def test_the_version_that_was_negotiated_has_the_last_word(executable: str) -> None:
+    """Whatever was done to a context after its use: here the floor itself rose before the handshake."""
+    with peers.ServerPeer(FLOORS["1.2"]) as peer:
+        said = snippet(executable, LATE, str(peer.port))
+        peer.settle()
+    assert said[:3] == [["TLSv1.2"]] * 3
+    assert len(said) == 10
+    for each in said[3:-1]:
+        assert each[0].startswith("SSLError: [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: TLSv1.2")
+    assert said[-1] == [6]
+    assert [seen.data for seen in peer.seen].count(b"") == 5
+
+
+AGAIN = """
+watch()
+import ssl
+first = ssl.SSLContext
+say(lowest(ssl))
+del sys.modules["ssl"]
+import ssl as second
+say(lowest(ssl), lowest(second), second.SSLContext is not first)
+try:
+    from importlib import reload
+except ImportError:
+    pass
+third = second.SSLContext
+say(reload(second) is second, lowest(second), second.SSLContext is not third)
+say(type(ssl.__spec__.loader) is type(json.__spec__.loader) if hasattr(json, "__spec__") else True)
+# A hook as wrapt's of those years: it comes in front, and asks the loader in the old way.
+class Finder(object):
+    aside = False
+    def find_module(self, name, path=None):
+        if name != "ssl" or self.aside:
+            return None
+        self.aside = True
+        if sys.version_info < (3,):
+            __import__(name)
+            return self
+        from importlib.util import find_spec
+        self.loader = find_spec(name).loader
+        return self
+    def load_module(self, name):
+        return sys.modules[name] if sys.version_info < (3,) else self.loader.load_module(name)
+sys.meta_path.insert(0, Finder())
+del sys.modules["ssl"]
+import ssl as fourth
+say(fourth is not second, lowest(fourth))
+"""
+
+
+@every_python
+def test_every_further_execution_of_ssl_is_guarded(executable: str) -> None:
+    held = BELOW["1.2"]
+    assert snippet(executable, AGAIN) == [
+        [held],
+        [held, held, True],
+        [True, held, True],
+        [True],
+        [True, held],
+    ]
+
+
+RATCHET = """
+old = watch(0x303, "the first")
+import ssl
+gate = ssl.SSLContext.__dict__["_wrap_socket"]
+for floor in (0x303, 0x302):
+    say(lowest(ssl), watch(floor).status()["floor"])
+say(ssl.SSLContext.__dict__["_wrap_socket"] is gate, len([each for each in sys.meta_path if type(each).__name__ == "Finder"]))
+sys.modules.pop("tlsfloor_old")
+say(watch(0x304, "a stricter").status()["floor"], lowest(ssl), ssl.SSLContext.__dict__["_wrap_socket"] is gate)
+say(watch(0x303).status()["floor"], lowest(ssl))
+ssl.SSLContext = type("SSLContext", (object,), {})
+say(old.status()["state"])
+"""
+
+
+@every_python
+def test_a_floor_is_never_lowered_and_gates_are_put_once(executable: str) -> None:
+    """Even if the file is loaded again, which resets what is in it."""
+    said = snippet(executable, RATCHET)
+    assert said[:2] == [[BELOW["1.2"], "1.2"]] * 2
+    assert said[2] == [True, 1]
+    assert said[3] == ["1.3", BELOW["1.3"], True]
+    assert said[4] == ["1.3", BELOW["1.3"]]
+    assert said[5][0].startswith("its SSLContext is <class")
+
+
+THREADS = """
+sys.modules.pop("ssl", None)
+watch()
+seen, faults = [], []
+ready = threading.Event()
+def use():
+    ready.wait()
+    try:
+        import ssl
+        seen.append(lowest(ssl))
+    except Exception as error:
+        faults.append(repr(error))
+threads = [threading.Thread(target=use) for _ in range(8)]
+for each in threads: each.start()
+ready.set()
+for each in threads: each.join()
+say(*faults)
+say(*seen)
+"""
+
+
+@every_python
+def test_threads_that_import_ssl_at_once_all_get_it_guarded(executable: str) -> None:
+    for _ in range(3):
+        assert snippet(executable, THREADS) == [[], [BELOW["1.2"]] * 8]
+
+
+REFUSED = """
+WARN = {warn}
+old = watch({floor})
+for _ in range(2):
+    try:
+        import ssl
+        say("imported", hasattr(ssl, "SSLContext"))
+    except ImportError as error:
+        say("ImportError", str(error))
+say(sys.modules.get("ssl") is None, sys.modules.get("_ssl") is None, len(refused))
+say(old.status()["state"])
+"""
+
+#: Modules on the path, and the floor, and what is said of them.
+STRANGE = {
+    "somebody's own ssl": ({"ssl": "class SSLContext(object): pass\n"}, "0x303", "its SSLContext is <class"),
+    "an ssl without contexts, as in 2.7.8": ({"ssl": "import _ssl\n"}, "0x303", "its SSLContext is None"),
+    "an OpenSSL without TLS 1.3": (
+        {
+            "_ssl": """
+import imp, sys
+path = [each for each in sys.path if each != __file__.rpartition("/")[0]]
+this = sys.modules.pop("_ssl")
+real = imp.load_module("_ssl", *imp.find_module("_ssl", path))
+sys.modules["_ssl"] = this
+this.__dict__.update((name, value) for name, value in vars(real).items() if not name.startswith("__"))
+this.OPENSSL_VERSION_NUMBER = 0x1010009f
+"""
+        },
+        "0x304",
+        "cannot be held to TLS 1.3; hint: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+@every_python
+def test_an_ssl_that_cannot_be_held_is_refused(executable: str, strange: str, tmp_path: Path) -> None:
+    """Or imported all the same, where the start-up file says so; and then status() says so."""
+    files, floor, problem = STRANGE[strange]
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    said = snippet(executable, REFUSED.format(warn=False, floor=floor), path=(tmp_path,))
+    assert [each[0] for each in said[:2]] == ["ImportError"] * 2
+    assert said[0] == said[1]
+    assert said[0][1].startswith("tlsfloor: error: ")
+    assert problem in said[0][1]
+    assert "; hint: " in said[0][1]
+    assert said[2] == [True, True, 1]
+    assert problem in said[3][0]
+    said = snippet(executable, REFUSED.format(warn=True, floor=floor), path=(tmp_path,))
+    assert [each[0] for each in said[:2]] == ["imported"] * 2
+    assert said[2][2] == 1
+    assert problem in said[3][0]
+    if strange == "an OpenSSL without TLS 1.3":  # what it can hold, it holds
+        said = snippet(executable, REFUSED.format(warn=False, floor="0x303"), path=(tmp_path,))
+        assert said[0] == ["imported", True]
+        assert said[3] == ["guarded"]
+
+
+KEPT = """
+import socket, ssl
+class Real(ssl.SSLContext):
+    pass
+kept = [ssl.SSLContext(ssl.PROTOCOL_SSLv23), Real(ssl.PROTOCOL_SSLv23)]
+say(lowest(ssl))
+module = ssl
+ssl.SSLContext = {replacement}
+old = watch()
+def use(context):
+    one, other = pair()
+    context.wrap_socket(one, do_handshake_on_connect=False)
+for context in kept:
+    say(str(attempt(use, context)).split(":")[0])
+try:
+    import ssl
+    say(lowest(ssl))
+except ImportError as error:
+    say(str(error)[:9])
+"""
+
+
+@every_python
+def test_an_ssl_that_was_imported_earlier_is_held(executable: str) -> None:
+    """Or refused, with all that others kept of it."""
+    said = snippet(executable, KEPT.format(replacement="ssl.SSLContext"))
+    assert said[0] != [BELOW["1.2"]]
+    assert said[1:] == [["None"], ["None"], [BELOW["1.2"]]]
+    said = snippet(executable, KEPT.format(replacement="lambda protocol: kept[0]"))
+    assert said[1:] == [["ImportError"], ["ImportError"], ["tlsfloor:"]]
+
+
+@every_python
+def test_an_ssl_in_a_zip_is_guarded(executable: str, tmp_path: Path) -> None:
+    """As in frozen and embedded Pythons, whose importer of those years has no exec_module."""
+    found = python("-c", "import ssl; print(ssl.__file__)", executable=executable).stdout.strip()
+    with zipfile.ZipFile(tmp_path / "stdlib.zip", "w") as archive:
+        archive.write(found.replace(".pyc", ".py"), "ssl.py")
+    said = snippet(
+        executable, "watch()\nimport ssl\nsay(ssl.__file__, lowest(ssl))", path=(tmp_path / "stdlib.zip",)
+    )
+    assert said == [[str(tmp_path / "stdlib.zip" / "ssl.py"), BELOW["1.2"]]]

@@ -183,15 +183,12 @@ class Finder(object):
 
     aside = False
 
-    def is_mine(self, fullname):
-        if fullname == "ssl" and "refusal" in held:
-            refuse()
-        return fullname == "ssl" and not self.aside
-
     def find_module(self, fullname, path=None):  # what Python 2.7 asks for
-        return self if self.is_mine(fullname) else None
+        return self if fullname == "ssl" and not self.aside else None
 
     def load_module(self, fullname):
+        if "refusal" in held:  # not earlier: 2.7 makes nothing of an ImportError in find_module()
+            refuse()
         self.aside = True  # for this thread only: 2.7 has one lock for all imports
         try:
             if fullname in sys.modules:  # reload() of it
@@ -206,8 +203,11 @@ class Finder(object):
         return sys.modules[fullname]
 
     def find_spec(self, fullname, path=None, target=None):
-        # Python 3 has a lock for each module, which is held until exec_module() is done and no longer.
-        for finder in sys.meta_path[:] if self.is_mine(fullname) else ():
+        if fullname != "ssl":
+            return None
+        if "refusal" in held:
+            refuse()
+        for finder in sys.meta_path[:]:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if find and finder is not self else None
             if spec is not None:
