@@ -86,9 +86,9 @@ def new_pythons() -> list[str]:
 def _pythons(*versions: str) -> list[str]:
     root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
     found = []
-    for version in versions:
-        built = glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", "python"))
-        found += built[:1] or [name for name in [shutil.which(f"python{version}")] if name]
+    for each in versions:
+        built = glob.glob(os.path.join(root, "versions", f"{each}.*", "bin", "python"))
+        found += built[:1] or [name for name in [shutil.which(f"python{each}")] if name]
     return found
 
 

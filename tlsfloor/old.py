@@ -10,7 +10,8 @@ import sys
 # OpenSSL, include/openssl/ssl.h: SSL_OP_NO_SSLv3, _TLSv1, _TLSv1_1 and _TLSv1_2, each by the version that it
 # turns off. SSL_OP_NO_SSLv2 is 0 since 1.1.0, where its old bit means something else: _ssl knows which.
 TURN_OFF = ((0x0300, 0x02000000), (0x0301, 0x04000000), (0x0302, 0x10000000), (0x0303, 0x08000000))
-# OpenSSL, CHANGES: TLS 1.1 and 1.2 came with 1.0.1, TLS 1.3 with 1.1.1.
+# OpenSSL, CHANGES: TLS 1.1 and 1.2 came with 1.0.1, TLS 1.3 with 1.1.1. (LibreSSL says 2.0.0 for ever; where it
+# does not speak a version, nothing connects.)
 NEEDED = {0x0301: 0, 0x0302: 0x10001000, 0x0303: 0x10001000, 0x0304: 0x10101000}
 # CPython, Modules/_ssl.c, enum py_ssl_version: the newest version that a context of each protocol speaks.
 NEWEST = {0: 0x0200, 1: 0x0300, 2: 0x0304, 3: 0x0301, 4: 0x0302, 5: 0x0303, 16: 0x0304, 17: 0x0304}
@@ -19,14 +20,13 @@ VERSIONS = {"SSLv2": 0x0200, "SSLv3": 0x0300, "TLSv1": 0x0301, "TLSv1.1": 0x0302
 # The last two where Python and its OpenSSL have them; -1 is "no bound" (_ssl.c, PY_PROTO_MAXIMUM_SUPPORTED).
 BOUNDS = ("options", "minimum_version", "maximum_version")
 
-# In sys, so that this file may be executed again (imp.load_source does): what must last is not lost by it.
-held = sys.__dict__.setdefault("_tlsfloor_old", {"asked": (0, ""), "floor": 0, "set_by": "", "off": 0})
+# In sys, so that nothing is lost when this file is executed again, as imp.load_source does.
+held = sys.__dict__.setdefault("_tlsfloor_old", {"asked": 0, "floor": 0, "state": "ssl was not imported yet"})
 held.setdefault("counts", {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0})
-held.setdefault("state", "ssl was not imported yet")
 
 
 def name(version):
-    return "TLS 1.%d" % (version - 0x0301) if version > 0x0300 else "SSL"
+    return "TLS 1.%d" % (version - 0x0301) if version > 0x0300 else "SSLv%d" % (version >> 8)
 
 
 def refusal(kind, problem, instead):
@@ -58,8 +58,8 @@ class Unproven(object):
         real.do_handshake()
         version = real.version()
         if VERSIONS.get(version, 0) < held["floor"]:
-            problem = "%s was negotiated, for a context that was lowered meanwhile" % version
-            raise refusal("discarded", problem, "do not lower a context that other threads use")
+            problem = "%s was negotiated, for a context that another thread had lowered" % version
+            raise refusal("discarded", problem, "set its options once, before it is used")
         # Nothing is left on the data path: these hide the methods of the class.
         self.__dict__.update(do_handshake=real.do_handshake, read=real.read, write=real.write)
 
@@ -70,6 +70,12 @@ class Unproven(object):
     def write(self, data):
         self.do_handshake()
         return self._real.write(data)
+
+
+class Attribute(property):
+    """As one of the C type: by the lack of a setter eventlet knows 2.7, where nothing is a property."""
+
+    setter = property()
 
 
 def lift(bound, value):
@@ -83,7 +89,7 @@ def install(cls, base):
     bounds = [(each, getattr(base, each), getattr(cls, each)) for each in BOUNDS if hasattr(base, each)]
 
     def newest(context):
-        # Without an __init__ 3.6 and older know no protocol; then the handshake tells.
+        # One from before without SSLContext's __init__ has no protocol on 3.6 and older: the handshake tells.
         return NEWEST.get(getattr(context, "protocol", 2), 0)
 
     def hold(context, kind="raised"):
@@ -94,12 +100,6 @@ def install(cls, base):
                     raw.__set__(context, lift(bound, value))
                     held["counts"][kind] += 1
 
-    def use(context):
-        if newest(context) < held["floor"]:
-            instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
-            raise refusal("refused", "this context speaks %s only" % name(newest(context)), instead)
-        hold(context)
-
     def changed(raw, shown):
         def read(context):
             hold(context)
@@ -109,13 +109,18 @@ def install(cls, base):
             raw.__set__(context, value)
             hold(context, "clamped")
 
-        return property(read, write, doc=shown.__doc__)
+        kind = property if isinstance(shown, property) else Attribute
+        return kind(read, write, doc=shown.__doc__)
 
     def used(wrap):
         def gate(context, *args, **kwargs):
-            use(context)
+            if newest(context) < held["floor"]:
+                instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
+                raise refusal("refused", "this context speaks %s only" % name(newest(context)), instead)
+            hold(context)
             return Unproven(wrap(context, *args, **kwargs))
 
+        gate.tlsfloor = True
         return gate
 
     born = cls.__new__
@@ -133,14 +138,17 @@ def install(cls, base):
     for each in ("_wrap_socket", "_wrap_bio"):
         if hasattr(base, each):  # 2.7 has no _wrap_bio
             setattr(cls, each, used(getattr(base, each)))
-    cls._tlsfloor = True
+
+
+def is_gated(cls):
+    return hasattr(getattr(cls, "_wrap_socket", None), "tlsfloor")
 
 
 def guard(module):
     """Hold the floor on a module named ssl; ImportError where it cannot be held."""
     import _ssl
 
-    floor, set_by = held["asked"]
+    floor = held["asked"]
     base, made = getattr(_ssl, "_SSLContext", None), getattr(module, "SSLContext", None)
     if base is None or not isinstance(made, type) or not issubclass(made, base):
         hint = "use Python 2.7.9 or newer, and its own ssl"
@@ -149,9 +157,9 @@ def guard(module):
         hint = "use a Python whose OpenSSL speaks it, or a lower floor"
         raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, name(floor), hint))
     off = sum(flag for version, flag in TURN_OFF if version < floor)
-    held.update(floor=floor, set_by=set_by, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
+    held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
     for cls in made.__mro__:
-        if base in cls.__bases__ and "_tlsfloor" not in cls.__dict__:
+        if base in cls.__bases__ and not is_gated(cls):
             install(cls, base)
     held["state"] = "guarded"
 
@@ -165,9 +173,8 @@ def executed(module):
         text = held["refused"](error)
         if text:
             held["refusal"] = text
-            # What others hold of it already is refused too.
             base = getattr(sys.modules.get("_ssl"), "_SSLContext", None)
-            for cls in base.__subclasses__() if base else ():
+            for cls in base.__subclasses__() if base else ():  # what others hold of it already
                 cls._wrap_socket = cls._wrap_bio = refuse
             sys.modules.pop("ssl", None)
             sys.modules["_ssl"] = None
@@ -187,9 +194,9 @@ class Finder(object):
         return self if fullname == "ssl" and not self.aside else None
 
     def load_module(self, fullname):
-        if "refusal" in held:  # not earlier: 2.7 makes nothing of an ImportError in find_module()
+        if "refusal" in held:  # not in find_module(), where 2.7 swallows an ImportError
             refuse()
-        self.aside = True  # for this thread only: 2.7 has one lock for all imports
+        self.aside = True  # no other thread imports meanwhile: 2.7 has one lock for all
         try:
             if fullname in sys.modules:  # reload() of it
                 import imp
@@ -217,7 +224,10 @@ class Finder(object):
 
 
 class Listener(object):
-    """A loader that guards its module once it was executed; else the loader that it wraps."""
+    """A loader that guards its module once it was executed; else the loader that it wraps.
+
+    Inside of exec_module(): as long as that lasts, and no longer, other threads wait for the module.
+    """
 
     def __init__(self, loader):
         self._loader = loader
@@ -248,12 +258,11 @@ def watch(floor, set_by, refused):
     A later call may raise it. Where it cannot be held, ``refused(error)`` returns None, and ssl is imported
     without it, or the text of the ImportError that every import of ssl ends in.
     """
-    if floor > held["asked"][0]:
-        held.update(asked=(floor, set_by), refused=refused)
-    if "finder" not in held:
-        held["finder"] = Finder()
-    if held["finder"] not in sys.meta_path:
-        sys.meta_path.insert(0, held["finder"])
+    if floor > held["asked"]:
+        held.update(asked=floor, set_by=set_by, refused=refused)
+    finder = held.setdefault("finder", Finder())
+    if finder not in sys.meta_path:
+        sys.meta_path.insert(0, finder)
     if sys.modules.get("ssl"):
         try:
             executed(sys.modules["ssl"])
@@ -265,6 +274,6 @@ def status():
     """Return the floor, whether it is held ("guarded", or why it is not), and what the gates did."""
     made = getattr(sys.modules.get("ssl"), "SSLContext", None)
     state = held["state"]
-    if state == "guarded" and made and not getattr(made, "_tlsfloor", False):
-        state = "its SSLContext is %r" % made
-    return {"floor": name(held["asked"][0])[4:] or None, "state": state, "counts": dict(held["counts"])}
+    if state == "guarded" and "ssl" in sys.modules and not is_gated(made):
+        state = "ssl.SSLContext or its gates were replaced: %r" % made
+    return {"floor": name(held["asked"])[4:] if held["asked"] else None, "state": state, "counts": dict(held["counts"])}

@@ -1,8 +1,9 @@
 """What Pythons that are too old for tlsfloor reach: ``old.py JOB``, which parses on 2.7.
 
-The job has the file that holds the floor there, the floor (a wire number, 0 for none), when it is armed, and
-cases: a role, a way of asking for less, and a port. In either role it connects to the port; as a server it
-then speaks TLS as one. It prints the outcomes: the version, or the error.
+The job has the file that holds the floor there, the floor (a wire number), when it is armed
+("never", "early", "late": after the contexts were made), and cases: a role, a way of asking for
+less, and a port. In either role it connects to the port; as a server it then speaks TLS as one. It
+prints what came of each, the version or the error, and the status.
 """
 
 from __future__ import print_function
@@ -112,13 +113,17 @@ WAYS = {
 
 def wrap(ssl, job, role, plain, context):
     return context.wrap_socket(
-        plain, server_side=role == "server", server_hostname=None if role == "server" else "localhost"
+        plain,
+        server_side=role == "server",
+        server_hostname=None if role == "server" else "localhost",
     )
 
 
 def wrap_socket(ssl, job, role, plain, context):
     identity = job["identity"] if role == "server" else None
-    return ssl.wrap_socket(plain, certfile=identity, server_side=role == "server", ciphers=EVERYTHING)
+    return ssl.wrap_socket(
+        plain, certfile=identity, server_side=role == "server", ciphers=EVERYTHING
+    )
 
 
 def wrap_before_connecting(ssl, job, role, plain, context):
