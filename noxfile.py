@@ -13,14 +13,17 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 # the other stacks, whose parts are the extra ``stacks``.
 ELSEWHERE = [
     "tests/wire",
+    "tests/test_bundle.py",
     "tests/test_check.py",
     "tests/test_docs.py",
+    "tests/test_env.py",
     "tests/test_find.py",
     "tests/test_formats.py",
     "tests/test_package.py",
     "tests/test_policy.py",
     "tests/test_serve.py",
     "tests/test_stack*.py",
+    "tests/test_starting.py",
     "tests/test_verify_targets.py",
 ]
 
