@@ -155,7 +155,7 @@ def aws(place: Path, endpoint: str, ca: str = "cert.pem", **more: str) -> dict[s
     return environment(place, **page, **more)
 
 
-#: A client that leaves the version to OpenSSL, as botocore does; it asks with GET, for ``s_server``.
+#: A client that leaves the version to OpenSSL, as botocore does; it asks with GET for ``s_server``.
 PLAIN = """
 import ssl, sys, urllib.request
 context = ssl.create_default_context(cafile="cert.pem")
