@@ -138,9 +138,7 @@ def undo() -> None:
 def _put(native: Any) -> None:
     """Put the gates of ``_awscrt``."""
     providers = [each for each in dir(native) if each.startswith(_PROVIDER)]
-    # An older one has fewer of the providers; by whatever name a newer one comes, it is refused.
-    uses = [each for each in _USES if each in providers or not each.startswith(_PROVIDER)]
-    needed = ("client_tls_ctx_new", "is_tls_cipher_supported", *uses)
+    needed = ("client_tls_ctx_new", "is_tls_cipher_supported", *_USES)
     lacking = [each for each in needed if not callable(getattr(native, each, None))]
     if lacking:
         raise GuardError(
@@ -166,7 +164,7 @@ def _put(native: Any) -> None:
         return make(minimum, preference, *args)
 
     _gates.put(native, "client_tls_ctx_new", birth)
-    for name in uses:
+    for name in _USES:
         _gates.put(native, name, _use(getattr(native, name), s3=name.startswith("s3_")))
     for name in set(providers).difference(_USES, _PLAIN):
         _gates.put(native, name, _own(getattr(native, name)))
