@@ -28,6 +28,8 @@ ELSEWHERE = [
     "tests/test_verify_targets.py",
 ]
 
+GUIDES = ["tests/test_guide_aws.py"]
+
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
@@ -57,6 +59,13 @@ def types(session: nox.Session) -> None:
     """Run mypy, strict."""
     session.install(".[lint]")
     session.run("mypy")
+
+
+@nox.session
+def guides(session: nox.Session) -> None:
+    """Run the guides whose programs pin what the other tests need newer."""
+    session.install(".[test,guides]")
+    session.run("pytest", *GUIDES, *session.posargs)
 
 
 @nox.session

@@ -246,7 +246,11 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
             assert client.stop() > 100
             assert client.failures() == []
         # Whoever was left behind fails, and in the same ways whether it has a floor or not.
-        print([{kind(line) for line in client.failures()} for client in plain], [len(c.failures()) for c in plain], [c.lines[-1] for c in plain+tls])
+        print(
+            [{kind(line) for line in client.failures()} for client in plain],
+            [len(c.failures()) for c in plain],
+            [c.lines[-1] for c in plain + tls],
+        )
         unarmed, *armed = ({kind(line) for line in client.failures()} for client in plain)
         for kinds in armed:
             assert kinds == unarmed
@@ -271,9 +275,9 @@ def only_tls_1_1(cluster: list[Node], folder: Path, start: object) -> None:
     """A node is limited to TLS 1.1: refused by the floor alone, and with words that say why."""
     setting = re.search(r"`CONFIG SET (tls-protocols .+?)`", (DOCS / PAGE).read_text("utf-8"))
     assert setting
-    assert redis_server.ask(
-        cluster[0].control, ["CONFIG", "SET", *setting[1].split()]
-    ).startswith("+OK")
+    assert redis_server.ask(cluster[0].control, ["CONFIG", "SET", *setting[1].split()]).startswith(
+        "+OK"
+    )
     (control, reached), (command, said) = commands(block(PAGE, "old"))
     assert run(with_ports(control, cluster), folder).stdout == reached
     done = run(with_ports(command, cluster), folder)
@@ -284,7 +288,8 @@ def only_tls_1_1(cluster: list[Node], folder: Path, start: object) -> None:
     client = start("PYTHONPATH", url)  # type: ignore[operator]
     client.wait_for("failed: ")
     time.sleep(3)
-    done = client.stop(); print("DONE", done, len(client.failures()), set(map(kind, client.failures())))
+    done = client.stop()
+    print("DONE", done, len(client.failures()), set(map(kind, client.failures())))
     assert all(map(refused, client.failures()))
     assert done > 0
 
