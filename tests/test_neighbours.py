@@ -20,6 +20,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple, TYPE_CHECKING
 
+import guides
 import parts
 import pytest
 from harness import BOOTSTRAP, HERE, clean_environment, python
@@ -101,6 +102,7 @@ AGENTS = {
 CHAINING = [name for name, agent in AGENTS.items() if agent.chains]
 HIDING = ["opentelemetry", "elasticapm"]
 
+SCRIPTS = sysconfig.get_path("scripts")
 RUN = (sys.executable, "-m", "tlsfloor", "run", "--")
 
 
@@ -120,7 +122,8 @@ def launched(
 ) -> subprocess.CompletedProcess[str]:
     """Run a Python command under an agent, with something before and after its launcher."""
     parts.need(agent.module, "requests")
-    launcher = (os.path.join(sysconfig.get_path("scripts"), agent.launcher[0]), *agent.launcher[1:])
+    program = os.path.join(SCRIPTS, agent.launcher[0])
+    launcher = (executable, program, *agent.launcher[1:])
     return subprocess.run(
         [*before, *launcher, *between, executable, *command],
         env=clean_environment(**agent.env),
@@ -229,7 +232,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(place / "bin" / "python")
 
 
-@pytest.mark.parametrize("agent", ["ddtrace, gevent", *HIDING])
+@pytest.mark.parametrize("agent", ["ddtrace, gevent", "newrelic", *HIDING])
 def test_an_installed_floor_is_hidden_by_no_agent(
     agent: str, ports: list[str], installed: str
 ) -> None:
@@ -238,15 +241,27 @@ def test_an_installed_floor_is_hidden_by_no_agent(
     assert_held_in_the_child(told)
 
 
-@pytest.mark.parametrize(
-    ("order", "status", "says"),
-    [("behind", 1, "floor: none\n"), ("in front", 0, "floor: 1.2 (held)\n")],
-)
-def test_status_in_the_place_of_the_program_says_so(order: str, status: int, says: str) -> None:
-    before, between = (RUN, ()) if order == "behind" else ((), RUN)
-    done = launched(OPENTELEMETRY, before, between, "-m", "tlsfloor", "status")
-    assert (done.returncode, done.stderr) == (status, "")
-    assert says in done.stdout
+@pytest.mark.parametrize("order", ["behind", "in front"])
+def test_the_page_says_what_is_seen_in_either_order(order: str, tmp_path: Path) -> None:
+    parts.need(OPENTELEMETRY.module)
+    (tmp_path / "app.py").write_text("import tlsfloor; print(bool(tlsfloor.status()))")
+    [(command, printed)] = guides.commands(guides.block("how-to/agents.md", order))
+    done = subprocess.run(
+        command,
+        shell=True,
+        env=clean_environment(**OPENTELEMETRY.env, PATH=f"{SCRIPTS}:{os.environ['PATH']}"),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if order == "in front":
+        assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    else:
+        assert (done.returncode, done.stderr) == (1, "")
+        pattern = ".*".join(map(re.escape, printed.split("[…]")))
+        assert re.fullmatch(pattern, done.stdout, re.DOTALL), done.stdout
 
 
 def test_verify_in_the_place_of_the_program_says_so() -> None:
