@@ -13,8 +13,10 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 # the other stacks and the agents, whose parts are the extras ``stacks`` and ``neighbours``.
 ELSEWHERE = [
     "tests/wire",
+    "tests/test_bundle.py",
     "tests/test_check.py",
     "tests/test_docs.py",
+    "tests/test_env.py",
     "tests/test_find.py",
     "tests/test_formats.py",
     "tests/test_neighbours.py",
@@ -22,6 +24,7 @@ ELSEWHERE = [
     "tests/test_policy.py",
     "tests/test_serve.py",
     "tests/test_stack*.py",
+    "tests/test_starting.py",
     "tests/test_verify_targets.py",
 ]
 
