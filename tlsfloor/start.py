@@ -34,17 +34,6 @@ def start(file, floor=None, outcome=None):
             Blocked({"ssl", "_ssl"}.union(others()), lambda: text)
 
 
-def under_opentelemetry():
-    """Run the folder that is on PYTHONPATH: OpenTelemetry's start-up file hides it, and calls this."""
-    import runpy
-
-    for entry in map(os.path.realpath, sys.path):
-        file = os.path.join(entry, "sitecustomize.py")
-        ran = getattr(sys, "_tlsfloor", {"ran": []})["ran"]
-        if entry.endswith(os.path.join("tlsfloor", "bootstrap")) and file not in ran:
-            return runpy.run_path(file)
-
-
 def make_absolute(folder):
     """Let children find the folder on PYTHONPATH from wherever they start."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)

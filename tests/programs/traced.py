@@ -61,17 +61,6 @@ def under_ddtrace():
     return fetch_all()
 
 
-def under_newrelic():
-    import newrelic.agent
-
-    # In its developer mode: no network.
-    application = newrelic.agent.register_application(timeout=10)
-    with newrelic.agent.BackgroundTask(application, "traced"):
-        reached = fetch_all()
-        noted.extend(trace.url for trace in newrelic.agent.current_trace().children)
-    return reached
-
-
 def under_elasticapm():
     import elasticapm
     from elasticapm.transport.base import Transport
@@ -101,8 +90,15 @@ def child():
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    under = {"ddtrace": under_ddtrace, "newrelic": under_newrelic, "elasticapm": under_elasticapm}
+    under = {"ddtrace": under_ddtrace, "elasticapm": under_elasticapm}
     reached = next((under[name] for name in under if name in sys.modules), fetch_all)()
     status = tlsfloor.status()
-    told = {"reached": reached, "noted": noted, "held": bool(status), "child": child()}
+    first = os.environ.get("PYTHONPATH", "").split(os.pathsep)[0]
+    told = {
+        "reached": reached,
+        "noted": noted,
+        "held": bool(status),
+        "child": child(),
+        "first": first,
+    }
     print(json.dumps({**told, "armings": status.armings, "problems": status.problems}), flush=True)
