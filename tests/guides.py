@@ -1,8 +1,8 @@
 """Takes the commands and files out of a page of ``docs/``, so that tests run what the page says.
 
-A fenced block is a file where a comment stands right above it, ``<!-- file: check.py -->``; any other
-comment there is its name. In a ``console`` block a line that begins with ``$`` is a command, with
-the lines after it that a trailing backslash continues, and what follows is what it printed.
+A fenced block is a file where a comment stands right above it, ``<!-- file: check.py -->``; any
+other comment there is its name. In a ``console`` block a line that begins with ``$`` is a command,
+with the lines after it that a backslash continues, and what follows is what it printed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 DOCS = Path(__file__).parent.parent / "docs"
 
-_BLOCK = re.compile(r"(?:^<!-- (?P<name>.+?) -->\n)?^```(?P<kind>\S+)\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<name>.+?) -->\n)?^```(?P<kind>\S+)\n(?P<text>.*?)^```$", re.M | re.S
+)
 
 
 class Block(NamedTuple):

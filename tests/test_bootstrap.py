@@ -246,8 +246,8 @@ def test_usercustomize_is_untouched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "variables", [{}, {"TLSFLOOR": "1.3"}, {"TLS_MIN_VERSION": "VersionTLS12"}], ids=str
 )
-def test_an_idle_process_loads_two_modules(tmp_path: Path, variables: dict[str, str]) -> None:
-    """Exactly these two more than with an empty sitecustomize; ``ssl`` is not among them."""
+def test_an_idle_process_loads_three_modules(tmp_path: Path, variables: dict[str, str]) -> None:
+    """Exactly these three more than with an empty sitecustomize; ``ssl`` is not among them."""
     empty = folder(tmp_path, "empty", "")
     modules = []
     for path in (empty, BOOTSTRAP):
@@ -255,7 +255,7 @@ def test_an_idle_process_loads_two_modules(tmp_path: Path, variables: dict[str, 
         done = python("-c", "import sys; print(*sys.modules, sep='\\n')", env=env)
         modules.append(set(done.stdout.split()))
     assert "ssl" not in modules[0]
-    assert modules[1] ^ modules[0] == {"tlsfloor", "tlsfloor.stacks"}
+    assert modules[1] ^ modules[0] == {"tlsfloor", "tlsfloor.stacks", "tlsfloor.start"}
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,20 @@ PACKAGE = Path(tlsfloor.__file__).parent
 #: The order of docs/design: a module imports only modules of a lower rank, or of its own folder.
 RANKS = {
     "errors": 0,
+    "files": 0,
     "versions": 0,
     "policy": 1,
     "ledger": 1,
+    "old": 1,
     "wire": 1,
     "stacks": 2,
+    "vendored": 1,
     "verify": 2,
     "arm": 3,
-    "bootstrap": 4,
+    "start": 4,
+    "bundle": 4,
     "install": 4,
+    "bootstrap": 5,
     "cli": 5,
     "pytest_plugin": 5,
     "__init__": 6,
@@ -39,7 +44,7 @@ RANKS = {
 }
 
 #: The command line is a user of the face like any other; the face never loads it.
-USERS_OF_THE_FACE = {"cli", "pytest_plugin", "__main__"}
+USERS_OF_THE_FACE = {"bundle", "cli", "pytest_plugin", "__main__"}
 
 #: All that the judge may share with what it judges.
 SHARED_WITH_THE_JUDGE = {"errors", "versions", "wire", "verify"}
@@ -154,6 +159,7 @@ def test_errors_survive_pickling_and_copying(kind: type[errors.TLSFloorError]) -
         (errors.GuardError, ImportError),
         (errors.FloorNotHeldError, RuntimeError),
         (errors.VerifyError, RuntimeError),
+        (errors.InstallError, RuntimeError),
         (errors.ProtocolRefused, ssl.SSLError),
         (errors.ProtocolRefused, OSError),
     ],

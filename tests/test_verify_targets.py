@@ -578,7 +578,7 @@ def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tlsfloor.verify import formats
+    from tlsfloor import files
 
     file = tmp_path / "report.json"
     file.write_text("old")
@@ -588,22 +588,22 @@ def test_a_failed_write_leaves_the_old_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        formats.write(str(file), "new")
+        files.write(str(file), "new")
     assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["report.json"])
 
 
 @posix
 def test_output_replaces_a_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    from tlsfloor.verify import formats
+    from tlsfloor import files
 
     file = tmp_path / "report.json"
     file.write_text("old")
     file.chmod(0o640)
     (tmp_path / "link").symlink_to(file)
-    formats.write(str(tmp_path / "link"), "new\n")
+    files.write(str(tmp_path / "link"), "new\n")
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o640)
     assert sorted(os.listdir(tmp_path)) == ["link", "report.json"]
-    formats.write(os.devnull, "new")
+    files.write(os.devnull, "new")
     assert not os.path.isfile(os.devnull)
 
 

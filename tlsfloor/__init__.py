@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tlsfloor.errors import (
         FloorNotHeldError,
         GuardError,
+        InstallError,
         PolicyError,
         ProtocolRefused,
         TLSFloorError,
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FloorNotHeldError",
     "GuardError",
+    "InstallError",
     "PolicyError",
     "ProtocolRefused",
     "Status",

@@ -12,8 +12,8 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import ledger, policy, stacks, versions
-from tlsfloor.errors import FloorNotHeldError, GuardError
+from tlsfloor import ledger, policy, stacks, vendored, versions
+from tlsfloor.errors import FloorNotHeldError, GuardError, PolicyError
 from tlsfloor.ledger import Arming, Status
 
 TYPE_CHECKING = False
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _lock = allocate_lock()
 
-# What guards of other stacks need beside tlsfloor, and the folder on PYTHONPATH does not bring.
+# What guards of other stacks need beside tlsfloor; a bundle brings it, the bootstrap folder alone
+# does not.
+vendored.watch()
 _WRAPT = "pip install 'wrapt>=1.15' for this interpreter"
 
 
@@ -38,7 +40,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-def enforce(floor: object) -> Status:
+def enforce(floor: object, *, children: bool = False) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
 
     Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
@@ -48,6 +50,8 @@ def enforce(floor: object) -> Status:
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
         ``ssl.TLSVersion``.
+        children: hand the floor on to the Pythons that this process starts, through
+            ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
 
     Returns:
         What holds now; its ``below`` lists what was open before and cannot be raised.
@@ -71,6 +75,8 @@ def enforce(floor: object) -> Status:
     except GuardError as error:
         error.findings = _findings()
         raise
+    if children:
+        os.environ.update(policy.for_children(os.environ, wire))
     return _facts()
 
 
@@ -142,7 +148,7 @@ def guard(module: ModuleType) -> None:
     name = getattr(module.__spec__, "name", module.__name__)
     try:
         guard_module = _guard_module(name)
-    except ImportError as error:
+    except Exception as error:  # a wrapt that does not fit this Python fails in any way
         ledger.stacks[name] = f"its guard cannot be imported: {error}"
         raise GuardError(f"the guard of {name} cannot be imported: {error}", hint=_WRAPT) from error
     with _lock:
@@ -273,8 +279,8 @@ def _facts() -> Status:
             "the finder was removed from sys.meta_path: a stack imported next is not guarded"
         )
     if floor is None:
-        off = _start_up and policy.is_off(_start_up["environment"])
-        problems.append("TLSFLOOR=off" if off else _start_up.get("failure", "no floor is armed"))
+        off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
+        problems.append(_start_up.get("failure", off))
     return Status(
         floor=None if floor is None else versions.floor_name(floor),
         held=not problems,
@@ -292,22 +298,47 @@ def _facts() -> Status:
         below=below,
         problems=problems,
         libraries=[],
+        children=_children(),
     )
 
 
-# What the start-up file left, where there was one.
+def _children() -> str:
+    """Tell what holds in the Pythons that this process would start just now."""
+    written = [each["floor"] for each in _start_up.get("files", ()) if each["floor"]]
+    ours = os.path.join(policy.BOOTSTRAP, "sitecustomize.py")
+    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    names = [os.path.realpath(os.path.join(each, "sitecustomize.py")) for each in folders]
+    inherited = ours in names and not policy.is_off(os.environ)
+    if not (written or inherited):
+        return "not armed, unless they are forked; hint: enforce(..., children=True)"
+    try:
+        floor = policy.start_up_floor(os.environ, *written[:1])
+    except PolicyError as error:
+        return f"they cannot be armed: {error.problem}"
+    but = "but with -S" if written else "if they keep the environment, but with -E, -I or -S"
+    return f"floor {versions.floor_name(floor)}, {but}"
+
+
+# What the start-up files left, where there were any.
 _start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
 
 
-def _adopt(environment: dict[str, str], file: str) -> None:
-    """Note the floor that the start-up file armed without loading this module."""
-    floor = policy.start_up_floor(environment)
-    variables = [
-        f"{name}={environment[name]}" for name in policy.VARIABLES[:2] if name in environment
-    ]
-    set_by = f"{' and '.join(variables) or 'the default'} through {file}"
-    ledger.armings.append(Arming(floor, "PYTHONPATH", set_by, _start_up["since"]))
+def adopt() -> None:
+    """Note the floors that start-up files armed without loading this module."""
+    environment = _start_up.get("environment", {})
+    with _lock:
+        armed, _start_up["armed"] = _start_up.get("armed", ()), []
+        for file in armed:
+            floor = policy.start_up_floor(environment, file["floor"])
+            asked = [
+                f"{name}={environment[name]}"
+                for name in policy.VARIABLES[:2]
+                if name in environment
+            ]
+            if file["floor"] is not None:
+                asked.insert(0, f"the floor {file['floor']} written in it")
+            set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
+            ledger.armings.append(Arming(floor, file["route"], set_by, file["since"]))
 
 
-if "armed" in _start_up:
-    _adopt(_start_up["armed"], _start_up["file"])
+adopt()

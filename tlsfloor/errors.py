@@ -8,6 +8,7 @@
         ├── GuardError           (ImportError)   a TLS stack on which the floor cannot be held
         ├── FloorNotHeldError    (RuntimeError)  require(): the process holds less than was asked
         ├── VerifyError          (RuntimeError)  the verifier could not do its work
+        ├── InstallError         (RuntimeError)  a start-up file or bundle that cannot be written
         └── ProtocolRefused      (ssl.SSLError)  a TLS object refused at a gate; its reason is
                                                  UNSUPPORTED_PROTOCOL, as OpenSSL itself says it
 
@@ -69,6 +70,13 @@ class FloorNotHeldError(TLSFloorError, RuntimeError):
 
 class VerifyError(TLSFloorError, RuntimeError):
     """The verifier could not do its work: an input it cannot use, a part that is not installed.
+
+    .. versionadded:: 0.1
+    """
+
+
+class InstallError(TLSFloorError, RuntimeError):
+    """A start-up file or a bundle could not be written or removed; nothing has changed.
 
     .. versionadded:: 0.1
     """

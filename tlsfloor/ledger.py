@@ -51,7 +51,9 @@ class Status:
       only ``status()`` looks for them;
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
-    * ``problems``: why the process is not, or not wholly, protected.
+    * ``problems``: why the process is not, or not wholly, protected;
+    * ``children``: what holds in the Pythons that it would start just now, and with which flags
+      not.
 
     .. versionadded:: 0.1
     """
@@ -59,6 +61,7 @@ class Status:
     __slots__ = (
         "armings",
         "below",
+        "children",
         "counts",
         "floor",
         "held",
@@ -78,6 +81,7 @@ class Status:
         below: list[str],
         problems: list[str],
         libraries: list[dict[str, str]],
+        children: str,
     ) -> None:
         self.floor = floor
         self.held = held
@@ -87,6 +91,7 @@ class Status:
         self.below = below
         self.problems = problems
         self.libraries = libraries
+        self.children = children
 
     def __bool__(self) -> bool:
         return self.held
@@ -98,4 +103,4 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """Return the same facts as plain JSON types, keys in a stable order."""
         names = ("held", "floor", "armings", "stacks", "libraries", "counts", "below", "problems")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "children")}

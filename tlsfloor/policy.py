@@ -6,6 +6,8 @@ variable that is set and cannot be understood is an error, an empty one included
 
 from __future__ import annotations
 
+import os
+
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError
 
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 #: The variables that are read, and nothing else.
 FLOOR, CLUSTER_FLOOR, ON_ERROR = VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
 
-#: What the bootstrap folder arms when nobody names a floor.
+#: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
+
+#: What it arms when nobody names a floor.
 DEFAULT_FLOOR = versions.TLS1_2
 
 #: What becomes of the process when arming fails, the mildest first.
@@ -64,24 +69,48 @@ def is_off(environment: Mapping[str, str]) -> bool:
     return environment.get(FLOOR, "").strip().lower() == OFF
 
 
-def start_up_floor(environment: Mapping[str, str]) -> int:
+def start_up_floor(environment: Mapping[str, str], written: str | None = None) -> int:
     """Return the floor of a process that is armed as it starts.
 
     ``TLSFLOOR`` replaces the default; ``TLS_MIN_VERSION``, which a cluster hands to every workload
-    whether it knows of tlsfloor or not, can only raise it.
+    whether it knows of tlsfloor or not, can only raise it. Neither lowers what is ``written`` in an
+    installed start-up file.
 
     Raises:
         PolicyError: a variable is set and cannot be understood, ``TLSFLOOR_ON_ERROR`` included.
     """
-    outcome = environment.get(ON_ERROR, "block")
-    if outcome not in OUTCOMES:
-        raise PolicyError(
-            f"unknown outcome in {ON_ERROR}: {outcome!r}",
-            hint=f"write one of {', '.join(OUTCOMES)}",
-            value=outcome,
-            source=ON_ERROR,
-        )
+    if ON_ERROR in environment:
+        outcome_of(environment[ON_ERROR], ON_ERROR)
     asked = floor_in(environment)
+    least = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
     if asked is None:
-        return DEFAULT_FLOOR
-    return asked if FLOOR in environment else max(asked, DEFAULT_FLOOR)
+        return least
+    return asked if FLOOR in environment and written is None else max(asked, least)
+
+
+def outcome_of(value: str, source: str) -> str:
+    """Return the outcome that ``source`` asks for.
+
+    Raises:
+        PolicyError: there is no such outcome.
+    """
+    if value not in OUTCOMES:
+        raise PolicyError(
+            f"unknown outcome in {source}: {value!r}",
+            hint=f"write one of {', '.join(OUTCOMES)}",
+            value=value,
+            source=source,
+        )
+    return value
+
+
+def for_children(environment: Mapping[str, str], floor: int) -> dict[str, str]:
+    """Return the variables that hand a floor on to the Pythons that a process starts.
+
+    The bootstrap folder comes first, so that no other ``sitecustomize`` hides it.
+    """
+    path = [BOOTSTRAP, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        FLOOR: versions.floor_name(floor),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+    }

@@ -1,111 +1,80 @@
-# tlsfloor's start-up file. It runs in every Python process of a company: it must parse on Python 2.7,
-# and imports only what a bare interpreter has loaded, and two modules of tlsfloor. Other start-up files
-# may run it again (ddtrace's does) and it yields its name to the next: what must last is in sys._tlsfloor.
+# tlsfloor's start-up file. A folder on PYTHONPATH holds it, and `tlsfloor install` writes a copy of it, under
+# another name, into site-packages. It runs in every Python process of a company: it must parse on Python 2.7,
+# and imports only what a bare interpreter has loaded, and three modules of tlsfloor. Other start-up files may
+# run it again (ddtrace's does) and it yields its name to the next: what must last is in sys._tlsfloor.
 import os
 import sys
 
+FLOOR = OUTCOME = None  # the copy has both written here
 FILE = os.path.realpath(__file__)
-VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
-# What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
-PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
-PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
+PACKAGE = os.path.dirname(os.path.dirname(FILE))
 
 
-def others():
-    """Return the modules that bring TLS beside ssl, read from a table that Python 2.7 cannot import."""
-    import re
-
-    try:
-        with open(os.path.join(os.path.dirname(os.path.dirname(FILE)), "stacks", "__init__.py")) as file:
-            return re.findall(r'^    "([\w.]+)": "tlsfloor\.stacks\.(?!pins|stdlib)', file.read(), re.MULTILINE)
-    except EnvironmentError as error:  # a folder without its package
-        say("tlsfloor: error: TLS stacks other than ssl are not refused, none is known: %s" % error)
-        return []
-
-
-class Blocked(object):
-    """A meta-path finder that refuses TLS, as a Python that was built without it does."""
+class Refusal(object):
+    """A meta-path finder that refuses ssl, as a Python that was built without it does."""
 
     def __init__(self, text):
         self.text = text
-        self.names = {"ssl", "_ssl"}.union(others())
-        if sys.modules.get("_ssl"):  # another start-up file was earlier: what it holds is refused too
-            for cls in sys.modules["_ssl"]._SSLContext.__subclasses__():
-                cls._wrap_socket = cls._wrap_bio = self.refuse
-        sys.modules.pop("ssl", None)
-        sys.modules["_ssl"] = None  # in case that a finder comes before this one
-        sys.meta_path.insert(0, self)
 
-    def refuse(self, *args, **kwargs):
-        raise ImportError(self.text)
+    def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
+        return self if name in ("ssl", "_ssl") else None
 
     def find_spec(self, name, path=None, target=None):
-        return self.refuse() if name in self.names else None
+        return self.find_module(name) and self.load_module(name)
 
-    def find_module(self, name, path=None):  # what Python 2.7 asks for
-        return self if name in self.names else None
-
-    load_module = refuse
+    def load_module(self, name):
+        raise ImportError(self.text)
 
 
-def arm(environment):
-    if sys.version_info < (3, 8):
-        raise ImportError("Python %d.%d is too old; hint: use 3.8 or newer" % sys.version_info[:2])
-    home = os.path.dirname(os.path.dirname(os.path.dirname(FILE)))
-    sys.path.insert(0, home)
+def arm():
+    """Arm this process; where nothing of tlsfloor can be loaded, do here as TLSFLOOR_ON_ERROR says."""
+    if FLOOR is None and os.environ.get("TLSFLOOR", "").strip().lower() == "off":
+        return
     try:
-        import tlsfloor.stacks as stacks
+        load().start(FILE, FLOOR, OUTCOME)
+    except Exception as error:
+        asked = {OUTCOME, os.environ.get("TLSFLOOR_ON_ERROR")} - {None}
+        text = "tlsfloor: error: %s" % error
+        end = "; ssl is refused, and other TLS stacks are not: none is known without tlsfloor"
+        if asked == {"warn"}:
+            end = "; this process runs without the floor"
+        elif "abort" in asked:
+            end = ""
+        else:
+            sys.meta_path.insert(0, Refusal(text))
+        try:
+            sys.stderr.write(text + end + "\n")
+            sys.stderr.flush()
+        except (AttributeError, EnvironmentError):
+            pass  # it is closed, so that nobody can be told
+        if "abort" in asked:
+            os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+
+
+def load():
+    """Return tlsfloor.start; nothing else becomes importable, not even for a moment."""
+    writes = sys.dont_write_bytecode
+    init = os.path.join(PACKAGE, "__init__.py")
+    if sys.version_info < (3, 8) and "tlsfloor" not in sys.modules:
+        package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")  # the real one does not parse there
+        package.__path__ = [PACKAGE]
+        sys.dont_write_bytecode = True  # Python 2.7 would write it beside the source
+    elif "tlsfloor" not in sys.modules and os.path.exists(init):  # else the folder was copied alone
+        from _frozen_importlib import module_from_spec
+        from _frozen_importlib_external import spec_from_file_location
+
+        spec = spec_from_file_location("tlsfloor", init, submodule_search_locations=[PACKAGE])
+        package = sys.modules["tlsfloor"] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(package)
+        except Exception:
+            del sys.modules["tlsfloor"]
+            raise
+    try:
+        import tlsfloor.start
     finally:
-        sys.path.remove(home)
-    if not PLAIN.issuperset(environment.items()):
-        import tlsfloor.policy
-
-        tlsfloor.policy.start_up_floor(environment)
-    # For tlsfloor.arm, when the first TLS stack is imported. (time is loaded by now, or not worth it.)
-    clock = getattr(sys.modules.get("time"), "time", int)
-    sys._tlsfloor.update(armed=environment, since=clock())
-    stacks.watch(executed)
-    abort = environment.get("TLSFLOOR_ON_ERROR") == "abort"
-    if abort or not sys.modules.keys().isdisjoint(stacks.TABLE):
-        import tlsfloor.arm
-
-        if abort:  # who wants no process without the floor pays for finding out before it runs
-            tlsfloor.arm.check(tlsfloor.policy.start_up_floor(environment))
-        tlsfloor.arm.guard_imported()
-
-
-def executed(module):
-    """Guard a TLS stack, inside of its import."""
-    try:
-        import tlsfloor.arm
-
-        tlsfloor.arm.guard(module)
-    except Exception as error:  # whatever it was, the stack is not guarded
-        text = fail(error)
-        if text:
-            raise ImportError(text)
-
-
-def fail(error):
-    """Do as TLSFLOOR_ON_ERROR says; return the text of the refusal where TLS is to be refused."""
-    text = sys._tlsfloor["failure"] = "tlsfloor: error: %s" % error
-    outcome = sys._tlsfloor["environment"].get("TLSFLOOR_ON_ERROR")
-    if outcome not in ("abort", "warn"):
-        return text
-    if outcome == "warn":
-        text += "; this process runs without the floor"
-    say(text)
-    if outcome == "abort":
-        os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
-    return None
-
-
-def say(text):
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except (AttributeError, EnvironmentError):
-        pass  # it is closed, so that nobody can be told; status() says the same
+        sys.dont_write_bytecode = writes
+    return sys.modules["tlsfloor.start"]
 
 
 def find(entry):
@@ -146,14 +115,8 @@ def run_next(ran):
 
 
 if not hasattr(sys, "_tlsfloor"):
-    sys._tlsfloor = {"file": FILE, "ran": [FILE]}
-    # Read once: programs empty os.environ.
-    sys._tlsfloor["environment"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-    if sys._tlsfloor["environment"].get("TLSFLOOR", "").strip().lower() != "off":
-        try:
-            arm(sys._tlsfloor["environment"])
-        except Exception as error:  # whatever it was, nothing is armed
-            text = fail(error)
-            if text:
-                Blocked(text)
-run_next(sys._tlsfloor["ran"])
+    sys._tlsfloor = {"ran": []}
+arm()
+if FLOOR is None:
+    sys._tlsfloor["ran"].append(FILE)
+    run_next(sys._tlsfloor["ran"])

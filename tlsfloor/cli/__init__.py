@@ -28,6 +28,10 @@ JSON_SCHEMA = 1
 #: status``.
 COMMANDS = {
     "path": "print the folder that arms a Python from PYTHONPATH",
+    "env": "print the lines that arm a Python from its environment, to paste",
+    "install": "write a start-up file that arms every Python of an environment, for good",
+    "uninstall": "remove what install wrote",
+    "bundle": "make a folder to mount into containers, which arms every Python there",
     "run": "run a command, and its children, with the floor armed",
     "stacks": "name every TLS implementation of an environment, and what covers it",
     "status": "tell whether this interpreter starts with a floor, and which",

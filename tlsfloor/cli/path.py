@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import tlsfloor
+from tlsfloor.policy import BOOTSTRAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-
-#: Its one file is all that may be found through it.
-BOOTSTRAP = str(Path(tlsfloor.__file__).resolve().parent / "bootstrap")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 
-from tlsfloor import policy, versions
+from tlsfloor import policy
 from tlsfloor.cli import complain
-from tlsfloor.cli.path import BOOTSTRAP
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +32,7 @@ def environment(floor: str | None) -> dict[str, str]:
     if asked is not None:
         # With no --floor the environment's own TLSFLOOR may be below the default.
         floors = [policy.start_up_floor(os.environ)] if floor is None else [*floors, asked]
-    path = [BOOTSTRAP, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {
-        **os.environ,
-        policy.FLOOR: versions.floor_name(max(floors)),
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
-    }
+    return {**os.environ, **policy.for_children(os.environ, max(floors))}
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"stack {name}: {state}")
     for library in found.libraries:
         print("library {path}: {holds}: {coverage}".format(**library))
+    print(f"children: {found.children}")
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
     for line in (*found.below, *found.problems):
         print(f"problem: {line}")

@@ -8,6 +8,7 @@ import signal
 import sys
 
 import tlsfloor
+from tlsfloor import files
 from tlsfloor.cli import complain
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
@@ -137,7 +138,7 @@ def _write(outcome: Report, kind: str, output: str | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        formats.write(output, text)
+        files.write(output, text)
     except OSError as error:
         problem = f"{output} cannot be written: {error.strerror}"
         raise VerifyError(problem, hint="--output FILE") from None

@@ -13,6 +13,7 @@ here.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,12 @@ def observe() -> list[Observation]:
     """
     import ssl
 
+    with warnings.catch_warnings():  # what is old is tried on purpose, and may be an error here
+        warnings.simplefilter("ignore")
+        return _observe(ssl)
+
+
+def _observe(ssl: ModuleType) -> list[Observation]:
     found: list[Observation] = []
     for role in ("client", "server"):
         for way in WAYS[role, "ssl"]:

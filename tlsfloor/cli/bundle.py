@@ -1,0 +1,30 @@
+"""``tlsfloor bundle DIR``: a folder to mount into containers, which arms every Python there."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tlsfloor import bundle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("folder", metavar="DIR", help="the folder: new, empty, or an older bundle")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make it, and print what goes on PYTHONPATH."""
+    facts = bundle.bundle(arguments.folder)
+    print(os.path.join(os.path.abspath(arguments.folder), bundle.BOOTSTRAP))
+    sys.stderr.write("tlsfloor {tlsfloor}, wrapt {wrapt} for Python {python}\n".format(**facts))
+    if facts["python"] != ">=3.8":
+        sys.stderr.write(
+            "hint: older Pythons refuse the TLS stacks whose guards need wrapt; "
+            "pip install 'wrapt<2.1' and bundle again to have these from 3.8 on\n"
+        )
+    return 0

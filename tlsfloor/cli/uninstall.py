@@ -1,0 +1,28 @@
+"""``tlsfloor uninstall``: remove what ``tlsfloor install`` wrote."""
+
+from __future__ import annotations
+
+from tlsfloor import install
+from tlsfloor.cli import complain
+from tlsfloor.cli.install import whose
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    whose(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remove the files, and show which; 1 where there were none."""
+    interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
+    removed = install.uninstall(interpreter)
+    for path in removed:
+        print(f"removed {path}")
+    if not removed:
+        complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
+        return 1
+    return 0

@@ -1,0 +1,262 @@
+"""Start-up files in a site directory: what ``tlsfloor install`` writes, and takes away again.
+
+Three files, since each Python reads what it knows. ``_tlsfloor.py`` is the start-up file of the
+bootstrap folder with a floor written into it; ``tlsfloor.pth`` imports it as ``site`` reads the
+folder, and ``tlsfloor.start`` does so for 3.15 and newer (PEP 829), where it takes the place of the
+line in the ``.pth``. ``-E`` and ``-I`` skip none of them, ``-S`` all.
+
+Nothing is believed: an interpreter is asked where its site directory is, and is started again to
+see that it arms itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+from tlsfloor import files, policy, versions
+from tlsfloor.errors import InstallError
+
+MODULE = "_tlsfloor"
+
+#: What is written beside the module, in the order in which it comes to be.
+STARTERS = {"tlsfloor.start": f"{MODULE}:arm\n", "tlsfloor.pth": f"import {MODULE}\n"}
+
+# How long an interpreter may take to start: seconds.
+_PATIENCE = 60
+
+# It must run on Python 2.7 too. A virtual environment is nobody's but its owner's (PEP 668).
+_ASK = """
+import json, os, sys, sysconfig
+known = ("site-packages", "dist-packages")
+folders = [each for each in sys.path if os.path.basename(each) in known]
+purelib = sysconfig.get_path("purelib")
+marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+venv = sys.prefix != getattr(sys, "base_prefix", getattr(sys, "real_prefix", sys.prefix))
+print(json.dumps({
+    "folder": purelib if purelib in folders else (folders or [""])[0],
+    "marker": marker if os.path.exists(marker) and not venv else "",
+}))
+"""
+
+_TELL = """
+import json, sys
+state = getattr(sys, "_tlsfloor", {})
+files = [each["file"] for each in state.get("files", [])]
+print(json.dumps({"files": files, "failure": state.get("failure", "")}))
+"""
+
+# The lines of the start-up file that differ in its copy.
+_WRITTEN = {
+    "FLOOR": re.compile(r"^FLOOR = .*$", re.MULTILINE),
+    "PACKAGE": re.compile(r"^PACKAGE = .*$", re.MULTILINE),
+}
+_FLOOR = re.compile(r'^FLOOR, OUTCOME = "(.+)", "(.+)"$', re.MULTILINE)
+_SUM = "# Written by `tlsfloor install`; `tlsfloor uninstall` removes it. sha256: "
+
+
+def interpreter_of(prefix: str | None, *, system: bool = False) -> str:
+    """Return the interpreter that is meant: of a prefix, of the system, or this one.
+
+    Raises:
+        InstallError: there is none.
+    """
+    if system:  # what this virtual environment was made from
+        return str(getattr(sys, "_base_executable", None) or sys.executable)
+    if prefix is None:
+        return sys.executable
+    tried = [os.path.join(prefix, *each) for each in (("bin", "python3"), ("bin", "python"))]
+    tried += [os.path.join(prefix, *each) for each in (("Scripts", "python.exe"), ("python.exe",))]
+    tried += [os.path.join(prefix, "bin", each) for each in ("python2.7", "pypy3")]
+    for each in tried:
+        if os.access(each, os.X_OK) and not os.path.isdir(each):
+            return os.path.abspath(each)
+    raise InstallError(
+        f"{prefix} is no prefix of a Python: there is no bin/python in it",
+        hint="name the folder of a virtual environment, or what `python -c 'import sys; "
+        "print(sys.prefix)'` prints",
+    )
+
+
+def install(interpreter: str, floor: int, outcome: str, *, anyway: bool = False) -> list[str]:
+    """Write the start-up files for an interpreter, and see that it arms itself.
+
+    Writing them again changes nothing; a higher floor replaces a lower one.
+
+    Args:
+        interpreter: its path; its own site directory is where they go.
+        floor: a wire number.
+        outcome: what becomes of a process in which the floor cannot be held, as in
+            ``TLSFLOOR_ON_ERROR``.
+        anyway: also into an environment that a system's package manager holds (PEP 668).
+
+    Returns:
+        The files that were written, in that order; none where they are there already.
+
+    Raises:
+        InstallError: they cannot be written, another floor or somebody else's file is in their
+            place, or the interpreter does not arm itself. Nothing has changed then.
+
+    .. versionadded:: 0.1
+    """
+    site = _ask(interpreter)
+    folder = site["folder"]
+    if site["marker"] and not anyway:
+        raise InstallError(
+            f"{folder} is managed by the system: {site['marker']}",
+            hint="install into a virtual environment; or, in an image of your own, add "
+            "--break-system-packages",
+        )
+    before = _installed(folder)
+    says = _FLOOR.search(before.get(f"{MODULE}.py", ""))
+    if says and versions.parse(says[1]) > floor:
+        raise InstallError(
+            f"floor {says[1]} is installed in {folder}, and a floor is never lowered",
+            hint="tlsfloor uninstall, and install again",
+        )
+    texts = {f"{MODULE}.py": _module(floor, outcome), **STARTERS}
+    changed: dict[str, str | None] = {}
+    try:
+        for name, text in texts.items():
+            path = os.path.join(folder, name)
+            if before.get(name) != text:
+                files.write(path, text)
+                changed[path] = before.get(name)
+        _check(interpreter, os.path.join(folder, f"{MODULE}.py"))
+    except (OSError, InstallError) as error:
+        for path, old in reversed(list(changed.items())):
+            if old is None:
+                os.unlink(path)
+            else:
+                files.write(path, old)
+        if isinstance(error, InstallError):
+            raise
+        raise _unwritable(folder, error) from None
+    return list(changed)
+
+
+def uninstall(interpreter: str) -> list[str]:
+    """Remove what ``install()`` wrote for an interpreter, and nothing else.
+
+    Returns:
+        The files that were removed; empty where nothing was installed.
+
+    Raises:
+        InstallError: one of them was changed since, or cannot be removed.
+
+    .. versionadded:: 0.1
+    """
+    folder = _ask(interpreter)["folder"]
+    # What imports the module goes first.
+    removed = [os.path.join(folder, name) for name in reversed(list(_installed(folder)))]
+    # Python's own of the module, which would be imported without its source on 2.7.
+    cache = os.path.join(folder, "__pycache__")
+    for place in (cache, folder) if removed else ():
+        names = os.listdir(place) if os.path.isdir(place) else []
+        removed += [
+            os.path.join(place, name) for name in names if re.match(rf"{MODULE}\..*pyc$", name)
+        ]
+    try:
+        for path in removed:
+            os.unlink(path)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return removed
+
+
+def _ask(interpreter: str) -> dict[str, str]:
+    """Ask an interpreter for its site directory, and who manages it."""
+    site: dict[str, str] = _run(interpreter, _ASK)
+    if not site["folder"]:
+        raise InstallError(
+            f"{interpreter} has no site directory",
+            hint="call tlsfloor.enforce() where its program starts",
+        )
+    return site
+
+
+def _run(interpreter: str, program: str) -> dict[str, str]:
+    # -E as well: what is asked for is what holds without an environment.
+    command = [interpreter, "-B", "-E", "-s", "-c", program]
+    try:
+        done = subprocess.run(  # noqa: S603 - the interpreter that the user named
+            command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise InstallError(
+            f"{interpreter} cannot be asked where its site directory is: {error}",
+            hint=f"{interpreter} -E -s -c 'import sys; print(sys.path)'",
+        ) from None
+    return found
+
+
+def _module(floor: int, outcome: str) -> str:
+    """Return the start-up file with its floor, and a sum that tells whether it was changed."""
+    with open(os.path.join(policy.BOOTSTRAP, "sitecustomize.py"), encoding="ascii") as file:
+        text = file.read()
+    written = {
+        "FLOOR": f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
+        "PACKAGE": f"PACKAGE = {os.path.dirname(policy.BOOTSTRAP)!a}",
+    }
+    for name, line in written.items():
+        text = _WRITTEN[name].sub(lambda _, line=line: line, text)  # type: ignore[misc] # see PEP 484
+    return f"{text}{_SUM}{_sum_of(text)}\n"
+
+
+def _sum_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _installed(folder: str) -> dict[str, str]:
+    """Return what is installed in a folder: the name of each file, and its text.
+
+    Raises:
+        InstallError: a file was changed by hand, or is somebody else's.
+    """
+    found = {}
+    for name in (f"{MODULE}.py", *STARTERS):
+        path = os.path.join(folder, name)
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        body, _, told = text.rpartition(_SUM)
+        whole = _FLOOR.search(body) and told.strip() == _sum_of(body)
+        if text != STARTERS.get(name) and not whole:
+            raise InstallError(
+                f"{path} was changed since it was written, or is not tlsfloor's", hint=f"rm {path}"
+            )
+        found[name] = text
+    return found
+
+
+def _check(interpreter: str, file: str) -> None:
+    """Start an interpreter, and see that the file armed it."""
+    found = _run(interpreter, _TELL)
+    if os.path.realpath(file) not in found["files"] or found["failure"]:
+        why = found["failure"].replace("tlsfloor: error: ", "") or f"it does not read {file}"
+        raise InstallError(
+            f"{interpreter} does not arm itself: {why}",
+            hint="tlsfloor verify tells what it accepts",
+        )
+
+
+def _unwritable(folder: str, error: OSError) -> InstallError:
+    hints = {
+        errno.EACCES: f"run it as the owner of {folder}",
+        errno.EPERM: f"run it as the owner of {folder}",
+        errno.EROFS: "install while the image is built; or mount a bundle: tlsfloor bundle DIR",
+    }
+    return InstallError(
+        f"{folder} cannot be changed: {error.strerror}",
+        hint=hints.get(error.errno or 0, "tlsfloor env, for the same by the environment"),
+    )

@@ -1,0 +1,160 @@
+# Arms a process as it starts: what the folder on PYTHONPATH and an installed start-up file have in common. It
+# must parse on Python 2.7 as they must. What it knows is in sys._tlsfloor, read once: programs empty os.environ.
+import os
+import sys
+
+VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
+# What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
+PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
+PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
+
+
+def start(file, floor=None, outcome=None):
+    """Arm this process by a start-up file, with the floor and the outcome that are written in it, if any.
+
+    Files of other versions of tlsfloor call it too: it may get more parameters, and never loses one.
+    """
+    state = sys._tlsfloor
+    if "files" not in state:
+        state["environment"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        state.update(files=[], armed=[])
+    route = "PYTHONPATH" if floor is None else "an installed file"
+    if route in [each["route"] for each in state["files"]]:
+        return  # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy
+    if floor is None:
+        make_absolute(os.path.dirname(file))
+    # For tlsfloor.arm, when the first TLS stack is imported. (time is loaded by now, or not worth it.)
+    since = getattr(sys.modules.get("time"), "time", int)()
+    state["files"].append({"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since})
+    try:
+        (arm if sys.version_info >= (3, 8) else arm_old)(state, state["files"][-1])
+    except Exception as error:  # whatever it was, nothing is armed
+        text = fail(error)
+        if text:
+            Blocked({"ssl", "_ssl"}.union(others()), lambda: text)
+
+
+def make_absolute(folder):
+    """Let children find the folder on PYTHONPATH from wherever they start."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if not all(map(os.path.isabs, entries)):
+        ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
+        if any(ours):
+            entries = [folder if mine else each for each, mine in zip(entries, ours)]
+            os.environ["PYTHONPATH"] = os.pathsep.join(entries)
+
+
+def arm(state, file):
+    import tlsfloor.stacks as stacks
+
+    environment = state["environment"]
+    if not PLAIN.issuperset(environment.items()) or file["floor"] not in (None, "1.2", "1.3"):
+        import tlsfloor.policy
+
+        tlsfloor.policy.start_up_floor(environment, file["floor"])
+    state["armed"].append(file)
+    stacks.watch(executed)
+    aborts = chosen() == "abort"
+    if aborts or not sys.modules.keys().isdisjoint(stacks.TABLE) or "tlsfloor.arm" in sys.modules:
+        import tlsfloor.arm
+
+        tlsfloor.arm.adopt()
+        if aborts:  # who wants no process without the floor pays for finding out before it runs
+            tlsfloor.arm.check(tlsfloor.policy.start_up_floor(environment, file["floor"]))
+        tlsfloor.arm.guard_imported()
+
+
+def arm_old(state, file):
+    """Hold the floor on ssl alone, on Pythons where tlsfloor itself does not run."""
+    import tlsfloor.old as old
+
+    floor = old.start_up_floor(state["environment"], file["floor"])
+    old.watch(floor, "the floor of " + file["file"], fail)
+    error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
+    Blocked(others(), lambda: fail(error))
+    if chosen() == "abort":
+        try:
+            import ssl  # noqa: F401
+        except ImportError:
+            pass  # a Python without it: nothing to hold
+
+
+def executed(module):
+    """Guard a TLS stack, inside of its import."""
+    try:
+        import tlsfloor.arm
+
+        tlsfloor.arm.adopt()
+        tlsfloor.arm.guard(module)
+    except Exception as error:  # whatever it was, the stack is not guarded
+        text = fail(error)
+        if text:
+            raise ImportError(text)
+
+
+def chosen():
+    """Return the harshest outcome that anybody asks for; block where nobody does, or what is unknown."""
+    state = sys._tlsfloor
+    asked = {file["outcome"] for file in state["files"]}
+    asked = asked.union([state["environment"].get("TLSFLOOR_ON_ERROR")]) - {None}
+    return "abort" if "abort" in asked else "warn" if asked == {"warn"} else "block"
+
+
+def fail(error):
+    """Do as the outcome says; return the text of the refusal where TLS is to be refused."""
+    text = sys._tlsfloor["failure"] = "tlsfloor: error: %s" % error
+    outcome = chosen()
+    if outcome == "block":
+        return text
+    if outcome == "warn":
+        text += "; this process runs without the floor"
+    say(text)
+    if outcome == "abort":
+        os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+    return None
+
+
+def say(text):
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (AttributeError, EnvironmentError):
+        pass  # it is closed, so that nobody can be told; status() says the same
+
+
+def others():
+    """Return the modules that bring TLS beside ssl, read from a table that Python 2.7 cannot import."""
+    import re
+
+    table = os.path.join(os.path.dirname(os.path.realpath(__file__)), "stacks", "__init__.py")
+    try:
+        with open(table) as file:
+            return re.findall(r'^    "([\w.]+)": "tlsfloor\.stacks\.(?!pins|stdlib)', file.read(), re.MULTILINE)
+    except EnvironmentError as error:
+        say("tlsfloor: error: TLS stacks other than ssl are not refused, none is known: %s" % error)
+        return []
+
+
+class Blocked(object):
+    """A meta-path finder that refuses modules, as if they were not there; ``text()`` says why, or None."""
+
+    def __init__(self, names, text):
+        self.names, self.text = names, text
+        if "_ssl" in names:
+            if sys.modules.get("_ssl"):  # another start-up file was earlier: what it holds is refused too
+                for cls in sys.modules["_ssl"]._SSLContext.__subclasses__():
+                    cls._wrap_socket = cls._wrap_bio = self.refuse
+            sys.modules.pop("ssl", None)
+            sys.modules["_ssl"] = None  # in case that a finder comes before this one
+        sys.meta_path.insert(0, self)
+
+    def refuse(self, *args, **kwargs):
+        raise ImportError(self.text())
+
+    load_module = refuse
+
+    def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
+        return self if name in self.names and self.text() else None
+
+    def find_spec(self, name, path=None, target=None):
+        return self.find_module(name) and self.refuse()
