@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -136,8 +135,8 @@ def build(image: Path, name: str, here: dict[str, str]) -> tuple[dict[str, str],
             run(["sh", "-c", line], **env)
         elif instruction == "ENV":
             # Docker's ${name:+word} is the shell's.
-            for name, text in zip(words[::2], words[1::2]):
-                env[name] = run(["sh", "-c", f"echo {text}"], **env)
+            for variable, text in zip(words[::2], words[1::2]):
+                env[variable] = run(["sh", "-c", f"echo {text}"], **env)
         elif instruction == "CMD":
             command = words
     return env, command
@@ -181,7 +180,7 @@ def test_an_image_with_the_folder_of_another_refuses(
 
 
 def start(pod: dict[str, Any], bundle: Path, app: Path, peer: dict[str, str]) -> dict[str, str]:
-    """Run the containers of a pod as processes, the init containers first; return what each said."""
+    """Run a pod's containers as processes, the init containers first; return what each said."""
     volume = app.parent.parent / "volume"
     volume.mkdir()
     said = {}
@@ -427,6 +426,7 @@ class RuntimeApi(http.server.BaseHTTPRequestHandler):
         self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
         self.send_header("Lambda-Runtime-Deadline-Ms", str(2**52))
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:::function:f")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
@@ -449,17 +449,19 @@ def invoke(command: list[str], **env: str) -> tuple[str, Any]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), api) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{server.server_port}"
-        with subprocess.Popen(
-            command,
-            env=clean_environment(AWS_LAMBDA_RUNTIME_API=address, **env),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
+        environment = clean_environment(AWS_LAMBDA_RUNTIME_API=address, **env)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe) as process:
             try:
-                return api.told.get(timeout=PATIENCE)
+                for _ in range(10 * PATIENCE):
+                    with contextlib.suppress(queue.Empty):
+                        return api.told.get(timeout=0.1)
+                    if process.poll() is not None:
+                        break
             finally:
                 process.kill()
                 server.shutdown()
+            raise AssertionError(process.communicate())
 
 
 def test_a_lambda_function_refuses_and_keeps_its_layers(

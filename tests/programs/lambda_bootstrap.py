@@ -1,7 +1,7 @@
 """Starts a handler by the rules of the bootstrap.py in AWS's images for Python.
 
-The function's folder comes first, always. The layers come next, where PYTHONPATH is unset. ``OPT`` is
-where the test has what Lambda has in /opt.
+The function's folder comes first, always. The layers come next, where PYTHONPATH is unset. ``OPT``
+is where the test has what Lambda has in /opt.
 """
 
 import os
