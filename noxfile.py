@@ -10,12 +10,13 @@ nox.options.sessions = ["tests", "lint", "types"]
 PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"]
 
 # What does not depend on the interpreter that runs it, or looks at every interpreter by itself; and
-# the other stacks, whose parts are the extra ``stacks``.
+# the other stacks and the guides, whose parts are extras of their own.
 ELSEWHERE = [
     "tests/wire",
     "tests/test_check.py",
     "tests/test_find.py",
     "tests/test_formats.py",
+    "tests/test_guide_*.py",
     "tests/test_package.py",
     "tests/test_policy.py",
     "tests/test_serve.py",

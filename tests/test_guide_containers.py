@@ -79,7 +79,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: list[str], *, cwd: Path | None = None, **env: str) -> str:
-    """Run a command, which must succeed, and return its last line."""
+    """Run a command, which must succeed, and return what it printed."""
     done = subprocess.run(
         command,
         env=clean_environment(**env),
@@ -90,7 +90,7 @@ def run(command: list[str], *, cwd: Path | None = None, **env: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip().splitlines()[-1] if done.stdout else ""
+    return done.stdout.strip()
 
 
 def yaml_of(name: str) -> Any:
@@ -233,6 +233,15 @@ def test_a_pod_with_the_init_container_refuses(
     assert start(pod, bundle, app, peer)["app"] in REFUSED
 
 
+def test_a_container_can_be_asked(bundle: Path) -> None:
+    """By the page's first command; for once in a Python in which tlsfloor is not installed."""
+    page = next(each.text for each in guides.blocks(PAGE) if each.kind == "console")
+    [(command, _)] = guides.commands(page)
+    words = command.partition(" -- python ")[2].split()
+    env = {"PYTHONPATH": f"{bundle}/tlsfloor/bootstrap", "TLSFLOOR": "1.3"}
+    assert "floor: 1.3 (held)\n" in run([sys._base_executable, *words], **env)
+
+
 def test_the_environments_are_what_the_command_prints() -> None:
     """`tlsfloor env`, for images, pods and units."""
     parts.need("yaml")
@@ -259,13 +268,25 @@ def test_the_environments_are_what_the_command_prints() -> None:
 
 def policy(name: str) -> dict[str, Any]:
     """Return a policy of the page, once it has only fields that Kyverno's has."""
-    parts.need("cloudcoil.models.kyverno", since=(3, 10))
+    written: dict[str, Any] = yaml_of(name)
+    assert understood(written) == written
+    return written
+
+
+def understood(policy: dict[str, Any]) -> Any:
+    """Return what Kyverno's own fields are of a policy: it must have them all, and right."""
+    parts.need("cloudcoil", since=(3, 10))
     from cloudcoil.models.kyverno.v1 import ClusterPolicy
 
-    written: dict[str, Any] = yaml_of(name)
-    understood = ClusterPolicy.model_validate(written)
-    assert understood.model_dump(mode="json", by_alias=True, exclude_unset=True) == written
-    return written
+    model = ClusterPolicy.model_validate(policy)
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def test_a_misspelt_policy_is_not_understood() -> None:
+    written = yaml_of("audit-tlsfloor.yaml")
+    validate = written["spec"]["rules"][0]["validate"]
+    validate["failureActions"] = validate.pop("failureAction")
+    assert understood(written) != written
 
 
 def resolve(value: Any, context: dict[str, Any]) -> Any:

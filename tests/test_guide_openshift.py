@@ -123,6 +123,9 @@ def test_the_deployment_and_its_service_fit_the_schemas_of_kubernetes() -> None:
 
     for each in yaml_of("deployment.yaml"):
         kubernetes_validate.validate(each, "1.33", strict=True)
+        each["spec"]["selectors"] = each["spec"].pop("selector")
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(each, "1.33", strict=True)
 
 
 def test_the_routes_fit_the_schema_of_openshift() -> None:
@@ -130,6 +133,9 @@ def test_the_routes_fit_the_schema_of_openshift() -> None:
     routes = yaml_of("routes.yaml")
     for route in routes:
         jsonschema.Draft7Validator(schema).validate(route)
+    broken = {**routes[0], "spec": {**routes[0]["spec"], "tls": {"terminations": "edge"}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema).validate(broken)
     kinds = [route["spec"]["tls"]["termination"] for route in routes]
     assert kinds == ["edge", "passthrough", "reencrypt"]
     service = yaml_of("deployment.yaml")[0]
