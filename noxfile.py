@@ -14,6 +14,7 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 ELSEWHERE = [
     "tests/wire",
     "tests/test_check.py",
+    "tests/test_docs.py",
     "tests/test_find.py",
     "tests/test_formats.py",
     "tests/test_guide_*.py",
@@ -53,3 +54,11 @@ def types(session: nox.Session) -> None:
     """Run mypy, strict."""
     session.install(".[lint]")
     session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site, into docs/_build unless told otherwise; what is odd is an error."""
+    session.install(".[docs]")
+    strict = ["-W", "--keep-going", "-n", "-b", "html"]
+    session.run("sphinx-build", *strict, "docs", *(session.posargs or ["docs/_build"]))

@@ -1,4 +1,4 @@
-"""Write the coverage table of ``stacks.md``: ``python docs/coverage.py RESULTS.xml [...]``.
+"""Write the tables of ``reference/stacks.md``: ``python docs/coverage.py RESULTS.xml [...]``.
 
 The results are what ``pytest tests/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or more
 interpreters. A stack of which a program failed, or that none showed, gets no line, and the exit
@@ -15,9 +15,13 @@ from xml.etree import ElementTree as ET
 from tlsfloor.stacks import TABLE
 from tlsfloor.stacks.about import ABOUT
 
-PAGE = Path(__file__).with_name("stacks.md")
-BEGIN, END = "<!-- coverage -->\n", "<!-- end of coverage -->\n"
-HEAD = "| stack | used by | floor 1.2 | floor 1.3 | tried | proved by |\n" + "| --- " * 6 + "|\n"
+PAGE = Path(__file__).parent / "reference" / "stacks.md"
+
+#: Each table: what stands around it in the page -> its head.
+TABLES = {
+    "coverage": ("stack", "floor 1.2", "floor 1.3", "used by"),
+    "evidence": ("stack", "tried", "proved by"),
+}
 
 # What is shown elsewhere: guard -> where.
 ELSEWHERE = {"stdlib": "`test_clients` and others", "named": "`test_stack_named`"}
@@ -44,12 +48,21 @@ def read(path: str, shown: dict[str, Shown]) -> None:
         stack.tried.update(facts["tried"].split(", "))
 
 
+def replaced(page: str, name: str, rows: list[tuple[str, ...]]) -> str:
+    """Return the page with these rows where the table of that name was."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, _, rest = page.partition(begin)
+    lines = [f"| {' | '.join(cells)} |\n" for cells in rows]
+    return before + begin + "".join(lines) + end + rest.partition(end)[2]
+
+
 def main(paths: list[str]) -> int:
-    """Replace the table of the page."""
+    """Replace the tables of the page."""
     shown: dict[str, Shown] = defaultdict(Shown)
     for path in paths:
         read(path, shown)
-    lines, missing = {}, set()
+    missing: set[str] = set()
+    rows: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in TABLES}
     for row, (stack, users, coverage) in ABOUT.items():
         found = shown[stack]
         elsewhere = ELSEWHERE.get(TABLE[row].rpartition(".")[2], "")
@@ -58,11 +71,12 @@ def main(paths: list[str]) -> int:
             continue
         programs = ", ".join(sorted(found.programs)) or elsewhere
         tried = ", ".join(sorted(found.tried, key=str.lower))
-        cells = (stack, users, coverage["1.2"], coverage["1.3"], tried, programs)
-        lines[stack] = f"| {' | '.join(cells)} |\n"
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(before + BEGIN + HEAD + "".join(lines.values()) + END + after, "utf-8")
+        rows["coverage"][stack] = (stack, coverage["1.2"], coverage["1.3"], users)
+        rows["evidence"][stack] = (stack, tried, programs)
+    page = PAGE.read_text("utf-8")
+    for name, head in TABLES.items():
+        page = replaced(page, name, [head, ("---",) * len(head), *rows[name].values()])
+    PAGE.write_text(page, "utf-8")
     for stack in sorted(missing):
         print(f"error: {stack} was not shown", file=sys.stderr)
     return 1 if missing else 0

@@ -7,6 +7,7 @@ interpreter is skipped there too.
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import shutil
@@ -70,6 +71,27 @@ def fetched(cache: pytest.Cache, name: str, *packages: str) -> str:
         except OSError:  # another worker of pytest was faster
             shutil.rmtree(fresh)
     return str(folder)
+
+
+def old_pythons() -> list[str]:
+    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
+    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
+    found = []
+    for each in ("2.7", "3.6", "3.7"):
+        built = glob.glob(os.path.join(root, "versions", f"{each}.*", "bin", "python"))
+        found += built[:1] or [name for name in [shutil.which(f"python{each}")] if name]
+    return found
+
+
+def pythons() -> list[str]:
+    """One Python of each version that this machine has, from 3.8 on."""
+    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
+    found = [sys.executable]
+    for minor in range(8, 16):
+        if sys.version_info[:2] != (3, minor):
+            built = glob.glob(os.path.join(root, "versions", f"3.{minor}.*", "bin", "python"))
+            found += built[:1] or [name for name in [shutil.which(f"python3.{minor}")] if name]
+    return found + [name for name in [shutil.which("pypy3")] if name]
 
 
 def _missing(reason: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 
 import pytest
 
+from parts import old_pythons
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
@@ -408,16 +409,6 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
         assert (status, stderr) == (0, "")
         for name in ("class", "subclass", "context", "module"):
             assert reached[name].startswith("ImportError: tlsfloor: error: unknown floor"), reached
-
-
-def old_pythons() -> list[str]:
-    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
-    root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
-    found = []
-    for version in ("2.7", "3.6", "3.7"):
-        built = glob.glob(os.path.join(root, "versions", f"{version}.*", "bin", "python"))
-        found += built[:1] or [name for name in [shutil.which(f"python{version}")] if name]
-    return found
 
 
 @pytest.mark.parametrize("outcome", [None, "block", "abort", "warn"], ids=str)

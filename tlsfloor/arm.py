@@ -49,7 +49,7 @@ def enforce(floor: object, *, children: bool = False) -> Status:
 
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
-        ``ssl.TLSVersion``.
+            ``ssl.TLSVersion``.
         children: hand the floor on to the Pythons that this process starts, through
             ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
 
@@ -57,9 +57,9 @@ def enforce(floor: object, *, children: bool = False) -> Status:
         What holds now; its ``below`` lists what was open before and cannot be raised.
 
     Raises:
-        PolicyError: the floor, or that of the environment, cannot be understood. GuardError: the
-        floor cannot be held in this interpreter; ``findings`` says what the verifier
-            observed. Nothing that was armed before is lost.
+        PolicyError: the floor, or that of the environment, cannot be understood.
+        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the
+            verifier observed. Nothing that was armed before is lost.
 
     .. versionadded:: 0.1
     """

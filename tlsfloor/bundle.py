@@ -54,11 +54,11 @@ def bundle(folder: str) -> dict[str, str]:
     folder = os.path.abspath(folder)
     try:
         os.makedirs(folder, exist_ok=True)
-        strange = sorted(set(os.listdir(folder)) - {*PARTS, "lost+found"})
-        if strange or (os.listdir(folder) and not os.path.exists(os.path.join(folder, MARKER))):
-            what = strange[0] if strange else os.listdir(folder)[0]
+        there = sorted(set(os.listdir(folder)) - {"lost+found"})  # of a fresh volume
+        strange = [each for each in there if MARKER not in there or each not in PARTS]
+        if strange:
             raise InstallError(
-                f"{folder} is no bundle, and not empty: there is {what} in it",
+                f"{folder} is no bundle, and not empty: there is {strange[0]} in it",
                 hint="tlsfloor bundle DIR, with a DIR of its own",
             )
         fresh = tempfile.mkdtemp(prefix=".tlsfloor-", dir=folder)

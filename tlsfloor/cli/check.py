@@ -234,7 +234,7 @@ def _known(kind: str, name: str, names: Iterable[str]) -> None:
 
 
 def as_dict(reports: list[Report], floor: int) -> dict[str, Any]:
-    """Return everything as JSON types; the keys are documented in docs/check.md."""
+    """Return everything as JSON types; the keys are documented in docs/how-to/check.md."""
     return {
         "schema": JSON_SCHEMA,
         "floor": versions.floor_name(floor),

@@ -29,10 +29,9 @@ def _docker(variables: dict[str, str]) -> str:
 
 
 def _k8s(variables: dict[str, str]) -> str:
-    # JSON's strings are YAML's.
-    lines = [
-        f"  - name: {name}\n    value: {json.dumps(value)}" for name, value in variables.items()
-    ]
+    # JSON's strings are YAML's; a dollar begins the name of another variable.
+    values = {name: json.dumps(value.replace("$", "$$")) for name, value in variables.items()}
+    lines = [f"  - name: {name}\n    value: {value}" for name, value in values.items()]
     return "\n".join(["env:", *lines])
 
 

@@ -1,0 +1,122 @@
+"""Two directives that write reference pages from the source, so that they cannot drift.
+
+``commands`` describes each command of ``tlsfloor`` by its own parser; ``report-schema`` each object
+that ``tlsfloor verify --json`` prints by its schema.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphinx.util.docutils import SphinxDirective
+
+from tlsfloor import cli, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docutils import nodes
+    from sphinx.application import Sphinx
+
+SCHEMA = Path(verify.__file__).with_name("report.schema.json")
+
+#: Wide enough for the usage of a command, narrow enough for a page.
+WIDTH = 88
+
+
+def command(name: str, purpose: str) -> Iterator[str]:
+    """Write a command in Markdown: its usage and its options."""
+    program = f"tlsfloor {name}"
+    parser = argparse.ArgumentParser(prog=program)
+    import_module(f"{cli.__name__}.{name}").options(parser)
+    formatter = argparse.HelpFormatter(program, width=WIDTH)
+    formatter.add_usage(None, parser._actions, parser._mutually_exclusive_groups, prefix="")
+    yield f"## {program}\n\n{purpose[0].upper()}{purpose[1:]}.\n"
+    yield f"```text\n{formatter.format_help()}```\n\n```{{program}} {program}\n```\n"
+    for action in parser._actions:
+        if action.help == argparse.SUPPRESS or "--help" in action.option_strings:
+            continue
+        choices = "{" + ",".join(map(str, action.choices or ())) + "}"
+        value = action.metavar or (choices if action.choices else action.dest.upper())
+        takes = "" if action.nargs == 0 else f" {value}"
+        names = [f"{option}{takes}" for option in action.option_strings] or [str(value)]
+        yield f"```{{option}} {', '.join(names)}\n{plain(formatter._expand_help(action))}\n```\n"
+
+
+def table(schema: dict[str, Any]) -> Iterator[str]:
+    """Write the keys of an object in Markdown."""
+    yield "| key | type | meaning |\n| --- | --- | --- |\n"
+    for key, value in schema["properties"].items():
+        yield f"| `{key}` | {kind(value)} | {plain(value.get('description', ''))} |\n"
+    yield "\n"
+
+
+def kind(value: dict[str, Any]) -> str:
+    """Name the type of a value, in Markdown."""
+    if "$ref" in value:
+        name = value["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name})"
+    if "const" in value or "enum" in value:
+        return ", ".join(
+            f"`{json.dumps(each)}`" for each in value.get("enum", [value.get("const")])
+        )
+    if "properties" in value:
+        return "object of " + ", ".join(f"`{each}`" for each in value["properties"])
+    if "items" in value:
+        return f"array of {kind(value['items'])}"
+    if isinstance(value.get("additionalProperties"), dict):
+        return f"object of {kind(value['additionalProperties'])}"
+    kinds = value["type"]
+    return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+
+
+def plain(text: str) -> str:
+    """Return a text that means itself in Markdown; `code` stays code, and options become it."""
+    text = re.sub(r"(?<![\w`-])(--?\w[\w-]*)", r"`\1`", text)
+    return re.sub(r"([\\*_{}\[\]<>#|])(?=(?:[^`]*`[^`]*`)*[^`]*$)", r"\\\1", text)
+
+
+class _Written(SphinxDirective):
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("".join(self.text()), allow_section_headings=True)
+
+    def text(self) -> Iterator[str]:
+        raise NotImplementedError
+
+
+class Commands(_Written):
+    """Every command, in the order of ``tlsfloor --help``."""
+
+    def text(self) -> Iterator[str]:
+        """Write it in Markdown."""
+        for name, purpose in cli.COMMANDS.items():
+            yield "\n".join(command(name, purpose)) + "\n"
+
+
+class ReportSchema(_Written):
+    """The report, and each kind of object in it."""
+
+    def text(self) -> Iterator[str]:
+        """Write it in Markdown."""
+        schema = json.loads(SCHEMA.read_text("utf-8"))
+        # A heading comes first: what stands before one is lost by MyST.
+        yield f"### report\n\n{plain(schema['description'])}\n\n"
+        yield from table(schema)
+        for name, part in schema["$defs"].items():
+            yield f"### {name}\n\n{plain(part['description'])}\n\n"
+            if "properties" in part:
+                yield from table(part)
+            else:
+                yield f"{kind(part)}\n\n"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Name the directives."""
+    app.add_directive("commands", Commands)
+    app.add_directive("report-schema", ReportSchema)
+    return {"parallel_read_safe": True}

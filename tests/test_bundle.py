@@ -1,0 +1,238 @@
+"""``tlsfloor bundle``: a folder that arms every Python it is mounted for, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import HERE, clean_environment, python
+from parts import pythons
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START = str(HERE / "programs" / "start.py")
+
+#: What can be imported through the bundle, and what its path looks like.
+REACH = """
+import json, sys
+path = [each for each in sys.path if each.startswith(sys.argv[1])]
+found = {}
+for name in ("tlsfloor", "wrapt", "bootstrap", "tlsfloor_bundle", "sitecustomize"):
+    try:
+        module = __import__(name)
+    except ImportError:
+        found[name] = None
+    else:
+        found[name] = getattr(module, "__file__", None)
+        if name == "tlsfloor":
+            module.status()
+print(json.dumps([path, found]))
+"""
+
+
+def tlsfloor(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return python("-m", "tlsfloor", *words, cwd=cwd)
+
+
+def write_bytecode(**environment: str) -> dict[str, str]:
+    """Return an environment in which Python writes it wherever it can."""
+    env = clean_environment(**environment)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return env
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("volume") / "tlsfloor"
+    done = tlsfloor("bundle", str(folder))
+    assert (done.returncode, done.stdout) == (0, f"{folder}/tlsfloor/bootstrap\n")
+    assert done.stderr.startswith("tlsfloor 0.")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[str]]:
+    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+        yield [str(old.port), str(new.port)]
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with no package at all."""
+    place = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    return str(place / "bin" / "python")
+
+
+@pytest.mark.parametrize("executable", pythons())
+def test_it_arms_every_python_and_leaves_nothing_behind(
+    made: Path, ports: list[str], executable: str
+) -> None:
+    """No byte code, in a folder that can be written: other containers may share it."""
+    before = sorted(made.rglob("*"))
+    reached = []
+    for path in ("", str(made / "tlsfloor" / "bootstrap")):
+        env = write_bytecode(PYTHONPATH=path)
+        done = python(START, *ports, executable=executable, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        reached.append(json.loads(done.stdout.splitlines()[1]))
+    assert reached[0] == ["TLSv1", "TLSv1.2"]
+    assert reached[1][1] == "TLSv1.2"
+    assert "TLSv1" not in reached[1][0][:5]
+    assert sorted(made.rglob("*")) == before
+
+
+def test_only_tlsfloor_and_wrapt_resolve_from_it(made: Path, bare: str) -> None:
+    env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
+    done = python("-c", REACH, str(made), executable=bare, env=env, cwd=made.parent)
+    assert done.stderr == ""
+    path, found = json.loads(done.stdout)
+    assert path == [str(made / "tlsfloor" / "bootstrap")]
+    assert found.pop("tlsfloor") == str(made / "tlsfloor" / "__init__.py")
+    assert found.pop("sitecustomize") == str(made / "tlsfloor" / "bootstrap" / "sitecustomize.py")
+    wrapt = found.pop("wrapt")
+    assert wrapt in (str(made / "wrapt" / "__init__.py"), None)
+    assert (wrapt is None) == (sys.version_info < (3, 8))
+    assert set(found.values()) == {None}
+
+
+def test_a_wrapt_of_the_interpreter_comes_first(made: Path) -> None:
+    import wrapt
+
+    env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
+    done = python("-c", REACH, str(made), env=env)
+    assert json.loads(done.stdout)[1]["wrapt"] == wrapt.__file__
+
+
+def test_a_guard_that_needs_wrapt_works_from_it(made: Path, bare: str, tmp_path: Path) -> None:
+    """A stack in pure Python, as far as its guard looks at it."""
+    program = """
+import json, sys, tlsfloor
+tlsfloor.status()
+import wrapt
+from tlsfloor.stacks import psycopg, pyopenssl
+print(json.dumps([wrapt.__file__, psycopg.__file__, type(wrapt.FunctionWrapper).__name__]))
+"""
+    env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
+    done = python("-c", program, executable=bare, env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [each.startswith(str(made)) for each in found[:2]] == [True, True]
+
+
+def test_its_own_commands_work_from_it(made: Path, bare: str) -> None:
+    """Where nothing is installed: what is mounted is all that a container needs."""
+    env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
+    done = python("-m", "tlsfloor", "status", executable=bare, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "floor: 1.2 (held)" in done.stdout
+    done = python("-m", "tlsfloor", "path", executable=bare, env=env)
+    assert done.stdout == f"{made}/tlsfloor/bootstrap\n"
+
+
+def test_a_mount_that_vanishes_while_a_program_runs(bare: str, tmp_path: Path) -> None:
+    """What was guarded stays so; what is imported then is refused, and says why."""
+    folder = tmp_path / "bundle"
+    assert tlsfloor("bundle", str(folder)).returncode == 0
+    program = """
+import shutil, sys
+first = len(sys.argv) > 2 and __import__("ssl")
+shutil.rmtree(sys.argv[1])
+try:
+    import ssl
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = 0x301
+    print(int(context.minimum_version))
+    sys.modules["OpenSSL.SSL"] = None
+    import urllib3.util.ssl_
+except ImportError as error:
+    print(error)
+"""
+    env = clean_environment(PYTHONPATH=str(folder / "tlsfloor" / "bootstrap"))
+    done = python("-W", "ignore", "-c", program, str(folder), executable=bare, env=env)
+    assert done.stdout.startswith("tlsfloor: error: No module named 'tlsfloor.arm'"), done.stderr
+    assert tlsfloor("bundle", str(folder)).returncode == 0
+    done = python("-W", "ignore", "-c", program, str(folder), "x", executable=bare, env=env)
+    assert done.stdout.splitlines()[0] == str(0x303)
+
+
+def test_a_bundle_replaces_an_older_one(tmp_path: Path) -> None:
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    (folder / "lost+found").mkdir()  # a fresh volume of ext4
+    assert tlsfloor("bundle", str(folder)).returncode == 0
+    marker = folder / "tlsfloor-bundle.json"
+    marker.write_text(json.dumps({**json.loads(marker.read_text()), "tlsfloor": "0.0.1"}))
+    (folder / "tlsfloor" / "gone.py").touch()
+    assert tlsfloor("bundle", str(folder)).returncode == 0
+    assert json.loads(marker.read_text())["tlsfloor"] != "0.0.1"
+    assert not (folder / "tlsfloor" / "gone.py").exists()
+    assert sorted(os.listdir(folder)) == ["lost+found", "tlsfloor", marker.name, "wrapt"]
+
+
+def test_bundles_of_two_versions_on_one_path_arm_once(
+    made: Path, tmp_path: Path, ports: list[str]
+) -> None:
+    other = shutil.copytree(made, tmp_path / "other")
+    file = other / "tlsfloor" / "__init__.py"
+    file.write_text(file.read_text().replace('__version__ = "', '__version__ = "9.'))
+    path = [str(each / "tlsfloor" / "bootstrap") for each in (other, made)]
+    env = clean_environment(PYTHONPATH=os.pathsep.join(path))
+    program = "import tlsfloor; print(tlsfloor.__version__, len(tlsfloor.status().armings))"
+    assert python("-c", program, env=env).stdout.split() == ["9.0.1.0", "1"]
+    reached = json.loads(python(START, *ports, env=env).stdout.splitlines()[1])
+    assert (reached[0] != "TLSv1", reached[1]) == (True, "TLSv1.2")
+
+
+def test_another_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    done = tlsfloor("bundle", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {tmp_path} is no bundle, and not empty: there is notes.txt in it\n"
+        "hint: tlsfloor bundle DIR, with a DIR of its own\n"
+    )
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_a_folder_with_a_package_of_that_name_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "tlsfloor").mkdir()
+    assert tlsfloor("bundle", str(tmp_path)).returncode == 2
+    assert os.listdir(tmp_path) == ["tlsfloor"]
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/x", "/dev/null"])
+def test_a_folder_that_cannot_be_made(place: str) -> None:
+    done = tlsfloor("bundle", place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {place} cannot be written: ")
+
+
+def test_a_relative_path_is_handed_to_children_as_an_absolute_one(
+    made: Path, ports: list[str], tmp_path: Path
+) -> None:
+    """PYTHONPATH with relative and empty entries, and a child that starts in another folder."""
+    program = f"""
+import os, subprocess, sys
+os.chdir({str(tmp_path)!r})
+sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
+"""
+    for path in ("tlsfloor/bootstrap", os.pathsep.join(["", "lib", "./tlsfloor/bootstrap", ""])):
+        env = clean_environment(PYTHONPATH=path)
+        done = python("-c", program, START, *ports, env=env, cwd=made)
+        reached = json.loads(done.stdout.splitlines()[1])
+        assert (reached[0] != "TLSv1", reached[1]) == (True, "TLSv1.2"), done.stderr
+        # And nothing else of the path is touched.
+        done = python("-c", "import os; print(os.environ['PYTHONPATH'])", env=env, cwd=made)
+        folder = str(made / "tlsfloor" / "bootstrap")
+        assert done.stdout == path.replace("./", "").replace("tlsfloor/bootstrap", folder) + "\n"

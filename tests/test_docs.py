@@ -1,0 +1,300 @@
+"""The documentation: its links lead somewhere, tables and tutorial are true, the site builds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import parts
+import pytest
+from harness import PATIENCE, armed_environment, clean_environment, python
+
+import guides
+import tlsfloor
+from tlsfloor import cli, policy, versions
+from tlsfloor.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = guides.DOCS.parent
+PAGES = sorted([*ROOT.glob("*.md"), *guides.DOCS.glob("*/*.md"), *guides.DOCS.glob("*.md")])
+
+
+# --- links
+
+
+def parsed(page: Path) -> list[Any]:
+    parts.need("markdown_it")
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can follow # in a link: the headings, as GitHub and the site write them."""
+    tokens = parsed(page)
+    found: set[str] = set()
+    for before, token in zip(tokens, tokens[1:]):
+        if before.type == "heading_open":
+            text = "".join(each.content for each in token.children)
+            found.add(re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-"))
+    return found
+
+
+def links(page: Path) -> Iterator[str]:
+    for token in parsed(page):
+        for each in token.children or ():
+            if each.type in ("link_open", "image"):
+                yield str(each.attrs.get("href") or each.attrs.get("src"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        url = urlsplit(link)
+        if url.scheme:
+            assert url.scheme == "https", link
+            continue
+        target = page.parent / unquote(url.path) if url.path else page
+        assert target.exists(), link
+        assert not url.fragment or url.fragment in anchors(target), link
+
+
+def test_links_are_looked_at() -> None:
+    assert sum(1 for page in PAGES for _ in links(page)) > 20
+
+
+# --- tables
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading, without its head."""
+    text = (guides.DOCS / page).read_text("utf-8").partition(f"{heading}\n")[2]
+    table = text[text.index("| --- ") :].partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table]
+
+
+@pytest.mark.parametrize("row", rows("reference/environment.md", "## The strictest wins"), ids=str)
+def test_a_process_starts_with_the_floor_that_the_table_says(row: list[str]) -> None:
+    installed, floor, cluster, outcome = row
+    given = {"TLSFLOOR": floor, "TLS_MIN_VERSION": cluster}
+    environment = {name: value for name, value in given.items() if value}
+    if outcome == "an error":
+        with pytest.raises(PolicyError):
+            policy.start_up_floor(environment)
+        return
+    assert (policy.is_off(environment) and not installed) is (outcome == "no floor")
+    if outcome != "no floor":
+        assert policy.start_up_floor(environment, installed or None) == versions.parse(outcome)
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("# Environment variables", policy.VARIABLES),
+        ("## When the floor cannot be held", policy.OUTCOMES),
+    ],
+)
+def test_every_variable_and_outcome_is_described(heading: str, names: tuple[str, ...]) -> None:
+    assert {row[0] for row in rows("reference/environment.md", heading)} == set(names)
+
+
+@pytest.mark.parametrize("command", ["status", "stacks"])
+def test_the_keys_of_the_json_are_those_of_the_page(command: str) -> None:
+    done = python("-m", "tlsfloor", command, "--json", env=armed_environment())
+    described = [row[0] for row in rows("reference/status.md", f"## tlsfloor {command}")]
+    assert described == list(json.loads(done.stdout)), done.stderr
+
+
+def test_every_public_name_is_described() -> None:
+    page = (guides.DOCS / "reference" / "api.md").read_text("utf-8")
+    assert set(re.findall(r":: tlsfloor\.(\w+)(?:\(\))?$", page, re.MULTILINE)) - {"errors"} == set(
+        tlsfloor.__all__
+    )
+
+
+# --- the tutorial
+
+TUTORIAL = "tutorial/first-floor.md"
+
+
+def as_shown(shown: str, printed: str) -> bool:
+    """Tell whether a program printed what a page shows: … is anything, […] any lines."""
+    pattern = re.escape(shown).replace(re.escape("[…]\n"), r"(?:.*\n)*").replace("…", ".*")
+    return re.fullmatch(pattern, printed) is not None
+
+
+class Terminal:
+    """A shell that a reader types commands into."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            ["bash", "--norc"],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def type(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.flush()
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def run(self, command: str) -> tuple[int, str]:
+        """Return the status of a command, and what it printed."""
+        self.type(f"{command}\necho; echo '-- ended:' $?")
+        printed = ""
+        while True:
+            line = self.line()
+            assert line, f"the shell ended: {printed}"
+            if line.startswith("-- ended: "):
+                return int(line.split()[-1]), printed[:-1]
+            printed += line
+
+    def end(self) -> None:
+        """Press Ctrl-C, and close it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)
+        self.process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the environment in which pip finds tlsfloor as if it were released: a wheel of it."""
+    parts.need("hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    return clean_environment(PATH=path, PIP_FIND_LINKS=str(folder))
+
+
+class Reader:
+    """Does what the tutorial says, in two terminals."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        self.folder, self.env = folder, env
+        self.client = Terminal(folder, env)
+        self.server: Terminal | None = None
+        self.port = "0"  # the first server takes a free one, and all that follows uses it
+
+    def read(self, kind: str, name: str, text: str) -> None:
+        text = text.replace("8443", self.port)
+        if name.startswith("file: "):
+            (self.folder / name[len("file: ") :]).write_text(text)
+        elif name == "terminal: server":
+            (self.serve if kind == "console" else self.look)(text)
+        else:
+            self.work(text)
+
+    def work(self, text: str) -> None:
+        for command, shown in guides.commands(text):
+            status, printed = self.client.run(command)
+            if command.startswith("pip "):  # whose warnings are its own affair
+                if status:
+                    parts._missing(f"pip cannot install what tlsfloor needs: {printed}")
+                continue
+            assert (status, as_shown(shown, printed)) == (0, True), (command, printed)
+
+    def serve(self, text: str) -> None:
+        self.end(self.server)
+        self.server = Terminal(self.folder, self.env)
+        for command, shown in guides.commands(text):
+            self.server.type(command)
+            for line in shown.partition("[…]")[0].splitlines():
+                printed = self.server.line().rstrip()
+                listening = re.match(r"listening on 127\.0\.0\.1:(\d+)", printed)
+                self.port = listening[1] if listening else self.port
+                assert as_shown(line.replace(":0,", f":{self.port},"), printed), printed
+
+    def look(self, text: str) -> None:
+        printed = self.server.line()
+        while not printed.startswith("127.0.0.1:"):
+            assert printed, "the server ended"
+            printed = self.server.line()
+        assert as_shown(text, printed), printed
+
+    def end(self, *terminals: Terminal | None) -> None:
+        for each in terminals:
+            if each:
+                each.end()
+
+
+def test_the_tutorial_does_what_it_says(tmp_path: Path, released: dict[str, str]) -> None:
+    reader = Reader(tmp_path, released)
+    try:
+        for block in guides.blocks(TUTORIAL):
+            reader.read(*block)
+    finally:
+        reader.end(reader.client, reader.server)
+
+
+# --- the site
+
+
+class Foreign(HTMLParser):
+    """Collects what a page has the browser load from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "a":  # a link is not loaded until somebody follows it
+            self.found += [
+                str(value) for name, value in attrs if "//" in str(value) and name[:5] != "xmlns"
+            ]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts.need("sphinx", "myst_parser", "furo", since=(3, 11))
+    folder = tmp_path_factory.mktemp("site")
+    command = ["-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
+    done = python(*command, "-d", str(folder / "doctrees"), str(guides.DOCS), str(folder / "html"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder / "html"
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        parser = Foreign()
+        parser.feed(page.read_text("utf-8"))
+        assert parser.found == [], page
+    for file in site.rglob("*.css"):
+        assert not re.search(r"@import|url\(.?(https?:)?//", file.read_text("utf-8")), file
+
+
+def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
+    for page in guides.DOCS.rglob("*.md"):
+        if "_build" not in page.parts:
+            assert (site / page.relative_to(guides.DOCS).with_suffix(".html")).exists()
+    commands = (site / "reference" / "cli.html").read_text("utf-8")
+    for name in cli.COMMANDS:
+        assert f'id="tlsfloor-{name}"' in commands
+    keys = (site / "reference" / "status.html").read_text("utf-8")
+    schema = json.loads((Path(tlsfloor.__file__).parent / "verify/report.schema.json").read_text())
+    for part in (schema, *schema["$defs"].values()):
+        for key in part.get("properties", ()):
+            assert f'<span class="pre">{key}</span>' in keys
+    api = (site / "reference" / "api.html").read_text("utf-8")
+    for name in tlsfloor.__all__:
+        assert f'id="tlsfloor.{name}"' in api

@@ -1,0 +1,367 @@
+"""``tlsfloor install`` and ``uninstall``: what they write, what it holds, what they leave alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple, TYPE_CHECKING
+
+import pytest
+
+from harness import BOOTSTRAP, HERE, clean_environment, python
+from parts import old_pythons
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START = str(HERE / "programs" / "start.py")
+FILES = ["_tlsfloor.py", "tlsfloor.pth", "tlsfloor.start"]
+
+#: What a process tells of itself: the floors that were armed, and by what.
+TELL = """
+import json, sys
+sys.path.append(sys.argv[1])
+import tlsfloor
+status = tlsfloor.status()
+print(json.dumps([[each["route"], each["floor"]] for each in status.armings]))
+"""
+
+
+class Venv(NamedTuple):
+    """A virtual environment with nothing in it, not even tlsfloor."""
+
+    prefix: Path
+    python: str
+    site: Path
+
+    def there(self) -> list[str]:
+        return sorted(each.name for each in self.site.iterdir() if each.name != "__pycache__")
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Venv:
+    prefix = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
+    [site] = (
+        prefix.glob("lib*/*/site-packages")
+        if not (prefix / "lib64").exists()
+        else [next(prefix.glob("lib/*/site-packages"))]
+    )
+    return Venv(prefix, str(prefix / "bin" / "python"), site)
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[str]]:
+    """A peer of TLS 1.0, one of 1.2 and one of 1.3."""
+    with contextlib.ExitStack() as stack:
+        made = [peers.ServerPeer(version) for version in (TLS1_0, TLS1_2, TLS1_3)]
+        yield [str(stack.enter_context(each).port) for each in made]
+
+
+def tlsfloor(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "tlsfloor", *words, env=clean_environment(**environment))
+
+
+def install(venv: Venv, *words: str) -> None:
+    done = tlsfloor("install", "--prefix", str(venv.prefix), *words)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def reached(venv: Venv, ports: list[str], *flags: str, **environment: str) -> list[str]:
+    """Run a careless program in the environment; return what it reached: a version or nothing."""
+    done = python(
+        *flags, START, *ports, executable=venv.python, env=clean_environment(**environment)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout.splitlines()[1])
+    return [each if each.startswith("TLSv") else "" for each in told]
+
+
+@pytest.mark.parametrize("flags", [(), ("-E",), ("-I",), ("-s",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("floor", "expected"),
+    [("1.2", ["", "TLSv1.2", "TLSv1.3"]), ("1.3", ["", "", "TLSv1.3"])],
+)
+def test_it_holds_the_floor_under_every_flag_but_one(
+    venv: Venv, ports: list[str], flags: tuple[str, ...], floor: str, expected: list[str]
+) -> None:
+    everything = ["TLSv1", "TLSv1.2", "TLSv1.3"]
+    assert reached(venv, ports, *flags) == everything
+    install(venv, "--floor", floor)
+    assert venv.there() == FILES
+    assert reached(venv, ports, *flags) == expected
+    assert reached(venv, ports, "-S") == everything
+
+
+def test_what_is_written_is_shown_and_removed_again(venv: Venv) -> None:
+    """Bytecode of it included: exactly as before."""
+    before = sorted(venv.prefix.rglob("*"))
+    done = tlsfloor("install", "--prefix", str(venv.prefix), "--floor", "1.3")
+    written = [str(venv.site / name) for name in ("_tlsfloor.py", "tlsfloor.start", "tlsfloor.pth")]
+    assert done.stdout.splitlines() == [
+        *(f"wrote {path}" for path in written),
+        f"{venv.prefix}/bin/python3 starts with floor 1.3",
+    ]
+    env = clean_environment()
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run([venv.python, "-c", ""], env=env, check=True)
+    assert list(venv.site.glob("__pycache__/_tlsfloor.*"))
+    done = tlsfloor("uninstall", "--prefix", str(venv.prefix))
+    assert (done.returncode, done.stderr) == (0, "")
+    removed = [line.partition("removed ")[2] for line in done.stdout.splitlines()]
+    assert removed[:3] == written[::-1]
+    after = sorted(path for path in venv.prefix.rglob("*") if path.name != "__pycache__")
+    assert after == before
+
+
+def test_a_second_time_changes_nothing(venv: Venv) -> None:
+    install(venv)
+    before = [(venv.site / name).stat() for name in FILES]
+    done = tlsfloor("install", "--prefix", str(venv.prefix))
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert [(venv.site / name).stat().st_ino for name in FILES] == [each.st_ino for each in before]
+
+
+def test_a_higher_floor_replaces_a_lower_one_and_never_the_other_way(
+    venv: Venv, ports: list[str]
+) -> None:
+    install(venv)
+    install(venv, "--floor", "1.3")
+    done = tlsfloor("install", "--prefix", str(venv.prefix), "--floor", "1.2")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: floor 1.3 is installed in {venv.site}, and a floor is never lowered\n"
+        "hint: tlsfloor uninstall, and install again\n"
+    )
+    assert reached(venv, ports) == ["", "", "TLSv1.3"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"TLSFLOOR": "off"}, ["", "TLSv1.2", "TLSv1.3"]),
+        ({"TLSFLOOR": "1.0"}, ["", "TLSv1.2", "TLSv1.3"]),
+        ({"TLS_MIN_VERSION": "VersionTLS10"}, ["", "TLSv1.2", "TLSv1.3"]),
+        ({"TLSFLOOR": "1.3"}, ["", "", "TLSv1.3"]),
+        ({"TLS_MIN_VERSION": "VersionTLS13", "TLSFLOOR": "off"}, ["", "", "TLSv1.3"]),
+        # What cannot be understood may have asked for more; the milder outcome is not taken.
+        ({"TLSFLOOR": "nonsense", "TLSFLOOR_ON_ERROR": "warn"}, ["", "", ""]),
+        ({"TLSFLOOR_ON_ERROR": "explode"}, ["", "", ""]),
+    ],
+    ids=str,
+)
+def test_the_environment_raises_it_and_never_lowers_it(
+    venv: Venv, ports: list[str], variables: dict[str, str], expected: list[str]
+) -> None:
+    install(venv)
+    assert reached(venv, ports, **variables) == expected
+
+
+def test_the_harsher_outcome_of_both_is_taken(venv: Venv, ports: list[str]) -> None:
+    install(venv, "--on-error", "abort")
+    env = clean_environment(TLSFLOOR="nonsense", TLSFLOOR_ON_ERROR="warn")
+    done = python(START, *ports, executable=venv.python, env=env)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.startswith("tlsfloor: error: unknown floor in TLSFLOOR: 'nonsense'")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("installed", "environment", "armed"),
+    [
+        ("1.2", {}, [["an installed file", "1.2"], ["PYTHONPATH", "1.2"]]),
+        ("1.3", {}, [["an installed file", "1.3"], ["PYTHONPATH", "1.2"]]),
+        ("1.0", {}, [["an installed file", "1.0"], ["PYTHONPATH", "1.2"]]),
+        ("1.2", {"TLSFLOOR": "1.3"}, [["an installed file", "1.3"], ["PYTHONPATH", "1.3"]]),
+        ("1.3", {"TLSFLOOR": "off"}, [["an installed file", "1.3"]]),
+        (
+            "1.2",
+            {"TLSFLOOR_ON_ERROR": "abort"},
+            [["an installed file", "1.2"], ["PYTHONPATH", "1.2"]],
+        ),
+    ],
+    ids=str,
+)
+def test_it_agrees_with_the_folder_on_the_path(
+    venv: Venv,
+    ports: list[str],
+    installed: str,
+    environment: dict[str, str],
+    armed: list[list[str]],
+) -> None:
+    """Both arm, each once, and the strictest holds."""
+    install(venv, "--floor", installed)
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, **environment)
+    home = str(Path(BOOTSTRAP).parents[1])
+    done = python("-c", TELL, home, executable=venv.python, env=env)
+    assert (json.loads(done.stdout), done.stderr) == (armed, "")
+    floor = max(each[1] for each in armed)
+    expected = ["", "TLSv1.2" if floor == "1.2" else "", "TLSv1.3"]
+    assert reached(venv, ports, PYTHONPATH=BOOTSTRAP, **environment) == expected
+
+
+def test_a_site_directory_that_is_read_twice_arms_once(venv: Venv) -> None:
+    install(venv)
+    again = f"import site; site.addsitedir({str(venv.site)!r})\n"
+    home = str(Path(BOOTSTRAP).parents[1])
+    done = python("-c", again + TELL, home, executable=venv.python)
+    assert (json.loads(done.stdout), done.stderr) == ([["an installed file", "1.2"]], "")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_was_changed_by_hand_is_left_alone(venv: Venv, name: str) -> None:
+    install(venv)
+    file = venv.site / name
+    file.write_text(file.read_text().replace("1.2", "1.0") + "\n# mine\n")
+    for command in ("install", "uninstall"):
+        done = tlsfloor(command, "--prefix", str(venv.prefix))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"error: {file} was changed since it was written, or is not tlsfloor's\n"
+            f"hint: rm {file}\n"
+        )
+    assert venv.there() == FILES
+    assert file.read_text().endswith("# mine\n")
+
+
+def test_a_floor_that_was_made_nonsense_by_hand_blocks(venv: Venv, ports: list[str]) -> None:
+    install(venv)
+    file = venv.site / "_tlsfloor.py"
+    file.write_text(file.read_text().replace('"1.2"', '"9"'))
+    assert reached(venv, ports) == ["", "", ""]
+
+
+def test_a_package_that_vanished_blocks_and_says_so(
+    venv: Venv, ports: list[str], tmp_path: Path
+) -> None:
+    """A mount that is not there any more, or tlsfloor that was uninstalled by pip."""
+    made = tmp_path / "bundle"
+    assert tlsfloor("bundle", str(made)).returncode == 0
+    env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
+    command = ["-m", "tlsfloor", "install", "--prefix", str(venv.prefix)]
+    assert python(*command, executable=venv.python, env=env).returncode == 0
+    assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
+    shutil.rmtree(made)
+    done = python(START, *ports, executable=venv.python)
+    assert done.returncode == 0
+    assert done.stderr.startswith("tlsfloor: error: No module named 'tlsfloor'")
+    assert done.stderr.count("\n") == 1
+    assert "ImportError: tlsfloor: error: " in done.stdout
+    assert "TLSv1" not in done.stdout
+
+
+def test_an_installed_file_does_not_run_the_next_sitecustomize(venv: Venv, tmp_path: Path) -> None:
+    """Python itself does that after it, once."""
+    (tmp_path / "sitecustomize.py").write_text("print('ran as', __name__)\n")
+    install(venv)
+    for path in ([], [BOOTSTRAP]):
+        env = clean_environment(PYTHONPATH=os.pathsep.join([*path, str(tmp_path)]))
+        done = python("-c", "", executable=venv.python, env=env)
+        assert (done.stdout, done.stderr) == ("ran as sitecustomize\n", "")
+
+
+def test_uninstalling_what_is_not_there_says_so(venv: Venv) -> None:
+    done = tlsfloor("uninstall", "--prefix", str(venv.prefix))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: nothing is installed for ")
+
+
+def test_a_folder_that_is_no_prefix(tmp_path: Path) -> None:
+    for prefix in (tmp_path, tmp_path / "nowhere", Path(os.devnull)):
+        done = tlsfloor("install", "--prefix", str(prefix))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: {prefix} is no prefix of a Python")
+        assert "\nhint: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "program", ["#!/bin/sh\nexit 1\n", '#!/bin/sh\necho \'{"folder": "", "marker": ""}\'\n']
+)
+def test_a_python_that_tells_of_no_site_directory(tmp_path: Path, program: str) -> None:
+    (tmp_path / "bin").mkdir()
+    file = tmp_path / "bin" / "python"
+    file.write_text(program)
+    file.chmod(0o755)
+    done = tlsfloor("install", "--prefix", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {file} ")
+    assert "\nhint: " in done.stderr
+
+
+@pytest.mark.parametrize("floor", ["2.0", "", "off"])
+def test_an_unknown_floor_writes_nothing(venv: Venv, floor: str) -> None:
+    done = tlsfloor("install", "--prefix", str(venv.prefix), "--floor", floor)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown floor in --floor")
+    assert venv.there() == []
+
+
+#: A Python that everybody may start.
+SYSTEM = "/usr/bin/python3"
+
+AS_NOBODY = """
+import os, sys
+os.setgid(65534), os.setuid(65534)
+sys.path.insert(0, sys.argv[1])
+from tlsfloor.cli import main
+sys.exit(main(["install", "--prefix", sys.argv[2]]))
+"""
+
+
+@pytest.mark.skipif(
+    not (hasattr(os, "geteuid") and os.geteuid() == 0 and os.path.exists(SYSTEM)),
+    reason="only root can be somebody else, who needs a Python of the system",
+)
+def test_without_the_right_to_write_nothing_changes(tmp_path: Path) -> None:
+    prefix, package = tmp_path / "venv", tmp_path / "bundle"
+    subprocess.run([SYSTEM, "-m", "venv", "--without-pip", str(prefix)], check=True)
+    site = next(prefix.glob("lib/*/site-packages"))
+    assert tlsfloor("bundle", str(package)).returncode == 0
+    for each in (tmp_path, *tmp_path.parents[:2]):  # pytest's, which nobody else may enter
+        each.chmod(0o755)
+    done = python("-B", "-c", AS_NOBODY, str(package), str(prefix), executable=SYSTEM)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == (
+        f"error: {site} cannot be changed: Permission denied\nhint: run it as the owner of {site}\n"
+    )
+    assert list(site.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    not list(Path("/usr/lib").glob("python3*/EXTERNALLY-MANAGED")), reason="nobody manages a Python"
+)
+def test_an_externally_managed_environment_is_left_to_its_manager() -> None:
+    done = tlsfloor("install", "--prefix", "/usr")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is managed by the system: " in done.stderr
+    assert done.stderr.rstrip().endswith("add --break-system-packages")
+
+
+def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
+    """It would be blocked from its next start on: the install finds out, and takes it back."""
+    (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = {}\n")
+    done = tlsfloor("install", "--prefix", str(venv.prefix))
+    assert done.returncode == 2
+    assert "does not arm itself: " in done.stderr
+    assert venv.there() == ["broken.pth"]
+
+
+@pytest.mark.parametrize("executable", old_pythons())
+def test_an_old_python_holds_it_too(executable: str, ports: list[str], tmp_path: Path) -> None:
+    version = Path(executable).resolve().parents[1]
+    copy = tmp_path / "old"
+    shutil.copytree(version, copy, symlinks=True, ignore=shutil.ignore_patterns("test", "*.a"))
+    old = Venv(copy, str(copy / "bin" / "python"), next(copy.glob("lib/python*/site-packages")))
+    assert reached(old, ports)[:2] == ["TLSv1", "TLSv1.2"]
+    install(old)
+    assert reached(old, ports, "-E")[:2] == ["", "TLSv1.2"]
+    done = tlsfloor("uninstall", "--prefix", str(copy))
+    assert done.returncode == 0
+    assert not list(copy.rglob("*tlsfloor*"))
