@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 
 import pytest
 
-from parts import old_pythons
+import parts
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
@@ -411,37 +411,48 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
             assert reached[name].startswith("ImportError: tlsfloor: error: unknown floor"), reached
 
 
-@pytest.mark.parametrize("outcome", [None, "block", "abort", "warn"], ids=str)
-@pytest.mark.parametrize("executable", old_pythons())
-def test_a_python_that_is_too_old_has_the_outcome(
-    executable: str, outcome: str | None, port: str
-) -> None:
-    """The start-up file runs there, down to 2.7, and says what it cannot do."""
-    said = "is too old; hint: use 3.8 or newer"
+@pytest.mark.parametrize("executable", parts.old_pythons())
+def test_a_python_that_is_too_old_for_tlsfloor_is_held(executable: str, port: str) -> None:
+    """The start-up file runs there, down to 2.7; what it holds is in test_old.py."""
     assert start(port, {}, executable)[2] == UNPROTECTED
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1"}
+    for outcome in ("block", "abort", "warn"):
+        status, stderr, reached = start(port, {**env, "TLSFLOOR_ON_ERROR": outcome}, executable)
+        assert (status, stderr) == (0, "")
+        assert "PROTOCOL" in reached[0], reached
+
+
+@pytest.mark.parametrize("outcome", [None, "block", "abort", "warn", "explode"], ids=str)
+@pytest.mark.parametrize("executable", parts.old_pythons())
+def test_a_python_that_is_too_old_for_tlsfloor_has_the_outcome(
+    executable: str, outcome: str | None, port: str
+) -> None:
+    """As the newer ones, and in the same words."""
+    env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "1.4"}
+    said = "tlsfloor: error: unknown floor in TLSFLOOR: '1.4' is not a TLS version; hint: write one"
     if outcome:
         env["TLSFLOOR_ON_ERROR"] = outcome
     status, stderr, reached = start(port, env, executable)
     if outcome == "abort":
         assert (status, reached) == (78, [])
-        assert said in stderr
+        assert stderr.startswith(said)
     elif outcome == "warn":
         assert (status, reached) == (0, UNPROTECTED)
-        assert said in stderr
+        assert stderr.startswith(said)
+        assert stderr.endswith("this process runs without the floor\n")
     else:
         assert (status, stderr) == (0, "")
-        assert reached[0].startswith("ImportError: tlsfloor: error: Python ")
+        said = "unknown outcome in TLSFLOOR_ON_ERROR: 'explode'" if outcome == "explode" else said
         assert said in reached[0]
 
 
-@pytest.mark.parametrize("executable", old_pythons())
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) -> None:
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "off"}
     assert start(port, env, executable) == (0, "", UNPROTECTED)
 
 
-@pytest.mark.parametrize("executable", old_pythons())
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
     executable: str, tmp_path: Path
 ) -> None:

@@ -69,9 +69,11 @@ def arm_old(state, file):
     import tlsfloor.old as old
 
     floor = old.start_up_floor(state["environment"], file["floor"])
-    old.watch(floor, "the floor of " + file["file"], fail)
-    error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
-    Blocked(others(), lambda: fail(error))
+    old.watch(floor, file["file"], fail)
+    if not state["armed"]:
+        error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
+        Blocked(others(), lambda: fail(error))
+    state["armed"].append(file)
     if chosen() == "abort":
         try:
             import ssl  # noqa: F401
