@@ -10,20 +10,26 @@ nox.options.sessions = ["tests", "lint", "types"]
 PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"]
 
 # What does not depend on the interpreter that runs it, or looks at every interpreter by itself; and
-# the other stacks and the guides, whose parts are extras of their own.
+# the guides, the agents and the other stacks, whose parts are extras of their own.
 ELSEWHERE = [
     "tests/wire",
+    "tests/test_bundle.py",
     "tests/test_check.py",
     "tests/test_docs.py",
+    "tests/test_env.py",
     "tests/test_find.py",
     "tests/test_formats.py",
-    "tests/test_guide_*.py",
+    "tests/test_guide*.py",
+    "tests/test_neighbours.py",
     "tests/test_package.py",
     "tests/test_policy.py",
     "tests/test_serve.py",
     "tests/test_stack*.py",
+    "tests/test_starting.py",
     "tests/test_verify_targets.py",
 ]
+
+GUIDES = ["tests/test_guide_aws.py"]
 
 
 @nox.session(python=PYTHONS)
@@ -54,6 +60,13 @@ def types(session: nox.Session) -> None:
     """Run mypy, strict."""
     session.install(".[lint]")
     session.run("mypy")
+
+
+@nox.session
+def guides(session: nox.Session) -> None:
+    """Run the guides whose programs pin what the other tests need newer."""
+    session.install(".[test,guides]")
+    session.run("pytest", *GUIDES, *session.posargs)
 
 
 @nox.session

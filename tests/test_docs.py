@@ -123,9 +123,10 @@ def test_every_public_name_is_described() -> None:
     )
 
 
-# --- the tutorial
+# --- the tutorial, and the page that goes on from it
 
 TUTORIAL = "tutorial/first-floor.md"
+ARM = "how-to/arm.md"
 
 
 def as_shown(shown: str, printed: str) -> bool:
@@ -188,7 +189,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 class Reader:
-    """Does what the tutorial says, in two terminals."""
+    """Does what a page says, in two terminals."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder, self.env = folder, env
@@ -202,7 +203,7 @@ class Reader:
             (self.folder / name[len("file: ") :]).write_text(text)
         elif name == "terminal: server":
             (self.serve if kind == "console" else self.look)(text)
-        else:
+        elif kind == "console":
             self.work(text)
 
     def work(self, text: str) -> None:
@@ -238,10 +239,13 @@ class Reader:
                 each.end()
 
 
-def test_the_tutorial_does_what_it_says(tmp_path: Path, released: dict[str, str]) -> None:
+@pytest.mark.parametrize("page", [TUTORIAL, ARM])
+def test_the_page_does_what_it_says(tmp_path: Path, released: dict[str, str], page: str) -> None:
     reader = Reader(tmp_path, released)
     try:
-        for block in guides.blocks(TUTORIAL):
+        if page != TUTORIAL:  # which begins with it
+            reader.work(guides.blocks(TUTORIAL)[0].text)
+        for block in guides.blocks(page):
             reader.read(*block)
     finally:
         reader.end(reader.client, reader.server)

@@ -4,7 +4,7 @@
 * A call reaches what is forked from its process. A spawned child imports the main module again: a
   call at its module level reaches it, one below ``if __name__ == "__main__":`` does not.
 * A call reaches no program that is started by ``subprocess`` and no sub-interpreter: only the
-  environment does. ``status()`` of such a child claims no floor.
+  environment does, and ``children=True`` writes it. ``status()`` of such a child claims no floor.
 """
 
 from __future__ import annotations
@@ -73,6 +73,71 @@ def test_a_child_is_held_where_the_main_module_arms(kind: str, ends: list[str]) 
 def test_a_call_below_main_reaches_only_what_is_forked(kind: str, ends: list[str]) -> None:
     """And the others say so themselves: nothing is claimed in them."""
     assert child_of(kind, "main", ends) == (HELD if kind in FORKED else UNHELD)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "subprocess"])
+def test_a_call_can_hand_the_floor_to_every_child(kind: str, ends: list[str]) -> None:
+    assert child_of(kind, "children", ends) == HELD
+
+
+HANDED = """
+import json, os, sys, tlsfloor
+for floor in sys.argv[1:]:
+    tlsfloor.enforce(floor, children=True)
+found = [os.environ[name] for name in ("TLSFLOOR", "PYTHONPATH")]
+print(json.dumps([*found, tlsfloor.status().children]))
+"""
+
+
+def handed(*floors: str, **env: str) -> list[str]:
+    """Return the floor and path that children get, and what ``status()`` says of them."""
+    done = python("-c", HANDED, *floors, env=clean_environment(**{"PYTHONPATH": HOME, **env}))
+    assert (done.returncode, done.stderr) == (0, "")
+    told: list[str] = json.loads(done.stdout)
+    return told
+
+
+def test_children_get_the_strictest_floor() -> None:
+    route = "if they keep the environment, but with -E, -I or -S"
+    both = os.pathsep.join([BOOTSTRAP, HOME])
+    assert handed("1.2") == ["1.2", both, f"floor 1.2, {route}"]
+    assert handed("1.3", "1.2") == ["1.3", both, f"floor 1.3, {route}"]
+    assert handed("1.2", TLS_MIN_VERSION="VersionTLS13")[::2] == ["1.3", f"floor 1.3, {route}"]
+
+
+def test_children_get_the_floor_though_this_process_was_to_start_without() -> None:
+    assert handed("1.2", TLSFLOOR="off")[0] == "1.2"
+
+
+def test_the_folder_comes_first_and_once_in_the_path_of_children() -> None:
+    path = os.pathsep.join(["/mine", HOME, BOOTSTRAP])
+    assert handed("1.2", PYTHONPATH=path)[1] == os.pathsep.join([BOOTSTRAP, "/mine", HOME])
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({}, "not armed, unless they are forked; hint: enforce(..., children=True)"),
+        ({"PYTHONPATH": f"{BOOTSTRAP}:{HOME}", "TLSFLOOR": "off"}, "not armed, unless"),
+        ({"PYTHONPATH": f"{BOOTSTRAP}:{HOME}", "TLSFLOOR": "1.3"}, "floor 1.3, if they keep"),
+    ],
+    ids=["nothing", "off", "armed"],
+)
+def test_status_says_what_children_would_get(env: dict[str, str], told: str) -> None:
+    program = "import tlsfloor; print(tlsfloor.status().children)"
+    done = python("-c", program, env=clean_environment(**{"PYTHONPATH": HOME, **env}))
+    assert done.stdout.startswith(told), done.stderr
+
+
+def test_status_says_that_a_broken_environment_arms_no_child() -> None:
+    program = """
+import os, tlsfloor
+os.environ["TLSFLOOR"] = "nonsense"
+print(tlsfloor.status().children)
+"""
+    env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, HOME]))
+    done = python("-c", program, env=env)
+    assert done.stdout.startswith("they cannot be armed: unknown floor in TLSFLOOR"), done.stderr
 
 
 @pytest.mark.parametrize("where", ["module", "main"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -42,10 +43,12 @@ def test_an_armed_interpreter_is_enforced() -> None:
 
 def test_the_report_tells_which_flags_the_route_does_not_survive() -> None:
     _, report = verify(env=armed_environment())
-    verdicts = {
-        name: report["more"][f"as deployed, {name}"]["verdict"] for name in ("-E", "-I", "-S")
-    }
-    assert set(verdicts.values()) <= {"leaks", "lowerable"}
+    flags = ["-E", "-I", "-S", "-s"] + ["-P"] * (sys.version_info >= (3, 11))
+    verdicts = {flag: report["more"][f"as deployed, {flag}"]["verdict"] for flag in flags}
+    assert len(report["more"]) == len(flags) + 1  # and with the floor
+    survived = [flag for flag, verdict in verdicts.items() if verdict == "enforced"]
+    assert survived == flags[3:]
+    assert {verdicts[flag] for flag in flags[:3]} <= {"leaks", "lowerable"}
 
 
 def test_a_floor_below_the_one_in_question_does_not_count() -> None:

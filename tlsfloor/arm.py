@@ -76,7 +76,8 @@ def enforce(floor: object, *, children: bool = False) -> Status:
         error.findings = _findings()
         raise
     if children:
-        os.environ.update(policy.for_children(os.environ, wire))
+        strictest = max(each.floor for each in ledger.armings)
+        os.environ.update(policy.for_children(os.environ, strictest))
     return _facts()
 
 

@@ -2,6 +2,7 @@
 # must parse on Python 2.7 as they must. What it knows is in sys._tlsfloor, read once: programs empty os.environ.
 import os
 import sys
+import time
 
 VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
 # What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
@@ -23,8 +24,7 @@ def start(file, floor=None, outcome=None):
         return  # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy
     if floor is None:
         make_absolute(os.path.dirname(file))
-    # For tlsfloor.arm, when the first TLS stack is imported. (time is loaded by now, or not worth it.)
-    since = getattr(sys.modules.get("time"), "time", int)()
+    since = time.time()  # for tlsfloor.arm, when the first TLS stack is imported
     state["files"].append({"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since})
     try:
         (arm if sys.version_info >= (3, 8) else arm_old)(state, state["files"][-1])

@@ -1,7 +1,7 @@
 """A program with children: ``parent.py KIND WHERE PORT CA``.
 
 WHERE says from where it arms by a call: "module" (of the main module), "main" (below the usual
-``if``), "nowhere". KIND is how it makes its child.
+``if``), "children" (there too, and for them), "nowhere". KIND is how it makes its child.
 """
 
 import json
@@ -79,10 +79,10 @@ def by_interpreter():
 
 
 if __name__ == "__main__":
-    if where == "main":
+    if where in ("main", "children"):
         import tlsfloor
 
-        tlsfloor.enforce("1.2")
+        tlsfloor.enforce("1.2", children=where == "children")
     make = {"subprocess": by_subprocess, "os.fork": by_os_fork, "interpreter": by_interpreter}
     function = make.get(kind, by_executor if " " in kind else by_multiprocessing)
     print(json.dumps(function()), flush=True)

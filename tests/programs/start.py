@@ -1,7 +1,8 @@
-"""What a program does as far as TLS goes, told to accept everything: ``start.py PORT...``.
+"""What a program does as far as TLS goes, told to accept everything: ``start.py [WAY] PORT...``.
 
-It says that it started, and then for each port the version it reached, or the error. It has to
-run on the Pythons that are too old for tlsfloor, 2.7 among them.
+It says that it started, then for each port the version it reached, or the error, and with which
+flags it runs. With a way it lets a child do so: fork, spawn, subprocess, or cleared: a subprocess
+without environment. It has to run on the Pythons that are too old for tlsfloor, 2.7 among them.
 """
 
 from __future__ import print_function
@@ -10,6 +11,8 @@ import json
 import socket
 import sys
 import warnings
+
+FLAGS = ("ignore_environment", "isolated", "safe_path", "no_site", "no_user_site")
 
 
 def connect(port):
@@ -36,8 +39,39 @@ def attempt(port):
         return "%s: %s" % (type(error).__name__, error)
 
 
-if __name__ == "__main__":
+def tell(ports):
     warnings.simplefilter("ignore")
     print("started")
     sys.stdout.flush()
-    print(json.dumps([attempt(port) for port in sys.argv[1:]]))
+    print(json.dumps([attempt(port) for port in ports]))
+    print(json.dumps([name for name in FLAGS if getattr(sys.flags, name, 0)]))
+    sys.stdout.flush()
+
+
+def start(way, ports):
+    if way in ("subprocess", "cleared"):
+        import subprocess
+
+        env = {} if way == "cleared" else None
+        subprocess.check_call([sys.executable, __file__] + ports, env=env)
+    else:
+        import multiprocessing
+
+        if way == "fork" and sys.version_info < (3, 4):
+            context = multiprocessing  # it has no other way there
+        else:
+            context = multiprocessing.get_context(way)
+        child = context.Process(target=tell, args=(ports,))
+        child.start()
+        child.join()
+
+
+def main(words):
+    if words and not words[0].isdigit():
+        start(words[0], words[1:])
+    else:
+        tell(words)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -77,13 +77,13 @@ def load():
     return sys.modules["tlsfloor.start"]
 
 
-def find(entry):
-    """Find a sitecustomize in one entry of the path: where it is, and how to run it."""
+def find(entries):
+    """Find the first sitecustomize in entries of the path: where it is, and how to run it."""
     if sys.version_info < (3,):
         import imp
 
         try:
-            found = imp.find_module("sitecustomize", [entry])
+            found = imp.find_module("sitecustomize", entries)
         except ImportError:
             return None, None
         return found[1], lambda: imp.load_module("sitecustomize", *found)
@@ -91,7 +91,7 @@ def find(entry):
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 
-    spec = PathFinder.find_spec("sitecustomize", [entry])
+    spec = PathFinder.find_spec("sitecustomize", entries)
     if spec is None or not spec.has_location:
         return None, None
 
@@ -106,12 +106,25 @@ def run_next(ran):
     """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
     entries = [os.path.abspath(entry) for entry in sys.path]
     here = os.path.dirname(os.path.abspath(__file__))
-    for entry in entries[entries.index(here) + 1 if here in entries else 0 :]:
-        origin, run = find(entry)
+    entries = entries[entries.index(here) + 1 if here in entries else 0 :]
+    if find(entries)[1] is None:
+        return  # mostly there is none: one look at the path is cheaper than one at each entry
+    for entry in entries:
+        origin, run = find([entry])
         if run and os.path.realpath(origin) not in ran:
             ran.append(os.path.realpath(origin))
-            return run()
-    return None
+            path = os.environ.get("PYTHONPATH", "")
+            run()
+            return stay_in_front(path)
+
+
+def stay_in_front(path):
+    """Put this folder first again for children, if the next one put itself there: OpenTelemetry's does."""
+    new = os.environ.get("PYTHONPATH", "")
+    ours = [each for each in path.split(os.pathsep) if os.path.realpath(each) == os.path.dirname(FILE)]
+    if new != path and ours:
+        others = [each for each in new.split(os.pathsep) if each != ours[0]]
+        os.environ["PYTHONPATH"] = os.pathsep.join(ours[:1] + others)
 
 
 if not hasattr(sys, "_tlsfloor"):

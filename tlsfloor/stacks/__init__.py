@@ -127,6 +127,13 @@ class Listener:
     def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        # ddtrace puts a get_code of its own on a loader: it belongs where it is looked up.
+        if name in Listener.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._loader, name, value)
+
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
         """Let the loader make the module, if it makes modules."""
         create = getattr(self._loader, "create_module", None)

@@ -29,13 +29,15 @@ FIXED = {
 # number it is below every floor, which is just what it means.
 UNBOUNDED = -1
 
-# A context that nobody uses: to see on it what this OpenSSL takes. (Not an ssl.SSLContext, which
-# no module but ssl may hold: gevent searches for those that do, and warns.)
-spare: Any = None
+# For each C type a context that nobody uses: to see on it what this OpenSSL takes. (Not an
+# ssl.SSLContext, which no module but ssl may hold: gevent searches for those that do, and warns.)
+# A process has several C types where _ssl was imported again: ddtrace drops it for gevent's sake.
+spares: dict[Any, Any] = {}
 
-# The floors that were shown to hold. Asking once is enough, and asking again is not free of danger:
-# OpenSSL has locks that a fork amid another thread's call leaves held in the child.
-_holdable: set[int] = set()
+# The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
+# not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
+# child.
+_holdable: set[tuple[Any, int]] = set()
 
 
 def check(floor: int) -> Any:
@@ -47,23 +49,21 @@ def check(floor: int) -> Any:
 
     .. versionadded:: 0.1
     """
-    global spare
     import _ssl
 
     base: Any = _ssl._SSLContext
-    if floor in _holdable:
+    if (base, floor) in _holdable:
         return base
     # PyPy makes no instance of the base itself.
-    kind: Any = type("Spare", (base,), {}) if spare is None else type(spare)
+    kind: Any = type(spares[base]) if base in spares else type("Spare", (base,), {})
     # One of its own: the gates of other threads use the spare one.
     trial = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
-    if spare is None:
-        spare = trial
+    spares.setdefault(base, trial)
     problem: object = "it does not keep the minimum that was set"
     try:
         base.minimum_version.__set__(trial, floor)
         if base.minimum_version.__get__(trial) == floor:
-            _holdable.add(floor)
+            _holdable.add((base, floor))
             return base
     except (AttributeError, ValueError) as error:
         problem = error

@@ -202,7 +202,7 @@ def _bound(cls: type, base: Any, name: str) -> property:
             put(self, value)
             low = UNBOUNDED != get(self) < _floor
         if low:
-            put(contexts.spare, value)  # raises and warns of the value as ever, and harms nobody
+            put(contexts.spares[base], value)  # raises and warns of it as ever, and harms nobody
             value = _floor
             counts["clamped"] += 1
         put(self, value)

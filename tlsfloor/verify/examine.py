@@ -116,7 +116,8 @@ def examine(
             launches.append(launch.with_floor(path, cases, floor, name, timeout))
         if judge.verdict(launches[0], launches[1], floor)[0] == "enforced":
             launches += [
-                launch.with_flag(path, flag, cases, floor, timeout) for flag in launch.FLAGS
+                launch.with_flag(path, flag, cases, floor, timeout)
+                for flag in launch.flags(str(launches[1].facts.get("version")))
             ]
     except OSError as error:  # of ours: no ports or files are left
         return Examined(interpreter, "inconclusive", [f"the verifier failed: {error}"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ BOOTSTRAP = str(Path(__file__).parent.parent / "bootstrap")
 #: What tells whether a floor is there: a program that asks for nothing, and one for everything.
 TELLING = ("default", "lowered, @SECLEVEL=0")
 
-#: Flags that a route into the process may not survive: no environment, isolated, no site module.
-FLAGS = ("-E", "-I", "-S")
+#: Flags that a route into the process may not survive, and since which Python there is each: no
+#: environment, isolated, no folder of the program, no site module, no folder of the user.
+FLAGS = {"-E": (2, 7), "-I": (3, 4), "-P": (3, 11), "-S": (2, 7), "-s": (2, 7)}
 
 # What an isolated launch must not see: it asks what the runtime is capable of by itself.
 _STEERING = ("PYTHON", "OPENSSL_", "SSL_CERT", "TLS")
@@ -58,6 +60,14 @@ def with_flag(
     telling = [case for case in cases if case.via == "ssl" and case.way in TELLING]
     command = [interpreter, "-B", flag]
     return run(f"as deployed, {flag}", command, dict(os.environ), telling, floor, timeout)
+
+
+def flags(version: str) -> list[str]:
+    """Return the flags that a Python has which says that it is of this version; if unsure, all."""
+    known = re.match(r"(\d+)\.(\d+)", version)
+    if known is None:
+        return list(FLAGS)
+    return [flag for flag, since in FLAGS.items() if since <= tuple(map(int, known.groups()))]
 
 
 def with_floor(

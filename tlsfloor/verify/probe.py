@@ -20,6 +20,7 @@ BEGIN, END = "\n<tlsfloor-facts>", "</tlsfloor-facts>\n"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 RESPONSE = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 EVERYTHING = "ALL:@SECLEVEL=0"
+FLAGS = ("ignore_environment", "isolated", "no_site", "no_user_site", "safe_path")
 
 
 class Absent(Exception):
@@ -292,14 +293,15 @@ def facts():
         "implementation": platform.python_implementation(),
         "executable": sys.executable,
         "prefix": sys.prefix,
-        "flags": [name for name in ("ignore_environment", "isolated", "no_site") if getattr(sys.flags, name, 0)],
+        "flags": [name for name in FLAGS if getattr(sys.flags, name, 0)],
         "openssl_conf": os.environ.get("OPENSSL_CONF"),
         "path": sys.path,
         "standard_library": os.path.dirname(os.__file__),
     }
     start_up = getattr(sys, "_tlsfloor", None)
     if start_up:
-        found["start_up"] = dict((name, start_up[name]) for name in ("file", "failure") if name in start_up)
+        files = [each["file"] for each in start_up.get("files", ())]
+        found["start_up"] = {"files": files, "failure": start_up.get("failure")}
     try:
         import ssl
     except ImportError as error:
