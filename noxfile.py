@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -31,7 +33,7 @@ ELSEWHERE = [
 
 # What does not go into one environment with the other stacks and the site: some programs pin what
 # these need newer, and an agent imports each stack that it finds.
-APART = ["tests/test_guide_aws.py", "tests/test_neighbours.py"]
+APART = [*map(str, Path("tests").glob("test_guide_*.py")), "tests/test_neighbours.py"]
 
 
 @nox.session(python=PYTHONS)
