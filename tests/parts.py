@@ -30,7 +30,8 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
         if importlib.util.find_spec(module) is None:
-            _missing(f"{module} is not installed; hint: pip install '.[test,stacks,neighbours,deploy]'")
+            extras = "test,stacks,neighbours,deploy"
+            _missing(f"{module} is not installed; hint: pip install '.[{extras}]'")
 
 
 def need_program(name: str) -> str:
