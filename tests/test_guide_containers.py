@@ -93,7 +93,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("image")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     run(*build, cwd=HERE.parent)
-    run(sys.executable, "-m", "venv", str(folder))
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    # It is this environment's pip, since a venv takes seconds to get its own.
+    pip = folder / "bin" / "pip"
+    pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip --python {folder}/bin/python "$@"\n')
+    pip.chmod(0o755)
     return {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PIP_FIND_LINKS": str(folder)}
 
 
