@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sysconfig
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import jsonschema
 import pytest
@@ -23,6 +23,7 @@ import guides
 import parts
 from guide_shell import assert_as_printed, free_port, running
 from harness import BOOTSTRAP, HERE, clean_environment, python
+from kubernetes_files import FOLDER, bundle, check, environment, resources
 from test_servers import NAMES
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
@@ -31,9 +32,6 @@ PAGE = "how-to/openshift.md"
 
 #: Debian's: the one that README tells of.
 SYSTEM_PYTHON = "/usr/bin/python3"
-
-#: Where a container finds the floor.
-IN_THE_IMAGE = "/opt/tlsfloor/tlsfloor/bootstrap"
 
 
 @pytest.fixture
@@ -110,27 +108,17 @@ def test_client_certificates_stay_demanded_with_a_floor(folder: Path) -> None:
             assert_as_printed(steps)
 
 
-def yaml_of(name: str) -> list[dict[str, Any]]:
-    parts.need("yaml")
-    import yaml
-
-    return list(yaml.safe_load_all(guides.block(PAGE, f"file: {name}")))
-
-
 def test_the_deployment_and_its_service_fit_the_schemas_of_kubernetes() -> None:
-    parts.need("kubernetes_validate", since=(3, 10))
-    import kubernetes_validate
-
-    for each in yaml_of("deployment.yaml"):
-        kubernetes_validate.validate(each, "1.33", strict=True)
+    for each in resources(PAGE, "deployment.yaml"):
+        check(each)
         each["spec"]["selectors"] = each["spec"].pop("selector")
-        with pytest.raises(kubernetes_validate.ValidationError):
-            kubernetes_validate.validate(each, "1.33", strict=True)
+        with pytest.raises(jsonschema.ValidationError):
+            check(each)
 
 
 def test_the_routes_fit_the_schema_of_openshift() -> None:
     schema = json.loads((HERE / "schemas" / "openshift-route.json").read_text())
-    routes = yaml_of("routes.yaml")
+    routes = resources(PAGE, "routes.yaml")
     for route in routes:
         jsonschema.Draft7Validator(schema).validate(route)
     broken = {**routes[0], "spec": {**routes[0]["spec"], "tls": {"terminations": "edge"}}}
@@ -138,7 +126,7 @@ def test_the_routes_fit_the_schema_of_openshift() -> None:
         jsonschema.Draft7Validator(schema).validate(broken)
     kinds = [route["spec"]["tls"]["termination"] for route in routes]
     assert kinds == ["edge", "passthrough", "reencrypt"]
-    service = yaml_of("deployment.yaml")[0]
+    service = resources(PAGE, "deployment.yaml")[0]
     assert {route["spec"]["to"]["name"] for route in routes} == {service["metadata"]["name"]}
     assert {route["spec"]["port"]["targetPort"] for route in routes} == {
         port["name"] for port in service["spec"]["ports"]
@@ -148,16 +136,14 @@ def test_the_routes_fit_the_schema_of_openshift() -> None:
 @contextlib.contextmanager
 def pod(folder: Path, floor: str | None, *, tls: bool = True) -> Iterator[int]:
     """Run the container of the page's Deployment, with its environment where there is a floor."""
-    [container] = yaml_of("deployment.yaml")[1]["spec"]["template"]["spec"]["containers"]
+    [container] = resources(PAGE, "deployment.yaml")[1]["spec"]["template"]["spec"]["containers"]
     command = container["command"]
     if not tls:
         start = command.index("--keyfile")
         command = command[:start] + command[start + 4 :]
     env = {}
     if floor:
-        env = {each["name"]: each["value"] for each in container["env"]}
-        assert env == {"PYTHONPATH": IN_THE_IMAGE, "TLS_MIN_VERSION": "VersionTLS13"}
-        env = {"PYTHONPATH": BOOTSTRAP, "TLS_MIN_VERSION": floor}
+        env = environment(container, {FOLDER: bundle(folder / floor), "VersionTLS13": floor})
     port = free_port()
     here = {"/etc/tls/": f"{folder}/", "0.0.0.0:8443": f"127.0.0.1:{port}"}
     with running(f"$ {' '.join(command)} &\n", folder, here, **env):

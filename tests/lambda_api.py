@@ -1,0 +1,50 @@
+"""Lambda's Runtime API, from which a runtime takes an event, and which it tells what came of it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import subprocess
+from typing import Any
+
+from harness import clean_environment
+
+
+class _RuntimeApi(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """Hand out the event."""
+        self._answer(200, b"{}")
+
+    def do_POST(self) -> None:
+        """Take the answer, or the error."""
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.told = (self.path.rpartition("/")[2], told)
+        self._answer(202, b"")
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {
+            "Lambda-Runtime-Aws-Request-Id": "1",
+            "Lambda-Runtime-Deadline-Ms": str(2**52),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def invoke(*command: str, **env: str) -> Any:
+    """Start a runtime by a command; return what it tells of an invocation: its kind, and that."""
+    with http.server.HTTPServer(("127.0.0.1", 0), _RuntimeApi) as api:
+        api.told, api.timeout = None, 0.1
+        address = f"127.0.0.1:{api.server_port}"
+        env = clean_environment(AWS_LAMBDA_RUNTIME_API=address, **env)
+        with subprocess.Popen(command, env=env) as process:
+            while api.told is None and process.poll() is None:
+                api.handle_request()
+            process.kill()
+        return api.told
