@@ -243,9 +243,8 @@ def test_programs(
     assert_held(place, endpoints, program, program, floor, armed)
 
 
-@pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_a_call(place: Path, endpoints: dict[str, peers.ServerPeer], floor: str) -> None:
-    assert_held(place, endpoints, SDK, f"{SDK} {floor}", floor, {})
+def test_a_call(place: Path, endpoints: dict[str, peers.ServerPeer]) -> None:
+    assert_held(place, endpoints, SDK, f"{SDK} 1.3", "1.3", {})
 
 
 def assert_held(
