@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -29,7 +31,9 @@ ELSEWHERE = [
     "tests/test_verify_targets.py",
 ]
 
-GUIDES = ["tests/test_guide_aws.py"]
+# What does not go into one environment with the other stacks and the site: some programs pin what
+# these need newer, and an agent imports each stack that it finds.
+APART = [*map(str, Path("tests").glob("test_guide_*.py")), "tests/test_neighbours.py"]
 
 
 @nox.session(python=PYTHONS)
@@ -63,10 +67,10 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
-def guides(session: nox.Session) -> None:
-    """Run the guides whose programs pin what the other tests need newer."""
-    session.install(".[test,guides]")
-    session.run("pytest", *GUIDES, *session.posargs)
+def apart(session: nox.Session) -> None:
+    """Run the tests of agents, and of the guides whose programs pin what others need newer."""
+    session.install(".[test,guides,neighbours]")
+    session.run("pytest", *APART, *session.posargs)
 
 
 @nox.session

@@ -30,8 +30,7 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
         if importlib.util.find_spec(module) is None:
-            extras = "test,stacks,neighbours,deploy"
-            _missing(f"{module} is not installed; hint: pip install '.[{extras}]'")
+            _missing(f"{module} is not installed; hint: an extra of pyproject.toml has it")
 
 
 def need_program(name: str) -> str:

@@ -245,15 +245,13 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
         for client in tls:
             assert client.stop() > 100
             assert client.failures() == []
-        # Whoever was left behind fails, and in the same ways whether it has a floor or not.
-        print(
-            [{kind(line) for line in client.failures()} for client in plain],
-            [len(c.failures()) for c in plain],
-            [c.lines[-1] for c in plain + tls],
-        )
-        unarmed, *armed = ({kind(line) for line in client.failures()} for client in plain)
-        for kinds in armed:
-            assert kinds == unarmed
+        # Whoever was left behind fails, with a floor or without, since nobody is there any more.
+        for client in plain:
+            lost = [
+                re.search("Connection (refused|reset|closed)", line) for line in client.failures()
+            ]
+            assert lost
+            assert all(lost), client.failures()
 
         only_tls_1_1(cluster, folder, start)
 
@@ -289,7 +287,6 @@ def only_tls_1_1(cluster: list[Node], folder: Path, start: object) -> None:
     client.wait_for("failed: ")
     time.sleep(3)
     done = client.stop()
-    print("DONE", done, len(client.failures()), set(map(kind, client.failures())))
     assert all(map(refused, client.failures()))
     assert done > 0
 

@@ -66,7 +66,11 @@ def arm(state, file):
 
 def arm_old(state, file):
     """Hold the floor on ssl alone, on Pythons where tlsfloor itself does not run."""
-    import tlsfloor.old as old
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # 2.7 writes it beside the source
+    try:
+        import tlsfloor.old as old
+    finally:
+        sys.dont_write_bytecode = writes
 
     floor = old.start_up_floor(state["environment"], file["floor"])
     old.watch(floor, file["file"], fail)
