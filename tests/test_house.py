@@ -23,6 +23,7 @@ PACKAGE = Path(tlsfloor.__file__).parent
 #: The order of docs/design: a module imports only modules of a lower rank, or of its own folder.
 RANKS = {
     "errors": 0,
+    "events": 0,
     "files": 0,
     "versions": 0,
     "policy": 1,

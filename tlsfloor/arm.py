@@ -12,13 +12,14 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import ledger, policy, stacks, vendored, versions
+from tlsfloor import events, ledger, policy, stacks, vendored, versions
 from tlsfloor.errors import FloorNotHeldError, GuardError, PolicyError
 from tlsfloor.ledger import Arming, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -40,7 +41,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-def enforce(floor: object, *, children: bool = False) -> Status:
+def enforce(
+    floor: object,
+    *,
+    mode: str = policy.ENFORCE,
+    children: bool = False,
+    on_event: Callable[[dict[str, Any]], object] | None = None,
+) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
 
     Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
@@ -50,8 +57,12 @@ def enforce(floor: object, *, children: bool = False) -> Status:
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
             ``ssl.TLSVersion``.
+        mode: ``"enforce"``; or ``"observe"``, which changes nothing in the process, and tells by
+            events what the floor would have raised and refused.
         children: hand the floor on to the Pythons that this process starts, through
             ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
+        on_event: called with each event, a dict, in the thread that causes it; what it raises is in
+            the status, and nowhere else.
 
     Returns:
         What holds now; its ``below`` lists what was open before and cannot be raised.
@@ -66,18 +77,22 @@ def enforce(floor: object, *, children: bool = False) -> Status:
     caller = sys._getframe(1)
     set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
     wire = policy.floor_of(floor, "enforce()")
+    policy.mode_of(mode, "enforce()")
     asked = policy.floor_in(os.environ)
     if asked is not None and asked > wire:
         wire, set_by = asked, f"{set_by}, raised by the environment"
+    if on_event is not None:
+        events.callbacks.append(on_event)
     try:
         check(wire)
-        arm(wire, "call", set_by)
+        arm(wire, mode, "call", set_by)
     except GuardError as error:
         error.findings = _findings()
         raise
     if children:
-        strictest = max(each.floor for each in ledger.armings)
-        os.environ.update(policy.for_children(os.environ, strictest))
+        strictest = ledger.strictest(mode)
+        assert strictest is not None  # it was armed just now
+        os.environ.update(policy.for_children(os.environ, strictest.floor, mode))
     return _facts()
 
 
@@ -108,17 +123,26 @@ def _findings() -> tuple[str, ...]:
         return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
 
 
-def arm(floor: int, route: str, set_by: str) -> None:
+def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     """Hold the floor (a wire number) on every stack of the table, now and as each is imported.
+
+    In mode ``observe`` nothing holds, and nothing is refused.
 
     Raises:
         GuardError: a stack that is here already cannot be held to it. The floor stays armed for the
             others.
     """
     with _lock:
-        ledger.armings.append(Arming(floor, route, set_by, time.time()))
+        ledger.armings.append(Arming(floor, mode, route, set_by, time.time()))
         stacks.watch(guard)
+    _tell(ledger.armings[-1])
     guard_imported()
+
+
+def _tell(arming: Arming) -> None:
+    events.file = _start_up.get("environment", os.environ).get(policy.EVENTS, "")
+    facts = {"floor": versions.floor_name(arming.floor), "mode": arming.mode}
+    events.note("armed", **facts, text=f"{arming.route}: {arming.set_by}")
 
 
 def guard_imported() -> None:
@@ -152,10 +176,14 @@ def guard(module: ModuleType) -> None:
     except Exception as error:  # a wrapt that does not fit this Python fails in any way
         ledger.stacks[name] = f"its guard cannot be imported: {error}"
         raise GuardError(f"the guard of {name} cannot be imported: {error}", hint=_WRAPT) from error
+    held, observed = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
+    if observed is not None and (held is None or observed.floor > held.floor):
+        _observe(name, guard_module, module, observed, alone=held is None)
+    if held is None:
+        return
     with _lock:
-        strictest = max(ledger.armings, key=lambda arming: arming.floor)
         try:
-            state = guard_module.guard(module, strictest.floor, strictest.set_by)
+            state = guard_module.guard(module, held.floor, held.set_by)
         except GuardError as error:
             ledger.stacks[name] = error.problem
             raise
@@ -164,11 +192,27 @@ def guard(module: ModuleType) -> None:
             raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
         ledger.stacks[name] = state
     if state not in stacks.COVERED:
+        events.note("uncovered", stack=name, floor=versions.floor_name(held.floor), text=state)
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
             f"{policy.ON_ERROR}=warn",
         )
+
+
+def _observe(
+    name: str, guard_module: Any, module: ModuleType, arming: Arming, *, alone: bool
+) -> None:
+    """See what a floor would change on one stack; where nothing can, say so."""
+    state = "not observed: what it does is not seen"
+    if hasattr(guard_module, "observe"):
+        with _lock:
+            state = guard_module.observe(module, arming.floor, arming.set_by)
+    else:
+        facts = {"floor": versions.floor_name(arming.floor), "mode": arming.mode}
+        events.note("uncovered", stack=name, **facts, text=state)
+    if alone:
+        ledger.stacks[name] = state
 
 
 def _guard_module(name: str) -> Any:
@@ -247,7 +291,8 @@ def status() -> Status:
         from tlsfloor.verify import hello
 
         counts = dict(ledger.counts)
-        accepted = hello.verify(found.floor).below
+        with events.Quiet():
+            accepted = hello.verify(found.floor).below
         ledger.counts.update(counts)  # what the verifier asked for was not asked for by the program
         found.problems += [f"the verifier says: {each}" for each in accepted]
         found.held = not accepted
@@ -262,7 +307,9 @@ def status() -> Status:
 def _facts() -> Status:
     """Return what the guards say of this process."""
     armings = list(ledger.armings)
-    floor = max((arming.floor for arming in armings), default=None)
+    held, seen = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
+    floor = None if held is None else held.floor
+    observed = seen.floor if seen and (floor is None or seen.floor > floor) else None
     found = dict(ledger.stacks)
     asked: dict[str, str] = {}
     for name in stacks.TABLE if floor is not None else ():
@@ -281,13 +328,18 @@ def _facts() -> Status:
         )
     if floor is None:
         off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
+        if observed is not None:
+            off = f"floor {versions.floor_name(observed)} is observed, and not held"
         problems.append(_start_up.get("failure", off))
+    sinks = {each: "well" for each in [events.file, *map(repr, events.callbacks)] if each}
     return Status(
         floor=None if floor is None else versions.floor_name(floor),
+        observed=None if observed is None else versions.floor_name(observed),
         held=not problems,
         armings=[
             {
                 "floor": versions.floor_name(arming.floor),
+                "mode": arming.mode,
                 "route": arming.route,
                 "set_by": arming.set_by,
                 "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming.since)),
@@ -299,6 +351,7 @@ def _facts() -> Status:
         below=below,
         problems=problems,
         libraries=[],
+        events={**sinks, **events.failures},
         children=_children(),
     )
 
@@ -327,10 +380,10 @@ _start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
 def adopt() -> None:
     """Note the floors that start-up files armed without loading this module."""
     environment = _start_up.get("environment", {})
+    fresh = []
     with _lock:
         armed, _start_up["armed"] = _start_up.get("armed", ()), []
         for file in armed:
-            floor = policy.start_up_floor(environment, file["floor"])
             asked = [
                 f"{name}={environment[name]}"
                 for name in policy.VARIABLES[:2]
@@ -339,7 +392,11 @@ def adopt() -> None:
             if file["floor"] is not None:
                 asked.insert(0, f"the floor {file['floor']} written in it")
             set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
-            ledger.armings.append(Arming(floor, file["route"], set_by, file["since"]))
+            for floor, mode in policy.start_up_floors(environment, file["floor"]):
+                fresh.append(Arming(floor, mode, file["route"], set_by, file["since"]))
+        ledger.armings += fresh
+    for each in fresh:
+        _tell(each)
 
 
 adopt()

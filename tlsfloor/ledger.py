@@ -23,15 +23,26 @@ stacks: dict[str, str] = {}
 
 
 class Arming:
-    """A floor was armed: which (a wire number), by which route, by whom, when (Unix time)."""
+    """A floor was armed: which (a wire number), by which route, by whom, when (Unix time).
 
-    __slots__ = ("floor", "route", "set_by", "since")
+    ``mode`` is ``"enforce"``, or ``"observe"`` for a floor that only tells what it would change.
+    """
 
-    def __init__(self, floor: int, route: str, set_by: str, since: float) -> None:
+    __slots__ = ("floor", "mode", "route", "set_by", "since")
+
+    def __init__(self, floor: int, mode: str, route: str, set_by: str, since: float) -> None:
         self.floor = floor
+        self.mode = mode
         self.route = route
         self.set_by = set_by
         self.since = since
+
+
+def strictest(mode: str) -> Arming | None:
+    """Return the arming with the highest floor of a mode, None where there is none."""
+    return max(
+        (each for each in armings if each.mode == mode), key=lambda each: each.floor, default=None
+    )
 
 
 class Status:
@@ -40,9 +51,11 @@ class Status:
     True in a condition when the floor is held. Attributes:
 
     * ``floor``: ``"1.2"``, or None when nothing is armed;
+    * ``observed``: the floor that is observed and not held, None where there is none above
+      ``floor``;
     * ``held``: the floor is armed and holds on every stack met so far, with its gates in place;
-    * ``armings``: a dict for each route that armed a floor: floor, route, set_by, since (RFC 3339,
-      UTC);
+    * ``armings``: a dict for each route that armed a floor: floor, mode, route, set_by, since (RFC
+      3339, UTC);
     * ``stacks``: the name of each stack met so far -> ``"guarded"``, ``"configured"``,
       ``"inherent"``, or why it is none of these;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
@@ -52,6 +65,7 @@ class Status:
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected;
+    * ``events``: where events go -> ``"well"``, or what went wrong there the last time;
     * ``children``: what holds in the Pythons that it would start just now, and with which flags
       not.
 
@@ -63,9 +77,11 @@ class Status:
         "below",
         "children",
         "counts",
+        "events",
         "floor",
         "held",
         "libraries",
+        "observed",
         "problems",
         "stacks",
     )
@@ -74,6 +90,7 @@ class Status:
         self,
         *,
         floor: str | None,
+        observed: str | None,
         held: bool,
         armings: list[dict[str, str]],
         stacks: dict[str, str],
@@ -81,9 +98,11 @@ class Status:
         below: list[str],
         problems: list[str],
         libraries: list[dict[str, str]],
+        events: dict[str, str],
         children: str,
     ) -> None:
         self.floor = floor
+        self.observed = observed
         self.held = held
         self.armings = armings
         self.stacks = stacks
@@ -91,6 +110,7 @@ class Status:
         self.below = below
         self.problems = problems
         self.libraries = libraries
+        self.events = events
         self.children = children
 
     def __bool__(self) -> bool:
@@ -102,5 +122,5 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same facts as plain JSON types, keys in a stable order."""
-        names = ("held", "floor", "armings", "stacks", "libraries", "counts", "below", "problems")
-        return {name: getattr(self, name) for name in (*names, "children")}
+        names = ("held", "floor", "observed", "armings", "stacks", "libraries", "counts", "below")
+        return {name: getattr(self, name) for name in (*names, "problems", "events", "children")}

@@ -270,6 +270,9 @@ def start_up_floor(environment, written):
     if outcome not in ("warn", "block", "abort"):
         hint = "write one of warn, block, abort"
         raise ValueError("unknown outcome in TLSFLOOR_ON_ERROR: %r; hint: %s" % (outcome, hint))
+    mode = environment.get("TLSFLOOR_MODE", "enforce")
+    if mode not in ("enforce", "observe"):
+        raise ValueError("unknown mode in TLSFLOOR_MODE: %r; hint: write one of enforce, observe" % mode)
     asked = {each: environment[each] for each in ("TLSFLOOR", "TLS_MIN_VERSION") if each in environment}
     if asked.get("TLSFLOOR", "").strip().lower() == "off":  # it speaks to the folder, which read it already
         del asked["TLSFLOOR"]

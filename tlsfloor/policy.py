@@ -15,8 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The variables that are read, and nothing else.
-FLOOR, CLUSTER_FLOOR, ON_ERROR = VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
+#: The variables that are read as a process is armed, and nothing else.
+VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE", "TLSFLOOR_EVENTS")
+FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, EVENTS = VARIABLES
 
 #: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
@@ -26,6 +27,9 @@ DEFAULT_FLOOR = versions.TLS1_2
 
 #: What becomes of the process when arming fails, the mildest first.
 OUTCOMES = ("warn", "block", "abort")
+
+#: What a floor is for: to be held, or to see what holding it would change.
+ENFORCE, OBSERVE = MODES = ("enforce", "observe")
 
 #: The value of TLSFLOOR that disarms the start-up routes.
 OFF = "off"
@@ -88,23 +92,56 @@ def start_up_floor(environment: Mapping[str, str], written: str | None = None) -
     return asked if FLOOR in environment and written is None else max(asked, least)
 
 
+def start_up_floors(
+    environment: Mapping[str, str], written: str | None = None
+) -> list[tuple[int, str]]:
+    """Return each floor of a process that is armed as it starts, and its mode.
+
+    Mode ``observe`` is about what the environment asks for: what is ``written`` in an installed
+    file is held all the same.
+
+    Raises:
+        PolicyError: as ``start_up_floor()``, and for a mode that is not known.
+    """
+    mode = mode_of(environment.get(MODE, ENFORCE), MODE)
+    floor = start_up_floor(environment, written)
+    if mode == ENFORCE or written is None:
+        return [(floor, mode)]
+    held = floor_of(written, "the installed file")
+    return [(held, ENFORCE), *([(floor, OBSERVE)] if floor > held else [])]
+
+
+def mode_of(value: object, source: str) -> str:
+    """Return the mode that ``source`` asks for.
+
+    Raises:
+        PolicyError: there is no such mode.
+    """
+    return _one_of(MODES, value, "mode", source)
+
+
 def outcome_of(value: str, source: str) -> str:
     """Return the outcome that ``source`` asks for.
 
     Raises:
         PolicyError: there is no such outcome.
     """
-    if value not in OUTCOMES:
-        raise PolicyError(
-            f"unknown outcome in {source}: {value!r}",
-            hint=f"write one of {', '.join(OUTCOMES)}",
-            value=value,
-            source=source,
-        )
-    return value
+    return _one_of(OUTCOMES, value, "outcome", source)
 
 
-def for_children(environment: Mapping[str, str], floor: int) -> dict[str, str]:
+def _one_of(known: tuple[str, ...], value: object, what: str, source: str) -> str:
+    for each in known:
+        if each == value:
+            return each
+    raise PolicyError(
+        f"unknown {what} in {source}: {value!r}",
+        hint=f"write one of {', '.join(known)}",
+        value=value,
+        source=source,
+    )
+
+
+def for_children(environment: Mapping[str, str], floor: int, mode: str = ENFORCE) -> dict[str, str]:
     """Return the variables that hand a floor on to the Pythons that a process starts.
 
     The bootstrap folder comes first, so that no other ``sitecustomize`` hides it.
@@ -113,4 +150,6 @@ def for_children(environment: Mapping[str, str], floor: int) -> dict[str, str]:
     return {
         FLOOR: versions.floor_name(floor),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        # The mode of the environment would be that of this floor, too.
+        **({MODE: mode} if mode != ENFORCE or MODE in environment else {}),
     }

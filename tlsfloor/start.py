@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR")
+VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE", "TLSFLOOR_EVENTS")
 # What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
 PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
 PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
@@ -51,7 +51,7 @@ def arm(state, file):
     if not PLAIN.issuperset(environment.items()) or file["floor"] not in (None, "1.2", "1.3"):
         import tlsfloor.policy
 
-        tlsfloor.policy.start_up_floor(environment, file["floor"])
+        tlsfloor.policy.start_up_floors(environment, file["floor"])
     state["armed"].append(file)
     stacks.watch(executed)
     aborts = chosen() == "abort"
@@ -73,6 +73,10 @@ def arm_old(state, file):
         sys.dont_write_bytecode = writes
 
     floor = old.start_up_floor(state["environment"], file["floor"])
+    if observes():
+        if file["floor"] is None:
+            raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
+        floor = old.read(file["floor"], "the installed file")
     old.watch(floor, file["file"], fail)
     if not state["armed"]:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
@@ -103,7 +107,13 @@ def chosen():
     state = sys._tlsfloor
     asked = {file["outcome"] for file in state["files"]}
     asked = asked.union([state["environment"].get("TLSFLOOR_ON_ERROR")]) - {None}
+    if observes() and not any(file["floor"] for file in state["files"]):
+        return "warn"  # it changes nothing, so that it refuses nothing
     return "abort" if "abort" in asked else "warn" if asked == {"warn"} else "block"
+
+
+def observes():
+    return sys._tlsfloor["environment"].get("TLSFLOOR_MODE") == "observe"
 
 
 def fail(error):

@@ -48,6 +48,14 @@ def name(wire: int) -> str:
     return _NAMES.get(wire, f"0x{wire:04x}")
 
 
+def bound_name(bound: int) -> str:
+    """Return what a person reads for a minimum as ``ssl`` has it, which may be MINIMUM_SUPPORTED.
+
+    .. versionadded:: 0.1
+    """
+    return "any version" if bound < 0 else name(bound)
+
+
 def floor_name(wire: int) -> str:
     """Return a floor as a policy writes it: ``"1.2"`` for 0x0303.
 

@@ -43,12 +43,16 @@ def run(arguments: argparse.Namespace) -> int:
         if found.floor
         else "floor: none"
     )
+    if found.observed:
+        print(f"observed: {found.observed}")
     for arming in found.armings:
         print("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
     for name, state in found.stacks.items():
         print(f"stack {name}: {state}")
     for library in found.libraries:
         print("library {path}: {holds}: {coverage}".format(**library))
+    for sink, state in found.events.items():
+        print(f"events to {sink}: {state}")
     print(f"children: {found.children}")
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
     for line in (*found.below, *found.problems):

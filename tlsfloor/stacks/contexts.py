@@ -6,6 +6,8 @@ by its protocol number: the names do not exist on every OpenSSL.
 
 from __future__ import annotations
 
+from _weakref import ref
+
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
@@ -38,6 +40,44 @@ spares: dict[Any, Any] = {}
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
 # child.
 _holdable: set[tuple[Any, int]] = set()
+
+
+# What contexts asked for before they were raised: id -> the context, its minimum and maximum. Only
+# for these can the floor be the reason of what fails.
+_asked: dict[int, tuple[Any, int, int]] = {}
+
+
+def asked(context: Any) -> tuple[int, int] | None:
+    """Return the bounds that a context had before it was raised; None if it was not.
+
+    .. versionadded:: 0.1
+    """
+    known = _asked.get(id(context))
+    return known[1:] if known else None
+
+
+def note_asked(base: Any, context: Any, minimum: int | None = None) -> None:
+    """Note the bounds of a context before it is raised, or a ``minimum`` that it is not to get.
+
+    .. versionadded:: 0.1
+    """
+    key = id(context)
+    if minimum is None and key in _asked:
+        return
+    low = base.minimum_version.__get__(context) if minimum is None else minimum
+    _asked[key] = (
+        ref(context, lambda _: _asked.pop(key, None)),
+        low,
+        base.maximum_version.__get__(context),
+    )
+
+
+def forget_asked(context: Any) -> None:
+    """Note that a program has set a bound by itself that the floor is content with.
+
+    .. versionadded:: 0.1
+    """
+    _asked.pop(id(context), None)
 
 
 def check(floor: int) -> Any:
@@ -107,6 +147,7 @@ def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
     if protocol not in FLEXIBLE:
         check_fixed(protocol, floor, set_by)
         return
+    note_asked(base, context)
     for bound in (base.minimum_version, base.maximum_version):
         if UNBOUNDED != bound.__get__(context) < floor:
             bound.__set__(context, floor)

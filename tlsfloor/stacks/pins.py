@@ -55,6 +55,15 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
+def observe(module: ModuleType, floor: int, set_by: str) -> str:
+    """Change nothing: a context of such a pin is seen where it is used, as any other.
+
+    .. versionadded:: 0.1
+    """
+    del module, floor, set_by
+    return "observed"
+
+
 def _is_below(pin: Any) -> bool:
     try:
         return FIXED.get(index(pin), _floor) < _floor

@@ -33,10 +33,10 @@ import builtins
 import sys
 from operator import index
 
-from tlsfloor import versions
+from tlsfloor import events, versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
-from tlsfloor.stacks import contexts
+from tlsfloor.stacks import connections, contexts
 from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold, refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -45,9 +45,12 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
-# What the gates compare with; written by guard() only, and never lowered.
+# What the gates compare with; written by guard() and observe() only, and never lowered: the floor
+# that is held, one above it that is observed or 0, and the higher one of them.
 _floor = 0
 _set_by = ""
+_observed = 0
+_least = 0
 
 _gates = Gates()
 
@@ -63,13 +66,13 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
     .. versionadded:: 0.1
     """
-    global _floor, _set_by
+    global _floor, _set_by, _least, _observed
     base = contexts.check(floor)
     if floor > _floor:
         _floor, _set_by = floor, set_by
-    for cls in base.__subclasses__():
-        if cls not in _gates.owners() and cls.__module__ != contexts.__name__ and _is_ours(cls):
-            _install(cls, base)
+        _observed = _observed if _observed > floor else 0
+        _least = max(_floor, _observed)
+    _install_all(base)
     missing = undone(module)
     if missing:
         raise GuardError(
@@ -77,6 +80,30 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
             hint="find what replaced it with `python -v`, and arm the floor before that",
         )
     return "guarded"
+
+
+def observe(module: ModuleType, floor: int, set_by: str) -> str:
+    """Tell what the floor would raise and refuse, and which handshakes are below it.
+
+    Raises:
+        GuardError: this OpenSSL could not be held to the floor: there is nothing to look forward
+            to.
+
+    .. versionadded:: 0.1
+    """
+    global _least, _observed
+    del set_by
+    base = contexts.check(floor)
+    if floor > _least:
+        _observed = _least = floor
+    _install_all(base)
+    return undone(module) or "observed"
+
+
+def _install_all(base: Any) -> None:
+    for cls in base.__subclasses__():
+        if cls not in _gates.owners() and cls.__module__ != contexts.__name__ and _is_ours(cls):
+            _install(cls, base)
 
 
 def _is_ours(cls: type) -> bool:
@@ -118,8 +145,8 @@ def undo() -> None:
 
     .. versionadded:: 0.1
     """
-    global _floor
-    _floor = 0
+    global _floor, _least, _observed
+    _floor = _least = _observed = 0
     _gates.undo()
 
 
@@ -157,24 +184,40 @@ def _install(cls: type, base: Any) -> None:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
         if type(self) is not cls:
             _init_next(cls, self, args, kwargs)
-        if get_minimum(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
-            hold(base, self, _floor, _set_by)
+        if get_minimum(self) < _least and base.protocol.__get__(self) in FLEXIBLE:
+            _act(base, self, "raised")
 
     # Whatever a later CPython adds to these two passes through.
     def _wrap_socket(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if get_minimum(self) < _floor:
-            hold(base, self, _floor, _set_by)
+        if get_minimum(self) < _least:
+            _act(base, self, "refused")
         return Unproven(wrap_socket(self, *args, **kwargs))
 
     def _wrap_bio(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if get_minimum(self) < _floor:
-            hold(base, self, _floor, _set_by)
+        if get_minimum(self) < _least:
+            _act(base, self, "refused")
         return Unproven(wrap_bio(self, *args, **kwargs))
 
     for gate in (__init__, _wrap_socket, _wrap_bio):
         _gates.put(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
         _gates.put(cls, name, _bound(cls, base, name))
+
+
+def _act(base: Any, context: Any, kind: str) -> None:
+    """Raise or refuse a context that is below the floor, or tell that it would be."""
+    minimum = base.minimum_version.__get__(context)
+    fixed = base.protocol.__get__(context) not in FLEXIBLE
+    if events.wanted(events.INFO) and fixed == (kind == "refused"):
+        for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
+            if minimum < floor:
+                _tell(kind, floor, mode, asked=versions.bound_name(minimum))
+    if minimum < _floor:
+        hold(base, context, _floor, _set_by)
+
+
+def _tell(kind: str, floor: int, mode: str, **facts: object) -> None:
+    events.note(kind, mode=mode, floor=versions.floor_name(floor), stack="ssl", **facts)
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -197,18 +240,32 @@ def _bound(cls: type, base: Any, name: str) -> property:
 
     def write(self: Any, value: Any) -> None:
         try:
-            low = UNBOUNDED != index(value) < _floor
+            number = index(value)
         except TypeError:  # no integer: whatever this Python says to that, or makes of it
             put(self, value)
-            low = UNBOUNDED != get(self) < _floor
-        if low:
-            put(contexts.spares[base], value)  # raises and warns of it as ever, and harms nobody
-            value = _floor
-            counts["clamped"] += 1
+            number = get(self)
+        if UNBOUNDED != number < _least:
+            if number < _floor:
+                put(contexts.spares[base], value)  # raises and warns as ever, and harms nobody
+                value = _floor
+                counts["clamped"] += 1
+            _lowered(base, self, name, number)
+        elif name == "minimum_version":
+            contexts.forget_asked(self)
         put(self, value)
 
     read.__name__ = name  # what CPython 3.13 and newer say of a property in an error
     return property(read, write, doc=shown.__doc__)
+
+
+def _lowered(base: Any, context: Any, name: str, number: int) -> None:
+    """Note that a context was asked for less than a floor, which is clamped or only observed."""
+    if number < _floor and name == "minimum_version":
+        contexts.note_asked(base, context, number)
+    if events.wanted(events.INFO):
+        for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
+            if number < floor:
+                _tell("clamped", floor, mode, asked=versions.bound_name(number))
 
 
 def _forward(name: str) -> property:
@@ -259,10 +316,19 @@ class Unproven:
 
     def _prove(self, caller: FrameType) -> None:
         real = self._real
-        real.do_handshake()
+        try:
+            real.do_handshake()
+        except OSError as error:
+            if getattr(error, "reason", None) in connections.REASONS and _floor:
+                connections.explain(error, real, caller, _floor, _set_by)
+            raise
         version = real.version()
+        if events.wanted():
+            floor, mode = (_observed, "observe") if _observed else (_floor, "enforce")
+            _tell("handshake", floor, mode, **connections.agreed(real, caller))
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:
             counts["discarded"] += 1
+            _tell("discarded", _floor, "enforce", **connections.agreed(real, caller))
             raise refusal(
                 f"{version} was negotiated, for a context that another thread had lowered or a "
                 "connection begun before the floor was armed",

@@ -1,0 +1,290 @@
+"""Hands what happened to whoever wants to know: logging, callbacks, a file, OpenTelemetry.
+
+Like is counted with like, so that what is kept is bounded and what is written is little: the first
+of a sort is told at once, and then its count each time that it has doubled, a minute later with
+the next event, and as the program ends. ``docs/reference/events.md`` names the keys.
+
+Nothing that a sink does comes back to the program: ``failures`` says what did. And nothing is
+imported for it: who uses logging or OpenTelemetry has done so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import _local, allocate_lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+SCHEMA = 1
+
+#: The variable that names a file for JSON lines, or ``-`` for stderr.
+VARIABLE = "TLSFLOOR_EVENTS"
+
+#: So many sorts of events are told apart; of what comes then, only these facts.
+MOST = 1024
+_ALWAYS = ("mode", "floor", "stack", "role", "version")
+
+#: Seconds after which all that was only counted is told, with the next event.
+PATIENCE = 60
+
+#: What went wrong with a sink, the last time: its name -> the error.
+failures: dict[str, str] = {}
+
+#: Called with each event, a dict of its own; what they raise is in ``failures``.
+callbacks: list[Callable[[dict[str, Any]], object]] = []
+
+#: The file of ``VARIABLE``, where it is set.
+file = ""
+
+#: Levels of logging: what the floor changed is worth less than what it ended.
+DEBUG, INFO, _WARNING = 10, 20, 30
+_LEVELS = {"armed": INFO, "raised": INFO, "clamped": INFO, "handshake": DEBUG, "exempted": INFO}
+
+# In this order they are written.
+_ABOUT = ("schema", "time", "host", "pid", "program", "kind", "count")
+
+# What was seen: kind and facts -> how often, how often it was told, the facts.
+_seen: dict[tuple[Any, ...], list[Any]] = {}
+_lock = allocate_lock()
+_told_all = 0.0
+_own = _local()  # .busy: this thread is telling something, and what it does meanwhile is not told
+
+
+def _forget() -> None:
+    # What a parent has counted is its own to tell; and its lock may be held by nobody here.
+    global _lock
+    _lock = allocate_lock()
+    _seen.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def wanted(level: int = DEBUG) -> bool:
+    """Tell whether anybody would hear of an event of this level of logging."""
+    if file or callbacks or "opentelemetry.metrics" in sys.modules:
+        return True
+    logger = _logger()
+    return logger is not None and bool(logger.isEnabledFor(level))
+
+
+def note(kind: str, **facts: object) -> None:
+    """Tell of an event, with the line that caused it, or count it.
+
+    .. versionadded:: 0.1
+    """
+    if getattr(_own, "busy", False) or not wanted(_LEVELS.get(kind, _WARNING)):
+        return
+    _own.busy = True
+    try:
+        if kind != "armed":  # which has a better word for it
+            facts.update(place(sys._getframe(1)))
+        known = {name: value for name, value in facts.items() if value not in (None, "")}
+        _measure(kind, known)
+        for event in _counted(kind, known):
+            _tell(event)
+    except Exception as error:  # noqa: BLE001 - the program has no part in this
+        failures["events"] = f"{type(error).__name__}: {error}"
+    finally:
+        _own.busy = False
+
+
+def flush() -> None:
+    """Tell of all that was only counted until now.
+
+    .. versionadded:: 0.1
+    """
+    _own.busy = True
+    try:
+        for event in _uncounted():
+            _tell(event)
+    finally:
+        _own.busy = False
+
+
+class Quiet:
+    """A context in which this thread's events are not told: what the verifier does is its own."""
+
+    def __enter__(self) -> None:
+        self._before = getattr(_own, "busy", False)
+        _own.busy = True
+
+    def __exit__(self, *_error: object) -> None:
+        _own.busy = self._before
+
+
+def place(frame: FrameType | None) -> dict[str, str]:
+    """Return the line of the program, and of an installed package, that a frame was called from."""
+    own, standard = os.path.dirname(__file__) + os.sep, os.path.dirname(os.__file__) + os.sep
+    found: dict[str, str] = {}
+    while frame is not None and "where" not in found:
+        name = frame.f_code.co_filename
+        packages = max(
+            name.rfind(f"{os.sep}{each}{os.sep}") for each in ("site-packages", "dist-packages")
+        )
+        if name.startswith((own, "<frozen ")):
+            pass
+        elif packages >= 0:
+            found.setdefault(
+                "library", f"{name[packages + len('/site-packages/') :]}:{frame.f_lineno}"
+            )
+        elif not name.startswith(standard):
+            found["where"] = f"{name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return found
+
+
+def _counted(kind: str, facts: dict[str, object]) -> list[dict[str, Any]]:
+    """Count an event; return what is to be told because of it."""
+    global _told_all
+    now = time.time()
+    key = (kind, *facts.items())
+    with _lock:
+        if key not in _seen and len(_seen) >= MOST:
+            facts = {name: facts[name] for name in _ALWAYS if name in facts}
+            facts["text"] = f"of more than {MOST} sorts of events, which are not told apart"
+            key = (kind, *facts.items())
+        if not _seen and not _told_all:
+            import atexit
+
+            atexit.register(flush)
+            _told_all = now
+        seen = _seen.setdefault(key, [0, 0, kind, facts, now])
+        seen[0] += 1
+        seen[4] = now
+        due = seen[0] >= 2 * seen[1]
+        late = now > _told_all + PATIENCE
+        if late:
+            _told_all = now
+        return [
+            _event(each)
+            for each in ([*_seen.values()] if late else [seen] if due else [])
+            if each[0] > each[1]
+        ]
+
+
+def _uncounted() -> list[dict[str, Any]]:
+    with _lock:
+        return [_event(each) for each in _seen.values() if each[0] > each[1]]
+
+
+def _event(seen: list[Any]) -> dict[str, Any]:
+    """Return what was counted as an event, and count it as told."""
+    count, told, kind, facts, last = seen
+    seen[1] = count
+    about = (SCHEMA, round(last, 3), _host(), os.getpid(), _program(), kind, count - told)
+    return {**dict(zip(_ABOUT, about)), **facts}
+
+
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+
+
+def _program() -> str:
+    words = getattr(sys, "argv", None) or [""]  # none yet, where a start-up file tells something
+    return str(words[0])
+
+
+def _tell(event: dict[str, Any]) -> None:
+    sinks: list[tuple[str, Callable[[dict[str, Any]], object]]] = [("logging", _log)]
+    if file:
+        sinks.append((file, _write))
+    for name, sink in [*sinks, *((repr(each), each) for each in callbacks)]:
+        _try(name, sink, event)
+
+
+def _try(name: str, sink: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> None:
+    try:
+        sink(dict(event))
+    except Exception as error:  # noqa: BLE001 - a sink may fail in any way, and harms nobody
+        failures[name] = f"{type(error).__name__}: {error}"
+
+
+def _write(event: dict[str, Any]) -> None:
+    """Append a line in one call, so that lines of many processes do not mix."""
+    import json
+
+    line = (json.dumps(event) + "\n").encode()
+    if file == "-":
+        if sys.__stderr__ is None:
+            raise OSError("stderr is closed")
+        sys.__stderr__.write(line.decode())
+        sys.__stderr__.flush()
+        return
+    # Opened anew for each: the file may be moved away, and a program may close what it does not
+    # know. The few events that come at once are worth it.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(file, flags, 0o644)
+    global _torn
+    try:
+        if os.write(descriptor, b"\n" + line if _torn else line) < len(line):
+            _torn = True
+            raise OSError("only a part of a line could be written")
+        _torn = False
+    finally:
+        os.close(descriptor)
+
+
+# The last line was written in part, so that the next one must not follow it directly.
+_torn = False
+
+
+def _logger() -> Any:
+    """Return the logger, None where the program does not use logging."""
+    global _kept
+    logging: Any = sys.modules.get("logging")
+    if _kept is None and hasattr(logging, "NullHandler"):  # else it is just being imported
+        _kept = logging.getLogger("tlsfloor")
+        # Else logging would write warnings to stderr where nobody has configured it.
+        _kept.addHandler(logging.NullHandler())
+    return _kept
+
+
+_kept: Any = None
+
+
+def _log(event: dict[str, Any]) -> None:
+    logger = _logger()
+    if logger is not None:
+        facts = {name: value for name, value in event.items() if name not in _ABOUT}
+        words = ", ".join(f"{name} {value}" for name, value in facts.items())
+        level = _LEVELS.get(event["kind"], _WARNING)
+        logger.log(
+            level, "%s: %s (%d)", event["kind"], words, event["count"], extra={"tlsfloor": event}
+        )
+
+
+# OpenTelemetry's counters: kind of event -> the name of its counter.
+_COUNTERS = {
+    "handshake": "tlsfloor.handshakes",
+    "raised": "tlsfloor.raises",
+    "clamped": "tlsfloor.raises",
+    "refused": "tlsfloor.refusals",
+    "failed": "tlsfloor.refusals",
+    "discarded": "tlsfloor.refusals",
+}
+_counters: dict[str, Any] = {}
+_ATTRIBUTES = {"version": "tls.protocol.version", "role": "role", "stack": "stack", "mode": "mode"}
+
+
+def _measure(kind: str, facts: dict[str, object]) -> None:
+    """Count in OpenTelemetry's metrics, where the program or its agent has loaded them."""
+    metrics: Any = sys.modules.get("opentelemetry.metrics")
+    if kind not in _COUNTERS or not hasattr(metrics, "get_meter"):
+        return
+    name = _COUNTERS[kind]
+    try:
+        if name not in _counters:
+            _counters[name] = metrics.get_meter("tlsfloor").create_counter(name, "1")
+        _counters[name].add(
+            1, {key: facts[fact] for fact, key in _ATTRIBUTES.items() if fact in facts}
+        )
+    except Exception as error:  # noqa: BLE001 - as of any sink
+        failures["opentelemetry"] = f"{type(error).__name__}: {error}"
