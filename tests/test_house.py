@@ -33,6 +33,7 @@ RANKS = {
     "vendored": 1,
     "verify": 2,
     "arm": 3,
+    "report": 3,
     "start": 4,
     "bundle": 4,
     "install": 4,

@@ -1,0 +1,177 @@
+"""Reads files of events: what is one is handed on, what is none is counted and named.
+
+No line is held that is longer than ``LONGEST``, and no file as a whole, so that the size of what is
+read does not matter. A file may be compressed by gzip, whatever it is called.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import stat
+import sys
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO
+
+#: The version of the events that are understood.
+SCHEMA = 1
+
+#: Bytes of a line: an event has some 400.
+LONGEST = 64 * 1024
+
+#: What is read of a folder.
+ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+
+#: Files with problems that are named; of more, only how many there are.
+MOST_NAMED = 1000
+
+# How a line can fail to be an event.
+NOT_JSON = "not JSON"
+NOT_TEXT = "not text"
+NO_EVENT = "JSON, but no event"
+OTHER_SCHEMA = "of another schema"
+TOO_LONG = "too long"
+TORN = "torn: the last one, without its end"
+
+_decode = json.JSONDecoder().decode
+
+
+class Reading:
+    """What came of the files: how many were read, and what was wrong with which.
+
+    Attributes:
+        files: how many were opened.
+        events: lines that were events.
+        bad: path -> what was wrong with lines of it -> how many of them.
+        unread: path -> why it could not be read, or not to its end.
+        more: how many files with problems are not named.
+    """
+
+    __slots__ = ("_seen", "bad", "events", "files", "more", "unread")
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.events = 0
+        self.bad: dict[str, dict[str, int]] = {}
+        self.unread: dict[str, str] = {}
+        self.more = 0
+        self._seen: set[tuple[int, int] | str] = set()
+
+    def read(self, targets: list[str], take: Callable[[dict[str, Any]], None]) -> None:
+        """Read files, folders and ``-``, which is stdin; hand each event to ``take``.
+
+        ``take`` raises TypeError or ValueError for what is no event, before it keeps any of it. A
+        file that is met twice is read once.
+        """
+        for target in targets:
+            if target == "-":
+                if sys.stdin is None:
+                    self._problem(target, "stdin is closed")
+                elif "-" not in self._seen:
+                    self._seen.add("-")
+                    self._file(target, sys.stdin.buffer, take)
+            elif os.path.isdir(target):
+                self._folder(target, take)
+            else:
+                self._path(target, take, named=True)
+
+    def _folder(self, folder: str, take: Callable[[dict[str, Any]], None]) -> None:
+        found = False
+        for above, folders, names in os.walk(folder, onerror=self._unwalked):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(above, name)
+                if name.endswith(ENDINGS) and os.path.isfile(path):  # a pipe would never end
+                    found = True
+                    self._path(path, take, named=False)
+        if not found:
+            self._problem(folder, f"no file in it ends in {', '.join(ENDINGS[:2])} or .gz")
+
+    def _unwalked(self, error: OSError) -> None:
+        self._problem(str(error.filename), error.strerror or str(error))
+
+    def _path(self, path: str, take: Callable[[dict[str, Any]], None], *, named: bool) -> None:
+        try:
+            with open(path, "rb") as file:
+                facts = os.fstat(file.fileno())
+                this = (facts.st_dev, facts.st_ino)
+                if stat.S_ISREG(facts.st_mode):
+                    if this in self._seen:
+                        return
+                    self._seen.add(this)
+                before = self.events
+                self._file(path, file, take)
+        except (OSError, ValueError) as error:  # ValueError: a null in the path
+            self._problem(path, getattr(error, "strerror", None) or str(error))
+            return
+        # A folder may hold a file that was just begun, by whoever rotates them.
+        if named and self.events == before and path not in self.bad and path not in self.unread:
+            self._problem(path, "no event in it")
+
+    def _file(self, path: str, file: BinaryIO, take: Callable[[dict[str, Any]], None]) -> None:
+        self.files += 1
+        try:
+            for line in _lines(file):
+                problem = self._line(line, take)
+                if problem:
+                    self._count(path, problem)
+        except (EOFError, OSError, zlib.error) as error:
+            self._problem(path, f"not read to its end: {error}")
+
+    def _line(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> str:
+        """Hand an event on; return what is wrong with a line that is none."""
+        if len(line) > LONGEST:
+            return TOO_LONG
+        torn = line[-1:] != b"\n"  # unless it is all there
+        try:
+            event = _decode(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            return TORN if torn else NOT_TEXT
+        except (ValueError, RecursionError):
+            if not line.strip():
+                return ""
+            return TORN if torn else NOT_TEXT if b"\0" in line else NOT_JSON
+        if type(event) is not dict:
+            return TORN if torn else NO_EVENT
+        if event.get("schema") != SCHEMA:
+            return OTHER_SCHEMA
+        try:
+            take(event)
+        except (TypeError, ValueError):
+            return NO_EVENT
+        self.events += 1
+        return ""
+
+    def _count(self, path: str, problem: str) -> None:
+        if path not in self.bad and len(self.bad) >= MOST_NAMED:
+            self.more += path not in self.unread
+            path = "other files"
+        known = self.bad.setdefault(path, {})
+        known[problem] = known.get(problem, 0) + 1
+
+    def _problem(self, path: str, why: str) -> None:
+        if len(self.unread) < MOST_NAMED:
+            self.unread[path] = why
+        else:
+            self.more += 1
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines; of one that is too long so much that it is seen to be."""
+    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[arg-type]
+    if buffered.peek(2)[:2] == b"\x1f\x8b":
+        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))  # type: ignore[arg-type]
+    read, most = buffered.readline, LONGEST + 1
+    line = read(most)
+    while line:
+        yield line
+        if len(line) == most:
+            while line and line[-1:] != b"\n":
+                line = read(most)
+        line = read(most)

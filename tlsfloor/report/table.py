@@ -1,0 +1,103 @@
+"""What a person reads of an answer in a terminal. Everything is judged by now; this only writes."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tlsfloor.report import answer as judged
+from tlsfloor.report.tally import NO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.report.answer import Answer
+    from tlsfloor.report.tally import Row
+
+# Rows of a list, and doubts: the page has more, and the JSON all.
+_FEW = 20
+
+# No terminal has so many columns.
+_WIDE = 1000
+
+
+def to_text(answer: Answer) -> str:
+    """Return what ``show`` prints, without colours and as wide as it takes, for a file or a pipe."""
+    file = io.StringIO()
+    show(answer, Console(file=file, width=_WIDE, highlight=False, soft_wrap=True))
+    # Columns are filled up with blanks, to the right too.
+    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+
+
+def show(answer: Answer, console: Console | None = None) -> None:
+    """Print an answer: what was seen, what to act on, and what the floors come to.
+
+    Colours obey NO_COLOR.
+    """
+    console = console or Console(highlight=False, soft_wrap=True)
+    _handshakes(console, answer)
+    lists = answer.lists
+    _rows(console, "floor 1.2 would break", lists["1.2"], "bold red")
+    _rows(console, "floor 1.3 would break" + " as well" * bool(lists["1.2"]), lists["1.3"], "red")
+    _rows(console, "could not be told", lists["unknown"], "yellow")
+    _rows(console, "below the floor by an exemption", lists["exempted"], "yellow")
+    _rows(console, "changed by the floor, and not broken by it", lists["changed"], "")
+    for name, breaks in answer.breaks.items():
+        line = Text.assemble(
+            f"floor {name} would break something: ",
+            (breaks, "green" if breaks == NO else "bold red"),
+            f": {answer.reason(name)}",
+        )
+        console.print(line)
+    doubts = answer.doubts[answer.floor]
+    for doubt in doubts[:_FEW]:
+        console.print(Text(f"  not seen: {judged.clean(doubt)}", "bold red"))
+    if len(doubts) > _FEW:
+        console.print(f"  not seen: {len(doubts) - _FEW} more, which --format json names")
+
+
+def _handshakes(console: Console, answer: Answer) -> None:
+    total = sum(answer.handshakes.values())
+    table = _table("handshakes", "count", "share", "last seen (UTC)")
+    for wire, count in sorted(answer.handshakes.items()):
+        table.add_row(
+            judged.version(wire),
+            judged.number(count),
+            f"{count / total:.1%}",
+            judged.moment(answer.last[wire]),
+        )
+    if table.row_count:
+        console.print(table)
+        console.print()
+
+
+def _rows(console: Console, heading: str, rows: list[Row], style: str) -> None:
+    if not rows:
+        return
+    table = _table(heading, "count", "program", "where", "towards", "last seen (UTC)")
+    for column in table.columns[2:5]:
+        column.overflow = "fold"
+    for row in rows[:_FEW]:
+        where = " by ".join(filter(None, (row.where, judged.through(row))))
+        texts = (judged.who(row), where, judged.towards(row))
+        table.add_row(
+            Text(judged.what(row), style),
+            judged.number(row.count),
+            *(Text(judged.clean(each)) for each in texts),
+            judged.moment(row.last),
+        )
+    console.print(table)
+    if len(rows) > _FEW:
+        print_more = f"… and {judged.number(len(rows) - _FEW)} more, which --format json names"
+        console.print(print_more)
+    console.print()
+
+
+def _table(first: str, count: str, *more: str) -> Table:
+    table = Table(first, box=None, pad_edge=False)
+    table.add_column(count, justify="right")
+    for each in more:
+        table.add_column(each)
+    return table
