@@ -179,7 +179,8 @@ class Tally:
         self.untimed = 0
         self.hosts: set[str] = set()
         self.programs: set[str] = set()
-        self._kept: dict[int, int] = {}
+        self._kept = [0, 0, 0]
+        self._sorts: dict[tuple[Any, ...], tuple[tuple[str, str, int, int, int], int]] = {}
         self._cache: dict[tuple[Any, ...], Row] = {}
         self._latest = time.time() + 86400
 
@@ -190,28 +191,23 @@ class Tally:
             TypeError, ValueError: it is none; nothing was counted.
         """
         get = event.get
-        role, name, count, host, when = (
-            get("role"),
-            get("server_name"),
-            get("count", 1),
-            get("host", ""),
-            get("time"),
-        )
-        # The address of a server that has a name says nothing more: it may change by the minute.
+        role, name = get("role", ""), get("server_name", "")
+        count, host, when = get("count", 1), get("host", ""), get("time")
         literal = (
-            get("kind"),
-            get("mode"),
-            get("floor"),
-            get("version"),
-            get("asked"),
-            get("stack"),
+            get("kind", ""),
+            get("mode", ""),
+            get("floor", ""),
+            get("version", ""),
+            get("asked", ""),
+            get("stack", ""),
             role,
-            get("program"),
-            get("where"),
-            get("library"),
+            get("program", ""),
+            get("where", ""),
+            get("library", ""),
             name,
-            None if name and role == "client" else get("peer"),
-            get("port"),
+            # Of a server that has a name the address says nothing more: it may change by the hour.
+            "" if name and role == "client" else get("peer", ""),
+            get("port", 0),
         )
         if type(count) is not int or not 0 < count <= MOST_COUNTED or type(host) is not str:
             raise ValueError("it does not count, or names no machine")
@@ -242,7 +238,39 @@ class Tally:
 
     def _row(self, literal: tuple[Any, ...], event: dict[str, Any]) -> Row:
         """Return the row of an event, which may be new."""
-        kind, mode, floor, version, asked = (_text(each) for each in literal[:5])
+        sort, tier = self._sorts.get(literal[:5]) or self._sort(literal[:5])
+        texts, port = literal[5:12], literal[12]
+        short = _short(texts)
+        if not short:
+            texts = tuple(map(_text, texts))
+        if type(port) is not int or not 0 <= port < 65536:
+            raise ValueError("it has a port that is none")
+        key = (*sort, *texts, port)
+        row = self.rows.get(key)
+        if row is None:
+            if self._kept[tier] < MOST_ROWS:
+                self._kept[tier] += 1
+                row = self.rows[key] = Row(sort)
+                row.stack, row.role, row.program, row.where, row.library = texts[:5]
+                row.name, row.peer = texts[5:]
+                row.port = port
+                row.suite, row.text = _text(event.get("suite")), _text(event.get("text"))
+            else:
+                row = self.rest.get(sort)
+                if row is None:
+                    row = self.rest[sort] = Row(sort)
+                    row.rest = True
+            if len(self.programs) < MOST_NAMES:
+                self.programs.add(texts[2])
+        if short:
+            if len(self._cache) >= _MOST_CACHED:
+                self._cache.clear()
+            self._cache[literal] = row
+        return row
+
+    def _sort(self, literal: tuple[Any, ...]) -> tuple[tuple[str, str, int, int, int], int]:
+        """Return what an event is about, and how many of the floors to come leave it alone."""
+        kind, mode, floor, version, asked = (_text(each) for each in literal)
         if not kind:
             raise ValueError("it is of no kind")
         sort = (
@@ -252,37 +280,20 @@ class Tally:
             VERSIONS.get(version, 0),
             VERSIONS.get(asked, 0),
         )
-        texts = tuple(_text(each) for each in literal[5:12])
-        port = literal[12]
-        if type(port) is not int or not 0 < port < 65536:
-            if port is not None:
-                raise ValueError("it has a port that is none")
-            port = 0
-        key = (*sort, *texts, port)
-        row = self.rows.get(key)
-        if row is None:
-            row = Row(sort)
-            tier = 0
-            for floor_of_tier in (versions.TLS1_2, versions.TLS1_3):
-                tier += row.breaks(floor_of_tier) == NO
-            kept = self._kept.get(tier, 0)
-            if kept < MOST_ROWS:
-                self._kept[tier] = kept + 1
-                self.rows[key] = row
-                row.stack, row.role, row.program, row.where, row.library = texts[:5]
-                row.name, row.peer = texts[5:]
-                row.port = port
-                row.suite, row.text = _text(event.get("suite")), _text(event.get("text"))
-            else:
-                row = self.rest.setdefault(sort, row)
-                row.rest = True
-            if len(self.programs) < MOST_NAMES:
-                self.programs.add(texts[2])
-        if all(value is None or len(value) <= LONGEST_TEXT for value in literal[:12]):
-            if len(self._cache) >= _MOST_CACHED:
-                self._cache.clear()
-            self._cache[literal] = row
-        return row
+        told = [Row(sort).breaks(each) for each in (versions.TLS1_2, versions.TLS1_3)]
+        if _short(literal):
+            if len(self._sorts) >= _MOST_CACHED:
+                self._sorts.clear()
+            self._sorts[literal] = (sort, told.count(NO))
+        return sort, told.count(NO)
+
+
+def _short(values: tuple[Any, ...]) -> bool:
+    """Return whether they are texts, and none has to be cut off."""
+    for each in values:  # a generator takes three times as long
+        if type(each) is not str or len(each) > LONGEST_TEXT:
+            return False
+    return True
 
 
 def _text(value: object) -> str:
