@@ -37,7 +37,7 @@ COMMANDS = {
     "status": "tell whether this interpreter starts with a floor, and which",
     "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
     "check": "tell which versions endpoints accept, and whether a floor would cut them off",
-    "report": "tell from the events of many processes who still uses what, and what a floor would break",
+    "report": "sum up the events of many processes: who still uses what, what would break",
     "serve": "speak one version to whoever connects, and show what each client offered",
 }
 

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 
 from tlsfloor import versions
-from tlsfloor.report import tally
 from tlsfloor.report.tally import NO, UNKNOWN, YES
 from tlsfloor.verify.formats import printable
 
@@ -29,9 +28,6 @@ SCHEMA = 1
 FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}
 
 STATUSES = {NO: 0, YES: 1, UNKNOWN: 3}
-
-#: What else may be the version of a handshake.
-UNKNOWN_VERSION = 0
 
 
 class Answer:
@@ -319,7 +315,7 @@ def _row(row: Row, stamp: str) -> dict[str, Any]:
         "exempted": row.exempted or None,
         "kept_apart": not row.rest,
         "mode": row.mode or None,
-        **{name: versions.floor_name(wire) or None for name, wire in (("floor", row.floor),) if wire},
+        "floor": versions.floor_name(row.floor) if row.floor else None,
         "version": versions.name(row.version) if row.version else None,
         "asked": versions.name(row.asked) if row.asked else None,
         **{name: getattr(row, name) or None for name in texts},

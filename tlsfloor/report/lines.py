@@ -126,25 +126,13 @@ class Reading:
 
     def _line(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> str:
         """Hand an event on; return what is wrong with a line that is none."""
-        if len(line) > LONGEST:
-            return TOO_LONG
-        torn = line[-1:] != b"\n"  # unless it is all there
         try:
             event = _decode(line.decode("utf-8"))
-        except UnicodeDecodeError:
-            return TORN if torn else NOT_TEXT
-        except (ValueError, RecursionError):
-            if not line.strip():
-                return ""
-            return TORN if torn else NOT_TEXT if b"\0" in line else NOT_JSON
-        if type(event) is not dict:
-            return TORN if torn else NO_EVENT
-        if event.get("schema") != SCHEMA:
-            return OTHER_SCHEMA
-        try:
+            if event.get("schema") != SCHEMA:
+                return OTHER_SCHEMA
             take(event)
-        except (TypeError, ValueError):
-            return NO_EVENT
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            return _wrong(line)
         self.events += 1
         return ""
 
@@ -160,6 +148,23 @@ class Reading:
             self.unread[path] = why
         else:
             self.more += 1
+
+
+def _wrong(line: bytes) -> str:
+    """Return what is wrong with a line, if anything: an empty one is no event, and no mistake."""
+    if len(line) > LONGEST:
+        return TOO_LONG
+    try:
+        json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        problem = NOT_TEXT
+    except (ValueError, RecursionError):
+        problem = NOT_TEXT if b"\0" in line else NOT_JSON
+    else:
+        return NO_EVENT
+    if not line.strip():
+        return ""
+    return problem if line[-1:] == b"\n" else TORN
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

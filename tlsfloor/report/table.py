@@ -24,7 +24,7 @@ _WIDE = 1000
 
 
 def to_text(answer: Answer) -> str:
-    """Return what ``show`` prints, without colours and as wide as it takes, for a file or a pipe."""
+    """Return what ``show`` prints, without colours and as wide as it takes, for a file."""
     file = io.StringIO()
     show(answer, Console(file=file, width=_WIDE, highlight=False, soft_wrap=True))
     # Columns are filled up with blanks, to the right too.
@@ -90,8 +90,8 @@ def _rows(console: Console, heading: str, rows: list[Row], style: str) -> None:
         )
     console.print(table)
     if len(rows) > _FEW:
-        print_more = f"… and {judged.number(len(rows) - _FEW)} more, which --format json names"
-        console.print(print_more)
+        more = judged.number(len(rows) - _FEW)
+        console.print(f"… and {more} more, which --format json names")
     console.print()
 
 

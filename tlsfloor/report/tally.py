@@ -1,8 +1,9 @@
 """Sums events up as they come: how often each kind of connection was seen, and which version when.
 
 A million events have a few hundred kinds of connection, as a rule, and nothing keeps anybody from
-writing a million. So at most ``MOST_ROWS`` are kept apart of each sort, by what they would break; of
-the rest it is kept how many there were of which version. No event is lost to an answer by that.
+writing a million. So at most ``MOST_ROWS`` are kept apart of those that each floor would break, and
+of others; of the rest it is kept how many there were of which version. No event is lost to an
+answer by that.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ class Tally:
         """
         get = event.get
         role, name = get("role", ""), get("server_name", "")
-        count, host, when = get("count", 1), get("host", ""), get("time")
+        count, host, when = get("count", 1), get("host", ""), get("time", 0)
         literal = (
             get("kind", ""),
             get("mode", ""),
@@ -290,7 +291,7 @@ class Tally:
 
 def _short(values: tuple[Any, ...]) -> bool:
     """Return whether they are texts, and none has to be cut off."""
-    for each in values:  # a generator takes three times as long
+    for each in values:  # noqa: SIM110 - a generator takes three times as long
         if type(each) is not str or len(each) > LONGEST_TEXT:
             return False
     return True
