@@ -86,7 +86,7 @@ class Answer:
             doubt = ", and not all was seen" if self.doubts[name] else ""
             return f"{kinds(broken)}, {times(broken)}{doubt}"
         if self.doubts[name]:
-            return "not all was seen"
+            return "not all was seen" if self.handshakes else "no handshake was seen"
         spared = self.lists["exempted"]
         but = f", but {kinds(spared)} only as exempted, {times(spared)}" if spared else ""
         return f"all {number(sum(self.handshakes.values()))} handshakes are at or above it{but}"

@@ -17,7 +17,7 @@ import zlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, BinaryIO
+    from typing import Any
 
 #: The version of the events that are understood.
 SCHEMA = 1
@@ -37,7 +37,7 @@ NOT_TEXT = "not text"
 NO_EVENT = "JSON, but no event"
 OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
-TORN = "torn: the last one, without its end"
+TORN = "torn off at the end"
 
 _decode = json.JSONDecoder().decode
 
@@ -71,15 +71,19 @@ class Reading:
         """
         for target in targets:
             if target == "-":
-                if sys.stdin is None:
-                    self._problem(target, "stdin is closed")
-                elif "-" not in self._seen:
-                    self._seen.add("-")
-                    self._file(target, sys.stdin.buffer, take)
+                self._stdin(take)
             elif os.path.isdir(target):
                 self._folder(target, take)
             else:
                 self._path(target, take, named=True)
+
+    def _stdin(self, take: Callable[[dict[str, Any]], None]) -> None:
+        if sys.stdin is None:  # as of a service
+            self._problem("stdin", "it is closed")
+        elif "-" not in self._seen:
+            self._seen.add("-")
+            with open(sys.stdin.fileno(), "rb", closefd=False) as file:
+                self._file("stdin", file, take)
 
     def _folder(self, folder: str, take: Callable[[dict[str, Any]], None]) -> None:
         found = False
@@ -114,15 +118,22 @@ class Reading:
         if named and self.events == before and path not in self.bad and path not in self.unread:
             self._problem(path, "no event in it")
 
-    def _file(self, path: str, file: BinaryIO, take: Callable[[dict[str, Any]], None]) -> None:
+    def _file(
+        self, path: str, file: io.BufferedReader, take: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.files += 1
+        bad: dict[str, int] = {}
         try:
             for line in _lines(file):
                 problem = self._line(line, take)
                 if problem:
-                    self._count(path, problem)
+                    bad[problem] = bad.get(problem, 0) + 1
         except (EOFError, OSError, zlib.error) as error:
             self._problem(path, f"not read to its end: {error}")
+        if bad and len(self.bad) < MOST_NAMED:
+            self.bad[path] = bad
+        elif bad:
+            self.more += path not in self.unread
 
     def _line(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> str:
         """Hand an event on; return what is wrong with a line that is none."""
@@ -135,13 +146,6 @@ class Reading:
             return _wrong(line)
         self.events += 1
         return ""
-
-    def _count(self, path: str, problem: str) -> None:
-        if path not in self.bad and len(self.bad) >= MOST_NAMED:
-            self.more += path not in self.unread
-            path = "other files"
-        known = self.bad.setdefault(path, {})
-        known[problem] = known.get(problem, 0) + 1
 
     def _problem(self, path: str, why: str) -> None:
         if len(self.unread) < MOST_NAMED:
@@ -167,12 +171,11 @@ def _wrong(line: bytes) -> str:
     return problem if line[-1:] == b"\n" else TORN
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _lines(file: io.BufferedReader) -> Iterator[bytes]:
     """Yield lines; of one that is too long so much that it is seen to be."""
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[arg-type]
-    if buffered.peek(2)[:2] == b"\x1f\x8b":
-        buffered = io.BufferedReader(gzip.GzipFile(fileobj=buffered))  # type: ignore[arg-type]
-    read, most = buffered.readline, LONGEST + 1
+    if file.peek(2)[:2] == b"\x1f\x8b":
+        file = io.BufferedReader(gzip.GzipFile(fileobj=file))
+    read, most = file.readline, LONGEST + 1
     line = read(most)
     while line:
         yield line

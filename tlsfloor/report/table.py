@@ -53,9 +53,9 @@ def show(answer: Answer, console: Console | None = None) -> None:
         console.print(line)
     doubts = answer.doubts[answer.floor]
     for doubt in doubts[:_FEW]:
-        console.print(Text(f"  not seen: {judged.clean(doubt)}", "bold red"))
+        console.print(Text(f"in doubt: {judged.clean(doubt)}", "bold red"))
     if len(doubts) > _FEW:
-        console.print(f"  not seen: {len(doubts) - _FEW} more, which --format json names")
+        console.print(f"in doubt: {len(doubts) - _FEW} more, which --format json names")
 
 
 def _handshakes(console: Console, answer: Answer) -> None:
