@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: 2026-03-02 08:00 UTC, a Monday.
-BEGIN = 1_772_438_400
+#: 2025-03-03 08:00 UTC, a Monday.
+BEGIN = 1_740_988_800
 
 #: What a program says of itself.
 PROGRAM = {

@@ -160,8 +160,8 @@ def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     facts = Report(capsys, write(tmp_path / "e.jsonl", *made), "--json").facts
     first, *others = facts["rows"]
     assert (first["count"], first["hosts"]) == (8, ["web-0", "web-1", "web-3", "web-5"])
-    assert first["first"] == "2026-03-02T08:00:00Z"
-    assert first["last"] == "2026-03-02T08:05:00Z"
+    assert first["first"] == "2025-03-03T08:00:00Z"
+    assert first["last"] == "2025-03-03T08:05:00Z"
     assert first["breaks"] == {"1.2": "yes", "1.3": "yes"}
     assert sorted((row["peer"], row["count"]) for row in others) == [("::1", 1), ("::2", 1)]
     assert (facts["events"], facts["hosts"], facts["programs"]) == (10, 4, 1)
@@ -298,13 +298,24 @@ def test_files_that_cannot_be_read_are_named(
         assert str(target).replace("\0", "\\x00") in Report(capsys, good, target).printed
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As root nothing is unreadable: so this is what the system would say."""
     write(tmp_path / "good.jsonl", FINE)
-    (tmp_path / "closed").mkdir(mode=0)
-    assert Report(capsys, tmp_path).status == 3
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path == str(closed):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = Report(capsys, tmp_path)
+    assert report.status == 3
+    assert f"{closed}: Permission denied" in report.printed
 
 
 def test_only_so_many_files_are_named(
@@ -490,11 +501,23 @@ def test_hostile_texts_stay_texts(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert not set("\x1b\0\r\u202e") & set(written)
         assert Report(capsys, target, "--format", "json").facts
         html = Report(capsys, target, "--format", "html").printed
-        assert not set("\x1b\0\r\u202e") & set(html)
+        assert html.isascii()
+        assert not set("\x1b\0\r") & set(html)
         found = Tags(html)
         assert not found.tags & {"script", "img", "iframe", "object", "a", "red"}
         assert found.loaded == ["data:,"]
     assert "[red]x[/red]" in Report(capsys, tmp_path / "events.jsonl").printed
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_every_encoding_of_stdout_can_be_written_to(encoding: str, tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "events.jsonl", *(handshake("TLS 1.2", program=f"é中{n}") for n in range(30))
+    )
+    for kind in ("text", "json", "html"):
+        env = clean_environment(PYTHONIOENCODING=encoding)
+        done = python("-m", "tlsfloor", "report", str(file), "--format", kind, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @settings(deadline=None)

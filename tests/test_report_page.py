@@ -135,7 +135,7 @@ def test_each_version_is_drawn_over_time(browser: Browser, tmp_path: Path) -> No
     # The one beside millions is as plain to see.
     assert all(width >= 2 and height >= 30 for width, height in [*old, *new])
     assert (
-        browser.value("document.querySelector('rect title').textContent") == "2026-03-02 06:00: 1"
+        browser.value("document.querySelector('rect title').textContent") == "2025-03-03 06:00: 1"
     )
 
 

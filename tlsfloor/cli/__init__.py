@@ -2,8 +2,8 @@
 
 stdout is the result, stderr is talk. An error is a line ``error:`` and, where there is one, a line
 ``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is
-well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3, of ``verify`` alone, is
-inconclusive.
+well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3 is
+"it could not be told".
 """
 
 from __future__ import annotations

@@ -88,7 +88,8 @@ def _write(outcome: Answer, kind: str, output: str | None) -> None:
             return
     text = written(outcome)
     if not output:
-        sys.stdout.write(text)
+        encoding = sys.stdout.encoding or "utf-8"  # which may have no word for a program's name
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:
         files.write(output, text)

@@ -214,7 +214,7 @@ def what(row: Row) -> str:
         "refused": f"{would}refused: {versions.name(row.asked)}" if row.asked else "refused",
         "failed": "handshake failed",
         "discarded": f"{would}discarded: {version(row.version)}",
-        "uncovered": "not seen",
+        "uncovered": f"not seen: {row.stack or 'a TLS stack'}",
         "raised": f"{would}raised{asked}",
         "clamped": f"{would}clamped{asked}",
         "other": "of an unknown kind",
@@ -240,7 +240,7 @@ def towards(row: Row) -> str:
 
 def through(row: Row) -> str:
     """Say which library it went through, and which stack if that is not ``ssl``."""
-    stack = row.stack if row.stack not in ("ssl", row.library) else ""
+    stack = "" if row.stack in ("ssl", row.library) or row.kind == "uncovered" else row.stack
     return ", ".join(filter(None, (row.library, stack)))
 
 

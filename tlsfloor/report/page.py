@@ -58,7 +58,8 @@ _LISTS = {
 
 def to_html(answer: Answer) -> str:
     """Return an answer as one page."""
-    return "".join(_page(answer))
+    # ASCII is written the same in every locale, as the JSON is.
+    return str("".join(_page(answer)).encode("ascii", "xmlcharrefreplace"), "ascii")
 
 
 def _page(answer: Answer) -> Iterator[str]:

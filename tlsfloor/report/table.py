@@ -83,7 +83,7 @@ def _rows(console: Console, heading: str, rows: list[Row], style: str) -> None:
         where = " by ".join(filter(None, (row.where, judged.through(row))))
         texts = (judged.who(row), where, judged.towards(row))
         table.add_row(
-            Text(judged.what(row), style),
+            Text(judged.clean(judged.what(row)), style),
             judged.number(row.count),
             *(Text(judged.clean(each)) for each in texts),
             judged.moment(row.last),

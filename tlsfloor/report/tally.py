@@ -246,6 +246,7 @@ class Tally:
             texts = tuple(map(_text, texts))
         if type(port) is not int or not 0 <= port < 65536:
             raise ValueError("it has a port that is none")
+        suite, text = _text(event.get("suite")), _text(event.get("text"))
         key = (*sort, *texts, port)
         row = self.rows.get(key)
         if row is None:
@@ -255,7 +256,7 @@ class Tally:
                 row.stack, row.role, row.program, row.where, row.library = texts[:5]
                 row.name, row.peer = texts[5:]
                 row.port = port
-                row.suite, row.text = _text(event.get("suite")), _text(event.get("text"))
+                row.suite, row.text = suite, text
             else:
                 row = self.rest.get(sort)
                 if row is None:
