@@ -87,9 +87,11 @@ class Answer:
             return f"{kinds(broken)}, {times(broken)}{doubt}"
         if self.doubts[name]:
             return "not all was seen" if self.handshakes else "no handshake was seen"
-        spared = self.lists["exempted"]
-        but = f", but {kinds(spared)} only as exempted, {times(spared)}" if spared else ""
-        return f"all {number(sum(self.handshakes.values()))} handshakes are at or above it{but}"
+        spared = [row for row in self.rows if row.exempted and row.version < FLOORS[name]]
+        if spared:
+            return f"what is below it is exempted: {kinds(spared)}, {times(spared)}"
+        count = sum(self.handshakes.values())
+        return f"{number(count)} handshake{'s' * (count != 1)}, all at or above it"
 
     def _doubts(self, floor: int) -> list[str]:
         reading, doubts = self.reading, []
@@ -141,19 +143,22 @@ def _exempt(rows: list[Row]) -> None:
             for each in _other_side(row):
                 reasons.pop(each, None)
     for row in rows:
-        if row.kind == "handshake" and not row.rest and row.version < max(FLOORS.values()):
+        if row.kind == "handshake" and 0 < row.version < max(FLOORS.values()):
             found = [reasons[each] for each in _other_side(row) if each in reasons]
             row.exempted = found[0] if found else ""
 
 
 def _other_side(row: Row) -> list[tuple[str, ...]]:
-    """Return what tells the other side of a row: by its name and its address, as far as known."""
+    """Return what tells the other side of a row: by its name and its address, as far as known.
+
+    Of rows that were not kept apart nothing is known.
+    """
     who = (row.program, row.role, str(row.port))
     return [(*who, each) for each in (row.name, row.peer) if each]
 
 
 def _list(row: Row) -> str:
-    if row.exempted:
+    if row.exempted or row.kind in ("exempted", "unexempted"):
         return "exempted"
     for name, wire in FLOORS.items():
         told = row.breaks(wire)

@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from tlsfloor.report.answer import Answer
     from tlsfloor.report.tally import Row
 
-# Rows of a list, programs, and doubts: a page that can be read. The JSON has all.
+# Rows of a list, programs and doubts, and doubts before all else: a page that can be read. The JSON
+# has all.
 _MOST = 200
-_MOST_DOUBTS = 20
+_FEW_DOUBTS = 10
+
+# Bars that fill the width.
+_FULL = 12
 
 # The least height of a bar, of 100: a single handshake is to be seen beside a million.
 _LEAST = 4
@@ -51,7 +55,7 @@ _LISTS = {
     "1.2": ("Floor 1.2 would break", YES),
     "1.3": ("Floor 1.3 would break", "between"),
     UNKNOWN: ("Could not be told", UNKNOWN),
-    "exempted": ("Below the floor by an exemption", UNKNOWN),
+    "exempted": ("Exemptions", UNKNOWN),
     "changed": ("Changed by the floor, and not broken by it", ""),
 }
 
@@ -82,7 +86,6 @@ def _page(answer: Answer) -> Iterator[str]:
         more = " as well" if name == "1.3" and answer.lists["1.2"] else ""
         yield from _list(heading + more, tone, answer.lists[name])
     yield from _programs(answer)
-    yield from _files(answer)
     yield (
         f"<footer>Times are UTC. A kind of connection is one line of one program, in one role, "
         f"towards one other side, at one version. Written by tlsfloor {_escaped(answer.tool)}."
@@ -114,12 +117,21 @@ def _head(answer: Answer) -> Iterator[str]:
         doubt for name in (answer.floor, *FLOORS) for doubt in answer.doubts[name]
     )
     if doubts:
-        yield '<div class="doubts"><strong>Not all was seen</strong>\n<ul>\n'
-        for doubt in list(doubts)[:_MOST_DOUBTS]:
-            yield f"<li>{_escaped(doubt)}</li>\n"
-        if len(doubts) > _MOST_DOUBTS:
-            yield f"<li>and {judged.number(len(doubts) - _MOST_DOUBTS)} more</li>\n"
-        yield "</ul></div>\n"
+        yield '<div class="doubts"><strong>Not all was seen</strong>\n'
+        yield from _doubts(list(doubts)[:_FEW_DOUBTS])
+        more = list(doubts)[_FEW_DOUBTS:]
+        if more:
+            yield f"<details><summary>and {judged.number(len(more))} more</summary>\n"
+            yield from _doubts(more[:_MOST])
+            yield "</details>\n"
+        yield "</div>\n"
+
+
+def _doubts(doubts: list[str]) -> Iterator[str]:
+    yield "<ul>\n"
+    for each in doubts:
+        yield f"<li>{_escaped(each)}</li>\n"
+    yield "</ul>\n"
 
 
 def _timeline(answer: Answer) -> Iterator[str]:
@@ -149,11 +161,12 @@ def _timeline(answer: Answer) -> Iterator[str]:
             yield '<div class="empty">when is not known</div>'
         yield "</div>\n"
     if starts:
-        middle = starts[len(starts) // 2]
-        shown = [starts[0], middle, starts[-1]] if len(starts) > 2 else starts
-        yield '<div class="axis">'
-        yield "".join(f"<span>{judged.moment(each, form)}</span>" for each in shown)
-        yield "</div>\n"
+        shown = [judged.moment(each, form) for each in starts]
+        if len(starts) >= _FULL:
+            shown = [shown[0], shown[len(starts) // 2], shown[-1]]
+        else:
+            shown = [" to ".join(dict.fromkeys((shown[0], shown[-1])))]
+        yield '<div class="axis">' + "".join(f"<span>{each}</span>" for each in shown) + "</div>\n"
     if answer.tally.untimed:
         many = _many(answer.tally.untimed, "line")
         yield f'<p class="soft">{many} had no time that can be true.</p>\n'
@@ -162,7 +175,7 @@ def _timeline(answer: Answer) -> Iterator[str]:
 
 def _bars(name: str, counts: list[int], labels: list[str]) -> Iterator[str]:
     most = max(counts)
-    width = max(len(counts), 12)  # a bar of one day is no wall
+    width = max(len(counts), _FULL)  # one bar is no wall
     yield (
         f'<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" '
         f'aria-label="{name} over time, at most {judged.number(most)} in a bar">'
@@ -252,22 +265,6 @@ def _programs(answer: Answer) -> Iterator[str]:
     if len(order) > _MOST:
         yield f'<p class="soft">and {judged.number(len(order) - _MOST)} more.</p>\n'
     yield "</section>\n"
-
-
-def _files(answer: Answer) -> Iterator[str]:
-    reading = answer.reading
-    problems = {
-        path: ", ".join(f"{judged.number(many)} {what}" for what, many in found.items())
-        for path, found in reading.bad.items()
-    }
-    problems.update(reading.unread)
-    if not problems:
-        return
-    yield f"<details><summary>{_many(len(problems), 'file')} with problems</summary>\n"
-    yield "<table>\n<tbody>\n"
-    for path, why in list(problems.items())[:_MOST]:
-        yield f"<tr><td>{_escaped(path)}</td><td>{_escaped(why)}</td></tr>\n"
-    yield "</tbody>\n</table>\n</details>\n"
 
 
 def _escaped(text: str) -> str:

@@ -42,7 +42,7 @@ def show(answer: Answer, console: Console | None = None) -> None:
     _rows(console, "floor 1.2 would break", lists["1.2"], "bold red")
     _rows(console, "floor 1.3 would break" + " as well" * bool(lists["1.2"]), lists["1.3"], "red")
     _rows(console, "could not be told", lists["unknown"], "yellow")
-    _rows(console, "below the floor by an exemption", lists["exempted"], "yellow")
+    _rows(console, "exemptions", lists["exempted"], "yellow")
     _rows(console, "changed by the floor, and not broken by it", lists["changed"], "")
     for name, breaks in answer.breaks.items():
         line = Text.assemble(
@@ -76,23 +76,30 @@ def _handshakes(console: Console, answer: Answer) -> None:
 def _rows(console: Console, heading: str, rows: list[Row], style: str) -> None:
     if not rows:
         return
-    table = _table(heading, "count", "program", "where", "towards", "last seen (UTC)")
-    for column in table.columns[2:5]:
+    table = _table("", "count", "program", "towards", "last seen (UTC)")
+    for column in table.columns[2:4]:
         column.overflow = "fold"
+    table.columns[4].no_wrap = True
     for row in rows[:_FEW]:
-        where = " by ".join(filter(None, (row.where, judged.through(row))))
-        texts = (judged.who(row), where, judged.towards(row))
         table.add_row(
             Text(judged.clean(judged.what(row)), style),
             judged.number(row.count),
-            *(Text(judged.clean(each)) for each in texts),
+            *(Text(judged.clean(each)) for each in (_program(row), judged.towards(row))),
             judged.moment(row.last),
         )
+    console.print(Text(heading, "bold"))
     console.print(table)
     if len(rows) > _FEW:
         more = judged.number(len(rows) - _FEW)
         console.print(f"… and {more} more, which --format json names")
     console.print()
+
+
+def _program(row: Row) -> str:
+    """Name the program, and its line, which mostly is in a file of the same name."""
+    who, line = judged.who(row), row.where
+    text = line if line.startswith(f"{who}:") else ", ".join(filter(None, (who, line)))
+    return " by ".join(filter(None, (text, judged.through(row))))
 
 
 def _table(first: str, count: str, *more: str) -> Table:
