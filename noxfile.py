@@ -21,6 +21,7 @@ ELSEWHERE = [
     "tests/test_formats.py",
     "tests/test_package.py",
     "tests/test_policy.py",
+    "tests/test_report*.py",
     "tests/test_serve.py",
     "tests/test_stack*.py",
     "tests/test_starting.py",

@@ -22,7 +22,7 @@ from events import BEGIN, PROGRAM, event, handshake, many, write
 from harness import clean_environment, python
 from tlsfloor import cli
 from tlsfloor.report import answer as judged
-from tlsfloor.report import lines, page, tally
+from tlsfloor.report import lines, page, tally, words
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
 parts.need("rich")
@@ -191,7 +191,7 @@ def test_every_kind_is_in_the_table_and_on_the_page(kind: str, mode: str | None)
 def test_the_other_side_is_written_as_in_a_url() -> None:
     def towards(**more: Any) -> str:
         [row] = answer_of(handshake(server_name=None, **more)).rows
-        return judged.towards(row)
+        return words.towards(row)
 
     assert towards(peer="10.0.0.1") == "10.0.0.1:443"
     assert towards(peer="::1") == "[::1]:443"
@@ -203,7 +203,7 @@ def test_the_other_side_is_written_as_in_a_url() -> None:
 def test_machines_are_named_or_counted() -> None:
     def machines(count: int) -> str:
         [row] = answer_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows
-        return judged.hosts(row)
+        return words.hosts(row)
 
     assert machines(2) == "h00, h01"
     assert machines(16) == "16 machines"
@@ -332,17 +332,46 @@ def test_only_so_many_files_are_named(
 def test_a_folder_is_read_with_all_below(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "a" / "b" / "1.jsonl", FINE)
-    write(tmp_path / "a" / "2.json", FINE)
-    write(tmp_path / "3.jsonl.gz", FINE)
-    write(tmp_path / "4.json.gz", FINE)
-    write(tmp_path / "new.jsonl")  # just begun
-    write(tmp_path / "app.log", b"not looked at\n")
+    names = (
+        "a/b/1.jsonl",
+        "a/2.json",
+        "3.jsonl.gz",
+        "4.json.gz",
+        "e.jsonl.1",
+        "e.jsonl-20250303.gz",
+    )
+    for name in names:
+        write(tmp_path / "all" / name, FINE)
+    write(tmp_path / "all" / "new.jsonl")  # just begun
+    write(tmp_path / "all" / "app.log", b"not looked at\n")
+    write(tmp_path / "elsewhere" / "linked.jsonl", FINE)
+    os.symlink(tmp_path / "elsewhere", tmp_path / "all" / "link")
+    os.symlink(tmp_path, tmp_path / "all" / "up")
     if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "pipe.jsonl")
-    report = Report(capsys, tmp_path, tmp_path / "a" / "2.json", tmp_path, "--json")
-    assert (report.facts["events"], report.facts["files"]["read"]) == (4, 5)
+        os.mkfifo(tmp_path / "all" / "pipe.jsonl")
+    targets = [
+        tmp_path / "all" / "a",
+        tmp_path / "all",
+        tmp_path / "all" / "a" / "2.json",
+        tmp_path,
+    ]
+    report = Report(capsys, *targets, "--json")
+    assert (report.facts["events"], report.facts["files"]["read"]) == (7, 8)
     assert report.status == 0
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", "e.jsonl.xz"])
+def test_what_a_folder_should_have_and_has_not_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "good.jsonl", FINE)
+    if name == "gone.jsonl":
+        os.symlink(tmp_path / "nowhere", tmp_path / name)
+    else:
+        write(tmp_path / name, b"\xfd7zXZ\0\n")
+    report = Report(capsys, tmp_path)
+    assert report.status == 3
+    assert name in report.printed
 
 
 def test_stdin_is_read_once() -> None:

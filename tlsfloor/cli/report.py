@@ -31,7 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE|DIR",
         help="what TLSFLOOR_EVENTS wrote, compressed by gzip or not; of a folder, all files in and "
-        "below it that end in .jsonl or .json, or these and .gz; - is stdin",
+        "below it that end in .jsonl or .json, rotated ones too; - is stdin",
     )
     parser.add_argument(
         "--floor",

@@ -7,12 +7,11 @@ was imported was seen, and there were handshakes.
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 
 from tlsfloor import versions
+from tlsfloor.report import words
 from tlsfloor.report.tally import NO, UNKNOWN, YES
-from tlsfloor.verify.formats import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,14 +83,14 @@ class Answer:
         broken = self.broken(name)
         if broken:
             doubt = ", and not all was seen" if self.doubts[name] else ""
-            return f"{kinds(broken)}, {times(broken)}{doubt}"
+            return f"{words.kinds(broken)}, {words.times(broken)}{doubt}"
         if self.doubts[name]:
             return "not all was seen" if self.handshakes else "no handshake was seen"
         spared = [row for row in self.rows if row.exempted and row.version < FLOORS[name]]
         if spared:
-            return f"what is below it is exempted: {kinds(spared)}, {times(spared)}"
+            return f"what is below it is exempted: {words.kinds(spared)}, {words.times(spared)}"
         count = sum(self.handshakes.values())
-        return f"{number(count)} handshake{'s' * (count != 1)}, all at or above it"
+        return f"{words.number(count)} handshake{'s' * (count != 1)}, all at or above it"
 
     def _doubts(self, floor: int) -> list[str]:
         reading, doubts = self.reading, []
@@ -102,7 +101,9 @@ class Answer:
         unseen = [row for row in self.rows if row.kind == "uncovered"]
         for stack in sorted({row.stack or "a TLS stack" for row in unseen}):
             programs = {row.program for row in unseen if (row.stack or "a TLS stack") == stack}
-            doubts.append(f"{stack} was imported by {named(programs)}, and its TLS is not seen")
+            doubts.append(
+                f"{stack} was imported by {words.named(programs)}, and its TLS is not seen"
+            )
         vague = [row for row in self.rows if row.kind != "uncovered"]
         for text, found in (
             ("of a kind that this version of tlsfloor does not know", ("other",)),
@@ -112,7 +113,7 @@ class Answer:
             many = [row for row in vague if row.kind in found and row.breaks(floor) == UNKNOWN]
             if many:
                 events = "events " if found == ("other",) else ""
-                doubts.append(f"{number(sum(row.count for row in many))} {events}{text}")
+                doubts.append(f"{words.number(sum(row.count for row in many))} {events}{text}")
         # Enforcing looks no further than the floor: a library of its own may be held at 1.2, and
         # nobody knows which of 1.2 and 1.3 it speaks.
         lower = {row.floor for row in self.rows if row.mode != "observe" and row.floor}
@@ -125,10 +126,10 @@ class Answer:
                 )
         doubts += [f"{path}: {why}" for path, why in reading.unread.items()]
         for path, problems in reading.bad.items():
-            lines = ", ".join(f"{number(many)} {what}" for what, many in problems.items())
+            lines = ", ".join(f"{words.number(many)} {what}" for what, many in problems.items())
             doubts.append(f"{path}: lines that were not understood: {lines}")
         if reading.more:
-            doubts.append(f"{number(reading.more)} more files with problems")
+            doubts.append(f"{words.number(reading.more)} more files with problems")
         return doubts
 
 
@@ -172,93 +173,6 @@ def _worst_first(row: Row) -> tuple[bool, bool, int, int]:
     return (row.rest, not below, row.version or row.asked or 0xFFFF, -row.count)
 
 
-# --- words
-
-
-def number(count: int) -> str:
-    """Write a number for people."""
-    return f"{count:,}"
-
-
-def kinds(rows: list[Row]) -> str:
-    """Say how many kinds of connection these are, at least."""
-    apart = sum(not row.rest for row in rows)
-    more = "more than " if apart < len(rows) else ""
-    return f"{more}{number(apart)} kind{'s' * (apart != 1)} of connection"
-
-
-def times(rows: list[Row]) -> str:
-    """Say how often they were seen."""
-    count = sum(row.count for row in rows)
-    return f"seen {number(count)} times" if count != 1 else "seen once"
-
-
-def named(names: set[str]) -> str:
-    """Name a few."""
-    known = sorted(name or "an unnamed program" for name in names)
-    more = f" and {number(len(known) - 3)} more" if len(known) > 3 else ""
-    return ", ".join(known[:3]) + more
-
-
-def moment(when: float, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Write a time, in UTC; nothing if it is unknown."""
-    return time.strftime(form, time.gmtime(when)) if when else ""
-
-
-def version(wire: int) -> str:
-    """Name the version of a handshake."""
-    return versions.name(wire) if wire else "unknown version"
-
-
-def what(row: Row) -> str:
-    """Say what happened, in a few words."""
-    asked = f" from {versions.name(row.asked)}" if row.asked else ""
-    would = "would be " if row.mode == "observe" else ""
-    return {
-        "handshake": version(row.version),
-        "refused": f"{would}refused: {versions.name(row.asked)}" if row.asked else "refused",
-        "failed": "handshake failed",
-        "discarded": f"{would}discarded: {version(row.version)}",
-        "uncovered": f"not seen: {row.stack or 'a TLS stack'}",
-        "raised": f"{would}raised{asked}",
-        "clamped": f"{would}clamped{asked}",
-        "other": "of an unknown kind",
-    }.get(row.kind, row.kind)
-
-
-def who(row: Row) -> str:
-    """Say which program it is."""
-    return "others, not kept apart" if row.rest else row.program or "unnamed"
-
-
-def towards(row: Row) -> str:
-    """Say who is on the other side, or on which port a server serves everybody."""
-    name = row.name or row.peer
-    if row.role == "server":
-        of = f" of {row.name}" if row.name else ""
-        port = f" to port {row.port}" if row.port else ""
-        return f"from {row.peer or 'clients'}{port}{of}"
-    if ":" in name and row.port:
-        name = f"[{name}]"  # RFC 3986 section 3.2.2
-    return f"{name}:{row.port}" if row.port else name
-
-
-def through(row: Row) -> str:
-    """Say which library it went through, and which stack if that is not ``ssl``."""
-    stack = "" if row.stack in ("ssl", row.library) or row.kind == "uncovered" else row.stack
-    return ", ".join(filter(None, (row.library, stack)))
-
-
-def hosts(row: Row) -> str:
-    """Name the machines, or say how many there are."""
-    known = sorted(each for each in row.hosts if each)
-    more = " or more" if row.more_hosts else ""
-    return ", ".join(known) if len(known) < 3 else f"{len(known)}{more} machines"
-
-
-# --- for programs
-
-
 def as_dict(answer: Answer) -> dict[str, Any]:
     """Return an answer as JSON types."""
     reading, summed = answer.reading, answer.tally
@@ -278,25 +192,25 @@ def as_dict(answer: Answer) -> dict[str, Any]:
             }
             for name in FLOORS
         },
-        "first": moment(answer.first_time, stamp) or None,
-        "last": moment(answer.last_time, stamp) or None,
+        "first": words.moment(answer.first_time, stamp) or None,
+        "last": words.moment(answer.last_time, stamp) or None,
         "events": sum(row.count for row in answer.rows),
         "untimed": summed.untimed,
         "hosts": len(summed.hosts),
         "programs": len(summed.programs),
         "handshakes": [
             {
-                "version": version(wire),
+                "version": words.version(wire),
                 "count": answer.handshakes[wire],
-                "last": moment(answer.last[wire], stamp) or None,
+                "last": words.moment(answer.last[wire], stamp) or None,
             }
             for wire in seen
         ],
         "timeline": {
             "seconds": summed.timeline.width,
-            "starts": [moment(start, stamp) for start in starts],
+            "starts": [words.moment(start, stamp) for start in starts],
             "counts": {
-                version(wire): [summed.timeline.at(start, wire) for start in starts]
+                words.version(wire): [summed.timeline.at(start, wire) for start in starts]
                 for wire in seen
             },
         },
@@ -332,16 +246,11 @@ def _row(row: Row, stamp: str) -> dict[str, Any]:
         "count": row.count,
         "hosts": sorted(row.hosts - {""}),
         "more_hosts": row.more_hosts,
-        "first": moment(row.first, stamp) if row.last else None,
-        "last": moment(row.last, stamp) or None,
+        "first": words.moment(row.first, stamp) if row.last else None,
+        "last": words.moment(row.last, stamp) or None,
     }
 
 
 def to_json(answer: Answer) -> str:
     """Return an answer as JSON."""
     return json.dumps(as_dict(answer), indent=2) + "\n"
-
-
-def clean(text: str) -> str:
-    """Return a text of an event, or a path, as it can be shown."""
-    return text if text.isprintable() else printable(text)

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import re
 import stat
 import sys
 import zlib
@@ -25,8 +26,9 @@ SCHEMA = 1
 #: Bytes of a line: an event has some 400.
 LONGEST = 64 * 1024
 
-#: What is read of a folder.
-ENDINGS = (".jsonl", ".json", ".jsonl.gz", ".json.gz")
+#: What is read of a folder: files so called, rotated ones, and all compressed ones, even
+#: if they come to nothing but a problem.
+NAMES = re.compile(r"\.jsonl?([.-]\d+)*(\.(gz|bz2|xz|zst))?$")
 
 #: Files with problems that are named; of more, only how many there are.
 MOST_NAMED = 1000
@@ -86,16 +88,26 @@ class Reading:
                 self._file("stdin", file, take)
 
     def _folder(self, folder: str, take: Callable[[dict[str, Any]], None]) -> None:
-        found = False
-        for above, folders, names in os.walk(folder, onerror=self._unwalked):
-            folders.sort()
-            for name in sorted(names):
-                path = os.path.join(above, name)
-                if name.endswith(ENDINGS) and os.path.isfile(path):  # a pipe would never end
+        found = not self._new(os.stat(folder))
+        for above, folders, names in os.walk(folder, onerror=self._unwalked, followlinks=True):
+            below = [os.path.join(above, each) for each in sorted(folders)]
+            # A link may lead back up.
+            folders[:] = [os.path.basename(each) for each in below if self._new(os.stat(each))]
+            found = found or len(folders) < len(below)
+            for path in (os.path.join(above, name) for name in sorted(names)):
+                # A pipe would never end.
+                if NAMES.search(path) and (os.path.isfile(path) or not os.path.exists(path)):
                     found = True
                     self._path(path, take, named=False)
         if not found:
-            self._problem(folder, f"no file in it ends in {', '.join(ENDINGS[:2])} or .gz")
+            self._problem(folder, "no file in it ends in .jsonl or .json")
+
+    def _new(self, facts: os.stat_result) -> bool:
+        """Return whether a file or folder is met for the first time."""
+        this = (facts.st_dev, facts.st_ino)
+        new = this not in self._seen
+        self._seen.add(this)
+        return new
 
     def _unwalked(self, error: OSError) -> None:
         self._problem(str(error.filename), error.strerror or str(error))
@@ -104,11 +116,8 @@ class Reading:
         try:
             with open(path, "rb") as file:
                 facts = os.fstat(file.fileno())
-                this = (facts.st_dev, facts.st_ino)
-                if stat.S_ISREG(facts.st_mode):
-                    if this in self._seen:
-                        return
-                    self._seen.add(this)
+                if stat.S_ISREG(facts.st_mode) and not self._new(facts):
+                    return
                 before = self.events
                 self._file(path, file, take)
         except (OSError, ValueError) as error:  # ValueError: a null in the path

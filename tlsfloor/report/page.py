@@ -13,7 +13,7 @@ import html
 import os
 from collections import Counter
 
-from tlsfloor.report import answer as judged
+from tlsfloor.report import words
 from tlsfloor.report.answer import FLOORS
 from tlsfloor.report.tally import NO, UNKNOWN, YES
 from tlsfloor.versions import TLS1_2, TLS1_3
@@ -101,7 +101,7 @@ def _head(answer: Answer) -> Iterator[str]:
         _many(len(summed.hosts), "machine"),
         _many(answer.reading.files, "file"),
     ]
-    period = f"{judged.moment(answer.first_time)} to {judged.moment(answer.last_time)}"
+    period = f"{words.moment(answer.first_time)} to {words.moment(answer.last_time)}"
     yield "<header>\n<h1>What a TLS floor would break</h1>\n"
     yield f'<p class="soft">{" · ".join(facts)}'
     yield f"<br>{period} UTC</p>\n" if answer.last_time else "</p>\n"
@@ -121,7 +121,7 @@ def _head(answer: Answer) -> Iterator[str]:
         yield from _doubts(list(doubts)[:_FEW_DOUBTS])
         more = list(doubts)[_FEW_DOUBTS:]
         if more:
-            yield f"<details><summary>and {judged.number(len(more))} more</summary>\n"
+            yield f"<details><summary>and {words.number(len(more))} more</summary>\n"
             yield from _doubts(more[:_MOST])
             yield "</details>\n"
         yield "</div>\n"
@@ -148,20 +148,20 @@ def _timeline(answer: Answer) -> Iterator[str]:
         )
     for wire, count in sorted(answer.handshakes.items()):
         tone = "old" if wire < TLS1_2 else "between" if wire < TLS1_3 else "new"
-        name, last = judged.version(wire), judged.moment(answer.last[wire], "%Y-%m-%d")
+        name, last = words.version(wire), words.moment(answer.last[wire], "%Y-%m-%d")
         seen = f"<span>last {last}</span>" if last else ""
         yield (
             f'<div class="strip {tone}"><div class="name"><b>{name}</b>'
-            f"<span>{judged.number(count)} ({_share(count, total)})</span>{seen}</div>"
+            f"<span>{words.number(count)} ({_share(count, total)})</span>{seen}</div>"
         )
         counts = [line.at(start, wire) for start in starts]
         if any(counts):
-            yield from _bars(name, counts, [judged.moment(start, form) for start in starts])
+            yield from _bars(name, counts, [words.moment(start, form) for start in starts])
         else:
             yield '<div class="empty">when is not known</div>'
         yield "</div>\n"
     if starts:
-        shown = [judged.moment(each, form) for each in starts]
+        shown = [words.moment(each, form) for each in starts]
         if len(starts) >= _FULL:
             shown = [shown[0], shown[len(starts) // 2], shown[-1]]
         else:
@@ -178,14 +178,14 @@ def _bars(name: str, counts: list[int], labels: list[str]) -> Iterator[str]:
     width = max(len(counts), _FULL)  # one bar is no wall
     yield (
         f'<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{name} over time, at most {judged.number(most)} in a bar">'
+        f'aria-label="{name} over time, at most {words.number(most)} in a bar">'
     )
     for slot, (count, label) in enumerate(zip(counts, labels)):
         if count:
             height = max(100 * count / most, _LEAST)
             yield (
                 f'<rect x="{slot + 0.08:.2f}" y="{100 - height:.2f}" width="0.84" '
-                f'height="{height:.2f}"><title>{label}: {judged.number(count)}</title></rect>'
+                f'height="{height:.2f}"><title>{label}: {words.number(count)}</title></rect>'
             )
     yield "</svg>"
 
@@ -194,7 +194,7 @@ def _list(heading: str, tone: str, rows: list[Row]) -> Iterator[str]:
     if not rows:
         return
     apart = sum(not row.rest for row in rows)
-    yield f'<section>\n<h2>{heading}<span class="n">{judged.number(apart)}</span></h2>\n'
+    yield f'<section>\n<h2>{heading}<span class="n">{words.number(apart)}</span></h2>\n'
     todo = dict.fromkeys(
         _TODO.get((row.kind, row.role)) or _TODO.get((row.kind, "")) or ""
         for row in rows
@@ -210,7 +210,7 @@ def _list(heading: str, tone: str, rows: list[Row]) -> Iterator[str]:
         yield _row(row, tone)
     yield "</tbody>\n</table>\n"
     if len(rows) > _MOST:
-        more = judged.number(len(rows) - _MOST)
+        more = words.number(len(rows) - _MOST)
         yield f'<p class="soft">and {more} more, which <code>--format json</code> names.</p>\n'
     if apart < len(rows):
         yield '<p class="soft">Of so many kinds not all were kept apart; none is left out.</p>\n'
@@ -219,15 +219,15 @@ def _list(heading: str, tone: str, rows: list[Row]) -> Iterator[str]:
 
 def _row(row: Row, tone: str) -> str:
     detail = row.exempted or row.text or row.suite
-    where = " by ".join(filter(None, (row.where, judged.through(row))))
+    where = " by ".join(filter(None, (row.where, words.through(row))))
     side = {"client": "as a client", "server": "as a server"}.get(row.role, "")
-    beside = ", ".join(filter(None, (side, judged.hosts(row) and f"on {judged.hosts(row)}")))
+    beside = ", ".join(filter(None, (side, words.hosts(row) and f"on {words.hosts(row)}")))
     cells = (
-        ("What", f"what {tone}", judged.what(row), detail),
-        ("Count", "count", judged.number(row.count)),
-        ("Program", "", judged.who(row), where),
-        ("Towards", "", *filter(None, (judged.towards(row), beside))),
-        ("Last seen", "when", judged.moment(row.last)),
+        ("What", f"what {tone}", words.what(row), detail),
+        ("Count", "count", words.number(row.count)),
+        ("Program", "", words.who(row), where),
+        ("Towards", "", *filter(None, (words.towards(row), beside))),
+        ("Last seen", "when", words.moment(row.last)),
     )
     return "<tr>" + "".join(_cell(*cell) for cell in cells) + "</tr>\n"
 
@@ -242,33 +242,33 @@ def _programs(answer: Answer) -> Iterator[str]:
     spoken: dict[str, Counter[int]] = {}
     for row in answer.rows:
         if row.kind == "handshake":
-            spoken.setdefault(judged.who(row), Counter())[row.version] += row.count
+            spoken.setdefault(words.who(row), Counter())[row.version] += row.count
     if not spoken:
         return
     seen = sorted(answer.handshakes)
     # Who speaks the oldest comes first.
     order = sorted(spoken, key=lambda who: [-(spoken[who][wire]) for wire in seen])
     yield (
-        f'<section>\n<h2>Programs<span class="n">{judged.number(len(spoken))}</span></h2>\n'
+        f'<section>\n<h2>Programs<span class="n">{words.number(len(spoken))}</span></h2>\n'
         '<table class="wide">\n<thead><tr><th>Program</th>'
     )
-    yield "".join(f'<th class="count">{judged.version(wire)}</th>' for wire in seen)
+    yield "".join(f'<th class="count">{words.version(wire)}</th>' for wire in seen)
     yield "</tr></thead>\n<tbody>\n"
     for who in order[:_MOST]:
         yield f'<tr><td data-label="Program">{_escaped(who)}</td>'
         for wire in seen:
             count = spoken[who][wire]
-            text = judged.number(count) if count else ""
-            yield f'<td class="count" data-label="{judged.version(wire)}">{text}</td>'
+            text = words.number(count) if count else ""
+            yield f'<td class="count" data-label="{words.version(wire)}">{text}</td>'
         yield "</tr>\n"
     yield "</tbody>\n</table>\n"
     if len(order) > _MOST:
-        yield f'<p class="soft">and {judged.number(len(order) - _MOST)} more.</p>\n'
+        yield f'<p class="soft">and {words.number(len(order) - _MOST)} more.</p>\n'
     yield "</section>\n"
 
 
 def _escaped(text: str) -> str:
-    return html.escape(judged.clean(text))
+    return html.escape(words.clean(text))
 
 
 def _sentence(text: str) -> str:
@@ -276,7 +276,7 @@ def _sentence(text: str) -> str:
 
 
 def _many(count: int, name: str) -> str:
-    return f"{judged.number(count)} {name}{'s' * (count != 1)}"
+    return f"{words.number(count)} {name}{'s' * (count != 1)}"
 
 
 def _share(count: int, total: int) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlsfloor.report import answer as judged
+from tlsfloor.report import words
 from tlsfloor.report.tally import NO
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def show(answer: Answer, console: Console | None = None) -> None:
         console.print(line)
     doubts = answer.doubts[answer.floor]
     for doubt in doubts[:_FEW]:
-        console.print(Text(f"in doubt: {judged.clean(doubt)}", "bold red"))
+        console.print(Text(f"in doubt: {words.clean(doubt)}", "bold red"))
     if len(doubts) > _FEW:
         console.print(f"in doubt: {len(doubts) - _FEW} more, which --format json names")
 
@@ -63,10 +63,10 @@ def _handshakes(console: Console, answer: Answer) -> None:
     table = _table("handshakes", "count", "share", "last seen (UTC)")
     for wire, count in sorted(answer.handshakes.items()):
         table.add_row(
-            judged.version(wire),
-            judged.number(count),
+            words.version(wire),
+            words.number(count),
             f"{count / total:.1%}",
-            judged.moment(answer.last[wire]),
+            words.moment(answer.last[wire]),
         )
     if table.row_count:
         console.print(table)
@@ -82,24 +82,24 @@ def _rows(console: Console, heading: str, rows: list[Row], style: str) -> None:
     table.columns[4].no_wrap = True
     for row in rows[:_FEW]:
         table.add_row(
-            Text(judged.clean(judged.what(row)), style),
-            judged.number(row.count),
-            *(Text(judged.clean(each)) for each in (_program(row), judged.towards(row))),
-            judged.moment(row.last),
+            Text(words.clean(words.what(row)), style),
+            words.number(row.count),
+            *(Text(words.clean(each)) for each in (_program(row), words.towards(row))),
+            words.moment(row.last),
         )
     console.print(Text(heading, "bold"))
     console.print(table)
     if len(rows) > _FEW:
-        more = judged.number(len(rows) - _FEW)
+        more = words.number(len(rows) - _FEW)
         console.print(f"… and {more} more, which --format json names")
     console.print()
 
 
 def _program(row: Row) -> str:
     """Name the program, and its line, which mostly is in a file of the same name."""
-    who, line = judged.who(row), row.where
+    who, line = words.who(row), row.where
     text = line if line.startswith(f"{who}:") else ", ".join(filter(None, (who, line)))
-    return " by ".join(filter(None, (text, judged.through(row))))
+    return " by ".join(filter(None, (text, words.through(row))))
 
 
 def _table(first: str, count: str, *more: str) -> Table:
