@@ -88,11 +88,11 @@ class Reading:
                 self._file("stdin", file, take)
 
     def _folder(self, folder: str, take: Callable[[dict[str, Any]], None]) -> None:
-        found = not self._new(os.stat(folder))
+        found = not self._new_folder(folder)
         for above, folders, names in os.walk(folder, onerror=self._unwalked, followlinks=True):
             below = [os.path.join(above, each) for each in sorted(folders)]
             # A link may lead back up.
-            folders[:] = [os.path.basename(each) for each in below if self._new(os.stat(each))]
+            folders[:] = [os.path.basename(each) for each in below if self._new_folder(each)]
             found = found or len(folders) < len(below)
             for path in (os.path.join(above, name) for name in sorted(names)):
                 # A pipe would never end.
@@ -101,6 +101,13 @@ class Reading:
                     self._path(path, take, named=False)
         if not found:
             self._problem(folder, "no file in it ends in .jsonl or .json")
+
+    def _new_folder(self, folder: str) -> bool:
+        try:
+            return self._new(os.stat(folder))
+        except OSError as error:  # it is gone
+            self._unwalked(error)
+            return False
 
     def _new(self, facts: os.stat_result) -> bool:
         """Return whether a file or folder is met for the first time."""
