@@ -92,6 +92,16 @@ BREAKS = {
     "enforced at 1.2": ([handshake(mode="enforce")], "no", "unknown"),
     "enforced at 1.0": ([handshake(mode="enforce", floor="1.0")], "unknown", "unknown"),
     "enforced at 1.3": ([handshake(mode="enforce", floor="1.3")], "no", "no"),
+    "enforced at 1.2, and observed at 1.3": (
+        [handshake(mode="enforce"), event("armed", floor="1.3")],
+        "no",
+        "no",
+    ),
+    "enforced at 1.2, and observed at 1.3 on another machine": (
+        [handshake(mode="enforce"), event("armed", floor="1.3", host="web-2")],
+        "no",
+        "unknown",
+    ),
     "exempted": ([OLD, {**OLD, "kind": "exempted"}], "no", "no"),
     "exempted by address": (
         [
@@ -111,6 +121,21 @@ BREAKS = {
         [OLD, {**OLD, "kind": "exempted"}, {**OLD, "kind": "unexempted"}],
         "yes",
         "yes",
+    ),
+    "one exempted no longer, not told which": (
+        [OLD, {**OLD, "kind": "exempted"}, event("unexempted", text="it is expired")],
+        "yes",
+        "yes",
+    ),
+    "one of another program exempted no longer": (
+        [OLD, {**OLD, "kind": "exempted"}, event("unexempted", program="x")],
+        "no",
+        "no",
+    ),
+    "exempted, whatever it was": (
+        [FINE, handshake(None), {**handshake(None), "kind": "exempted"}],
+        "unknown",
+        "unknown",
     ),
     "an exemption does not help what failed": (
         [FINE, {**OLD, "kind": "failed"}, {**OLD, "kind": "exempted"}],
@@ -409,6 +434,11 @@ def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.Monkey
     assert sum(each["count"] for each in facts["rows"] if not each["kept_apart"]) == 51
     assert "others, not kept apart" in table.to_text(answer)
     assert "not all were kept apart" in page.to_html(answer)
+    # An exemption that does not apply may be any, where it was not kept apart.
+    monkeypatch.setattr(tally, "MOST_ROWS", 1)
+    void = [event("unexempted", port=port) for port in (1, 2)]
+    assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "no"
+    assert answer_of(OLD, {**OLD, "kind": "exempted"}, *void).breaks["1.2"] == "yes"
     # An exemption of what is not kept apart is nobody's.
     monkeypatch.setattr(tally, "MOST_ROWS", 0)
     assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "yes"
@@ -428,6 +458,23 @@ def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(9):
         summed.take(handshake(program=f"{number}", host=f"{number}"))
     assert (len(summed.programs), len(summed.hosts)) == (3, 3)
+
+
+def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubted(count: int, **more: Any) -> bool:
+        made = [
+            handshake(host=f"{number}", mode=mode, floor=floor, **more)
+            for mode, floor in (("enforce", "1.2"), ("observe", "1.3"))
+            for number in range(count)
+        ]
+        return bool(answer_of(*made).doubts["1.3"])
+
+    assert not doubted(50)  # more machines than a row names
+    monkeypatch.setattr(tally, "MOST_NAMES", 3)
+    assert not doubted(3)
+    assert doubted(4)
+    monkeypatch.setattr(tally, "MOST_ROWS", 0)
+    assert doubted(1)
 
 
 def test_long_texts_are_cut_off() -> None:

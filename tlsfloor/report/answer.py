@@ -116,14 +116,12 @@ class Answer:
                 doubts.append(f"{words.number(sum(row.count for row in many))} {events}{text}")
         # Enforcing looks no further than the floor: a library of its own may be held at 1.2, and
         # nobody knows which of 1.2 and 1.3 it speaks.
-        lower = {row.floor for row in self.rows if row.mode != "observe" and row.floor}
-        for held in sorted(lower):
-            if held < floor:
-                name = versions.floor_name(floor)
-                doubts.append(
-                    f"some processes enforce {versions.floor_name(held)}, which does not show all "
-                    f"that {name} would break: let them observe {name}"
-                )
+        for held in self.tally.held_below(floor):
+            name = versions.floor_name(floor)
+            doubts.append(
+                f"some processes enforce {versions.floor_name(held)}, which does not show all "
+                f"that {name} would break: let them observe {name}"
+            )
         doubts += [f"{path}: {why}" for path, why in reading.unread.items()]
         for path, problems in reading.bad.items():
             lines = ", ".join(f"{words.number(many)} {what}" for what, many in problems.items())
@@ -134,15 +132,20 @@ class Answer:
 
 
 def _exempt(rows: list[Row]) -> None:
-    """Mark the handshakes that an exemption allows, unless it was found not to apply."""
+    """Mark the handshakes that an exemption allows, unless it was found not to apply.
+
+    Where it is not told which one does not apply, none does.
+    """
     reasons: dict[tuple[str, ...], str] = {}
     for row in rows:
         if row.kind == "exempted":
             reasons.update(dict.fromkeys(_other_side(row), row.text or "exempted"))
     for row in rows:
         if row.kind == "unexempted":
-            for each in _other_side(row):
-                reasons.pop(each, None)
+            sides = _other_side(row)
+            for each in [*reasons]:
+                if row.rest or each in sides or (not sides and each[0] == row.program):
+                    del reasons[each]
     for row in rows:
         if row.kind == "handshake" and 0 < row.version < max(FLOORS.values()):
             found = [reasons[each] for each in _other_side(row) if each in reasons]

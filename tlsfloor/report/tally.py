@@ -180,6 +180,10 @@ class Tally:
         self.untimed = 0
         self.hosts: set[str] = set()
         self.programs: set[str] = set()
+        # (floor, program, machine) of those who enforce one, a program of None being any; and
+        # (program, machine) -> the highest floor that they observe.
+        self._enforced: set[tuple[int, str | None, str]] = set()
+        self._observed: dict[tuple[str | None, str], int] = {}
         self._kept = [0, 0, 0]
         self._sorts: dict[tuple[Any, ...], tuple[tuple[str, str, int, int, int], int]] = {}
         self._cache: dict[tuple[Any, ...], Row] = {}
@@ -226,8 +230,25 @@ class Tally:
         else:
             self.untimed += 1
 
+    def held_below(self, floor: int) -> list[int]:
+        """Return the floors below one that were enforced where that one was not observed too."""
+        held = {
+            each
+            for each, program, host in self._enforced
+            if each < floor and self._observed.get((program, host), 0) < floor
+        }
+        return sorted(held)
+
     def _met(self, row: Row, host: str) -> None:
+        """Keep in mind that a machine had such a connection, and which floor it has."""
         host = _text(host)
+        who = (None if row.rest else row.program, host)
+        if row.mode != "observe" and row.floor:
+            full = len(self._enforced) >= MOST_NAMES
+            # Of too many, any: what they observe is then not asked.
+            self._enforced.add((row.floor, None, "") if full else (row.floor, *who))
+        elif not row.rest and (who in self._observed or len(self._observed) < MOST_NAMES):
+            self._observed[who] = max(row.floor, self._observed.get(who, 0))
         if len(self.hosts) < MOST_NAMES:
             self.hosts.add(host)
         if host in row.hosts:
