@@ -461,9 +461,9 @@ def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def doubted(count: int, **more: Any) -> bool:
+    def doubted(count: int) -> bool:
         made = [
-            handshake(host=f"{number}", mode=mode, floor=floor, **more)
+            handshake(host=f"{number}", mode=mode, floor=floor)
             for mode, floor in (("enforce", "1.2"), ("observe", "1.3"))
             for number in range(count)
         ]

@@ -136,16 +136,17 @@ def _exempt(rows: list[Row]) -> None:
 
     Where it is not told which one does not apply, none does.
     """
+    ended = [row for row in rows if row.kind == "unexempted"]
+    if any(row.rest for row in ended):
+        return
+    sides = {each for row in ended for each in _other_side(row)}
+    programs = {row.program for row in ended if not _other_side(row)}
     reasons: dict[tuple[str, ...], str] = {}
     for row in rows:
-        if row.kind == "exempted":
+        if row.kind == "exempted" and row.program not in programs:
             reasons.update(dict.fromkeys(_other_side(row), row.text or "exempted"))
-    for row in rows:
-        if row.kind == "unexempted":
-            sides = _other_side(row)
-            for each in [*reasons]:
-                if row.rest or each in sides or (not sides and each[0] == row.program):
-                    del reasons[each]
+    for each in sides:
+        reasons.pop(each, None)
     for row in rows:
         if row.kind == "handshake" and 0 < row.version < max(FLOORS.values()):
             found = [reasons[each] for each in _other_side(row) if each in reasons]
