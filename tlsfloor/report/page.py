@@ -203,8 +203,8 @@ def _list(heading: str, tone: str, rows: list[Row]) -> Iterator[str]:
     if any(todo):
         yield '<ul class="todo">' + "".join(f"<li>{each}</li>" for each in todo if each) + "</ul>\n"
     yield (
-        '<table class="wide">\n<thead><tr><th>What</th><th class="count">Count</th><th>Program</th>'
-        "<th>Towards</th><th>Last seen</th></tr></thead>\n<tbody>\n"
+        '<table class="wide kinds">\n<thead><tr><th>What</th><th class="count">Count</th>'
+        "<th>Program</th><th>Towards</th><th>Last seen</th></tr></thead>\n<tbody>\n"
     )
     for row in rows[:_MOST]:
         yield _row(row, tone)
