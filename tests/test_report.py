@@ -323,21 +323,22 @@ def test_files_that_cannot_be_read_are_named(
         assert str(target).replace("\0", "\\x00") in Report(capsys, good, target).printed
 
 
+@pytest.mark.parametrize("call", ["scandir", "stat"])
 def test_a_folder_that_may_not_be_read_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    call: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As root nothing is unreadable: so this is what the system would say."""
     write(tmp_path / "good.jsonl", FINE)
     closed = tmp_path / "closed"
     closed.mkdir()
-    scandir = os.scandir
+    real = getattr(os, call)
 
-    def refuse(path: str) -> object:
+    def refuse(path: str, **options: Any) -> object:
         if path == str(closed):
             raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
+        return real(path, **options)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, call, refuse)
     report = Report(capsys, tmp_path)
     assert report.status == 3
     assert f"{closed}: Permission denied" in report.printed
