@@ -25,6 +25,7 @@ ELSEWHERE = [
     "tests/test_neighbours.py",
     "tests/test_package.py",
     "tests/test_policy.py",
+    "tests/test_report*.py",
     "tests/test_serve.py",
     "tests/test_stack*.py",
     "tests/test_starting.py",

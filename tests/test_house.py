@@ -35,6 +35,7 @@ RANKS = {
     "verify": 2,
     "arm": 3,
     "neighbours": 4,
+    "report": 3,
     "start": 4,
     "bundle": 4,
     "install": 4,

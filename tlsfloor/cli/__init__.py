@@ -2,8 +2,8 @@
 
 stdout is the result, stderr is talk. An error is a line ``error:`` and, where there is one, a line
 ``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is
-well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3, of ``verify`` alone, is
-inconclusive.
+well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3 is
+"it could not be told".
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ COMMANDS = {
     "status": "tell whether this interpreter starts with a floor, and which",
     "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
     "check": "tell which versions endpoints accept, and whether a floor would cut them off",
+    "report": "sum up the events of many processes: who still uses what, what would break",
     "serve": "speak one version to whoever connects, and show what each client offered",
 }
 

@@ -1,0 +1,765 @@
+"""The report: what a floor would break, and never "nothing" while anything is in doubt."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import guides
+import parts
+from events import BEGIN, PROGRAM, event, handshake, many, write
+from harness import clean_environment, python
+from tlsfloor import cli
+from tlsfloor.report import answer as judged
+from tlsfloor.report import lines, page, tally, words
+from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
+
+parts.need("rich")
+
+from tlsfloor.report import table  # noqa: E402 - only where it is there
+
+PAGE = "how-to/report.md"
+HOSTILE = "\x1b[2J\0\udcff]]>&<script>alert(1)</script>\"'é\u202e\n\r[red]x[/red]"
+
+
+class Report:
+    """What ``tlsfloor report`` says of some lines."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
+        capsys.readouterr()
+        self.status = cli.main(["report", *map(str, words)])
+        self.printed, self.talk = capsys.readouterr()
+
+    @property
+    def facts(self) -> Any:
+        facts = json.loads(self.printed)
+        assert facts["status"] == self.status
+        return facts
+
+
+def answer_of(*events: dict[str, Any], floor: str = "1.2") -> judged.Answer:
+    reading, summed = lines.Reading(), tally.Tally()
+    for each in events:
+        summed.take(each)
+        reading.events += 1
+    return judged.Answer(floor, summed, reading, "0")
+
+
+# --- what a floor breaks
+
+
+FINE = handshake()
+OLD = handshake("TLS 1.0")
+BREAKS = {
+    "TLS 1.3": ([FINE], "no", "no"),
+    "TLS 1.2": ([handshake("TLS 1.2")], "no", "yes"),
+    "TLS 1.2 of a server": ([handshake("TLS 1.2", role="server")], "no", "yes"),
+    "TLS 1.1": ([handshake("TLS 1.1")], "yes", "yes"),
+    "TLS 1.0": ([OLD], "yes", "yes"),
+    "as OpenSSL calls it": ([handshake("TLSv1")], "yes", "yes"),
+    "SSLv3": ([handshake("SSLv3")], "yes", "yes"),
+    "one of a million": ([handshake(count=10**6), OLD], "yes", "yes"),
+    "enforced, and exempted without a word": ([handshake("TLS 1.0", mode="enforce")], "yes", "yes"),
+    "an unknown version": ([FINE, handshake("QUIC 9")], "unknown", "unknown"),
+    "no version": ([FINE, handshake(None)], "unknown", "unknown"),
+    "no handshake": ([event("armed", text="TLSFLOOR")], "unknown", "unknown"),
+    "nothing": ([], "unknown", "unknown"),
+    "uncovered": ([FINE, event("uncovered", stack="FreeTDS")], "unknown", "unknown"),
+    "a kind to come": ([FINE, event("measured")], "unknown", "unknown"),
+    "a kind to come, beside what breaks": ([OLD, event("measured")], "yes", "yes"),
+    "raised": ([FINE, event("raised", asked="TLS 1.0")], "no", "no"),
+    "clamped": ([FINE, event("clamped", asked="TLS 1.0")], "no", "no"),
+    "refused": ([FINE, event("refused", asked="TLS 1.0")], "yes", "yes"),
+    "refused at 1.3": ([FINE, event("refused", asked="TLS 1.2", floor="1.3")], "no", "yes"),
+    "refused, whatever it was": ([FINE, event("refused")], "yes", "yes"),
+    "failed": ([FINE, event("failed")], "yes", "yes"),
+    "failed at 1.3": ([FINE, event("failed", floor="1.3")], "unknown", "yes"),
+    "failed at no floor": ([FINE, event("failed", floor=None)], "unknown", "unknown"),
+    "discarded": ([FINE, event("discarded", version="TLS 1.1")], "yes", "yes"),
+    "discarded at 1.3": ([FINE, event("discarded", version="TLS 1.2")], "no", "yes"),
+    # What a library of its own negotiated above the floor that it is held to, nobody saw.
+    "enforced at 1.2": ([handshake(mode="enforce")], "no", "unknown"),
+    "enforced at 1.0": ([handshake(mode="enforce", floor="1.0")], "unknown", "unknown"),
+    "enforced at 1.3": ([handshake(mode="enforce", floor="1.3")], "no", "no"),
+    "enforced at 1.2, and observed at 1.3": (
+        [handshake(mode="enforce"), event("armed", floor="1.3")],
+        "no",
+        "no",
+    ),
+    "enforced at 1.2, and observed at 1.3 on another machine": (
+        [handshake(mode="enforce"), event("armed", floor="1.3", host="web-2")],
+        "no",
+        "unknown",
+    ),
+    "exempted": ([OLD, {**OLD, "kind": "exempted"}], "no", "no"),
+    "exempted by address": (
+        [
+            handshake("TLS 1.0", server_name=None, peer="10.0.0.1"),
+            {**OLD, "kind": "exempted", "peer": "10.0.0.1", "server_name": None},
+        ],
+        "no",
+        "no",
+    ),
+    "another one exempted": ([OLD, {**OLD, "kind": "exempted", "port": 444}], "yes", "yes"),
+    "an exemption of another program": (
+        [OLD, {**OLD, "kind": "exempted", "program": "x"}],
+        "yes",
+        "yes",
+    ),
+    "exempted no longer": (
+        [OLD, {**OLD, "kind": "exempted"}, {**OLD, "kind": "unexempted"}],
+        "yes",
+        "yes",
+    ),
+    "one exempted no longer, not told which": (
+        [OLD, {**OLD, "kind": "exempted"}, event("unexempted", text="it is expired")],
+        "yes",
+        "yes",
+    ),
+    "one of another program exempted no longer": (
+        [OLD, {**OLD, "kind": "exempted"}, event("unexempted", program="x")],
+        "no",
+        "no",
+    ),
+    "exempted, whatever it was": (
+        [FINE, handshake(None), {**handshake(None), "kind": "exempted"}],
+        "unknown",
+        "unknown",
+    ),
+    "an exemption does not help what failed": (
+        [FINE, {**OLD, "kind": "failed"}, {**OLD, "kind": "exempted"}],
+        "yes",
+        "yes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_floor_breaks_what_was_seen_below_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events, *expected = BREAKS[name]
+    file = write(tmp_path / "events.jsonl", *events, *([] if events else [b"\n"]))
+    for floor, breaks in zip(judged.FLOORS, expected):
+        facts = Report(capsys, file, "--json", "--floor", floor).facts
+        assert (facts["floor"], facts["status"]) == (floor, judged.STATUSES[breaks])
+        assert facts["floors"][floor]["breaks"] == breaks
+        assert bool(facts["floors"][floor]["doubts"]) >= (breaks == "unknown")
+        written = Report(capsys, file, "--floor", floor)
+        assert written.status == judged.STATUSES[breaks]
+        assert f"floor {floor} would break something: {breaks}: " in written.printed
+        assert Report(capsys, file, "--floor", floor, "--format", "html").status == written.status
+
+
+def test_an_exempted_connection_is_told_with_its_reason() -> None:
+    answer = answer_of(OLD, {**OLD, "kind": "exempted", "text": "until the ERP is replaced"})
+    assert answer.reason("1.2").endswith("is exempted: 1 kind of connection, seen once")
+    for written in (table.to_text(answer), page.to_html(answer)):
+        assert "xemptions" in written
+    assert "until the ERP is replaced" in page.to_html(answer)
+
+
+# --- who, what, towards whom, how often
+
+
+def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = [
+        handshake("TLS 1.0", host=f"web-{number}", pid=number, count=2, time=BEGIN + 60 * number)
+        for number in (5, 0, 3)
+    ]
+    # The address of a server that has a name is not told apart; of clients it is.
+    made += [handshake("TLS 1.0", peer="10.0.0.1"), handshake("TLS 1.0", peer="10.0.0.2")]
+    served = {"role": "server", "server_name": "shop.example"}
+    made += [handshake("TLS 1.3", peer=f"::{number}", **served) for number in (1, 2)]
+    facts = Report(capsys, write(tmp_path / "e.jsonl", *made), "--json").facts
+    first, *others = facts["rows"]
+    assert (first["count"], first["hosts"]) == (8, ["web-0", "web-1", "web-3", "web-5"])
+    assert first["first"] == "2025-03-03T08:00:00Z"
+    assert first["last"] == "2025-03-03T08:05:00Z"
+    assert first["breaks"] == {"1.2": "yes", "1.3": "yes"}
+    assert sorted((row["peer"], row["count"]) for row in others) == [("::1", 1), ("::2", 1)]
+    assert (facts["events"], facts["hosts"], facts["programs"]) == (10, 4, 1)
+    assert [each["count"] for each in facts["handshakes"]] == [8, 2]
+
+
+def test_the_worst_comes_first() -> None:
+    made = [
+        handshake(name, server_name=f"{name} {count}", count=count)
+        for name in ("TLS 1.3", "TLS 1.2", "TLS 1.0", "TLS 1.1")
+        for count in (1, 9)
+    ]
+    found = [row.name for row in answer_of(*made).rows]
+    assert found[:5] == ["TLS 1.0 9", "TLS 1.0 1", "TLS 1.1 9", "TLS 1.1 1", "TLS 1.2 9"]
+
+
+@pytest.mark.parametrize("mode", ["observe", "enforce", None])
+@pytest.mark.parametrize("kind", [*tally.KINDS, "to come"])
+def test_every_kind_is_in_the_table_and_on_the_page(kind: str, mode: str | None) -> None:
+    answer = answer_of(
+        event(kind, mode=mode, program="/srv/found.py", version="TLS 1.0", asked="TLS 1.0")
+    )
+    for written in (table.to_text(answer), page.to_html(answer)):
+        assert ("/srv/found.py" in written) == (kind != "armed")
+
+
+def test_the_other_side_is_written_as_in_a_url() -> None:
+    def towards(**more: Any) -> str:
+        [row] = answer_of(handshake(server_name=None, **more)).rows
+        return words.towards(row)
+
+    assert towards(peer="10.0.0.1") == "10.0.0.1:443"
+    assert towards(peer="::1") == "[::1]:443"
+    assert towards(peer="::1", port=None) == "::1"
+    assert towards(peer="::1", role="server") == "from ::1 to port 443"
+    assert towards(role="server", port=None) == "from clients"
+
+
+def test_machines_are_named_or_counted() -> None:
+    def machines(count: int) -> str:
+        [row] = answer_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows
+        return words.hosts(row)
+
+    assert machines(2) == "h00, h01"
+    assert machines(16) == "16 machines"
+    assert machines(17) == "16 or more machines"
+
+
+# --- what cannot be read is told
+
+
+BAD = {
+    "not JSON": (b"Traceback (most recent call last):\n", lines.NOT_JSON),
+    "deeply nested": (b"[" * 60_000 + b"\n", lines.NOT_JSON),
+    "a number too many": (b'{"schema": ' + b"9" * 5000 + b"}\n", None),
+    "binary": (b"\x7fELF\x00\xff\n", lines.NOT_TEXT),
+    "zeros, as of a file cut off under its writer": (b"\0" * 4000 + b"\n", lines.NOT_TEXT),
+    "too long": (b'{"schema": 1, "x": "' + b"x" * 10**6 + b'"}\n', lines.TOO_LONG),
+    "as long as can be": (b"x" * (lines.LONGEST + 1) + b"\n", lines.TOO_LONG),
+    "torn": (b'{"schema": 1, "kind": "hands', lines.TORN),
+    "torn in a character": (b'{"schema": 1, "program": "\xc3', lines.TORN),
+    "another schema": ({**FINE, "schema": 2}, lines.OTHER_SCHEMA),
+    "no schema": ({}, lines.OTHER_SCHEMA),
+    "a list": (b"[]\n", lines.NO_EVENT),
+    "half a surrogate is one": (handshake(program="\udcff"), None),
+    "no kind": (event(kind=""), lines.NO_EVENT),
+    "a kind that is none": ({**FINE, "kind": ["handshake"]}, lines.NO_EVENT),
+    "a number as program": ({**FINE, "program": 5}, lines.NO_EVENT),
+    "a number as host": ({**FINE, "host": 5}, lines.NO_EVENT),
+    "less than none": ({**FINE, "count": -1}, lines.NO_EVENT),
+    "a half": ({**FINE, "count": 0.5}, lines.NO_EVENT),
+    "more than can be": ({**FINE, "count": 10**13}, lines.NO_EVENT),
+    "a port that is none": ({**FINE, "port": 70000}, lines.NO_EVENT),
+    "a port in words": ({**FINE, "port": "https"}, lines.NO_EVENT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_line_that_is_no_event_is_counted_and_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, problem = BAD[name]
+    file = write(tmp_path / "events.jsonl", FINE, line)
+    report = Report(capsys, file, "--json")
+    if problem is None and isinstance(line, dict):
+        assert (report.status, report.facts["files"]["bad"]) == (0, {})
+        return
+    [found] = report.facts["files"]["bad"][str(file)].items()
+    assert found[1] == 1
+    assert found[0] == (problem or found[0])
+    assert report.status == 3
+    assert f"{file}: lines that were not understood: 1 {found[0]}" in Report(capsys, file).printed
+
+
+def test_what_a_bad_line_says_is_not_counted() -> None:
+    summed = tally.Tally()
+    for bad in ({"host": 5}, {"count": "1"}, {"port": -1}, {"program": []}, {"mode": {}}):
+        with pytest.raises((TypeError, ValueError)):
+            summed.take({**FINE, **bad})
+    assert sum(row.count for row in [*summed.rows.values(), *summed.rest.values()]) == 0
+
+
+def test_a_line_without_an_end_is_an_event_if_it_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "events.jsonl", b"\r\n \n", json.dumps(FINE).encode())
+    report = Report(capsys, file, "--json")
+    assert (report.status, report.facts["files"]["lines"]) == (0, 1)
+
+
+def test_files_that_cannot_be_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = write(tmp_path / "whole.jsonl.gz", *many(200))
+    cut = write(tmp_path / "cut.jsonl.gz", whole.read_bytes())
+    cut.write_bytes(whole.read_bytes()[:2000])
+    damaged = tmp_path / "damaged.gz"
+    damaged.write_bytes(whole.read_bytes()[:-9] + b"123456789")
+    (tmp_path / "folder").mkdir()
+    empty = write(tmp_path / "empty.jsonl")
+    good = write(tmp_path / "good.jsonl", FINE)
+    assert Report(capsys, good, "--json").status == 0
+    for target, why in (
+        (tmp_path / "missing", "No such file"),
+        (cut, "not read to its end: "),
+        (damaged, "not read to its end: "),
+        (tmp_path / "folder", "no file in it"),
+        (empty, "no event in it"),
+        ("a\0b", "null"),
+    ):
+        report = Report(capsys, good, target, "--json")
+        assert why in report.facts["files"]["unread"][str(target)]
+        assert report.status in (1, 3)
+        assert str(target).replace("\0", "\\x00") in Report(capsys, good, target).printed
+
+
+@pytest.mark.parametrize("call", ["scandir", "stat"])
+def test_a_folder_that_may_not_be_read_is_named(
+    call: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root nothing is unreadable: so this is what the system would say."""
+    write(tmp_path / "good.jsonl", FINE)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    real = getattr(os, call)
+
+    def refuse(path: str, **options: Any) -> object:
+        if path == str(closed):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, call, refuse)
+    report = Report(capsys, tmp_path)
+    assert report.status == 3
+    assert f"{closed}: Permission denied" in report.printed
+
+
+def test_only_so_many_files_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "MOST_NAMED", 2)
+    for number in range(4):
+        write(tmp_path / f"{number}.json", FINE, b"bad\n", b"worse\n")
+    missing = [tmp_path / f"missing {number}" for number in range(3)]
+    found = Report(capsys, tmp_path, *missing, "--json").facts["files"]
+    assert (len(found["bad"]), len(found["unread"]), found["more"]) == (2, 2, 3)
+
+
+def test_a_folder_is_read_with_all_below(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = (
+        "a/b/1.jsonl",
+        "a/2.json",
+        "3.jsonl.gz",
+        "4.json.gz",
+        "e.jsonl.1",
+        "e.jsonl-20250303.gz",
+    )
+    for name in names:
+        write(tmp_path / "all" / name, FINE)
+    write(tmp_path / "all" / "new.jsonl")  # just begun
+    write(tmp_path / "all" / "app.log", b"not looked at\n")
+    write(tmp_path / "elsewhere" / "linked.jsonl", FINE)
+    os.symlink(tmp_path / "elsewhere", tmp_path / "all" / "link")
+    os.symlink(tmp_path, tmp_path / "all" / "up")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "all" / "pipe.jsonl")
+    targets = [
+        tmp_path / "all" / "a",
+        tmp_path / "all",
+        tmp_path / "all" / "a" / "2.json",
+        tmp_path,
+    ]
+    report = Report(capsys, *targets, "--json")
+    assert (report.facts["events"], report.facts["files"]["read"]) == (7, 8)
+    assert report.status == 0
+
+
+@pytest.mark.parametrize("name", ["gone.jsonl", "e.jsonl.xz"])
+def test_what_a_folder_should_have_and_has_not_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "good.jsonl", FINE)
+    if name == "gone.jsonl":
+        os.symlink(tmp_path / "nowhere", tmp_path / name)
+    else:
+        write(tmp_path / name, b"\xfd7zXZ\0\n")
+    report = Report(capsys, tmp_path)
+    assert report.status == 3
+    assert name in report.printed
+
+
+def test_stdin_is_read_once() -> None:
+    text = json.dumps(OLD) + "\n"
+    command = [sys.executable, "-m", "tlsfloor", "report", "--json", "-", "-"]
+    done = subprocess.run(
+        command, input=text, text=True, capture_output=True, env=clean_environment(), check=False
+    )
+    assert (done.returncode, json.loads(done.stdout)["events"], done.stderr) == (1, 1, "")
+
+
+def test_no_stdin_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    report = Report(capsys, "-")
+    assert report.status == 3
+    assert "stdin: it is closed" in report.printed
+
+
+# --- what is kept is bounded
+
+
+def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "MOST_ROWS", 3)
+    made = [handshake(server_name=f"{number}.example") for number in range(50)]
+    made += [handshake("TLS 1.0", server_name=f"{number}.example") for number in range(5)] * 2
+    answer = answer_of(*made)
+    # What breaks has rows of its own: what is fine takes none away.
+    [row] = [each for each in answer.broken("1.2") if each.rest]
+    assert (row.count, row.version) == (4, TLS1_0)
+    assert answer.handshakes == {TLS1_0: 10, TLS1_3: 50}
+    assert answer.reason("1.2") == "more than 3 kinds of connection, seen 10 times"
+    facts = judged.as_dict(answer)
+    assert sum(each["count"] for each in facts["rows"] if not each["kept_apart"]) == 51
+    assert "others, not kept apart" in table.to_text(answer)
+    assert "not all were kept apart" in page.to_html(answer)
+    # An exemption that does not apply may be any, where it was not kept apart.
+    monkeypatch.setattr(tally, "MOST_ROWS", 1)
+    void = [event("unexempted", port=port) for port in (1, 2)]
+    assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "no"
+    assert answer_of(OLD, {**OLD, "kind": "exempted"}, *void).breaks["1.2"] == "yes"
+    # An exemption of what is not kept apart is nobody's.
+    monkeypatch.setattr(tally, "MOST_ROWS", 0)
+    assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "yes"
+
+
+def test_the_cache_is_only_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [handshake(server_name=f"{number % 7}.example") for number in range(100)]
+    made += [event(f"{number % 7}") for number in range(100)]
+    before = judged.as_dict(answer_of(*made))
+    monkeypatch.setattr(tally, "_MOST_CACHED", 1)
+    assert judged.as_dict(answer_of(*made)) == before
+
+
+def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "MOST_NAMES", 3)
+    summed = tally.Tally()
+    for number in range(9):
+        summed.take(handshake(program=f"{number}", host=f"{number}"))
+    assert (len(summed.programs), len(summed.hosts)) == (3, 3)
+
+
+def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubted(count: int) -> bool:
+        made = [
+            handshake(host=f"{number}", mode=mode, floor=floor)
+            for mode, floor in (("enforce", "1.2"), ("observe", "1.3"))
+            for number in range(count)
+        ]
+        return bool(answer_of(*made).doubts["1.3"])
+
+    assert not doubted(50)  # more machines than a row names
+    monkeypatch.setattr(tally, "MOST_NAMES", 3)
+    assert not doubted(3)
+    assert doubted(4)
+    monkeypatch.setattr(tally, "MOST_ROWS", 0)
+    assert doubted(1)
+
+
+def test_long_texts_are_cut_off() -> None:
+    answer = answer_of(*(handshake(program="x" * 9000 + str(end), host="y" * 9000) for end in "12"))
+    [row] = answer.rows
+    assert row.program == "x" * tally.LONGEST_TEXT + "…"
+    assert row.hosts == {"y" * tally.LONGEST_TEXT + "…"}
+    assert row.count == 2
+
+
+def test_a_line_takes_no_memory_however_long_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    with open(file, "wb") as opened:
+        opened.truncate(50 * 2**20)  # a hole
+    reading = lines.Reading()
+    tracemalloc.start()
+    try:
+        reading.read([str(file)], tally.Tally().take)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reading.bad == {str(file): {lines.TOO_LONG: 1}}
+    assert peak < 2**20
+
+
+# --- when
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(tally.EARLIEST, 4 * 10**9),
+            st.sampled_from([TLS1_2, TLS1_3]),
+            st.integers(1, 9),
+        ),
+        min_size=1,
+    )
+)
+def test_the_timeline_has_every_handshake_in_its_slot(made: list[tuple[int, int, int]]) -> None:
+    line = tally.Timeline()
+    for when, version, count in made:
+        line.add(when, version, count)
+    starts = line.starts()
+    assert 1 <= len(starts) <= tally.MOST_SLOTS
+    for start in starts:
+        for version in (TLS1_2, TLS1_3):
+            expected = sum(
+                count
+                for when, spoken, count in made
+                if spoken == version and start <= when < start + line.width
+            )
+            assert line.at(start, version) == expected
+
+
+def test_weeks_begin_on_monday() -> None:
+    line = tally.Timeline()
+    for day in (0, 600):
+        line.add(BEGIN + day * 86400, TLS1_2, 1)
+    assert line.width == 604_800
+    assert line.starts()[0] == BEGIN - 8 * 3600
+
+
+@pytest.mark.parametrize("when", [0, -1, 1e300, float("nan"), float("inf"), "now", None, True, 4e9])
+def test_a_time_that_cannot_be_is_no_time(when: object) -> None:
+    answer = answer_of({**FINE, "time": when})
+    facts = judged.as_dict(answer)
+    assert (facts["untimed"], facts["timeline"]["starts"], facts["last"]) == (1, [], None)
+    assert facts["rows"][0]["first"] is None
+    assert facts["status"] == 0
+    assert "1 line had no time that can be true" in page.to_html(answer)
+    assert "when is not known" in page.to_html(answer)
+
+
+# --- nothing in it is trusted
+
+
+class Tags(HTMLParser):
+    """Collects the elements of a page, and what it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.loaded: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href", "srcset")]
+
+
+def test_hostile_texts_stay_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ("program", "host", "where", "library", "stack", "server_name", "suite", "text", "peer")
+    hostile = dict.fromkeys(texts, HOSTILE)
+    made = [event(kind, version="TLS 1.0", **hostile) for kind in tally.KINDS]
+    made += [{**made[4], "role": role, "peer": HOSTILE} for role in ("client", "server", HOSTILE)]
+    made += [{**made[4], key: HOSTILE} for key in ("kind", "mode", "floor", "version", "asked")]
+    made += [{**FINE, key: HOSTILE} for key in PROGRAM]
+    for target in (write(tmp_path / "events.jsonl", *made), tmp_path / "no\x1b[2J<script>"):
+        written = Report(capsys, target).printed
+        assert not set("\x1b\0\r\u202e") & set(written)
+        assert Report(capsys, target, "--format", "json").facts
+        html = Report(capsys, target, "--format", "html").printed
+        assert html.isascii()
+        assert not set("\x1b\0\r") & set(html)
+        found = Tags(html)
+        assert not found.tags & {"script", "img", "iframe", "object", "a", "red"}
+        assert found.loaded == ["data:,"]
+    assert "[red]x[/red]" in Report(capsys, tmp_path / "events.jsonl").printed
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_every_encoding_of_stdout_can_be_written_to(encoding: str, tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "events.jsonl", *(handshake("TLS 1.2", program=f"é中{n}") for n in range(30))
+    )
+    for kind in ("text", "json", "html"):
+        env = clean_environment(PYTHONIOENCODING=encoding)
+        done = python("-m", "tlsfloor", "report", str(file), "--format", kind, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=80),
+            st.builds(
+                lambda more: json.dumps({**FINE, **more}).encode(),
+                st.dictionaries(
+                    st.sampled_from([*FINE, "asked", "peer", "text", "suite", "count"]),
+                    st.recursive(
+                        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                        lambda inner: st.lists(inner, max_size=2),
+                        max_leaves=3,
+                    ),
+                    max_size=4,
+                ),
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_nothing_that_is_read_is_a_traceback_or_a_wrong_zero(made: list[bytes]) -> None:
+    reading, summed = lines.Reading(), tally.Tally()
+    reading._file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))), summed.take)
+    answer = judged.Answer("1.2", summed, reading, "0")
+    for write_it in (judged.to_json, table.to_text, page.to_html):
+        assert write_it(answer).isascii() or write_it is not judged.to_json
+        write_it(answer).encode("utf-8")
+    if answer.status == 0:
+        assert not reading.bad
+        assert not reading.unread
+        assert answer.handshakes
+        assert all(version >= TLS1_2 for version in answer.handshakes)
+
+
+# --- the command
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "html"])
+def test_output_is_what_stdout_would_be(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "events.jsonl", *many(500))
+    there = tmp_path / "report"
+    written = Report(capsys, file, "--format", kind, "--output", there)
+    assert (written.status, written.printed, written.talk) == (1, "", "")
+    assert there.read_text("utf-8") == Report(capsys, file, "--format", kind).printed
+
+
+def test_output_is_whole_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, there = write(tmp_path / "events.jsonl", FINE), tmp_path / "report.html"
+    there.write_text("before")
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    report = Report(capsys, file, "--format", "html", "--output", there)
+    assert report.status == 2
+    assert "cannot be written: No space left on device" in report.talk
+    assert there.read_text() == "before"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.jsonl", "report.html"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ((), "tlsfloor report --help"),
+        (("x", "--floor", "1.4"), "1.2"),
+        (("x", "--floor", "1.1"), "--floor 1.2"),
+        (("x", "--output", "/nowhere/at/all"), "mkdir -p /nowhere/at"),
+    ],
+)
+def test_a_mistake_in_the_call_is_status_2(words: tuple[str, ...], hint: str) -> None:
+    done = python("-m", "tlsfloor", "report", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert hint in done.stderr.splitlines()[-1]
+
+
+def test_json_and_the_page_need_no_other_package(tmp_path: Path) -> None:
+    file = write(tmp_path / "events.jsonl", FINE)
+    program = """
+import sys
+sys.modules["rich"] = None
+from tlsfloor import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+    for kind, status in (("json", 0), ("html", 0), ("text", 2)):
+        done = python("-c", program, "report", str(file), "--format", kind)
+        assert done.returncode == status, done.stderr
+    assert "hint: pip install 'tlsfloor[verify]'" in done.stderr
+
+
+def test_ctrl_c_ends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: object, event: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tally.Tally, "take", interrupted)
+    report = Report(capsys, write(tmp_path / "events.jsonl", FINE))
+    assert (report.status, report.printed) == (130, "")
+
+
+def test_a_terminal_gets_colours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = write(tmp_path / "events.jsonl", *many(500))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    coloured = Report(capsys, file).printed
+    assert "\x1b[1;31m" in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[1;31m" not in Report(capsys, file).printed
+
+
+def test_long_lists_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [handshake("TLS 1.0", program=f"p{number:03}") for number in range(250)]
+    made += [event("uncovered", stack=f"stack {number:02}") for number in range(30)]
+    answer = answer_of(*made)
+    written = table.to_text(answer)
+    assert "… and 230 more, which --format json names" in written
+    assert "in doubt: 10 more, which --format json names" in written
+    html = page.to_html(answer)
+    assert "and 50 more, which" in html
+    assert "<summary>and 20 more</summary>" in html
+    assert len(judged.as_dict(answer)["rows"]) == 280
+
+
+# --- the guide
+
+
+def test_the_guide_shows_what_is_printed(tmp_path: Path) -> None:
+    guides.write_files(PAGE, tmp_path)
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    seen = 0
+    for block in guides.blocks(PAGE):
+        if block.name != "console":
+            continue
+        for command, shown in guides.commands(block.text):
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=tmp_path,
+                env=clean_environment(PATH=path),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.stdout + done.stderr == shown, command
+            seen += 1
+    assert seen >= 2
+
+
+def test_the_guide_names_every_key(tmp_path: Path) -> None:
+    text = (guides.DOCS / PAGE).read_text("utf-8")
+    facts = judged.as_dict(answer_of(OLD, FINE))
+    inner = [facts[key] for key in ("tool", "timeline", "files")]
+    inner += [facts["floors"]["1.2"], facts["handshakes"][0], facts["rows"][0]]
+    for each in (facts, *inner):
+        for key in each:
+            assert f"`{key}`" in text, key
