@@ -15,6 +15,7 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 # the guides, the agents and the other stacks, whose parts are extras of their own.
 ELSEWHERE = [
     "tests/wire",
+    "tests/test_benchmarks.py",
     "tests/test_bundle.py",
     "tests/test_check.py",
     "tests/test_docs.py",
@@ -80,3 +81,11 @@ def docs(session: nox.Session) -> None:
     session.install(".[docs]")
     strict = ["-W", "--keep-going", "-n", "-b", "html"]
     session.run("sphinx-build", *strict, "docs", *(session.posargs or ["docs/_build"]))
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure what a floor costs, by all programs or the named ones, and write the page."""
+    session.install(".[benchmarks]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+    session.run("python", "-m", "benchmarks.page")

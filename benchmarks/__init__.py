@@ -1,1 +1,12 @@
-"""Programs that measure what the floor costs; each is run by `python -m benchmarks.NAME`."""
+"""Programs that measure what tlsfloor costs, each beside what it stands for or against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: What ``python -m benchmarks`` runs; and what it runs only by name.
+PROGRAMS = ("starts", "gates", "data", "threads", "verifier")
+ON_REQUEST = ("rebuild",)
+
+#: Where the files go that the page is made of.
+RESULTS = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks"

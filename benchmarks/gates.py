@@ -1,117 +1,152 @@
-"""What the gates cost: the guarded class beside the unguarded one, interleaved, in one process.
+"""What the gates cost: the guarded ``ssl.SSLContext`` beside the unguarded one.
 
-    python -m benchmarks.gates [--rounds 300]
-
-Nothing here is a test. Each figure is the ratio of two medians that were taken in turns, so that
-whatever else the machine does meets both; the absolute times beside it are of the unguarded class.
+Times are of one process, where the guard is put in place and undone in turns: nothing else differs.
+They are the processor's: nothing here waits, and a busy machine stops a process for longer than a
+sample takes.
+Instructions are of two processes, one with the bootstrap folder and one with an empty
+``sitecustomize``: as programs are deployed. A handshake is both ends, so two of each gate.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import ssl
-import statistics
-import time
-import warnings
-from collections.abc import Callable
+import tempfile
+from contextlib import contextmanager
+from functools import partial
+from time import process_time
+from typing import TYPE_CHECKING
 
+from benchmarks import work
+from benchmarks.measure import BOOTSTRAP, Row, empty_folder, instructions_of
 from tlsfloor.stacks import stdlib
-from tlsfloor.verify.peers import PEER_FILE
 from tlsfloor.versions import TLS1_2
 
-#: Calls in one sample: long enough for the clock, short enough to take turns often.
-CALLS = 20
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+#: Seconds of one sample, and calls before it: what is specialised for a class starts anew with it.
+SAMPLE = 0.02
+WARM = 20
+
+#: Rounds. CPython stops caching attributes of a class that was changed a thousand times (3.13's
+#: MAX_VERSIONS_PER_CLASS), and each guard() and undo() changes ten.
+ROUNDS = 31
+
+KEYS = ("RSA", "ECDSA")
 
 
-def birth_of_a_context() -> None:
-    """``SSLContext(PROTOCOL_TLS_CLIENT)``."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+@contextmanager
+def certificates() -> Iterator[dict[str, tuple[str, str]]]:
+    """Make a certificate for localhost of each kind: its file, and that of who signed it."""
+    import trustme
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = {}
+        for kind in KEYS:
+            key = trustme.KeyType[kind]
+            authority = trustme.CA(key_type=key)
+            pem, ca = f"{folder}/{kind}.pem", f"{folder}/{kind}-ca.pem"
+            authority.issue_cert(
+                "localhost", key_type=key
+            ).private_key_and_cert_chain_pem.write_to_path(pem)
+            authority.cert_pem.write_to_path(ca)
+            made[kind] = pem, ca
+        yield made
 
 
-_client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-_server.load_cert_chain(PEER_FILE)
-_client.check_hostname = False
-_client.verify_mode = ssl.CERT_NONE
-
-
-def birth_of_a_tls_object() -> None:
-    """``SSLContext.wrap_bio()``."""
-    _client.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
-
-
-def connect() -> tuple[ssl.SSLObject, ssl.SSLObject]:
-    """Shake hands in memory, and return both ends."""
-    one, other = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = _client.wrap_bio(one, other)
-    server = _server.wrap_bio(other, one, server_side=True)
-    waiting = [client, server]
-    while waiting:
-        for each in list(waiting):
-            try:
-                each.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            waiting.remove(each)
-    return client, server
-
-
-def full_handshake() -> None:
-    """A full handshake, both ends, in memory."""
-    connect()
-
-
-def _echo(ends: tuple[ssl.SSLObject, ssl.SSLObject]) -> Callable[[], None]:
-    client, server = ends
-
-    def one_kilobyte() -> None:
-        """1 kB written by one end and read by the other, on an open connection."""
-        client.write(b"x" * 1024)
-        server.read(1024)
-
-    return one_kilobyte
-
-
-def sample(function: Callable[[], None]) -> float:
-    """Return the seconds of one call, by the mean of CALLS."""
-    begin = time.perf_counter()
-    for _ in range(CALLS):
-        function()
-    return (time.perf_counter() - begin) / CALLS
-
-
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--rounds", type=int, default=300, help="samples of each kind (default: 300)"
-    )
-    rounds = parser.parse_args().rounds
-    warnings.simplefilter("ignore")
-
-    without_connection = connect()
-    stdlib.guard(ssl, TLS1_2, "the benchmark")
-    with_connection = connect()
-    stdlib.undo()
-
-    pairs = [(each, each) for each in (birth_of_a_context, birth_of_a_tls_object, full_handshake)]
-    pairs.append((_echo(without_connection), _echo(with_connection)))
-    print(f"{platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}")
-    print(f"{'':24}{'unguarded':>12}{'guarded':>12}{'ratio':>8}{'more':>10}")
-    for without, held in pairs:
-        times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(rounds):
-            times[0].append(sample(without))
-            stdlib.guard(ssl, TLS1_2, "the benchmark")
-            times[1].append(sample(held))
+@contextmanager
+def held(*, guarded: bool) -> Iterator[None]:
+    """Guard the class, or don't."""
+    if guarded:
+        stdlib.guard(ssl, TLS1_2, "the benchmark")
+    try:
+        yield
+    finally:
+        if guarded:
             stdlib.undo()
-        before, after = (statistics.median(each) * 1e6 for each in times)
-        print(
-            f"{without.__name__:24}{before:>9.2f} µs{after:>9.2f} µs{after / before:>8.3f}"
-            f"{after - before:>+7.2f} µs"
-        )
 
 
-if __name__ == "__main__":
-    main()
+def timed(
+    name: str, args: tuple[str, ...], sample: float = SAMPLE
+) -> dict[str, Callable[[], float]]:
+    """Return the two variants of a piece of work, by time, in this process."""
+    calls = 0
+
+    def variant(*, guarded: bool) -> Callable[[], float]:
+        with held(guarded=guarded):
+            call = getattr(work, name)(*args)
+            begin = process_time()
+            for _ in range(WARM):
+                call()
+            nonlocal calls
+            calls = calls or max(3, int(sample * WARM / (process_time() - begin)))
+
+        def measure() -> float:
+            with held(guarded=guarded):
+                for _ in range(min(WARM, calls)):
+                    call()
+                begin = process_time()
+                for _ in range(calls):
+                    call()
+                return (process_time() - begin) / calls
+
+        return measure
+
+    return {"unguarded": variant(guarded=False), "guarded": variant(guarded=True)}
+
+
+def counted(
+    name: str, args: tuple[str, ...], empty: str, few: int, many: int
+) -> dict[str, Callable[[], float]]:
+    """Return the two variants of a piece of work, by instructions, in processes of their own."""
+    folders = {"unguarded": empty, "guarded": BOOTSTRAP}
+    return {
+        variant: partial(instructions_of, name, args, folder, few, many)
+        for variant, folder in folders.items()
+    }
+
+
+def both(
+    what: str,
+    name: str,
+    args: tuple[str, ...],
+    empty: str,
+    calls: tuple[int, int],
+    *,
+    most: float = 0,
+    more: float = 0,
+    rounds: int = 1,
+    quick: bool = False,
+) -> Iterator[Row]:
+    """Yield a piece of work by time, and by instructions.
+
+    A goal in seconds is for the time, a ratio for the instructions.
+    """
+    sample, calls = (0.001, (1, 3)) if quick else (SAMPLE, calls)
+    yield Row(what, "second", timed(name, args, sample), more=more, rounds=ROUNDS)
+    counts = counted(name, args, empty, *calls)
+    yield Row(what, "integer", counts, most=most, rounds=rounds)
+
+
+#: What is born -> the piece of work, how few and how many calls are counted, and the goals.
+BIRTHS = {
+    "SSLContext(PROTOCOL_TLS_CLIENT)": ("client_context", (20, 120), 1.01, 0),
+    "create_default_context()": ("default_context", (1, 3), 1.01, 0),
+    "TLS object, by wrap_bio()": ("wrap_bio", (50, 550), 0, 0.5e-6),
+    "TLS object, by wrap_socket()": ("wrap_socket", (50, 550), 0, 0.5e-6),
+}
+
+
+def rows(*, quick: bool = False) -> Iterator[Row]:
+    """Yield births, and handshakes."""
+    with certificates() as made, empty_folder() as empty:
+        for what, (name, calls, most, more) in BIRTHS.items():
+            yield from both(what, name, (), empty, calls, most=most, more=more, quick=quick)
+            if quick:
+                return
+        for version in ("TLSv1_2", "TLSv1_3"):
+            for kind in KEYS:
+                what = f"handshake, TLS {version[-3:].replace('_', '.')}, {kind}"
+                args = (version, *made[kind])
+                yield from both(what, "handshake", args, empty, (5, 25), most=1.005)

@@ -1,62 +1,49 @@
-"""What the verifier costs: each figure as a ratio to what cannot be saved, measured in turns.
+"""What the verifier costs, beside what cannot be saved: the starts of the interpreters themselves.
 
-    python -m benchmarks.verifier [--rounds 5] [--files 100000]
-
-Nothing here is a test. ``find`` is the program of that name, on the same tree.
+Each is started twice, isolated and as deployed. One after the other on both sides: with ``--jobs``
+the verifier starts as many at a time as there are processors. ``find`` is the program of that name.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
-import ssl
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Callable
+import venv
+from functools import partial
+from typing import TYPE_CHECKING
 
-from tlsfloor.verify import cases, examine, find, hello
-from tlsfloor.verify.offer import client_hello
-from tlsfloor.versions import TLS1_2
-from tlsfloor.wire import ClientHello, Messages
+import pyperf
 
-#: Parsed in one sample, so that the clock is no part of it.
-PARSES = 1000
+from benchmarks.measure import Row, environment, seconds
+from tlsfloor.verify import find, hello
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Callable
+
+INTERPRETERS = (1, 4, 16)
+FILES = (10**3, 10**4, 10**5)
+
+#: Starts of each interpreter.
+STARTS = 2
 
 #: Files in one folder of the tree that is searched.
 WIDTH = 100
 
-INTERPRETER = find.Interpreter(sys.executable)
-PLAN = cases.plan(TLS1_2)
-HELLOS = cases.plan(TLS1_2, hello=True)
-_HELLO = client_hello(0x0303, "ecdhe", "localhost")
+EVIDENCE = {"hellos": ["--hello"], "handshakes": []}
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Return how long one call takes."""
-    begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
+def called(function: Callable[[], object]) -> Callable[[], float]:
+    """Return what tells how long a call takes."""
 
+    def measure() -> float:
+        begin = pyperf.perf_counter()
+        function()
+        return float(pyperf.perf_counter() - begin)
 
-def bare_starts() -> None:
-    """Start the interpreter as often as the verifier does, and import ``ssl`` in it."""
-    for _ in range(2):
-        subprocess.run([sys.executable, "-c", "import ssl"], check=True)
-
-
-def parse() -> None:
-    """Parse a ClientHello from its records, PARSES times."""
-    for _ in range(PARSES):
-        stream = Messages()
-        stream.feed(_HELLO)
-        message = stream.read()
-        assert message is not None
-        ClientHello.parse(message.body)  # type: ignore[union-attr] # it is a handshake message
+    return measure
 
 
 def plant(folder: str, files: int) -> None:
@@ -69,43 +56,64 @@ def plant(folder: str, files: int) -> None:
     os.symlink(sys.executable, os.path.join(below, "python3"))
 
 
-def rows(folder: str) -> list[tuple[str, Callable[[], object], Callable[[], object]]]:
-    """Return each figure: its name, what is measured, and what it stands beside."""
-    quick, full = (
-        lambda plan=plan: examine.examine(INTERPRETER, plan, TLS1_2, 60) for plan in (HELLOS, PLAN)
+def starts(pythons: list[str]) -> Callable[[], float]:
+    """Return what tells how long the bare starts take."""
+    return lambda: sum(
+        seconds([each, "-B", "-c", "import ssl"], environment())
+        for each in pythons
+        for _ in range(STARTS)
     )
-    return [
-        ("in-process verify() / import ssl in a new process", hello.verify, bare_starts),
-        ("one interpreter, hellos / its own bare starts", quick, bare_starts),
-        ("one interpreter, handshakes / its own bare starts", full, bare_starts),
-        (
-            "finding interpreters / find",
-            lambda: find.search([folder]),
-            lambda: subprocess.run(
-                ["find", folder, "-name", "python*"], check=True, stdout=subprocess.DEVNULL
-            ),
-        ),
-        (f"{PARSES} ClientHellos parsed / import ssl in a new process", parse, bare_starts),
-    ]
 
 
-def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="samples of each kind (default: 5)")
-    parser.add_argument("--files", type=int, default=100_000, help="of the tree (default: 100000)")
-    arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    print(f"{platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}")
-    print(f"{len(PLAN)} cases by handshake, {len(HELLOS)} by hello, {arguments.files} files")
-    print(f"{'':58}{'this':>12}{'beside':>12}{'ratio':>8}")
+def verifying(folder: str, how: list[str]) -> Callable[[], float]:
+    """Return what tells how long the command takes; its judgement does not matter."""
+    command = [sys.executable, "-m", "tlsfloor", "verify", "--jobs", "1", *how, folder]
+
+    def run() -> None:
+        done = subprocess.run(command, env=environment(), capture_output=True, check=False)
+        assert done.returncode in (0, 1), done.stderr
+
+    return called(run)
+
+
+def rows(*, quick: bool = False) -> Iterator[Row]:
+    """Yield the check of a process, the search, and the command."""
+    bare = starts([sys.executable])
+    yield Row(
+        "verify() in this process",
+        "second",
+        {f"{STARTS} starts of Python, import ssl": bare, "verify()": called(hello.verify)},
+        rounds=11,
+    )
+    for files in FILES[: 1 if quick else None]:
+        with tempfile.TemporaryDirectory() as folder:
+            plant(folder, files)
+            command = ["find", folder, "-name", "python*"]
+            yield Row(
+                f"interpreters in a tree of {files} files",
+                "second",
+                {
+                    "find": partial(seconds, command, environment()),
+                    "tlsfloor": called(partial(find.search, [folder])),
+                },
+                most=2,
+                rounds=11,
+            )
     with tempfile.TemporaryDirectory() as folder:
-        plant(folder, arguments.files)
-        for name, measured, beside in rows(folder):
-            pairs = [(seconds(measured), seconds(beside)) for _ in range(arguments.rounds)]
-            this, other = (statistics.median(each) * 1e3 for each in zip(*pairs))
-            print(f"{name:58}{this:>9.2f} ms{other:>9.2f} ms{this / other:>8.2f}")
-
-
-if __name__ == "__main__":
-    main()
+        pythons: list[str] = []
+        for number in INTERPRETERS[: 1 if quick else None]:
+            while len(pythons) < number:
+                made = os.path.join(folder, f"environment{len(pythons)}")
+                venv.create(made, symlinks=True)
+                pythons.append(os.path.join(made, "bin", "python"))
+            for evidence, how in list(EVIDENCE.items())[: 1 if quick else None]:
+                yield Row(
+                    f"tlsfloor verify, {number} environment{'s' * (number > 1)}, {evidence}",
+                    "second",
+                    {
+                        f"{STARTS * number} starts": starts(pythons),
+                        "tlsfloor": verifying(folder, how),
+                    },
+                    most=1.5,
+                    rounds=3,
+                )

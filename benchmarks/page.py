@@ -1,0 +1,109 @@
+"""Write the page of the docs from the files beside it: ``python -m benchmarks.page``."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyperf
+
+from benchmarks import ON_REQUEST, PROGRAMS, RESULTS
+from benchmarks.measure import AGAIN, figures, table
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Figure
+
+PAGE = RESULTS.with_suffix(".md")
+BEGIN, END = "<!-- measured -->\n", "<!-- end of measured -->"
+
+#: Program -> what its table is called.
+HEADINGS = {
+    "starts": "Starting Python",
+    "gates": "Contexts, TLS objects, handshakes",
+    "data": "After the handshake",
+    "threads": "Threads",
+    "verifier": "Verifying",
+    "rebuild": "Beside the official remedy",
+}
+
+#: What an axis is marked at, when nothing on it is further away.
+TICKS = (0.5, 1, 1.2, 2, 5, 10, 20, 50, 100, 1000, 10000)
+
+#: Pixels: a line, the text left of the axis, the axis, and the number right of it.
+LINE, LEFT, AXIS, RIGHT = 20, 470, 320, 80
+
+#: It is read on a light page and on a dark one.
+COLOURS = {True: "#2a7", False: "#d33", None: "#88a"}
+
+
+def plot(found: list[Figure]) -> str:
+    """Return a plot of ratios: a dot each, and its interval as a line, on a logarithmic scale."""
+    low = min([0.9, *(each.low for each in found)])
+    high = max([1.1, *(each.high for each in found)])
+
+    def across(ratio: float) -> float:
+        return LEFT + AXIS * (math.log(ratio / low) / math.log(high / low))
+
+    height = LINE * (len(found) + 1)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + AXIS + RIGHT} {height}" '
+        'font-family="sans-serif" font-size="11" fill="#888" role="img">'
+    )
+    lines = [head, "<title>ratios, on a logarithmic scale</title>"]
+    lines += [
+        f'<path d="M{across(tick):.1f} 0V{height - LINE}" stroke="#8886" />'
+        f'<text x="{across(tick):.1f}" y="{height - 6}" text-anchor="middle">{tick:g}x</text>'
+        for tick in TICKS
+        if low <= tick <= high
+    ]
+    for number, each in enumerate(found):
+        y, colour = LINE * number + LINE // 2, COLOURS[each.met]
+        counted = ", instructions" if each.unit == "integer" else ""
+        lines.append(
+            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">'
+            f"{escape(each.row + counted)}: {escape(each.variant)}</text>"
+            f'<path d="M{across(each.low):.1f} {y}H{across(each.high):.1f}" stroke="{colour}" />'
+            f'<circle cx="{across(each.ratio):.1f}" cy="{y}" r="3.5" fill="{colour}" />'
+            f'<text x="{LEFT + AXIS + 8}" y="{y + 4}">{each.ratio:.4g}x</text>'
+        )
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def section(name: str, file: Path) -> str:
+    """Return a program's part of the page, and draw its plot."""
+    suite = pyperf.BenchmarkSuite.load(str(file))
+    found = list(figures(suite))
+    drawn = [each for each in found if each.variant != AGAIN]
+    file.with_suffix(".svg").write_text(plot(drawn), "utf-8")
+    head, *body = table(found)
+    lines = [head, ["---"] * len(head), *body]
+    facts = suite.get_benchmarks()[0].get_metadata()
+    parts = [
+        f"{key.replace('_', ' ')} {value:g}"
+        if isinstance(value, float)
+        else f"{key.replace('_', ' ')} {value}"
+        for key, value in facts.items()
+        if key not in ("name", "unit", "row", "variant", "beside", "most", "more")
+    ]
+    return "\n".join(
+        [
+            f"## {HEADINGS[name]}\n",
+            f"![ratios]({RESULTS.name}/{name}.svg)\n",
+            *("| " + " | ".join(line) + " |" for line in lines),
+            f"\n{', '.join(parts)}.\n\n",
+        ]
+    )
+
+
+def written() -> str:
+    """Return the page with the tables that its files make, and draw the plots."""
+    files = {name: RESULTS / f"{name}.json" for name in (*PROGRAMS, *ON_REQUEST)}
+    text = "".join(section(name, file) for name, file in files.items() if file.exists())
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    return before + BEGIN + text + END + rest.partition(END)[2]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(), "utf-8")

@@ -1,0 +1,62 @@
+"""Threads that make contexts and shake hands, guarded and not: does the guard make them wait?
+
+The work of all threads together is the same, whatever their number, so that a slope of the ratio is
+the guard's.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Callable
+
+import pyperf
+
+from benchmarks import work
+from benchmarks.gates import certificates, held
+from benchmarks.measure import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THREADS = (1, 2, 4, 8, 16, 32, 64)
+
+#: Handshakes in one sample.
+HANDSHAKES = 128
+
+
+def rows(*, quick: bool = False) -> Iterator[Row]:
+    """Yield a row for each number of threads."""
+    with certificates() as made:
+        call = work.new_client("TLSv1_3", *made["ECDSA"])
+        for number in THREADS[:2] if quick else THREADS:
+            with ThreadPoolExecutor(number) as pool:
+                yield Row(
+                    f"{HANDSHAKES} contexts and handshakes, {number} thread{'s' * (number > 1)}",
+                    "second",
+                    {
+                        name: _sample(pool, number, call, guarded=name == "guarded")
+                        for name in ("unguarded", "guarded")
+                    },
+                    rounds=15,
+                )
+
+
+def _sample(
+    pool: ThreadPoolExecutor,
+    number: int,
+    call: Callable[[], object],
+    *,
+    guarded: bool,
+) -> Callable[[], float]:
+    def share(_: int) -> None:
+        for _ in range(HANDSHAKES // number):
+            call()
+
+    def measure() -> float:
+        with held(guarded=guarded):
+            call()
+            begin = pyperf.perf_counter()
+            list(pool.map(share, range(number)))
+            return float(pyperf.perf_counter() - begin)
+
+    return measure

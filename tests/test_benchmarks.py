@@ -1,0 +1,59 @@
+"""The benchmarks run, and the page shows what they wrote; what they measure is no test's affair."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import parts
+import pytest
+from harness import PATIENCE, clean_environment
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    parts.need("pyperf")
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["starts", "gates", "data", "threads", "verifier"])
+def test_a_program_runs_and_writes_its_samples(name: str, tmp_path: Path) -> None:
+    if name in ("starts", "gates"):
+        parts.need_program("valgrind")
+    if name != "starts":
+        parts.need("trustme", "tlslite")
+    done = run("-m", "benchmarks", name, "--quick", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    suite = json.loads((tmp_path / f"{name}.json").read_text())
+    everywhere = suite["metadata"]
+    assert everywhere["tlsfloor"] and everywhere["cpu_count"]
+    for each in suite["benchmarks"]:
+        known = {**everywhere, **each.get("metadata", {})}
+        (made,) = each["runs"]
+        known.update(made.get("metadata", {}))
+        assert {"row", "variant", "beside", "unit"} <= known.keys()
+        assert min(made["values"]) > 0
+    assert len(suite["benchmarks"]) > 1
+
+
+def test_an_unknown_program_is_named() -> None:
+    done = run("-m", "benchmarks", "nosuch")
+    assert done.returncode == 2
+    assert "no such program: nosuch" in done.stderr
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    program = "from benchmarks import page; print(page.written() == page.PAGE.read_text('utf-8'))"
+    done = run("-c", program)
+    assert done.stdout == "True\n", done.stderr
