@@ -45,12 +45,15 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
+# Below all that a context can say of itself: no floor.
+_NONE = -9
+
 # What the gates compare with; written by guard() and observe() only, and never lowered: the floor
-# that is held, one above it that is observed or 0, and the higher one of them.
-_floor = 0
+# that is held, one above it that is observed, and the higher one of them.
+_floor = _NONE
 _set_by = ""
-_observed = 0
-_least = 0
+_observed = _NONE
+_least = _NONE
 
 _gates = Gates()
 
@@ -70,7 +73,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     base = contexts.check(floor)
     if floor > _floor:
         _floor, _set_by = floor, set_by
-        _observed = _observed if _observed > floor else 0
+        _observed = _observed if _observed > floor else _NONE
         _least = max(_floor, _observed)
     _install_all(base)
     missing = undone(module)
@@ -146,7 +149,7 @@ def undo() -> None:
     .. versionadded:: 0.1
     """
     global _floor, _least, _observed
-    _floor = _least = _observed = 0
+    _floor = _least = _observed = _NONE
     _gates.undo()
 
 
@@ -319,12 +322,12 @@ class Unproven:
         try:
             real.do_handshake()
         except OSError as error:
-            if getattr(error, "reason", None) in connections.REASONS and _floor:
+            if getattr(error, "reason", None) in connections.REASONS:
                 connections.explain(error, real, caller, _floor, _set_by)
             raise
         version = real.version()
         if events.wanted():
-            floor, mode = (_observed, "observe") if _observed else (_floor, "enforce")
+            floor, mode = (_observed, "observe") if _observed > _floor else (_floor, "enforce")
             _tell("handshake", floor, mode, **connections.agreed(real, caller))
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:
             counts["discarded"] += 1
