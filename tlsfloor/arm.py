@@ -321,7 +321,11 @@ def _facts() -> Status:
             found[name] = _undone(name, module) or state
         asked[stacks.TABLE[name]] = name  # once of each guard, which may have several rows
     below = [each for name in asked.values() for each in _ask(name, "below", floor) or []]
-    problems = [f"{name}: {state}" for name, state in found.items() if state not in stacks.COVERED]
+    problems = [
+        f"{name}: {state}"
+        for name, state in found.items()
+        if floor is not None and state not in stacks.COVERED
+    ]
     if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
         problems.append(
             "the finder was removed from sys.meta_path: a stack imported next is not guarded"

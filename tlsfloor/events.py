@@ -43,8 +43,8 @@ callbacks: list[Callable[[dict[str, Any]], object]] = []
 file = ""
 
 #: Levels of logging: what the floor changed is worth less than what it ended.
-DEBUG, INFO, _WARNING = 10, 20, 30
-_LEVELS = {"armed": INFO, "raised": INFO, "clamped": INFO, "handshake": DEBUG, "exempted": INFO}
+_LEVELS = {"armed": 20, "raised": 20, "clamped": 20, "handshake": 10, "exempted": 20}
+_WARNING = 30
 
 # In this order they are written.
 _ABOUT = ("schema", "time", "host", "pid", "program", "kind", "count")
@@ -67,12 +67,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def wanted(level: int = DEBUG) -> bool:
-    """Tell whether anybody would hear of an event of this level of logging."""
+def wanted(kind: str) -> bool:
+    """Tell whether anybody would hear of an event of this kind.
+
+    .. versionadded:: 0.1
+    """
     if file or callbacks or "opentelemetry.metrics" in sys.modules:
         return True
     logger = _logger()
-    return logger is not None and bool(logger.isEnabledFor(level))
+    return logger is not None and bool(logger.isEnabledFor(_LEVELS.get(kind, _WARNING)))
 
 
 def note(kind: str, **facts: object) -> None:
@@ -80,7 +83,7 @@ def note(kind: str, **facts: object) -> None:
 
     .. versionadded:: 0.1
     """
-    if getattr(_own, "busy", False) or not wanted(_LEVELS.get(kind, _WARNING)):
+    if getattr(_own, "busy", False) or not wanted(kind):
         return
     _own.busy = True
     try:

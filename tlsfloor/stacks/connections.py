@@ -79,12 +79,12 @@ def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: st
 
     .. versionadded:: 0.1
     """
-    before = asked(real.context)
-    if before is None or before[0] >= floor:
+    low = asked(real.context).get("minimum_version", floor)
+    if low >= floor:
         return
     about = ends(real, caller)
     chosen = error.reason == "UNSUPPORTED_PROTOCOL" and about["role"] == "client"  # type: ignore[attr-defined] # it is one of REASONS
-    if not chosen and UNBOUNDED != before[1] < versions.TLS1_3:
+    if not chosen and UNBOUNDED != real.context.maximum_version < versions.TLS1_3:
         return  # the peer may want more than this side allows, by a maximum of its own
     if error.reason == _ALERT and about["role"] == "server":  # type: ignore[attr-defined] # see above
         return  # nor is it the floor that the client refuses
@@ -95,11 +95,11 @@ def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: st
     hint = "" if about["role"] == "server" else f"; hint: tlsfloor check {where}"
     text = (
         f"tlsfloor: {who} offers nothing at or above {name}, which is the floor of this process, "
-        f"set by {set_by}; the context asked for {versions.bound_name(before[0])}{hint}"
+        f"set by {set_by}; the context asked for {versions.bound_name(low)}{hint}"
     )
     if sys.version_info >= (3, 11):
         error.add_note(text)
     else:  # where tracebacks of newer libraries look for it (PEP 678)
         error.__notes__ = [*getattr(error, "__notes__", ()), text]  # type: ignore[attr-defined]
-    facts = {"asked": versions.bound_name(before[0]), "floor": versions.floor_name(floor)}
+    facts = {"asked": versions.bound_name(low), "floor": versions.floor_name(floor)}
     events.note("failed", mode="enforce", stack="ssl", text=text, **facts, **about)

@@ -42,42 +42,37 @@ spares: dict[Any, Any] = {}
 _holdable: set[tuple[Any, int]] = set()
 
 
-# What contexts asked for before they were raised: id -> the context, its minimum and maximum. Only
-# for these can the floor be the reason of what fails.
-_asked: dict[int, tuple[Any, int, int]] = {}
+# The bounds that contexts asked for and did not get: id -> the context, name -> bound. Only for
+# these can the floor be the reason of what fails.
+_asked: dict[int, tuple[Any, dict[str, int]]] = {}
 
 
-def asked(context: Any) -> tuple[int, int] | None:
-    """Return the bounds that a context had before it was raised; None if it was not.
+def asked(context: Any) -> dict[str, int]:
+    """Return the bounds that a context would have without the floor, where they are others.
 
     .. versionadded:: 0.1
     """
-    known = _asked.get(id(context))
-    return known[1:] if known else None
+    return _asked.get(id(context), (None, {}))[1]
 
 
-def note_asked(base: Any, context: Any, minimum: int | None = None) -> None:
-    """Note the bounds of a context before it is raised, or a ``minimum`` that it is not to get.
+def note_asked(context: Any, name: str, bound: int) -> None:
+    """Note that a context does not get a bound that it has, or was asked to have.
 
     .. versionadded:: 0.1
     """
     key = id(context)
-    if minimum is None and key in _asked:
-        return
-    low = base.minimum_version.__get__(context) if minimum is None else minimum
-    _asked[key] = (
-        ref(context, lambda _: _asked.pop(key, None)),
-        low,
-        base.maximum_version.__get__(context),
-    )
+    if key not in _asked:
+        _asked[key] = ref(context, lambda _: _asked.pop(key, None)), {}
+    _asked[key][1][name] = bound
 
 
-def forget_asked(context: Any) -> None:
-    """Note that a program has set a bound by itself that the floor is content with.
+def forget_asked(context: Any, name: str) -> None:
+    """Note that a program has set a bound with which the floor is content.
 
     .. versionadded:: 0.1
     """
-    _asked.pop(id(context), None)
+    if id(context) in _asked:
+        _asked[id(context)][1].pop(name, None)
 
 
 def check(floor: int) -> Any:
@@ -147,9 +142,11 @@ def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
     if protocol not in FLEXIBLE:
         check_fixed(protocol, floor, set_by)
         return
-    note_asked(base, context)
-    for bound in (base.minimum_version, base.maximum_version):
-        if UNBOUNDED != bound.__get__(context) < floor:
+    for name in ("minimum_version", "maximum_version"):
+        bound = getattr(base, name)
+        before = bound.__get__(context)
+        if UNBOUNDED != before < floor:
+            note_asked(context, name, before)
             bound.__set__(context, floor)
             counts["raised"] += 1
 

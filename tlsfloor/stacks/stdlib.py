@@ -209,13 +209,14 @@ def _install(cls: type, base: Any) -> None:
 
 def _act(base: Any, context: Any, kind: str) -> None:
     """Raise or refuse a context that is below the floor, or tell that it would be."""
-    minimum = base.minimum_version.__get__(context)
-    fixed = base.protocol.__get__(context) not in FLEXIBLE
-    if events.wanted(events.INFO) and fixed == (kind == "refused"):
+    bound = base.minimum_version.__get__(context)
+    protocol = base.protocol.__get__(context)
+    if (protocol in FLEXIBLE) == (kind == "raised") and events.wanted(kind):
+        lowest = bound if protocol in FLEXIBLE else contexts.FIXED.get(protocol, 0)
         for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
-            if minimum < floor:
-                _tell(kind, floor, mode, asked=versions.bound_name(minimum))
-    if minimum < _floor:
+            if lowest < floor:
+                _tell(kind, floor, mode, asked=versions.bound_name(lowest))
+    if bound < _floor:
         hold(base, context, _floor, _set_by)
 
 
@@ -252,20 +253,20 @@ def _bound(cls: type, base: Any, name: str) -> property:
                 put(contexts.spares[base], value)  # raises and warns as ever, and harms nobody
                 value = _floor
                 counts["clamped"] += 1
-            _lowered(base, self, name, number)
-        elif name == "minimum_version":
-            contexts.forget_asked(self)
+            _lowered(self, name, number)
+        else:
+            contexts.forget_asked(self, name)
         put(self, value)
 
     read.__name__ = name  # what CPython 3.13 and newer say of a property in an error
     return property(read, write, doc=shown.__doc__)
 
 
-def _lowered(base: Any, context: Any, name: str, number: int) -> None:
+def _lowered(context: Any, name: str, number: int) -> None:
     """Note that a context was asked for less than a floor, which is clamped or only observed."""
-    if number < _floor and name == "minimum_version":
-        contexts.note_asked(base, context, number)
-    if events.wanted(events.INFO):
+    if number < _floor:
+        contexts.note_asked(context, name, number)
+    if events.wanted("clamped"):
         for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
             if number < floor:
                 _tell("clamped", floor, mode, asked=versions.bound_name(number))
@@ -326,7 +327,7 @@ class Unproven:
                 connections.explain(error, real, caller, _floor, _set_by)
             raise
         version = real.version()
-        if events.wanted():
+        if events.wanted("handshake"):
             floor, mode = (_observed, "observe") if _observed > _floor else (_floor, "enforce")
             _tell("handshake", floor, mode, **connections.agreed(real, caller))
         if versions.OPENSSL_NAMES.get(version, 0) < _floor:

@@ -1,0 +1,380 @@
+"""Events and mode ``observe``: what is told, to whom, and that nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import BOOTSTRAP, HERE, armed_environment, clean_environment, python
+from parts import need, old_pythons
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START = str(HERE / "programs" / "start.py")
+HOME = str(Path(BOOTSTRAP).parents[1])
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[str]]:
+    """A peer of TLS 1.0, and one of 1.2."""
+    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+        yield [str(old.port), str(new.port)]
+
+
+def observed(file: Path, **more: str) -> dict[str, str]:
+    return armed_environment(TLSFLOOR_MODE="observe", TLSFLOOR_EVENTS=str(file), **more)
+
+
+def events(file: Path, *kinds: str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {each["schema"] for each in found} == {1}
+    return [each for each in found if not kinds or each["kind"] in kinds]
+
+
+def reached(ports: list[str], env: dict[str, str], executable: str = sys.executable) -> list[str]:
+    done = python(START, *ports, env=env, executable=executable)
+    assert done.returncode == 0, done.stderr
+    told: list[str] = json.loads(done.stdout.splitlines()[1])
+    return told
+
+
+def test_observe_changes_nothing_and_tells_all(ports: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    assert reached(ports, clean_environment()) == ["TLSv1", "TLSv1.2"]
+    assert reached(ports, observed(file)) == ["TLSv1", "TLSv1.2"]
+    [armed] = events(file, "armed")
+    assert (armed["mode"], armed["floor"], armed["program"]) == ("observe", "1.2", START)
+    clamped = events(file, "clamped")
+    assert {each["asked"] for each in clamped} == {"TLS 1.0"}
+    assert {each["where"].rpartition(":")[0] for each in clamped} == {START}
+    handshakes = events(file, "handshake")
+    assert [[each["version"], str(each["port"])] for each in handshakes] == [
+        ["TLS 1.0", ports[0]],
+        ["TLS 1.2", ports[1]],
+    ]
+    for each in handshakes:
+        assert {name: each[name] for name in ("role", "peer", "stack", "mode", "floor")} == {
+            "role": "client",
+            "peer": "127.0.0.1",
+            "stack": "ssl",
+            "mode": "observe",
+            "floor": "1.2",
+        }
+        assert each["suite"].startswith("AES")
+        assert each["where"].startswith(START)
+
+
+CONTEXTS = """
+import json, ssl, sys, tlsfloor, warnings
+warnings.simplefilter("ignore")
+found = []
+if len(sys.argv) > 1:
+    tlsfloor.enforce("1.3", mode=sys.argv[1], on_event=found.append)
+    print(json.dumps([each for each in found if each["kind"] == "armed"]))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+before = int(context.minimum_version)
+context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+context.maximum_version = ssl.TLSVersion.TLSv1_1
+fixed = ssl.SSLContext(ssl.PROTOCOL_TLSv1)
+fixed.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+print(before, int(context.minimum_version), int(context.maximum_version))
+print(json.dumps([[each["kind"], each["asked"]] for each in found if "asked" in each]))
+"""
+
+
+def test_a_call_can_observe_what_it_would_raise_clamp_and_refuse() -> None:
+    control = python("-c", CONTEXTS, env=clean_environment(PYTHONPATH=HOME)).stdout.splitlines()
+    done = python("-c", CONTEXTS, "observe", env=clean_environment(PYTHONPATH=HOME))
+    armed, now, told = done.stdout.splitlines()
+    assert [now] == control[:1]
+    assert json.loads(armed)[0]["mode"] == "observe"
+    below = [["raised", "TLS 1.2"]] if now.startswith(str(TLS1_2)) else []
+    assert [each for each in json.loads(told) if each[0] != "raised"] == [
+        ["clamped", "any version"],
+        ["clamped", "TLS 1.1"],
+        ["refused", "TLS 1.0"],
+    ]
+    assert [each for each in json.loads(told) if each[0] == "raised"][: len(below)] == below
+
+
+def test_status_says_that_nothing_is_held() -> None:
+    env = armed_environment(TLSFLOOR_MODE="observe")
+    done = python("-m", "tlsfloor", "status", "--json", env=env)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["held"], found["floor"], found["observed"]) == (
+        1,
+        False,
+        None,
+        "1.2",
+    )
+    assert found["problems"] == ["floor 1.2 is observed, and not held"]
+    assert found["armings"][0]["mode"] == "observe"
+
+
+HIGHER = """
+import tlsfloor
+first = tlsfloor.enforce("1.3", mode="observe")
+second = tlsfloor.enforce("1.2")
+third = tlsfloor.enforce("1.3")
+print([[each.floor, each.observed, each.held] for each in (first, second, third)])
+"""
+
+
+def test_a_floor_may_be_held_and_a_higher_one_observed() -> None:
+    done = python("-c", HIGHER, env=clean_environment(PYTHONPATH=HOME))
+    assert done.stdout == "[[None, '1.3', False], ['1.2', '1.3', True], ['1.3', None, True]]\n"
+
+
+def test_what_is_installed_is_held_though_the_environment_observes(
+    ports: list[str], tmp_path: Path
+) -> None:
+    prefix, file = tmp_path / "venv", tmp_path / "events.jsonl"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
+    assert python("-m", "tlsfloor", "install", "--prefix", str(prefix)).returncode == 0
+    env = clean_environment(TLSFLOOR="1.3", TLSFLOOR_MODE="observe", TLSFLOOR_EVENTS=str(file))
+    refused, reached_now = reached(ports, env, str(prefix / "bin" / "python"))
+    assert "PROTOCOL_VERSION" in refused
+    assert reached_now == "TLSv1.2"
+    assert [[each["floor"], each["mode"]] for each in events(file, "armed")] == [
+        ["1.2", "enforce"],
+        ["1.3", "observe"],
+    ]
+    [handshake] = events(file, "handshake")
+    assert (handshake["version"], handshake["floor"], handshake["mode"]) == (
+        "TLS 1.2",
+        "1.3",
+        "observe",
+    )
+
+
+@pytest.mark.parametrize("executable", old_pythons())
+def test_an_old_python_says_that_it_observes_nothing(executable: str, ports: list[str]) -> None:
+    env = armed_environment(TLSFLOOR_MODE="observe")
+    done = python(START, *ports, env=env, executable=executable)
+    assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
+    assert done.stderr == (
+        "tlsfloor: error: mode observe needs Python 3.8, and nothing is observed here; "
+        "this process runs without the floor\n"
+    )
+
+
+@pytest.mark.parametrize("executable", [sys.executable, *old_pythons()[:1]])
+def test_an_unknown_mode_refuses_tls(executable: str, ports: list[str]) -> None:
+    env = armed_environment(TLSFLOOR_MODE="obsreve")
+    told = reached(ports, env, executable)
+    assert all("unknown mode in TLSFLOOR_MODE: 'obsreve'" in each for each in told)
+
+
+# --- what is written
+
+
+def test_many_of_a_sort_are_few_lines_with_a_count(ports: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    reached([ports[1]] * 100, observed(file))
+    lines = events(file, "handshake")
+    assert sum(each["count"] for each in lines) == 100
+    assert len(lines) < 10
+    assert lines[0]["count"] == 1
+
+
+CROWD = """
+import os, sys
+from tlsfloor import events
+events.file = sys.argv[1]
+for number in range(200):
+    events.note("handshake", suite="x" * 500, port=number)
+"""
+
+
+def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    env = clean_environment(PYTHONPATH=HOME)
+    running = [
+        subprocess.Popen([sys.executable, "-c", CROWD, str(file)], env=env) for _ in range(8)
+    ]
+    assert [each.wait(60) for each in running] == [0] * 8
+    lines = events(file)
+    assert len(lines) == 8 * 200
+    assert {each["pid"] for each in lines} == {each.pid for each in running}
+
+
+BOUNDED = """
+import sys
+from tlsfloor import events
+told = []
+events.callbacks.append(told.append)
+for number in range(5000):
+    events.note("handshake", peer=f"10.0.{number // 256}.{number % 256}", version="TLS 1.0")
+events.flush()
+print(len(events._seen), sum(each["count"] for each in told), {each["version"] for each in told})
+"""
+
+
+def test_memory_is_bounded_and_no_count_is_lost() -> None:
+    done = python("-c", BOUNDED, env=clean_environment(PYTHONPATH=HOME))
+    assert done.stdout == "1025 5000 {'TLS 1.0'}\n", done.stderr
+
+
+FORKS = """
+import os, sys
+from tlsfloor import events
+events.file = sys.argv[1]
+for _ in range(3):
+    events.note("handshake", port=1)
+if os.fork() == 0:
+    events.note("handshake", port=1)
+    sys.exit()
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_does_not_tell_what_its_parent_counted(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    python("-c", FORKS, str(file), env=clean_environment(PYTHONPATH=HOME))
+    assert sum(each["count"] for each in events(file)) == 4
+    assert len({each["pid"] for each in events(file)}) == 2
+
+
+# --- sinks that fail
+
+FAILING = """
+import json, sys, ssl, tlsfloor
+def fail(event):
+    raise RuntimeError("mine")
+tlsfloor.enforce("1.2", on_event=fail)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = 0x301
+status = tlsfloor.status()
+print(json.dumps([status.held, int(context.minimum_version), list(status.events.values())]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ("/nowhere/events", "FileNotFoundError"),
+        ("/dev/full", "OSError"),
+        ("/", "IsADirectoryError"),
+    ],
+)
+def test_a_sink_that_fails_harms_nobody_and_is_named(file: str, problem: str) -> None:
+    env = clean_environment(PYTHONPATH=HOME, TLSFLOOR_EVENTS=file)
+    done = python("-W", "ignore", "-c", FAILING, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    held, minimum, states = json.loads(done.stdout)
+    assert (held, minimum) == (True, TLS1_2)
+    assert any(each.startswith(problem) for each in states), states
+    assert "RuntimeError: mine" in states
+
+
+def test_stderr_may_be_closed(ports: list[str]) -> None:
+    env = armed_environment(TLSFLOOR_MODE="observe", TLSFLOOR_EVENTS="-")
+    command = f'"$0" {START} {" ".join(ports)} 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], env=env, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
+    done = python(START, *ports, env=env)
+    assert [json.loads(line)["kind"] for line in done.stderr.splitlines()][0] == "armed"
+
+
+# --- logging
+
+LOGGING = """
+import logging, sys, ssl, tlsfloor, warnings
+warnings.simplefilter("ignore")
+tlsfloor.enforce("1.2")
+kept = []
+class Keep(logging.Handler):
+    def emit(self, record):
+        kept.append(record)
+        tlsfloor.status()  # whatever a handler does
+if len(sys.argv) > 1:
+    logging.getLogger("tlsfloor").addHandler(Keep())
+    logging.getLogger("tlsfloor").setLevel(sys.argv[1])
+for _ in range(5):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = 0x301
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLSv1).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+    except ssl.SSLError:
+        pass
+print([[each.levelname, each.tlsfloor["kind"], each.tlsfloor["count"]] for each in kept])
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("INFO", [["INFO", "clamped", 1], ["WARNING", "refused", 1]]),
+        ("WARNING", [["WARNING", "refused", 1], ["WARNING", "refused", 1]]),
+        ("ERROR", []),
+    ],
+)
+def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[Any]) -> None:
+    done = python("-c", LOGGING, level, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = eval(done.stdout)
+    assert found[:2] == told
+    if told:
+        assert (
+            sum(count for _, kind, count in found if kind == "refused") == 4
+        )  # the fifth comes last
+
+
+def test_logging_that_nobody_configured_says_nothing() -> None:
+    done = python("-c", LOGGING, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
+# --- asyncio, and a server
+
+ASYNCIO = """
+import asyncio, ssl, sys
+async def main():
+    context = ssl.create_default_context(cafile=sys.argv[2])
+    reader, writer = await asyncio.open_connection("localhost", int(sys.argv[1]), ssl=context)
+    writer.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+    await reader.read(1)
+    writer.close()
+asyncio.run(main())
+"""
+
+
+def test_an_event_loop_tells_address_and_name(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+        python("-c", ASYNCIO, str(peer.port), peers.CA_FILE, env=observed(file))
+    [told] = events(file, "handshake")
+    assert (told["server_name"], told["port"], told["role"]) == ("localhost", peer.port, "client")
+    assert told["peer"] in ("127.0.0.1", "::1")
+
+
+def test_a_server_tells_its_own_port(tmp_path: Path) -> None:
+    need("gunicorn")
+    file = tmp_path / "events.jsonl"
+    program = """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    context.wrap_socket(listener.accept()[0], server_side=True)
+"""
+    command = [sys.executable, "-c", program, peers.PEER_FILE]
+    with subprocess.Popen(command, env=observed(file), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        peers.call("127.0.0.1", port, TLS1_2, "ecdhe")
+    [told] = events(file, "handshake")
+    assert (told["role"], told["port"], told["peer"]) == ("server", port, "127.0.0.1")
