@@ -24,9 +24,10 @@ PACKAGE = Path(tlsfloor.__file__).parent
 RANKS = {
     "errors": 0,
     "events": 0,
+    "exemptions": 1,
     "files": 0,
     "versions": 0,
-    "policy": 1,
+    "policy": 2,
     "ledger": 1,
     "old": 1,
     "wire": 1,

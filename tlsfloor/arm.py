@@ -12,7 +12,7 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import events, ledger, policy, stacks, vendored, versions
+from tlsfloor import events, exemptions, ledger, policy, stacks, vendored, versions
 from tlsfloor.errors import FloorNotHeldError, GuardError, PolicyError
 from tlsfloor.ledger import Arming, Status
 
@@ -140,7 +140,13 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 
 
 def _tell(arming: Arming) -> None:
-    events.file = _start_up.get("environment", os.environ).get(policy.EVENTS, "")
+    if ledger.armings[0] is arming:
+        environment = _start_up.get("environment", os.environ)
+        events.file = environment.get(events.VARIABLE, "")
+        if exemptions.VARIABLE in environment:
+            exemptions.load(environment[exemptions.VARIABLE])
+            for problem in exemptions.problems:
+                events.note("unexempted", text=problem)
     facts = {"floor": versions.floor_name(arming.floor), "mode": arming.mode}
     events.note("armed", **facts, text=f"{arming.route}: {arming.set_by}")
 
@@ -356,6 +362,7 @@ def _facts() -> Status:
         problems=problems,
         libraries=[],
         events={**sinks, **events.failures},
+        exemptions=[each.as_dict() for each in exemptions.known],
         children=_children(),
     )
 

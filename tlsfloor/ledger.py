@@ -66,6 +66,8 @@ class Status:
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected;
     * ``events``: where events go -> ``"well"``, or what went wrong there the last time;
+    * ``exemptions``: a dict for each entry of the operator's file: host, port, minimum, reason,
+      expires, days_left, applies; what is wrong with the file is on stderr, and an event;
     * ``children``: what holds in the Pythons that it would start just now, and with which flags
       not.
 
@@ -78,6 +80,7 @@ class Status:
         "children",
         "counts",
         "events",
+        "exemptions",
         "floor",
         "held",
         "libraries",
@@ -99,6 +102,7 @@ class Status:
         problems: list[str],
         libraries: list[dict[str, str]],
         events: dict[str, str],
+        exemptions: list[dict[str, Any]],
         children: str,
     ) -> None:
         self.floor = floor
@@ -111,6 +115,7 @@ class Status:
         self.problems = problems
         self.libraries = libraries
         self.events = events
+        self.exemptions = exemptions
         self.children = children
 
     def __bool__(self) -> bool:
@@ -123,4 +128,7 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """Return the same facts as plain JSON types, keys in a stable order."""
         names = ("held", "floor", "observed", "armings", "stacks", "libraries", "counts", "below")
-        return {name: getattr(self, name) for name in (*names, "problems", "events", "children")}
+        return {
+            name: getattr(self, name)
+            for name in (*names, "problems", "events", "exemptions", "children")
+        }

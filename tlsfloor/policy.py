@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tlsfloor import versions
+from tlsfloor import events, exemptions, versions
 from tlsfloor.errors import PolicyError
 
 TYPE_CHECKING = False
@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: The variables that are read as a process is armed, and nothing else.
-VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE", "TLSFLOOR_EVENTS")
-FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, EVENTS = VARIABLES
+FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE = (
+    "TLSFLOOR",
+    "TLS_MIN_VERSION",
+    "TLSFLOOR_ON_ERROR",
+    "TLSFLOOR_MODE",
+)
+VARIABLES = (FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, events.VARIABLE, exemptions.VARIABLE)
 
 #: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")

@@ -18,6 +18,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the facts as JSON")
 
 
+def exempted(facts: dict[str, object]) -> str:
+    """Return a line about an exemption."""
+    port = f":{facts['port']}" if facts["port"] else ""
+    until = f"until {facts['expires']}" if facts["applies"] else f"expired on {facts['expires']}"
+    return f"exempted: {facts['host']}{port} down to {facts['minimum']}, {until}: {facts['reason']}"
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print what holds in this process, with ssl imported; 0 when a floor is held, else 1."""
     refusal = ""
@@ -51,8 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"stack {name}: {state}")
     for library in found.libraries:
         print("library {path}: {holds}: {coverage}".format(**library))
-    for sink, state in found.events.items():
-        print(f"events to {sink}: {state}")
+    lines = [f"events to {sink}: {state}" for sink, state in found.events.items()]
+    for line in [*map(exempted, found.exemptions), *lines]:
+        print(line)
     print(f"children: {found.children}")
     print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
     for line in (*found.below, *found.problems):

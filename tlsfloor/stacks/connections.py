@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tlsfloor import events, versions
+from tlsfloor import events, exemptions, versions
 from tlsfloor.stacks.contexts import UNBOUNDED, asked
 
 TYPE_CHECKING = False
@@ -68,6 +68,11 @@ def _addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
     return None, None
 
 
+def _port(about: dict[str, object]) -> int | None:
+    port = about.get("port")
+    return port if isinstance(port, int) else None
+
+
 def _of_inet(address: Any) -> Any:
     return address if isinstance(address, tuple) else None
 
@@ -93,6 +98,9 @@ def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: st
     where = f"{host}:{about['port']}" if "port" in about else str(host)
     who = "the client" if about["role"] == "server" else where
     hint = "" if about["role"] == "server" else f"; hint: tlsfloor check {where}"
+    expired = exemptions.find(about["server_name"], about.get("peer"), _port(about))
+    if expired is not None and expired.days_left() < 0:
+        hint = f"; the exemption of {expired.host} expired on {expired.expires}{hint}"
     text = (
         f"tlsfloor: {who} offers nothing at or above {name}, which is the floor of this process, "
         f"set by {set_by}; the context asked for {versions.bound_name(low)}{hint}"

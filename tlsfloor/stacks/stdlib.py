@@ -33,10 +33,10 @@ import builtins
 import sys
 from operator import index
 
-from tlsfloor import events, versions
+from tlsfloor import events, exemptions, versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
-from tlsfloor.stacks import connections, contexts
+from tlsfloor.stacks import connections, contexts, exempt
 from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold, refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -128,7 +128,7 @@ def catch_up() -> None:
     for holder, real in _tls_objects():
         # PyPy names a version from the start, and a cipher only when one was agreed on.
         begun = real.version() is not None and real.cipher() is not None
-        if not begun and type(real) is not Unproven and holder._sslobj is real:
+        if not begun and not isinstance(real, Unproven) and holder._sslobj is real:
             holder._sslobj = Unproven(real)
 
 
@@ -201,10 +201,30 @@ def _install(cls: type, base: Any) -> None:
             _act(base, self, "refused")
         return Unproven(wrap_bio(self, *args, **kwargs))
 
-    for gate in (__init__, _wrap_socket, _wrap_bio):
+    uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
+    # Where nothing is exempted, nobody pays for it.
+    exempting = [_exempting(base, wrap, gate) for gate, wrap in uses.items() if exemptions.known]
+    for gate in (__init__, *(exempting or uses)):
         _gates.put(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
         _gates.put(cls, name, _bound(cls, base, name))
+
+
+def _exempting(base: Any, wrap: Any, gate: Any) -> Any:
+    """Return the gate of a use that lets what is exempted go below the floor."""
+
+    def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with exempt.turn:
+            found = exempt.find(args, kwargs, _least)
+            if found is not None:
+                lowest = exempt.lowest(base, self, found)
+                if lowest < _floor:
+                    with exempt.lowered(base, self, lowest, _floor):
+                        return Exempt(wrap(self, *args, **kwargs), lowest)
+            return gate(self, *args, **kwargs)
+
+    exempting.__name__ = gate.__name__
+    return exempting
 
 
 def _act(base: Any, context: Any, kind: str) -> None:
@@ -239,7 +259,8 @@ def _bound(cls: type, base: Any, name: str) -> property:
 
     def read(self: Any) -> Any:
         if UNBOUNDED != get(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
-            hold(base, self, _floor, _set_by)
+            with exempt.turn:  # it may only be lowered for a moment
+                hold(base, self, _floor, _set_by)
         return shown.__get__(self)
 
     def write(self: Any, value: Any) -> None:
@@ -318,6 +339,9 @@ class Unproven:
         self._prove(sys._getframe(1))
         return self._real.write(data)
 
+    def _lowest(self) -> int:
+        return _floor
+
     def _prove(self, caller: FrameType) -> None:
         real = self._real
         try:
@@ -330,7 +354,7 @@ class Unproven:
         if events.wanted("handshake"):
             floor, mode = (_observed, "observe") if _observed > _floor else (_floor, "enforce")
             _tell("handshake", floor, mode, **connections.agreed(real, caller))
-        if versions.OPENSSL_NAMES.get(version, 0) < _floor:
+        if versions.OPENSSL_NAMES.get(version, 0) < self._lowest():
             counts["discarded"] += 1
             _tell("discarded", _floor, "enforce", **connections.agreed(real, caller))
             raise refusal(
@@ -344,3 +368,16 @@ class Unproven:
         holder = caller.f_locals.get("self")
         if getattr(holder, "_sslobj", None) is self:
             holder._sslobj = real  # type: ignore[union-attr] # it has one
+
+
+class Exempt(Unproven):
+    """Stands for a TLS object that may go below the floor, though not below its exemption."""
+
+    __slots__ = ("_least",)
+
+    def __init__(self, real: Any, least: int) -> None:
+        super().__init__(real)
+        self._least = least
+
+    def _lowest(self) -> int:
+        return self._least

@@ -333,6 +333,8 @@ def facts():
     ledger = sys.modules.get("tlsfloor.ledger")
     if ledger:
         found["armings"] = [[each.floor, each.route, each.set_by] for each in ledger.armings]
+        known = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
+        found["exemptions"] = [each.as_dict() for each in known]
     return found
 
 

@@ -51,6 +51,7 @@ def show(report: Report, console: Console | None = None) -> None:
         for examined in report.examined:
             _show_cases(console, examined, report.floor)
             _show_libraries(console, report, examined)
+            _show_exemptions(console, examined)
     if len(report.examined) > 1:
         _show_summary(console, report)
     for path, why in report.found.skipped.items():
@@ -83,6 +84,17 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
         text = printable(f": {reasons[0]}{more}")
         console.print(Text.assemble(f"{name}: ", (verdict, _style(verdict)), text))
+
+
+def _show_exemptions(console: Console, examined: Examined) -> None:
+    known = examined.deployed.facts.get("exemptions") if examined.deployed else None
+    for each in known if isinstance(known, list) else ():
+        words = "exempted: {host} down to {minimum} until {expires}: {reason}"
+        try:
+            text = words.format_map(each)
+        except (KeyError, TypeError):  # it is an interpreter's word, which may be anything
+            text = f"exempted: {each}"
+        console.print(Text(printable(text)))
 
 
 def _show_libraries(console: Console, report: Report, examined: Examined) -> None:

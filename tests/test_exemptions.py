@@ -1,0 +1,341 @@
+"""Exemptions: one connection goes below the floor, no other does, and nothing else changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import armed_environment, clean_environment, python
+from tlsfloor import exemptions
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TODAY = dt.datetime.now(dt.timezone.utc).date()
+
+
+def entry(**facts: object) -> str:
+    """Return an entry of the file, good unless ``facts`` make it otherwise."""
+    whole: dict[str, object] = {
+        "host": "old.example.com",
+        "minimum": "1.0",
+        "reason": "cannot be updated",
+        "expires": TODAY + dt.timedelta(days=30),
+        **facts,
+    }
+    lines = [
+        f"{key} = {value if isinstance(value, (int, dt.date)) else json.dumps(value)}"
+        for key, value in whole.items()
+        if value is not None
+    ]
+    return "\n".join(["[[exemption]]", *lines, ""])
+
+
+def armed(folder: Path, *entries: str, floor: str = "1.2") -> dict[str, str]:
+    file = folder / "exemptions.toml"
+    file.write_text("\n".join(entries))
+    return armed_environment(
+        floor, TLSFLOOR_EXEMPTIONS=str(file), TLSFLOOR_EVENTS=str(folder / "events.jsonl")
+    )
+
+
+# What a program reaches: by a socket and by buffers, each with a context that asks for all.
+PROGRAM = """
+import json, os, socket, ssl, sys, time, warnings
+warnings.simplefilter("ignore")
+name, port, minimum, *rest = sys.argv[1:]
+if rest:
+    later = float(rest[0])
+    real = time.time
+    time.time = lambda: real() + later
+def context():
+    if minimum == "fixed":
+        made = ssl.SSLContext(ssl.PROTOCOL_TLSv1)
+    else:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        made.check_hostname = False
+        made.minimum_version = int(minimum)
+    made.verify_mode = ssl.CERT_NONE
+    made.set_ciphers("ALL:@SECLEVEL=0")
+    return made
+def by_socket(made):
+    plain = socket.create_connection(("127.0.0.1", int(port)))
+    with made.wrap_socket(plain, server_hostname=name) as tls:
+        tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        assert tls.recv(1)
+        return tls.version()
+def by_bio(made):
+    plain = socket.create_connection(("127.0.0.1", int(port)))
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = made.wrap_bio(into, out, server_hostname=name)
+    while True:
+        try:
+            tls.do_handshake()
+            plain.sendall(out.read())
+            return tls.version()
+        except ssl.SSLWantReadError:
+            plain.sendall(out.read())
+            into.write(plain.recv(65536))
+found = []
+for way in (by_socket, by_bio):
+    made = context()
+    try:
+        found.append(way(made))
+    except OSError as error:
+        found.append(f"{error.reason} {getattr(error, '__notes__', '')}")
+    if minimum != "fixed" and "tlsfloor" in sys.modules:
+        assert int(made.minimum_version) >= 0x303
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def old() -> Iterator[str]:
+    with peers.ServerPeer(TLS1_0) as peer:
+        yield str(peer.port)
+
+
+def reached(env: dict[str, str], name: str, port: str, minimum: str = "0x301", *more: str) -> Any:
+    low = minimum if minimum == "fixed" else str(int(minimum, 16))
+    done = python("-c", PROGRAM, name, port, low, *more, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_without_a_floor_all_of_them_reach_it(old: str) -> None:
+    for minimum in ("0x301", "fixed"):
+        assert reached(clean_environment(), "old.example.com", old, minimum) == ["TLSv1", "TLSv1"]
+
+
+@pytest.mark.parametrize("minimum", ["0x301", "fixed"])
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("old.example.com", "old.example.com"),
+        ("Old.Example.COM.", "old.example.com"),
+        ("old.example.com", "OLD.example.com"),
+        ("*.example.com", "very.old.example.com"),
+    ],
+)
+def test_what_is_exempted_is_reached_and_told(
+    host: str, name: str, minimum: str, old: str, tmp_path: Path
+) -> None:
+    env = armed(tmp_path, entry(host=host))
+    assert reached(env, name, old, minimum) == ["TLSv1", "TLSv1"]
+    told = [json.loads(each) for each in (tmp_path / "events.jsonl").read_text().splitlines()]
+    [first, *_] = [each for each in told if each["kind"] == "exempted"]
+    assert first["server_name"].lower() == name.lower()
+    assert first["text"].startswith("cannot be updated; until ")
+    assert str(first["port"]) == old
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("old.example.com", "new.example.com"),
+        ("old.example.com", "very.old.example.com"),
+        ("old.example.com", "old.example.com.evil.net"),
+        ("*.example.com", "example.com"),
+        ("*.example.com", "badexample.com"),
+        ("192.0.2.1", "old.example.com"),
+    ],
+)
+def test_no_other_host_is(host: str, name: str, old: str, tmp_path: Path) -> None:
+    for each in reached(armed(tmp_path, entry(host=host)), name, old):
+        assert each.startswith("TLSV1_ALERT_PROTOCOL_VERSION")
+
+
+def test_an_address_or_port_is_known_of_a_socket_alone(old: str, tmp_path: Path) -> None:
+    """Where buffers are handed over, nobody knows who is at their other end."""
+    for host in ("127.0.0.1", "::ffff:127.0.0.1"):
+        by_socket, by_bio = reached(armed(tmp_path, entry(host=host)), "any.example.org", old)
+        assert (by_socket, by_bio[:5]) == ("TLSv1", "TLSV1")
+        assert "PROTOCOL_VERSION" in by_bio
+    by_socket, by_bio = reached(armed(tmp_path, entry(port=int(old))), "old.example.com", old)
+    assert by_socket == "TLSv1"
+    assert "PROTOCOL_VERSION" in by_bio
+    for each in reached(armed(tmp_path, entry(port=1)), "old.example.com", old):
+        assert "PROTOCOL_VERSION" in each
+
+
+def test_it_goes_no_lower_than_it_says_and_than_the_program_does(old: str, tmp_path: Path) -> None:
+    for each in reached(armed(tmp_path, entry(minimum="1.1")), "old.example.com", old):
+        assert "PROTOCOL_VERSION" in each
+    with peers.ServerPeer(TLS1_1) as peer:
+        port = str(peer.port)
+        env = armed(tmp_path, entry(minimum="1.1"))
+        assert reached(env, "old.example.com", port) == ["TLSv1.1"] * 2
+        for each in reached(armed(tmp_path, entry()), "old.example.com", port, "0x303"):
+            assert "PROTOCOL_VERSION" in each
+
+
+def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> None:
+    env = armed(tmp_path, entry(expires=TODAY))
+    assert reached(env, "old.example.com", old) == ["TLSv1"] * 2
+    # The clock moves while the program runs.
+    for each in reached(env, "old.example.com", old, "0x301", str(86400)):
+        assert "PROTOCOL_VERSION" in each
+        assert f"the exemption of old.example.com expired on {TODAY}" in each
+    text = (tmp_path / "events.jsonl").read_text()
+    assert '"unexempted"' in text
+    # It was before the program began.
+    past = armed(tmp_path, entry(expires=TODAY - dt.timedelta(days=1)))
+    done = python("-c", "import ssl", env=past)
+    assert done.stderr == (
+        f"tlsfloor: error: the exemption of old.example.com expired on "
+        f"{TODAY - dt.timedelta(days=1)}: it does not apply\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (entry(reason=None), "exemption 1 of {}: it has no reason"),
+        (entry(reason=" "), "exemption 1 of {}: it has no reason"),
+        (entry(expires=None), "exemption 1 of {}: it has no expires"),
+        (entry(expires="soon"), "exemption 1 of {}: soon is no day"),
+        (entry(minimum=None), "exemption 1 of {}: it has no minimum"),
+        (entry(minimum="0.9"), "exemption 1 of {}: '0.9' is not a TLS version"),
+        (entry(host=None), "exemption 1 of {}: it has no host"),
+        (entry(host="*"), "exemption 1 of {}: '*' is too wide"),
+        (entry(host="*.com"), "exemption 1 of {}: '*.com' is too wide"),
+        (entry(host="old.*.com"), "exemption 1 of {}: 'old.*.com' is too wide"),
+        (entry(port=0), "exemption 1 of {}: 0 is no port"),
+        (entry(port="443"), "exemption 1 of {}: '443' is no port"),
+        (entry(minimun="1.0"), "unknown key 'minimun'; did you mean minimum"),
+        (entry().replace("[[exemption]]", "[[exempt]]"), "{} has exempt, where [[exemption]]"),
+        (entry().replace("[[exemption]]", "[exemption]"), "where [[exemption]] is meant"),
+        ("[[exemption", "no exemption can be read from {}: "),
+    ],
+)
+def test_what_is_wrong_does_not_apply_and_is_said(
+    wrong: str, problem: str, old: str, tmp_path: Path
+) -> None:
+    env = armed(tmp_path, wrong)
+    done = python("-c", PROGRAM, "old.example.com", old, str(TLS1_0), env=env)
+    assert done.returncode == 0
+    assert problem.format(env["TLSFLOOR_EXEMPTIONS"]) in done.stderr
+    assert done.stderr.startswith("tlsfloor: error: ")
+    assert "PROTOCOL_VERSION" in json.loads(done.stdout)[0]
+
+
+def test_a_file_that_is_not_there(old: str, tmp_path: Path) -> None:
+    env = armed_environment(TLSFLOOR_EXEMPTIONS=str(tmp_path / "none.toml"))
+    assert "No such file" in python("-c", "import ssl", env=env).stderr
+    assert "PROTOCOL_VERSION" in reached(env, "old.example.com", old)[0]
+
+
+def test_one_that_is_wrong_takes_nothing_from_the_others(old: str, tmp_path: Path) -> None:
+    env = armed(tmp_path, entry(host="other.example.com", reason=None), entry())
+    assert reached(env, "old.example.com", old) == ["TLSv1"] * 2
+
+
+def test_status_lists_them_with_days_left(tmp_path: Path) -> None:
+    env = armed(tmp_path, entry(port=8443))
+    done = python("-m", "tlsfloor", "status", "--json", env=env)
+    assert json.loads(done.stdout)["exemptions"] == [
+        {
+            "host": "old.example.com",
+            "port": 8443,
+            "minimum": "1.0",
+            "reason": "cannot be updated",
+            "expires": str(TODAY + dt.timedelta(days=30)),
+            "days_left": 30,
+            "applies": True,
+        }
+    ]
+    assert (
+        "exempted: old.example.com:8443 down to 1.0"
+        in python("-m", "tlsfloor", "status", env=env).stdout
+    )
+
+
+def test_verify_shows_one_that_reaches_its_peers_as_what_it_is(tmp_path: Path) -> None:
+    """Its own peers are at localhost: whoever exempts that is lowerable, and is told why."""
+    verify = ("-m", "tlsfloor", "verify", "--hello", "--role", "client")
+    done = python(*verify, env=armed(tmp_path, entry()))
+    assert done.returncode == 0, done.stdout
+    assert "exempted: old.example.com down to 1.0" in done.stdout
+    assert python(*verify, env=armed(tmp_path, entry(host="localhost"))).returncode == 1
+
+
+CROWD = """
+import json, socket, ssl, sys, threading, warnings
+warnings.simplefilter("ignore")
+exempted, other = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+context.minimum_version = 0x301
+context.set_ciphers("ALL:@SECLEVEL=0")
+counts = {"old.example.com": [0, 0], "new.example.com": [0, 0]}
+def work(number):
+    name, port = [("old.example.com", exempted), ("new.example.com", other)][number % 2]
+    for _ in range(40):
+        try:
+            with socket.create_connection(("127.0.0.1", int(port))) as plain:
+                context.wrap_socket(plain, server_hostname=name).close()
+            counts[name][0] += 1
+        except OSError:
+            counts[name][1] += 1
+        assert context.minimum_version >= 0x301
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print(json.dumps([counts, int(context.minimum_version)]))
+"""
+
+
+def test_sixteen_threads_share_a_context_and_no_other_host_gets_less(tmp_path: Path) -> None:
+    env = armed(tmp_path, entry())
+    with peers.ServerPeer(TLS1_0) as exempted, peers.ServerPeer(TLS1_0) as other:
+        done = python("-c", CROWD, str(exempted.port), str(other.port), env=env)
+        assert done.returncode == 0, done.stderr
+        counts, minimum = json.loads(done.stdout)
+        other.settle()
+        assert not any(each.version for each in other.seen)
+    assert counts == {"old.example.com": [320, 0], "new.example.com": [0, 320]}
+    assert minimum == TLS1_2
+
+
+def test_a_server_is_never_exempted(tmp_path: Path) -> None:
+    program = """
+import socket, ssl, sys, warnings
+warnings.simplefilter("ignore")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+context.minimum_version = 0x301
+context.set_ciphers("ALL:@SECLEVEL=0")
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    try:
+        context.wrap_socket(listener.accept()[0], server_side=True)
+        print("reached")
+    except ssl.SSLError as error:
+        print(error.reason)
+"""
+    import subprocess
+
+    command = [sys.executable, "-c", program, peers.PEER_FILE]
+    env = armed(tmp_path, entry(host="127.0.0.1"))
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        peers.call("127.0.0.1", int(server.stdout.readline()), TLS1_0, "rsa")
+        assert server.stdout.read() == "UNSUPPORTED_PROTOCOL\n"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_an_empty_file_exempts_nobody(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "exemptions.toml"
+    file.write_text(text)
+    assert exemptions._read(str(file)) == ([], [])

@@ -1,0 +1,182 @@
+"""Exemptions: the operator's data that lets one connection of a client go below the floor.
+
+``TLSFLOOR_EXEMPTIONS`` names a file in TOML. Each entry says for whom, down to which version, why
+and until when; one that does not, or is expired, does not apply, and that is said. An exemption
+undoes what the floor did to a connection and nothing else: a program that asks for more by itself
+gets more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+from tlsfloor import versions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: The variable that names the file.
+VARIABLE = "TLSFLOOR_EXEMPTIONS"
+
+_KEYS = ("host", "port", "minimum", "reason", "expires")
+
+#: What is exempted, as the file has it.
+known: list[Exemption] = []
+
+#: What does not apply, and why: a line each.
+problems: list[str] = []
+
+
+class Exemption:
+    """For whom (``port`` is None for any), down to which version, why, and until which day.
+
+    The day, in UTC, is the last one on which it applies.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = ("expires", "host", "minimum", "port", "reason")
+
+    def __init__(
+        self, host: str, port: int | None, minimum: int, reason: str, expires: str
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.minimum = minimum
+        self.reason = reason
+        self.expires = expires
+
+    def days_left(self) -> int:
+        """Return how many days it applies after today; below zero when it is expired."""
+        import datetime as dt
+
+        today = dt.datetime.fromtimestamp(time.time(), dt.timezone.utc).date()
+        return (dt.date.fromisoformat(self.expires) - today).days
+
+    def is_for(self, name: str, address: str, port: int | None) -> bool:
+        """Tell whether it is about a server of this name, or at this address, and port."""
+        if self.port is not None and self.port != port:
+            return False
+        if self.host.startswith("*."):
+            return name.endswith(self.host[1:]) and len(name) > len(self.host) - 1
+        return self.host in (name, address)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what it says as JSON types, and how many days are left."""
+        left = self.days_left()
+        minimum = versions.floor_name(self.minimum)
+        facts = {"host": self.host, "port": self.port, "minimum": minimum, "reason": self.reason}
+        return {**facts, "expires": self.expires, "days_left": left, "applies": left >= 0}
+
+
+def load(path: str) -> None:
+    """Read the file, once for this process; say on stderr what of it does not apply.
+
+    .. versionadded:: 0.1
+    """
+    known[:], problems[:] = _read(path)
+    problems.extend(
+        f"the exemption of {each.host} expired on {each.expires}"
+        for each in known
+        if each.days_left() < 0
+    )
+    for problem in problems:
+        with contextlib.suppress(AttributeError, OSError):  # stderr is closed; status() tells too
+            sys.stderr.write(f"tlsfloor: error: {problem}: it does not apply\n")
+
+
+def find(name: object, address: object, port: int | None) -> Exemption | None:
+    """Return the exemption of a server, expired or not; of several the one that lasts longest.
+
+    .. versionadded:: 0.1
+    """
+    host = _plain(name)
+    here = [each for each in known if each.is_for(host, _plain(address), port)]
+    return max(here, key=lambda each: each.expires, default=None)
+
+
+def _plain(host: object) -> str:
+    """Return a name or an address as it is compared."""
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+    text = text.lower().rstrip(".").partition("%")[0]
+    if ":" in text or text[-1:].isdigit():
+        import ipaddress
+
+        try:
+            found = ipaddress.ip_address(text)
+        except ValueError:
+            return text
+        return str(getattr(found, "ipv4_mapped", None) or found)
+    return text
+
+
+def _read(path: str) -> tuple[list[Exemption], list[str]]:
+    try:
+        with open(path, "rb") as file:
+            entries = _toml().loads(file.read().decode())
+    except (OSError, ImportError, ValueError) as error:  # a TOMLDecodeError is one of the last
+        return [], [f"no exemption can be read from {path}: {error}"]
+    found, wrong = [], []
+    rest = [name for name in entries if name != "exemption"]
+    listed = entries.get("exemption", [])
+    if rest or not isinstance(listed, list):
+        return [], [
+            f"{path} has {', '.join(rest) or 'one exemption'}, where [[exemption]] is meant"
+        ]
+    for number, entry in enumerate(listed, 1):
+        made = _made(entry)
+        if isinstance(made, Exemption):
+            found.append(made)
+        else:
+            wrong.append(f"exemption {number} of {path}: {made}")
+    return found, wrong
+
+
+def _made(entry: object) -> Exemption | ValueError:
+    try:
+        return _exemption(entry)
+    except ValueError as error:
+        return error
+
+
+def _toml() -> Any:
+    from importlib import import_module
+
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+def _exemption(entry: object) -> Exemption:
+    """Return an entry of the file as an exemption; ValueError for whatever is not right with it."""
+    if not isinstance(entry, dict):
+        raise ValueError("it is no table")  # noqa: TRY004 - one error for all that is wrong
+    for key in entry:
+        if key not in _KEYS:
+            import difflib
+
+            near = difflib.get_close_matches(key, _KEYS, 1)
+            raise ValueError(f"unknown key {key!r}" + (f"; did you mean {near[0]}" if near else ""))
+    for key in ("host", "minimum", "reason"):
+        if not isinstance(entry.get(key), str) or not entry[key].strip():
+            raise ValueError(f"it has no {key}")
+    host, port = _plain(entry["host"].strip()), entry.get("port")
+    if "*" in host and (not host.startswith("*.") or "*" in host[1:] or host.count(".") < 2):
+        raise ValueError(f"{host!r} is too wide: write a host, or *.suffix of two parts or more")
+    if port is not None and (type(port) is not int or not 0 < port < 2**16):
+        raise ValueError(f"{port!r} is no port")
+    minimum = versions.parse(entry["minimum"])
+    return Exemption(host, port, minimum, entry["reason"].strip(), _day(entry.get("expires")))
+
+
+def _day(value: object) -> str:
+    """Return a day as ISO 8601 has it."""
+    import datetime as dt
+
+    if value is None:
+        raise ValueError("it has no expires")
+    try:
+        return dt.date.fromisoformat(str(value)).isoformat()  # a time of day is no day either
+    except ValueError:
+        raise ValueError(f"{value} is no day: write expires = 2027-03-31") from None

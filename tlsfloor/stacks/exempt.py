@@ -1,0 +1,88 @@
+"""Connections of ``ssl`` that an exemption lets go below the floor, though their context is shared.
+
+OpenSSL takes the bounds of a connection from its context (``SSL_new``), so that the context is
+lowered for just that call. All connections of the process are born one after the other then: no
+other thread can have one born in between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from _thread import RLock
+
+from tlsfloor import events, exemptions, versions
+from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from tlsfloor.exemptions import Exemption
+
+#: Held while a connection is born.
+turn = RLock()
+
+
+def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:
+    """Return what exempts the connection that is asked for by these arguments, and tell of it.
+
+    They are those of ``_wrap_socket(sock, server_side, server_hostname)``, or of ``_wrap_bio``,
+    which begins with two buffers and knows no address: there an exemption with a port, or of an
+    address, is for nobody.
+    """
+    socket = args[0] if hasattr(args[0], "getpeername") else None
+    rest = args[1:] if socket is not None else args[2:]
+    server_side = rest[0] if rest else kwargs.get("server_side", False)
+    name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
+    if server_side:
+        return None
+    address, port = _peer(socket)
+    found = exemptions.find(name, address, port)
+    if found is None:
+        return None
+    facts = {"server_name": name, "peer": address, "port": port, "stack": "ssl", "role": "client"}
+    kind, text = "exempted", f"{found.reason}; until {found.expires}"
+    if found.days_left() < 0:
+        kind, text = "unexempted", f"expired on {found.expires}: {found.reason}"
+    events.note(kind, floor=versions.floor_name(floor), text=text, **facts)
+    return found if kind == "exempted" else None
+
+
+def _peer(socket: Any) -> tuple[str | None, int | None]:
+    try:
+        address = socket.getpeername() if socket is not None else None
+    except OSError:  # it is wrapped before it is connected
+        return None, None
+    return address[:2] if isinstance(address, tuple) else (None, None)
+
+
+def lowest(base: Any, context: Any, exemption: Exemption) -> int:
+    """Return down to which version a context may go: not below what its program asked for."""
+    protocol = base.protocol.__get__(context)
+    if protocol not in FLEXIBLE:
+        return max(FIXED.get(protocol, 0), exemption.minimum)
+    current: int = base.minimum_version.__get__(context)
+    return max(asked(context).get("minimum_version", current), exemption.minimum)
+
+
+@contextlib.contextmanager
+def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]:
+    """Have the bounds of a context as low as that for a moment; call it in ``turn``."""
+    if base.protocol.__get__(context) not in FLEXIBLE:
+        yield
+        return
+    bounds = {"minimum_version": minimum}
+    highest = asked(context).get("maximum_version", UNBOUNDED)
+    if highest != UNBOUNDED:
+        bounds["maximum_version"] = max(highest, minimum)
+    before = {name: getattr(base, name).__get__(context) for name in bounds}
+    try:
+        for name, bound in bounds.items():
+            getattr(base, name).__set__(context, bound)
+        yield
+    finally:
+        for name, bound in bounds.items():
+            now = getattr(base, name).__get__(context)
+            if now == bound or now < floor:  # else somebody has set it meanwhile
+                getattr(base, name).__set__(context, before[name])
