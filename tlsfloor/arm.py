@@ -7,6 +7,7 @@ the lock of the module it imports, and its thread comes here next.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from tlsfloor.ledger import Arming, Status
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -46,6 +47,8 @@ def enforce(
     *,
     mode: str = policy.ENFORCE,
     children: bool = False,
+    uncovered: str | None = None,
+    stacks: Mapping[str, str] | None = None,
     on_event: Callable[[dict[str, Any]], object] | None = None,
 ) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
@@ -61,6 +64,11 @@ def enforce(
             events what the floor would have raised and refused.
         children: hand the floor on to the Pythons that this process starts, through
             ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
+        uncovered: what becomes of a stack on which nothing holds the floor: ``"warn"``, it is
+            imported and named; ``"block"``, it cannot be imported. Of two that are asked for, the
+            latter; where nobody asks, that too.
+        stacks: the same for single stacks: the name of a stack, as ``tlsfloor stacks`` has it, or
+            of the module that brings it -> ``"warn"`` or ``"block"``.
         on_event: called with each event, a dict, in the thread that causes it; what it raises is in
             the status, and nowhere else.
 
@@ -78,6 +86,12 @@ def enforce(
     set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
     wire = policy.floor_of(floor, "enforce()")
     policy.mode_of(mode, "enforce()")
+    source = "enforce()"
+    strengths = policy.strengths_of(uncovered, stacks or {}, source, source)
+    _check_names(strengths[1], source)
+    in_environment = policy.strengths_in(os.environ)
+    _check_names(in_environment[1], policy.STACKS)
+    _strengths.update({source: strengths, "environment": in_environment})
     asked = policy.floor_in(os.environ)
     if asked is not None and asked > wire:
         wire, set_by = asked, f"{set_by}, raised by the environment"
@@ -199,11 +213,54 @@ def guard(module: ModuleType) -> None:
         ledger.stacks[name] = state
     if state not in stacks.COVERED:
         events.note("uncovered", stack=name, floor=versions.floor_name(held.floor), text=state)
+        if _strength(name) == "warn":
+            _say(f"tlsfloor: error: {name} is {state}; it is imported all the same")
+            return
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
-            f"{policy.ON_ERROR}=warn",
+            f"{policy.STACKS}={name}=warn",
         )
+
+
+# What is wanted of stacks that are not covered, of any and by name: who wants it -> the two.
+_strengths: dict[str, tuple[str | None, dict[str, str]]] = {}
+
+
+def _strength(name: str) -> str | None:
+    """Return what is wanted of a stack that is not covered: the strictest, None if nobody cares."""
+    from tlsfloor.stacks import about
+
+    asked = {
+        named.get(name, named.get(about.ABOUT[name][0], general))
+        for general, named in _strengths.values()
+    }
+    return next((each for each in reversed(policy.STRENGTHS) if each in asked), None)
+
+
+def _check_names(named: Mapping[str, str], source: str) -> None:
+    """Raise for a stack that nobody knows, and name the nearest one."""
+    if not named:
+        return
+    from tlsfloor.stacks import about
+
+    known = {*about.ABOUT, *(stack for stack, _, _ in about.ABOUT.values())}
+    for name in named:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            raise PolicyError(
+                f"unknown stack in {source}: {name!r}",
+                hint=f"did you mean {near[0]}?" if near else "tlsfloor stacks",
+                value=name,
+                source=source,
+            )
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(AttributeError, OSError):  # stderr is closed; status() says the same
+        sys.stderr.write(f"{text}\n")
 
 
 def _observe(
@@ -392,6 +449,9 @@ def adopt() -> None:
     """Note the floors that start-up files armed without loading this module."""
     environment = _start_up.get("environment", {})
     fresh = []
+    if "environment" not in _strengths and environment:
+        _strengths["environment"] = policy.strengths_in(environment)
+        _check_names(_strengths["environment"][1], policy.STACKS)
     with _lock:
         armed, _start_up["armed"] = _start_up.get("armed", ()), []
         for file in armed:

@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: The variables that are read as a process is armed, and nothing else.
-FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE = (
-    "TLSFLOOR",
-    "TLS_MIN_VERSION",
-    "TLSFLOOR_ON_ERROR",
-    "TLSFLOOR_MODE",
-)
-VARIABLES = (FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, events.VARIABLE, exemptions.VARIABLE)
+FLOOR, CLUSTER_FLOOR = "TLSFLOOR", "TLS_MIN_VERSION"
+MODE, ON_ERROR = "TLSFLOOR_MODE", "TLSFLOOR_ON_ERROR"
+UNCOVERED, STACKS = "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"
+VARIABLES: tuple[str, ...] = (FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, UNCOVERED, STACKS)
+VARIABLES += (events.VARIABLE, exemptions.VARIABLE)
 
 #: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
@@ -35,6 +33,10 @@ OUTCOMES = ("warn", "block", "abort")
 
 #: What a floor is for: to be held, or to see what holding it would change.
 ENFORCE, OBSERVE = MODES = ("enforce", "observe")
+
+#: What becomes of a stack on which nothing holds the floor, the milder first: it is imported and
+#: named, or it is refused.
+STRENGTHS = ("warn", "block")
 
 #: The value of TLSFLOOR that disarms the start-up routes.
 OFF = "off"
@@ -90,6 +92,7 @@ def start_up_floor(environment: Mapping[str, str], written: str | None = None) -
     """
     if ON_ERROR in environment:
         outcome_of(environment[ON_ERROR], ON_ERROR)
+    strengths_in(environment)
     asked = floor_in(environment)
     least = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
     if asked is None:
@@ -114,6 +117,35 @@ def start_up_floors(
         return [(floor, mode)]
     held = floor_of(written, "the installed file")
     return [(held, ENFORCE), *([(floor, OBSERVE)] if floor > held else [])]
+
+
+def strengths_in(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """Return what the environment wants of stacks that are not covered: of any, and by name.
+
+    Raises:
+        PolicyError: it cannot be understood.
+    """
+    uncovered = environment.get(UNCOVERED)
+    stacks: dict[str, str] = {}
+    for each in environment[STACKS].split(",") if STACKS in environment else ():
+        name, _, strength = (word.strip() for word in each.partition("="))
+        stacks[name] = strength
+    return strengths_of(uncovered, stacks, UNCOVERED, STACKS)
+
+
+def strengths_of(
+    uncovered: str | None, stacks: Mapping[str, str], *sources: str
+) -> tuple[str | None, dict[str, str]]:
+    """Return the same two, each strength looked at; ``sources`` say where they are from.
+
+    Raises:
+        PolicyError: there is no such strength.
+    """
+    if uncovered is not None:
+        _one_of(STRENGTHS, uncovered, "strength", sources[0])
+    for name, strength in stacks.items():
+        _one_of(STRENGTHS, strength, f"strength of {name!r}", sources[1])
+    return uncovered, dict(stacks)
 
 
 def mode_of(value: object, source: str) -> str:

@@ -5,7 +5,7 @@ import sys
 import time
 
 VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE")
-VARIABLES += ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS")
+VARIABLES += ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS")
 # What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
 PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
 PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}

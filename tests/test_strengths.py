@@ -1,0 +1,107 @@
+"""Stacks that nothing guards: refused, or imported and named, as somebody wants it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import armed_environment, clean_environment, python
+from parts import need
+from test_events import HOME
+
+PROGRAM = """
+import sys, tlsfloor
+try:
+    import pymssql
+    print("imported")
+except ImportError as error:
+    print(error)
+print(tlsfloor.status().stacks["pymssql._mssql"])
+"""
+
+UNCOVERED = "pymssql._mssql is uncovered: "
+
+
+@pytest.mark.parametrize(
+    ("env", "imported"),
+    [
+        ({}, False),
+        ({"TLSFLOOR_UNCOVERED": "block"}, False),
+        ({"TLSFLOOR_UNCOVERED": "warn"}, True),
+        ({"TLSFLOOR_UNCOVERED": "warn", "TLSFLOOR_ON_ERROR": "abort"}, True),
+        ({"TLSFLOOR_STACKS": "pymssql._mssql=warn"}, True),
+        ({"TLSFLOOR_STACKS": "FreeTDS=warn"}, True),
+        ({"TLSFLOOR_STACKS": "pyOpenSSL=warn"}, False),
+        ({"TLSFLOOR_UNCOVERED": "warn", "TLSFLOOR_STACKS": "FreeTDS = block"}, False),
+        ({"TLSFLOOR_UNCOVERED": "block", "TLSFLOOR_STACKS": "FreeTDS=warn, ssl=block"}, True),
+    ],
+)
+def test_the_environment_chooses(env: dict[str, str], imported: bool) -> None:
+    need("pymssql")
+    done = python("-c", PROGRAM, env=armed_environment(**env))
+    assert done.returncode == 0, done.stderr
+    first, state = done.stdout.splitlines()
+    assert state.startswith("uncovered: ")
+    if imported:
+        assert first == "imported"
+        assert done.stderr.startswith(f"tlsfloor: error: {UNCOVERED}")
+        assert done.stderr.endswith("; it is imported all the same\n")
+    else:
+        assert UNCOVERED in first
+        assert "TLSFLOOR_STACKS=pymssql._mssql=warn" in first
+
+
+@pytest.mark.parametrize(
+    ("call", "env", "imported"),
+    [
+        ("uncovered='warn'", {}, True),
+        ("stacks={'FreeTDS': 'warn'}", {}, True),
+        ("uncovered='warn', stacks={'FreeTDS': 'block'}", {}, False),
+        ("uncovered='warn'", {"TLSFLOOR_UNCOVERED": "block"}, False),
+        ("", {"TLSFLOOR_UNCOVERED": "warn"}, True),
+    ],
+)
+def test_a_call_chooses_and_the_strictest_wins(
+    call: str, env: dict[str, str], imported: bool
+) -> None:
+    need("pymssql")
+    program = f"import tlsfloor; tlsfloor.enforce('1.2', {call})\n{PROGRAM}"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME, **env))
+    assert (done.stdout.splitlines()[0] == "imported") == imported, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (
+            "uncovered='wran'",
+            "unknown strength in enforce(): 'wran'; hint: write one of warn, block",
+        ),
+        ("stacks={'pyOpenSSL': 'off'}", "unknown strength of 'pyOpenSSL' in enforce(): 'off'"),
+        ("stacks={'pyopenSSL': 'warn'}", "'pyopenSSL'; hint: did you mean pyOpenSSL?"),
+        ("mode='watch'", "unknown mode in enforce(): 'watch'; hint: write one of enforce, observe"),
+    ],
+)
+def test_a_mistake_in_a_call_is_named_and_arms_nothing(call: str, problem: str) -> None:
+    program = f"""
+import tlsfloor
+try:
+    tlsfloor.enforce("1.2", {call})
+except tlsfloor.PolicyError as error:
+    print(error, tlsfloor.status().armings)
+"""
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    assert problem in done.stdout, done.stderr
+    assert done.stdout.endswith(" []\n")
+
+
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ({"TLSFLOOR_UNCOVERED": ""}, "unknown strength in TLSFLOOR_UNCOVERED: ''"),
+        ({"TLSFLOOR_STACKS": "FreeTDS"}, "unknown strength of 'FreeTDS' in TLSFLOOR_STACKS: ''"),
+        ({"TLSFLOOR_STACKS": "FreeTSD=warn"}, "'FreeTSD'; hint: did you mean FreeTDS?"),
+    ],
+)
+def test_a_mistake_in_the_environment_refuses_tls(env: dict[str, str], problem: str) -> None:
+    program = "import tlsfloor\ntry:\n    import ssl\nexcept ImportError as error: print(error)"
+    assert problem in python("-c", program, env=armed_environment(**env)).stdout
