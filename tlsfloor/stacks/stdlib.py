@@ -190,16 +190,51 @@ def _install(cls: type, base: Any) -> None:
         if get_minimum(self) < _least and base.protocol.__get__(self) in FLEXIBLE:
             _act(base, self, "raised")
 
-    # Whatever a later CPython adds to these two passes through.
-    def _wrap_socket(self: Any, *args: Any, **kwargs: Any) -> Any:
+    # Written out as ssl calls them, which costs less than to pack and unpack whatever comes; what a
+    # later CPython adds passes through.
+    def _wrap_socket(
+        self: Any,
+        sock: Any,
+        server_side: Any,
+        server_hostname: Any = None,
+        *,
+        owner: Any = None,
+        session: Any = None,
+        **more: Any,
+    ) -> Any:
         if get_minimum(self) < _least:
             _act(base, self, "refused")
-        return Unproven(wrap_socket(self, *args, **kwargs))
+        return Unproven(
+            wrap_socket(
+                self, sock, server_side, server_hostname, owner=owner, session=session, **more
+            )
+        )
 
-    def _wrap_bio(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _wrap_bio(
+        self: Any,
+        incoming: Any,
+        outgoing: Any,
+        server_side: Any,
+        server_hostname: Any = None,
+        *,
+        owner: Any = None,
+        session: Any = None,
+        **more: Any,
+    ) -> Any:
         if get_minimum(self) < _least:
             _act(base, self, "refused")
-        return Unproven(wrap_bio(self, *args, **kwargs))
+        return Unproven(
+            wrap_bio(
+                self,
+                incoming,
+                outgoing,
+                server_side,
+                server_hostname,
+                owner=owner,
+                session=session,
+                **more,
+            )
+        )
 
     uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
     # Where nothing is exempted, nobody pays for it.
