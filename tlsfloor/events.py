@@ -53,6 +53,8 @@ _ABOUT = ("schema", "time", "host", "pid", "program", "kind", "count")
 _seen: dict[tuple[Any, ...], list[Any]] = {}
 _lock = allocate_lock()
 _told_all = 0.0
+# The logger, once the program uses logging.
+_kept: Any = None
 _own = _local()  # .busy: this thread is telling something, and what it does meanwhile is not told
 
 
@@ -248,9 +250,6 @@ def _logger() -> Any:
         # Else logging would write warnings to stderr where nobody has configured it.
         _kept.addHandler(logging.NullHandler())
     return _kept
-
-
-_kept: Any = None
 
 
 def _log(event: dict[str, Any]) -> None:
