@@ -324,7 +324,8 @@ print([[each.levelname, each.tlsfloor["kind"], each.tlsfloor["count"]] for each 
 def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[Any]) -> None:
     done = python("-c", LOGGING, level, env=clean_environment(PYTHONPATH=HOME))
     assert (done.returncode, done.stderr) == (0, "")
-    found = eval(done.stdout)
+    # Some Pythons have a default below the floor: that is raised before anybody asks.
+    found = [each for each in eval(done.stdout) if each[1] != "raised"]
     assert found[:2] == told
     if told:
         assert (
