@@ -80,25 +80,43 @@ def wanted(kind: str) -> bool:
     return logger is not None and bool(logger.isEnabledFor(_LEVELS.get(kind, _WARNING)))
 
 
-def note(kind: str, **facts: object) -> None:
-    """Tell of an event, with the line that caused it, or count it.
+def note(
+    kind: str, more: Callable[[], dict[str, object]] | None = None, /, **facts: object
+) -> None:
+    """Tell of an event, with the line that caused it, or count it; ``more`` returns further facts.
 
     .. versionadded:: 0.1
     """
     if getattr(_own, "busy", False) or not wanted(kind):
         return
-    _own.busy = True
+    with Quiet():
+        protected("events", _note, kind, more, facts, sys._getframe(1))
+
+
+def _note(
+    kind: str,
+    more: Callable[[], dict[str, object]] | None,
+    facts: dict[str, object],
+    frame: FrameType,
+) -> None:
+    facts.update(more() if more else {})
+    if kind != "armed":  # which has a better word for it
+        facts.update(place(frame))
+    known = {name: value for name, value in facts.items() if value not in (None, "")}
+    protected("opentelemetry", _measure, kind, known)
+    for event in _counted(kind, known):
+        _tell(event)
+
+
+def protected(name: str, function: Callable[..., object], *args: Any) -> None:
+    """Call a function whose failure is not the program's, and note it in ``failures``.
+
+    .. versionadded:: 0.1
+    """
     try:
-        if kind != "armed":  # which has a better word for it
-            facts.update(place(sys._getframe(1)))
-        known = {name: value for name, value in facts.items() if value not in (None, "")}
-        _measure(kind, known)
-        for event in _counted(kind, known):
-            _tell(event)
-    except Exception as error:  # noqa: BLE001 - the program has no part in this
-        failures["events"] = f"{type(error).__name__}: {error}"
-    finally:
-        _own.busy = False
+        function(*args)
+    except Exception as error:  # noqa: BLE001 - it may fail in any way, and harms nobody
+        failures[name] = f"{type(error).__name__}: {error}"
 
 
 def flush() -> None:
@@ -106,12 +124,9 @@ def flush() -> None:
 
     .. versionadded:: 0.1
     """
-    _own.busy = True
-    try:
+    with Quiet():
         for event in _uncounted():
             _tell(event)
-    finally:
-        _own.busy = False
 
 
 class Quiet:
@@ -202,14 +217,7 @@ def _tell(event: dict[str, Any]) -> None:
     if file:
         sinks.append((file, _write))
     for name, sink in [*sinks, *((repr(each), each) for each in callbacks)]:
-        _try(name, sink, event)
-
-
-def _try(name: str, sink: Callable[[dict[str, Any]], object], event: dict[str, Any]) -> None:
-    try:
-        sink(dict(event))
-    except Exception as error:  # noqa: BLE001 - a sink may fail in any way, and harms nobody
-        failures[name] = f"{type(error).__name__}: {error}"
+        protected(name, sink, dict(event))
 
 
 def _write(event: dict[str, Any]) -> None:
@@ -282,11 +290,7 @@ def _measure(kind: str, facts: dict[str, object]) -> None:
     if kind not in _COUNTERS or not hasattr(metrics, "get_meter"):
         return
     name = _COUNTERS[kind]
-    try:
-        if name not in _counters:
-            _counters[name] = metrics.get_meter("tlsfloor").create_counter(name, "1")
-        _counters[name].add(
-            1, {key: facts[fact] for fact, key in _ATTRIBUTES.items() if fact in facts}
-        )
-    except Exception as error:  # noqa: BLE001 - as of any sink
-        failures["opentelemetry"] = f"{type(error).__name__}: {error}"
+    if name not in _counters:
+        _counters[name] = metrics.get_meter("tlsfloor").create_counter(name, "1")
+    attributes = {key: facts[fact] for fact, key in _ATTRIBUTES.items() if fact in facts}
+    _counters[name].add(1, attributes)

@@ -1,32 +1,140 @@
-"""A connection of ``ssl``: who is at its ends, and whether it failed because of the floor."""
+"""A connection of ``ssl``: what stands for it until it is proved, and what is told of it."""
 
 from __future__ import annotations
 
 import sys
 
 from tlsfloor import events, exemptions, versions
-from tlsfloor.stacks.contexts import UNBOUNDED, asked
+from tlsfloor.ledger import counts
+from tlsfloor.stacks.contexts import UNBOUNDED, asked, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
 # What OpenSSL says of a handshake without a version in common (ssl/statem/statem_lib.c), and the
 # alert of a peer that speaks none of those that it was offered (RFC 8446, section 6.2).
 _ALERT = "TLSV1_ALERT_PROTOCOL_VERSION"
-REASONS = frozenset({"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", _ALERT})
+_REASONS = frozenset({"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", _ALERT})
 
 # How far from a handshake the transport of an event loop is.
 _NEAR = 8
 
+#: Below all that a context or connection can say of itself.
+NO_FLOOR = -9
 
-def ends(real: Any, caller: FrameType) -> dict[str, object]:
+
+def tell(
+    kind: str,
+    floor: int,
+    mode: str,
+    more: Callable[[], dict[str, object]] | None = None,
+    /,
+    **facts: object,
+) -> None:
+    """Tell of an event of ``ssl``; nobody is asked for ``more`` facts unless they are wanted.
+
+    .. versionadded:: 0.1
+    """
+    events.note(kind, more, mode=mode, floor=versions.floor_name(floor), stack="ssl", **facts)
+
+
+def _forward(name: str) -> property:
+    """Return a property that reads and sets an attribute of the real TLS object."""
+
+    def read(self: Any) -> Any:
+        return getattr(self._real, name)
+
+    def write(self: Any, value: Any) -> None:
+        setattr(self._real, name, value)
+
+    return property(read, write)
+
+
+class Unproven:
+    """Stands for a TLS object of the C type until its first handshake is done.
+
+    That may be asked for by name, or happen inside of the first read or write. Afterwards it puts
+    the real object in its own place, so that nothing is left on the data path.
+    """
+
+    __slots__ = ("_real",)
+
+    #: The floor that the handshake is compared with, whose it is, and one that is only observed.
+    floor = NO_FLOOR
+    set_by = ""
+    observed = NO_FLOOR
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    # All that can be set on the C type.
+    context = _forward("context")
+    owner = _forward("owner")
+    session = _forward("session")
+
+    def do_handshake(self) -> None:
+        """Shake hands, and look at what came of it."""
+        self._prove(sys._getframe(1))
+
+    def read(self, *args: Any) -> Any:
+        """Read for the first time: OpenSSL would shake hands in it."""
+        self._prove(sys._getframe(1))
+        return self._real.read(*args)
+
+    def write(self, data: Any) -> Any:
+        """Write for the first time: as read()."""
+        self._prove(sys._getframe(1))
+        return self._real.write(data)
+
+    def _prove(self, caller: FrameType) -> None:
+        real = self._real
+        try:
+            real.do_handshake()
+        except OSError as error:
+            if getattr(error, "reason", None) in _REASONS:
+                events.protected("explain", _explain, error, real, caller, self.floor, self.set_by)
+            raise
+        version = real.version()
+        if versions.OPENSSL_NAMES.get(version, 0) < self.floor:
+            counts["discarded"] += 1
+            tell("discarded", self.floor, "enforce", lambda: _agreed(real, caller))
+            raise refusal(
+                f"{version} was negotiated, for a context that another thread had lowered or a "
+                "connection begun before the floor was armed",
+                "set minimum_version once, and arm the floor before connecting",
+                self.floor,
+                self.set_by,
+            )
+        if events.wanted("handshake"):
+            mode = "observe" if self.observed > self.floor else "enforce"
+            tell("handshake", max(self.floor, self.observed), mode, lambda: _agreed(real, caller))
+        # Only the caller is sure to hold this: an SSLSocket, an SSLObject, or gevent's own socket.
+        holder = caller.f_locals.get("self")
+        if getattr(holder, "_sslobj", None) is self:
+            holder._sslobj = real  # type: ignore[union-attr] # it has one
+
+
+class Exempt(Unproven):
+    """Stands for a TLS object that may go below the floor, though not below its exemption."""
+
+    __slots__ = ("floor",)
+
+    def __init__(self, real: Any, floor: int) -> None:
+        super().__init__(real)
+        self.floor = floor
+
+
+def _ends(real: Any, caller: FrameType) -> dict[str, object]:
     """Return role, name and address of a connection, as far as they are known.
 
     A server tells its own port and no port of its peer, which is another one each time.
 
-    .. versionadded:: 0.1
     """
     server = bool(real.server_side)
     found: dict[str, object] = {"role": "server" if server else "client"}
@@ -40,14 +148,14 @@ def ends(real: Any, caller: FrameType) -> dict[str, object]:
     return found
 
 
-def agreed(real: Any, caller: FrameType) -> dict[str, object]:
+def _agreed(real: Any, caller: FrameType) -> dict[str, object]:
     """Return what was negotiated, and between whom.
 
     .. versionadded:: 0.1
     """
     version = versions.OPENSSL_NAMES.get(real.version(), 0)
     suite = (real.cipher() or ("",))[0]
-    return {"version": versions.name(version), "suite": suite, **ends(real, caller)}
+    return {"version": versions.name(version), "suite": suite, **_ends(real, caller)}
 
 
 def _addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
@@ -77,7 +185,7 @@ def _of_inet(address: Any) -> Any:
     return address if isinstance(address, tuple) else None
 
 
-def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: str) -> None:
+def _explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: str) -> None:
     """Add a note to the error of a handshake that failed because of the floor; to no other.
 
     The floor is the reason only where it raised what the program, or its Python, had asked for.
@@ -87,7 +195,7 @@ def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: st
     low = asked(real.context).get("minimum_version", floor)
     if low >= floor:
         return
-    about = ends(real, caller)
+    about = _ends(real, caller)
     chosen = error.reason == "UNSUPPORTED_PROTOCOL" and about["role"] == "client"  # type: ignore[attr-defined] # it is one of REASONS
     if not chosen and UNBOUNDED != real.context.maximum_version < versions.TLS1_3:
         return  # the peer may want more than this side allows, by a maximum of its own
@@ -109,5 +217,4 @@ def explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: st
         error.add_note(text)
     else:  # where tracebacks of newer libraries look for it (PEP 678)
         error.__notes__ = [*getattr(error, "__notes__", ()), text]  # type: ignore[attr-defined]
-    facts = {"asked": versions.bound_name(low), "floor": versions.floor_name(floor)}
-    events.note("failed", mode="enforce", stack="ssl", text=text, **facts, **about)
+    tell("failed", floor, "enforce", text=text, asked=versions.bound_name(low), **about)

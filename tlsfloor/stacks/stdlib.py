@@ -15,7 +15,7 @@ the class finds none. There are four gates:
    there (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
 4. **completion**: the first handshake. CPython lets other threads run while ``SSL_new`` copies, and
    one of them may lower the context through the C descriptor in that moment; and a TLS object may
-   be older than the floor. So ``Unproven`` stands for it until its handshake is done, by whatever
+   be older than the floor. So ``connections.Unproven`` stands for it until its handshake is done, by whatever
    call, and compares the version that was really negotiated with the floor.
 
 A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be
@@ -30,30 +30,27 @@ and warns.
 from __future__ import annotations
 
 import builtins
-import sys
 from operator import index
 
 from tlsfloor import events, exemptions, versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
-from tlsfloor.stacks import connections, contexts, exempt
-from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold, refusal
+from tlsfloor.stacks import contexts, exempt
+from tlsfloor.stacks.connections import NO_FLOOR, Exempt, Unproven, tell
+from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold
 from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType, ModuleType
+    from types import ModuleType
     from typing import Any
-
-# Below all that a context can say of itself: no floor.
-_NONE = -9
 
 # What the gates compare with; written by guard() and observe() only, and never lowered: the floor
 # that is held, one above it that is observed, and the higher one of them.
-_floor = _NONE
+_floor = NO_FLOOR
 _set_by = ""
-_observed = _NONE
-_least = _NONE
+_observed = NO_FLOOR
+_least = NO_FLOOR
 
 _gates = Gates()
 
@@ -72,8 +69,9 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     global _floor, _set_by, _least, _observed
     base = contexts.check(floor)
     if floor > _floor:
-        _floor, _set_by = floor, set_by
-        _observed = _observed if _observed > floor else _NONE
+        Unproven.floor = _floor = floor
+        Unproven.set_by = _set_by = set_by
+        Unproven.observed = _observed = _observed if _observed > floor else NO_FLOOR
         _least = max(_floor, _observed)
     _install_all(base)
     missing = undone(module)
@@ -98,7 +96,7 @@ def observe(module: ModuleType, floor: int, set_by: str) -> str:
     del set_by
     base = contexts.check(floor)
     if floor > _least:
-        _observed = _least = floor
+        Unproven.observed = _observed = _least = floor
     _install_all(base)
     return undone(module) or "observed"
 
@@ -149,7 +147,7 @@ def undo() -> None:
     .. versionadded:: 0.1
     """
     global _floor, _least, _observed
-    _floor = _least = _observed = _NONE
+    Unproven.floor = Unproven.observed = _floor = _least = _observed = NO_FLOOR
     _gates.undo()
 
 
@@ -270,13 +268,9 @@ def _act(base: Any, context: Any, kind: str) -> None:
         lowest = bound if protocol in FLEXIBLE else contexts.FIXED.get(protocol, 0)
         for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
             if lowest < floor:
-                _tell(kind, floor, mode, asked=versions.bound_name(lowest))
+                tell(kind, floor, mode, asked=versions.bound_name(lowest))
     if bound < _floor:
         hold(base, context, _floor, _set_by)
-
-
-def _tell(kind: str, floor: int, mode: str, **facts: object) -> None:
-    events.note(kind, mode=mode, floor=versions.floor_name(floor), stack="ssl", **facts)
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -325,94 +319,4 @@ def _lowered(context: Any, name: str, number: int) -> None:
     if events.wanted("clamped"):
         for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
             if number < floor:
-                _tell("clamped", floor, mode, asked=versions.bound_name(number))
-
-
-def _forward(name: str) -> property:
-    """Return a property that reads and sets an attribute of the real TLS object."""
-
-    def read(self: Any) -> Any:
-        return getattr(self._real, name)
-
-    def write(self: Any, value: Any) -> None:
-        setattr(self._real, name, value)
-
-    return property(read, write)
-
-
-class Unproven:
-    """Stands for a TLS object of the C type until its first handshake is done.
-
-    That may be asked for by name, or happen inside of the first read or write. Afterwards it puts
-    the real object in its own place, so that nothing is left on the data path.
-    """
-
-    __slots__ = ("_real",)
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    # All that can be set on the C type.
-    context = _forward("context")
-    owner = _forward("owner")
-    session = _forward("session")
-
-    def do_handshake(self) -> None:
-        """Shake hands, and look at what came of it."""
-        self._prove(sys._getframe(1))
-
-    def read(self, *args: Any) -> Any:
-        """Read for the first time: OpenSSL would shake hands in it."""
-        self._prove(sys._getframe(1))
-        return self._real.read(*args)
-
-    def write(self, data: Any) -> Any:
-        """Write for the first time: as read()."""
-        self._prove(sys._getframe(1))
-        return self._real.write(data)
-
-    def _lowest(self) -> int:
-        return _floor
-
-    def _prove(self, caller: FrameType) -> None:
-        real = self._real
-        try:
-            real.do_handshake()
-        except OSError as error:
-            if getattr(error, "reason", None) in connections.REASONS:
-                connections.explain(error, real, caller, _floor, _set_by)
-            raise
-        version = real.version()
-        if events.wanted("handshake"):
-            floor, mode = (_observed, "observe") if _observed > _floor else (_floor, "enforce")
-            _tell("handshake", floor, mode, **connections.agreed(real, caller))
-        if versions.OPENSSL_NAMES.get(version, 0) < self._lowest():
-            counts["discarded"] += 1
-            _tell("discarded", _floor, "enforce", **connections.agreed(real, caller))
-            raise refusal(
-                f"{version} was negotiated, for a context that another thread had lowered or a "
-                "connection begun before the floor was armed",
-                "set minimum_version once, and arm the floor before connecting",
-                _floor,
-                _set_by,
-            )
-        # Only the caller is sure to hold this: an SSLSocket, an SSLObject, or gevent's own socket.
-        holder = caller.f_locals.get("self")
-        if getattr(holder, "_sslobj", None) is self:
-            holder._sslobj = real  # type: ignore[union-attr] # it has one
-
-
-class Exempt(Unproven):
-    """Stands for a TLS object that may go below the floor, though not below its exemption."""
-
-    __slots__ = ("_least",)
-
-    def __init__(self, real: Any, least: int) -> None:
-        super().__init__(real)
-        self._least = least
-
-    def _lowest(self) -> int:
-        return self._least
+                tell("clamped", floor, mode, asked=versions.bound_name(number))
