@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import HERE, clean_environment, python
-from parts import pythons
+from parts import old_pythons, pythons
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_2
 
@@ -74,7 +74,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(place / "bin" / "python")
 
 
-@pytest.mark.parametrize("executable", pythons())
+@pytest.mark.parametrize("executable", [*old_pythons(), *pythons()])
 def test_it_arms_every_python_and_leaves_nothing_behind(
     made: Path, ports: list[str], executable: str
 ) -> None:

@@ -27,28 +27,28 @@ RANKS = {
     "exemptions": 1,
     "files": 0,
     "versions": 0,
-    "policy": 2,
+    "policy": 1,
     "ledger": 1,
     "old": 1,
     "wire": 1,
     "stacks": 2,
     "vendored": 1,
     "verify": 2,
-    "arm": 3,
-    "neighbours": 4,
+    "facts": 3,
+    "arm": 4,
+    "neighbours": 5,
     "report": 3,
-    "start": 4,
-    "bundle": 4,
-    "install": 4,
-    "bootstrap": 5,
-    "cli": 5,
-    "pytest_plugin": 5,
-    "__init__": 6,
-    "__main__": 6,
+    "start": 5,
+    "bundle": 5,
+    "install": 5,
+    "bootstrap": 6,
+    "cli": 6,
+    "__init__": 7,
+    "__main__": 7,
 }
 
 #: The command line is a user of the face like any other; the face never loads it.
-USERS_OF_THE_FACE = {"bundle", "cli", "pytest_plugin", "__main__"}
+USERS_OF_THE_FACE = {"bundle", "cli", "__main__"}
 
 #: All that the judge may share with what it judges.
 SHARED_WITH_THE_JUDGE = {"errors", "versions", "wire", "verify"}

@@ -10,7 +10,7 @@ Importing it changes nothing, and imports nothing: each name is loaded when it i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.arm import enforce, raise_context, require, status
+    from tlsfloor.arm import enforce, raise_context
     from tlsfloor.errors import (
         FloorNotHeldError,
         GuardError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TLSFloorError,
         VerifyError,
     )
+    from tlsfloor.facts import require, status
     from tlsfloor.ledger import Status
     from tlsfloor.verify.hello import verify
 

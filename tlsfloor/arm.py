@@ -13,9 +13,15 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import events, exemptions, ledger, policy, stacks, vendored, versions
-from tlsfloor.errors import FloorNotHeldError, GuardError, PolicyError
-from tlsfloor.ledger import Arming, Status
+from tlsfloor import events, exemptions, facts, ledger, policy, stacks, vendored, versions
+from tlsfloor.errors import GuardError
+from tlsfloor.facts import (
+    require,  # noqa: F401 - the face gets it and status() from here, and so what was armed adopted
+    start_up,
+    status,  # noqa: F401
+)
+from tlsfloor.ledger import Arming
+from tlsfloor.stacks import guards
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any
+
+    from tlsfloor.ledger import Status
 
 _lock = allocate_lock()
 
@@ -86,16 +94,15 @@ def enforce(
     set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
     wire = policy.floor_of(floor, "enforce()")
     policy.mode_of(mode, "enforce()")
-    source = "enforce()"
-    strengths = policy.strengths_of(uncovered, stacks or {}, source, source)
-    _check_names(strengths[1], source)
-    in_environment = policy.strengths_in(os.environ)
-    _check_names(in_environment[1], policy.STACKS)
-    _strengths.update({source: strengths, "environment": in_environment})
+    strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
     asked = policy.floor_in(os.environ)
-    if asked is not None and asked > wire:
+    # What the environment only observes it does not ask to be held.
+    observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode
+    if asked is not None and asked > wire and not (observes and mode == policy.ENFORCE):
         wire, set_by = asked, f"{set_by}, raised by the environment"
-    if on_event is not None:
+    _want(strengths, "enforce()")
+    _want(policy.strengths_in(os.environ), policy.STACKS)
+    if on_event is not None and on_event not in events.callbacks:
         events.callbacks.append(on_event)
     try:
         check(wire)
@@ -107,7 +114,7 @@ def enforce(
         strictest = ledger.strictest(mode)
         assert strictest is not None  # it was armed just now
         os.environ.update(policy.for_children(os.environ, strictest.floor, mode))
-    return _facts()
+    return facts.found()
 
 
 def check(floor: int) -> None:
@@ -154,15 +161,20 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 
 
 def _tell(arming: Arming) -> None:
+    """Tell of an arming; the first one finds out to whom, and what is exempted."""
     if ledger.armings[0] is arming:
-        environment = _start_up.get("environment", os.environ)
-        events.file = environment.get(events.VARIABLE, "")
-        if exemptions.VARIABLE in environment:
-            exemptions.load(environment[exemptions.VARIABLE])
+        environment = start_up.get("environment", os.environ)
+        file = environment.get(policy.EVENTS, "")
+        # The program may go to another folder.
+        events.file = file if file in ("", "-") else os.path.abspath(file)
+        if policy.EXEMPTIONS in environment:
+            installed = any(file["floor"] for file in start_up.get("files", ()))
+            exemptions.load(environment[policy.EXEMPTIONS], installed=installed)
             for problem in exemptions.problems:
                 events.note("unexempted", text=problem)
-    facts = {"floor": versions.floor_name(arming.floor), "mode": arming.mode}
-    events.note("armed", **facts, text=f"{arming.route}: {arming.set_by}")
+    floor = versions.floor_name(arming.floor)
+    text = f"{arming.route}: {arming.set_by}"
+    events.note("armed", floor=floor, mode=arming.mode, text=text)
 
 
 def guard_imported() -> None:
@@ -176,7 +188,7 @@ def guard_imported() -> None:
             try:
                 __import__(name)  # waits for another thread that is just executing it
                 guard(sys.modules[name])
-                _ask(name, "catch_up")
+                guards.ask(name, "catch_up")
             except GuardError as error:
                 failed.append(error)
     if failed:
@@ -192,16 +204,21 @@ def guard(module: ModuleType) -> None:
     # By its spec: CPython gives an extension that two threads import at once a wrong __name__.
     name = getattr(module.__spec__, "name", module.__name__)
     try:
-        guard_module = _guard_module(name)
+        guard_module = guards.of(name)
     except Exception as error:  # a wrapt that does not fit this Python fails in any way
         ledger.stacks[name] = f"its guard cannot be imported: {error}"
         raise GuardError(f"the guard of {name} cannot be imported: {error}", hint=_WRAPT) from error
-    held, observed = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
-    if observed is not None and (held is None or observed.floor > held.floor):
-        _observe(name, guard_module, module, observed, alone=held is None)
-    if held is None:
-        return
+    try:
+        _hold(name, guard_module, module)
+    finally:
+        _observe(name, guard_module, module)
+
+
+def _hold(name: str, guard_module: Any, module: ModuleType) -> None:
     with _lock:
+        held = ledger.strictest(policy.ENFORCE)
+        if held is None:
+            return
         try:
             state = guard_module.guard(module, held.floor, held.set_by)
         except GuardError as error:
@@ -211,115 +228,52 @@ def guard(module: ModuleType) -> None:
             ledger.stacks[name] = f"{type(error).__name__}: {error}"
             raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
         ledger.stacks[name] = state
-    if state not in stacks.COVERED:
-        events.note("uncovered", stack=name, floor=versions.floor_name(held.floor), text=state)
-        if _strength(name) == "warn":
-            _say(f"tlsfloor: error: {name} is {state}; it is imported all the same")
-            return
+    if state in stacks.COVERED:
+        return
+    events.note("uncovered", stack=name, floor=versions.floor_name(held.floor), text=state)
+    from tlsfloor.stacks import about
+
+    if about.strength(name, _wanted) != "warn":
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
             f"{policy.STACKS}={name}=warn",
         )
-
-
-# What is wanted of stacks that are not covered, of any and by name: who wants it -> the two.
-_strengths: dict[str, tuple[str | None, dict[str, str]]] = {}
-
-
-def _strength(name: str) -> str | None:
-    """Return what is wanted of a stack that is not covered: the strictest, None if nobody cares."""
-    from tlsfloor.stacks import about
-
-    asked = {
-        named.get(name, named.get(about.ABOUT[name][0], general))
-        for general, named in _strengths.values()
-    }
-    return next((each for each in reversed(policy.STRENGTHS) if each in asked), None)
-
-
-def _check_names(named: Mapping[str, str], source: str) -> None:
-    """Raise for a stack that nobody knows, and name the nearest one."""
-    if not named:
-        return
-    from tlsfloor.stacks import about
-
-    known = {*about.ABOUT, *(stack for stack, _, _ in about.ABOUT.values())}
-    for name in named:
-        if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, 1)
-            raise PolicyError(
-                f"unknown stack in {source}: {name!r}",
-                hint=f"did you mean {near[0]}?" if near else "tlsfloor stacks",
-                value=name,
-                source=source,
-            )
-
-
-def _say(text: str) -> None:
     with contextlib.suppress(AttributeError, OSError):  # stderr is closed; status() says the same
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"tlsfloor: error: {name} is {state}; it is imported all the same\n")
 
 
-def _observe(
-    name: str, guard_module: Any, module: ModuleType, arming: Arming, *, alone: bool
-) -> None:
+# What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
+_wanted: list[tuple[str | None, dict[str, str]]] = []
+
+
+def _want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
+    """Note what a source wants of stacks that are not covered. It stays: the strictest wins."""
+    if strengths[1]:
+        from tlsfloor.stacks import about
+
+        about.check_names(strengths[1], source)
+    if strengths not in _wanted:
+        _wanted.append(strengths)
+
+
+def _observe(name: str, guard_module: Any, module: ModuleType) -> None:
     """See what a floor would change on one stack; where nothing can, say so."""
+    held, observed = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
+    if observed is None or (held is not None and held.floor >= observed.floor):
+        return
     state = "not observed: what it does is not seen"
     if hasattr(guard_module, "observe"):
-        with _lock:
-            state = guard_module.observe(module, arming.floor, arming.set_by)
-    else:
-        facts = {"floor": versions.floor_name(arming.floor), "mode": arming.mode}
-        events.note("uncovered", stack=name, **facts, text=state)
-    if alone:
+        try:
+            with _lock:
+                state = guard_module.observe(module, observed.floor, observed.set_by)
+        except GuardError as error:  # whoever only looks refuses nothing
+            state = f"not observed: {error.problem}"
+    if state.startswith("not observed"):
+        floor = versions.floor_name(observed.floor)
+        events.note("uncovered", stack=name, floor=floor, mode=observed.mode, text=state)
+    if held is None:
         ledger.stacks[name] = state
-
-
-def _guard_module(name: str) -> Any:
-    return __import__(stacks.TABLE[name], fromlist=["guard"])
-
-
-def _ask(name: str, function: str, *args: Any) -> Any:
-    """Call a function of a stack's guard; None where it has no such function, or nothing to say."""
-    asked = getattr(_guard_module(name), function, None)
-    return asked and asked(*args)
-
-
-def _undone(name: str, module: ModuleType) -> Any:
-    guard_module = _guard_module(name)
-    if hasattr(guard_module, "undone"):
-        return guard_module.undone(module)
-    gates = getattr(guard_module, "_gates", None)
-    return "" if gates is None else gates.undone()
-
-
-def require(floor: object) -> None:
-    """Raise unless this process holds at least ``floor``. Changes nothing.
-
-    For a library that must not run without one: setting it is the application's, or the operator's.
-
-    Raises:
-        FloorNotHeldError: nothing is armed, or less, or a guard is not in place; ``status`` is what
-            was found.
-        PolicyError: the floor cannot be understood.
-
-    .. versionadded:: 0.1
-    """
-    asked = policy.floor_of(floor, "require()")
-    found = _facts()
-    if found.held and versions.FLOORS[str(found.floor)] >= asked:
-        return
-    name = versions.floor_name(asked)
-    reasons = found.problems or [f"its floor is {found.floor}"]
-    raise FloorNotHeldError(
-        f"this process does not hold TLS {name}: {', '.join(reasons)}",
-        hint=f'call tlsfloor.enforce("{name}") where the program starts, or run it with '
-        f"`tlsfloor run --floor {name} -- CMD`",
-        status=found.as_dict(),
-    )
 
 
 def raise_context(context: ssl.SSLContext, floor: object) -> None:
@@ -341,119 +295,16 @@ def raise_context(context: ssl.SSLContext, floor: object) -> None:
     contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
 
 
-def status() -> Status:
-    """Return what holds in this process. Changes nothing.
-
-    It asks the guards, and the verifier as well, which sees a floor that somebody has undone; and
-    it names the TLS implementations that are loaded.
-
-    .. versionadded:: 0.1
-    """
-    found = _facts()
-    if found.held and sys.modules.get("ssl") is not None:
-        from tlsfloor.verify import hello
-
-        counts = dict(ledger.counts)
-        with events.Quiet():
-            accepted = hello.verify(found.floor).below
-        ledger.counts.update(counts)  # what the verifier asked for was not asked for by the program
-        found.problems += [f"the verifier says: {each}" for each in accepted]
-        found.held = not accepted
-    from tlsfloor.stacks import about
-    from tlsfloor.verify import libraries
-
-    known = {**about.coverage(found.floor), **found.stacks}
-    found.libraries = about.describe(libraries.loaded(), known)
-    return found
-
-
-def _facts() -> Status:
-    """Return what the guards say of this process."""
-    armings = list(ledger.armings)
-    held, seen = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
-    floor = None if held is None else held.floor
-    observed = seen.floor if seen and (floor is None or seen.floor > floor) else None
-    found = dict(ledger.stacks)
-    asked: dict[str, str] = {}
-    for name in stacks.TABLE if floor is not None else ():
-        module = sys.modules.get(name)
-        if module is None:
-            continue
-        state = found.get(name, "guarded")
-        if state == "guarded":
-            found[name] = _undone(name, module) or state
-        asked[stacks.TABLE[name]] = name  # once of each guard, which may have several rows
-    below = [each for name in asked.values() for each in _ask(name, "below", floor) or []]
-    problems = [
-        f"{name}: {state}"
-        for name, state in found.items()
-        if floor is not None and state not in stacks.COVERED
-    ]
-    if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
-        problems.append(
-            "the finder was removed from sys.meta_path: a stack imported next is not guarded"
-        )
-    if floor is None:
-        off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
-        if observed is not None:
-            off = f"floor {versions.floor_name(observed)} is observed, and not held"
-        problems.append(_start_up.get("failure", off))
-    sinks = {each: "well" for each in [events.file, *map(repr, events.callbacks)] if each}
-    return Status(
-        floor=None if floor is None else versions.floor_name(floor),
-        observed=None if observed is None else versions.floor_name(observed),
-        held=not problems,
-        armings=[
-            {
-                "floor": versions.floor_name(arming.floor),
-                "mode": arming.mode,
-                "route": arming.route,
-                "set_by": arming.set_by,
-                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming.since)),
-            }
-            for arming in armings
-        ],
-        stacks=found,
-        counts=dict(ledger.counts),
-        below=below,
-        problems=problems,
-        libraries=[],
-        events={**sinks, **events.failures},
-        exemptions=[each.as_dict() for each in exemptions.known],
-        children=_children(),
-    )
-
-
-def _children() -> str:
-    """Tell what holds in the Pythons that this process would start just now."""
-    written = [each["floor"] for each in _start_up.get("files", ()) if each["floor"]]
-    ours = os.path.join(policy.BOOTSTRAP, "sitecustomize.py")
-    folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    names = [os.path.realpath(os.path.join(each, "sitecustomize.py")) for each in folders]
-    inherited = ours in names and not policy.is_off(os.environ)
-    if not (written or inherited):
-        return "not armed, unless they are forked; hint: enforce(..., children=True)"
-    try:
-        floor = policy.start_up_floor(os.environ, *written[:1])
-    except PolicyError as error:
-        return f"they cannot be armed: {error.problem}"
-    but = "but with -S" if written else "if they keep the environment, but with -E, -I or -S"
-    return f"floor {versions.floor_name(floor)}, {but}"
-
-
-# What the start-up files left, where there were any.
-_start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
-
-
 def adopt() -> None:
     """Note the floors that start-up files armed without loading this module."""
-    environment = _start_up.get("environment", {})
+    environment = start_up.get("environment", {})
     fresh = []
-    if "environment" not in _strengths and environment:
-        _strengths["environment"] = policy.strengths_in(environment)
-        _check_names(_strengths["environment"][1], policy.STACKS)
+    _want(policy.strengths_in(environment), policy.STACKS)
+    for file in start_up.get("files", ()):
+        if file["floor"]:  # whose outcome no variable makes milder
+            _want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
     with _lock:
-        armed, _start_up["armed"] = _start_up.get("armed", ()), []
+        armed, start_up["armed"] = start_up.get("armed", ()), []
         for file in armed:
             asked = [
                 f"{name}={environment[name]}"

@@ -6,7 +6,7 @@ importable but these two: the start-up file loads ``tlsfloor`` by its place, and
 ``wrapt`` there where an interpreter has none of its own.
 
 No Python leaves byte code there, where other containers may share it: a file stands in the place of
-each folder ``__pycache__``.
+each folder ``__pycache__``, and a folder in that of a file.
 """
 
 from __future__ import annotations
@@ -91,6 +91,9 @@ def _copy(package: str, to: str) -> None:
         if any(name.endswith(".py") for name in names):
             with open(os.path.join(place, "__pycache__"), "w", encoding="utf-8"):
                 pass
+        # Python 2.7 writes it beside the source, of what it imports by itself.
+        if "sitecustomize.py" in names:
+            os.mkdir(os.path.join(place, "sitecustomize.pyc"))
 
 
 def _put(fresh: str, folder: str) -> None:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-#: The variable that names a file for JSON lines, or ``-`` for stderr.
-VARIABLE = "TLSFLOOR_EVENTS"
-
 #: So many sorts of events are told apart; of what comes then, only these facts.
 MOST = 1024
 _ALWAYS = ("mode", "floor", "stack", "role", "version")
@@ -39,7 +36,7 @@ failures: dict[str, str] = {}
 #: Called with each event, a dict of its own; what they raise is in ``failures``.
 callbacks: list[Callable[[dict[str, Any]], object]] = []
 
-#: The file of ``VARIABLE``, where it is set.
+#: A file for JSON lines, or ``-`` for stderr; empty where nobody wants one.
 file = ""
 
 #: Levels of logging: what the floor changed is worth less than what it ended.

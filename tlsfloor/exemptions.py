@@ -18,9 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: The variable that names the file.
-VARIABLE = "TLSFLOOR_EXEMPTIONS"
-
 _KEYS = ("host", "port", "minimum", "reason", "expires")
 
 #: What is exempted, as the file has it.
@@ -72,12 +69,19 @@ class Exemption:
         return {**facts, "expires": self.expires, "days_left": left, "applies": left >= 0}
 
 
-def load(path: str) -> None:
+def load(path: str, *, installed: bool) -> None:
     """Read the file, once for this process; say on stderr what of it does not apply.
+
+    Nothing of it does where a floor is ``installed``: no variable lowers that one.
 
     .. versionadded:: 0.1
     """
     known[:], problems[:] = _read(path)
+    if installed:
+        known[:], problems[:] = (
+            [],
+            [f"{path} is for a floor that is not installed"],
+        )
     problems.extend(
         f"the exemption of {each.host} expired on {each.expires}"
         for each in known

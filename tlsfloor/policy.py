@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tlsfloor import events, exemptions, versions
+from tlsfloor import versions
 from tlsfloor.errors import PolicyError
 
 TYPE_CHECKING = False
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 FLOOR, CLUSTER_FLOOR = "TLSFLOOR", "TLS_MIN_VERSION"
 MODE, ON_ERROR = "TLSFLOOR_MODE", "TLSFLOOR_ON_ERROR"
 UNCOVERED, STACKS = "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"
-VARIABLES: tuple[str, ...] = (FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, UNCOVERED, STACKS)
-VARIABLES += (events.VARIABLE, exemptions.VARIABLE)
+EVENTS, EXEMPTIONS = "TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS"
+VARIABLES = (FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE, UNCOVERED, STACKS, EVENTS, EXEMPTIONS)
 
 #: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
@@ -190,3 +190,26 @@ def for_children(environment: Mapping[str, str], floor: int, mode: str = ENFORCE
         # The mode of the environment would be that of this floor, too.
         **({MODE: mode} if mode != ENFORCE or MODE in environment else {}),
     }
+
+
+def of_children(environment: Mapping[str, str], written: str | None) -> str:
+    """Tell what holds in the Pythons that a process with this environment would start.
+
+    ``written`` is the floor of a start-up file that is installed for them too.
+    """
+    ours = os.path.join(BOOTSTRAP, "sitecustomize.py")
+    folders = environment.get("PYTHONPATH", "").split(os.pathsep)
+    names = [os.path.realpath(os.path.join(each, "sitecustomize.py")) for each in folders]
+    inherited = ours in names and not is_off(environment)
+    if written is None and not inherited:
+        return "not armed, unless they are forked; hint: enforce(..., children=True)"
+    try:
+        floors = start_up_floors(environment, written)
+    except PolicyError as error:
+        return f"they cannot be armed: {error.problem}"
+    what = [
+        f"floor {versions.floor_name(floor)}{'' if mode == ENFORCE else ' observed, and not held'}"
+        for floor, mode in floors
+    ]
+    but = "but with -S" if written else "if they keep the environment, but with -E, -I or -S"
+    return f"{' and '.join(what)}, {but}"

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+from tlsfloor.errors import PolicyError
+from tlsfloor.policy import STRENGTHS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,3 +114,36 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, s
             }
         )
     return described
+
+
+def check_names(named: Iterable[str], source: str) -> None:
+    """Look for a stack, or a module that brings one, of each name.
+
+    Raises:
+        PolicyError: there is none; the nearest name is its hint.
+
+    .. versionadded:: 0.1
+    """
+    known = {*ABOUT, *(stack for stack, _users, _coverage in ABOUT.values())}
+    for name in named:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, 1)
+            raise PolicyError(
+                f"unknown stack in {source}: {name!r}",
+                hint=f"did you mean {near[0]}?" if near else "tlsfloor stacks",
+                value=name,
+                source=source,
+            )
+
+
+def strength(row: str, wanted: Iterable[tuple[str | None, dict[str, str]]]) -> str | None:
+    """Return what is wanted of a stack that is not covered: the strictest, None if nobody cares.
+
+    Each of ``wanted`` says what its source wants of any stack, and of some by name.
+
+    .. versionadded:: 0.1
+    """
+    asked = {named.get(row, named.get(ABOUT[row][0], general)) for general, named in wanted}
+    return next((each for each in reversed(STRENGTHS) if each in asked), None)

@@ -15,8 +15,8 @@ the class finds none. There are four gates:
    there (OpenSSL's ``SSL_new``), so the context is raised here whatever was done to it.
 4. **completion**: the first handshake. CPython lets other threads run while ``SSL_new`` copies, and
    one of them may lower the context through the C descriptor in that moment; and a TLS object may
-   be older than the floor. So ``connections.Unproven`` stands for it until its handshake is done, by whatever
-   call, and compares the version that was really negotiated with the floor.
+   be older than the floor. So ``connections.Unproven`` stands for it until its handshake is done,
+   by whatever call, and compares the version that was really negotiated with the floor.
 
 A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It may be
 made, and is refused at its use. It is told by its protocol number: the names do not exist on every
