@@ -174,6 +174,44 @@ def test_an_unknown_mode_refuses_tls(executable: str, ports: list[str]) -> None:
     assert all("unknown mode in TLSFLOOR_MODE: 'obsreve'" in each for each in told)
 
 
+def test_a_call_is_not_raised_to_what_the_environment_only_observes() -> None:
+    program = "import tlsfloor; print(tlsfloor.enforce('1.2').floor)"
+    for mode, floor in (("observe", "1.2"), ("enforce", "1.3")):
+        env = clean_environment(PYTHONPATH=HOME, TLSFLOOR="1.3", TLSFLOOR_MODE=mode)
+        assert python("-c", program, env=env).stdout == f"{floor}\n"
+
+
+def test_status_says_that_children_only_observe() -> None:
+    program = "import tlsfloor; print(tlsfloor.status().children)"
+    told = python("-c", program, env=armed_environment(TLSFLOOR_MODE="observe")).stdout
+    assert told.startswith("floor 1.2 observed, and not held, if they keep the environment")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "held"),
+    [
+        (["--mode", "observe"], {}, False),
+        ([], {"TLSFLOOR_MODE": "observe"}, False),
+        (["--mode", "enforce"], {"TLSFLOOR_MODE": "observe"}, True),
+        ([], {}, True),
+    ],
+)
+def test_run_takes_a_mode(
+    words: list[str], env: dict[str, str], held: bool, ports: list[str]
+) -> None:
+    command = ["-m", "tlsfloor", "run", *words, "--", sys.executable, START, *ports]
+    done = python(*command, env=clean_environment(**env))
+    assert (json.loads(done.stdout.splitlines()[1])[0] != "TLSv1") == held
+
+
+def test_what_the_verifier_does_is_no_event(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    program = "import ssl, tlsfloor; assert tlsfloor.status().held"
+    done = python("-c", program, env=armed_environment(TLSFLOOR_EVENTS=str(file)))
+    assert done.returncode == 0, done.stderr
+    assert [each["kind"] for each in events(file)] == ["armed"]
+
+
 # --- what is written
 
 
@@ -286,6 +324,31 @@ def test_stderr_may_be_closed(ports: list[str]) -> None:
     assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
     done = python(START, *ports, env=env)
     assert [json.loads(line)["kind"] for line in done.stderr.splitlines()][0] == "armed"
+
+
+TORN = """
+import os, resource, sys
+from tlsfloor import events
+events.file = sys.argv[1]
+events.note("handshake", port=1)
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(sys.argv[1]) + 20, before[1]))
+events.note("handshake", port=2)
+resource.setrlimit(resource.RLIMIT_FSIZE, before)
+events.note("handshake", port=3)
+print(events.failures)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
+def test_a_line_that_did_not_fit_spoils_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    done = python("-c", TORN, str(file), env=clean_environment(PYTHONPATH=HOME))
+    assert "only a part of a line could be written" in done.stdout, done.stderr
+    first, torn, third = file.read_text().splitlines()
+    assert [json.loads(each)["port"] for each in (first, third)] == [1, 3]
+    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+        json.loads(torn)
 
 
 # --- logging

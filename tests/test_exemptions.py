@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -324,14 +325,31 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     except ssl.SSLError as error:
         print(error.reason)
 """
-    import subprocess
-
     command = [sys.executable, "-c", program, peers.PEER_FILE]
-    env = armed(tmp_path, entry(host="127.0.0.1"))
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        peers.call("127.0.0.1", int(server.stdout.readline()), TLS1_0, "rsa")
-        assert server.stdout.read() == "UNSUPPORTED_PROTOCOL\n"
+    exempting = armed(tmp_path, entry(host="127.0.0.1"))
+    for env, told in ((clean_environment(), "reached"), (exempting, "UNSUPPORTED_PROTOCOL")):
+        with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            peers.call("127.0.0.1", int(server.stdout.readline()), TLS1_0, "rsa")
+            assert server.stdout.read() == f"{told}\n"
+
+
+def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
+    """Nothing in the environment lowers it."""
+    prefix = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
+    env = armed(tmp_path, entry())
+    del env["PYTHONPATH"], env["TLSFLOOR"]
+    command = ("-c", PROGRAM, "old.example.com", old, str(TLS1_0))
+    executable = str(prefix / "bin" / "python")
+    assert json.loads(python(*command, env=env, executable=executable).stdout) == ["TLSv1"] * 2
+    assert python("-m", "tlsfloor", "install", "--prefix", str(prefix)).returncode == 0
+    done = python(*command, env=env, executable=executable)
+    for each in json.loads(done.stdout):
+        assert "PROTOCOL_VERSION" in each
+    file = env["TLSFLOOR_EXEMPTIONS"]
+    problem = f"{file} is for a floor that is not installed: it does not apply"
+    assert done.stderr == f"tlsfloor: error: {problem}\n"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
 import pytest
 
 from harness import armed_environment, clean_environment, python
@@ -67,6 +72,30 @@ def test_a_call_chooses_and_the_strictest_wins(
     program = f"import tlsfloor; tlsfloor.enforce('1.2', {call})\n{PROGRAM}"
     done = python("-c", program, env=clean_environment(PYTHONPATH=HOME, **env))
     assert (done.stdout.splitlines()[0] == "imported") == imported, done.stderr
+
+
+@pytest.mark.parametrize("words", [("block", "warn"), ("warn", "block")])
+def test_of_two_calls_the_strictest_wins(words: tuple[str, str]) -> None:
+    need("pymssql")
+    calls = "\n".join(f"tlsfloor.enforce('1.2', uncovered={each!r})" for each in words)
+    program = f"import tlsfloor\n{calls}\n{PROGRAM}"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    assert UNCOVERED in done.stdout.splitlines()[0], done.stderr
+
+
+@pytest.mark.parametrize("on_error", ["block", "warn"])
+def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) -> None:
+    need("pymssql")
+    prefix = tmp_path / "venv"
+    make = [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(prefix)]
+    subprocess.run(make, check=True)
+    [site] = prefix.glob("lib/python*/site-packages")
+    (site / "beside.pth").write_text(f"{sysconfig.get_path('platlib')}\n{HOME}\n")
+    words = ("install", "--prefix", str(prefix), "--on-error", on_error)
+    assert python("-m", "tlsfloor", *words).returncode == 0
+    env = clean_environment(TLSFLOOR_UNCOVERED="warn", TLSFLOOR_STACKS="FreeTDS=warn")
+    done = python("-c", PROGRAM, executable=str(prefix / "bin" / "python"), env=env)
+    assert (done.stdout.splitlines()[0] == "imported") == (on_error == "warn"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,20 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--floor", help="1.2 or 1.3; the environment may ask for more (default: 1.2)"
     )
     parser.add_argument(
+        "--mode",
+        choices=policy.MODES,
+        help="hold the floor, or only see what it would change (default: as TLSFLOOR_MODE says, or "
+        "enforce)",
+    )
+    parser.add_argument(
         "cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments"
     )
 
 
-def environment(floor: str | None) -> dict[str, str]:
+def environment(floor: str | None, mode: str | None) -> dict[str, str]:
     """Return this environment, with the floor armed: that of the argument or its own, the stricter.
+
+    The mode is that of the argument; without one that of the environment.
 
     Raises:
         PolicyError: one of them cannot be understood.
@@ -32,7 +40,8 @@ def environment(floor: str | None) -> dict[str, str]:
     if asked is not None:
         # With no --floor the environment's own TLSFLOOR may be below the default.
         floors = [policy.start_up_floor(os.environ)] if floor is None else [*floors, asked]
-    return {**os.environ, **policy.for_children(os.environ, max(floors))}
+    mode = mode or policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE)
+    return {**os.environ, **policy.for_children(os.environ, max(floors), mode)}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not command:
         complain("no command to run", "tlsfloor run --floor 1.2 -- python app.py")
         return 2
-    env = environment(arguments.floor)
+    env = environment(arguments.floor, arguments.mode)
     sys.stdout.flush()
     try:
         if os.name == "posix":
