@@ -80,13 +80,17 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
                 # Columns are as wide as what is in them.
                 assert as_shown(even(shown), even(printed)), (command, printed)
 
+        # The control of what is refused below: without a floor it is reached.
+        status, printed = terminal.run("python other.py")
+        assert (status, printed) == (0, "")
+        assert [each.version for each in other.seen] == [TLS1_0]
         do("observe", BEFORE)
         do("report", BEFORE)
         do("enforce", BEFORE)
         do("refused", BEFORE)
         do("expired", AFTER)
         other.settle()
-        assert not any(each.version for each in other.seen)
+        assert not any(each.version for each in other.seen[1:])
 
 
 def even(text: str) -> str:

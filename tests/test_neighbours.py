@@ -352,3 +352,45 @@ def test_the_finders_of_setuptools_work(armed: bool, ports: list[str], editable:
     refused, reached = json.loads(done.stdout)
     assert "PROTOCOL_VERSION" in refused if armed else refused == "TLSv1"
     assert reached == "TLSv1.2"
+
+
+METRICS = """
+import json, socket, ssl, sys
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+import tlsfloor
+tlsfloor.enforce("1.2")
+for port in sys.argv[1:]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = 0x301
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    for _ in range(3):
+        try:
+            context.wrap_socket(socket.create_connection(("127.0.0.1", int(port)))).close()
+        except ssl.SSLError:
+            pass
+found = {}
+for resource in reader.get_metrics_data().resource_metrics:
+    for scope in resource.scope_metrics:
+        for metric in scope.metrics:
+            for point in metric.data.data_points:
+                found[metric.name] = [dict(point.attributes), point.value]
+print(json.dumps(found))
+"""
+
+
+def test_metrics_of_opentelemetry_count_each_event(ports: list[str]) -> None:
+    parts.need("opentelemetry", "opentelemetry.sdk")
+    env = clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1]))
+    done = python("-W", "ignore", "-c", METRICS, *ports, env=env)
+    assert done.returncode == 0, done.stderr
+    client = {"role": "client", "stack": "ssl", "mode": "enforce"}
+    assert json.loads(done.stdout) == {
+        "tlsfloor.handshakes": [{"tls.protocol.version": "TLS 1.2", **client}, 3],
+        "tlsfloor.refusals": [client, 3],
+        "tlsfloor.raises": [{"stack": "ssl", "mode": "enforce"}, 2],
+    }

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import tlsfloor
-from tlsfloor import files
-from tlsfloor.cli import complain
+from tlsfloor.cli import complain, output
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
@@ -38,13 +34,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="1.2",
         help="the floor to come, which the status is about: 1.2 or 1.3 (default: 1.2)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="--format json"
-    )
-    parser.add_argument(
-        "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
-    )
+    output.options(parser, FORMATS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in answer.FLOORS:
         raise PolicyError(f"--floor {floor} is not one to report on", hint="--floor 1.2")
-    folder = os.path.dirname(os.path.abspath(arguments.output or ""))
-    if arguments.output and not os.path.isdir(folder):
-        raise VerifyError(f"{arguments.output} cannot be written", hint=f"mkdir -p {folder}")
+    output.check(arguments.output)
     if arguments.format == "text":
         try:
             import rich  # noqa: F401 - before anything is read
@@ -74,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     return outcome.status
 
 
-def _write(outcome: Answer, kind: str, output: str | None) -> None:
+def _write(outcome: Answer, kind: str, file: str | None) -> None:
     if kind == "json":
         from tlsfloor.report.answer import to_json as written
     elif kind == "html":
@@ -83,16 +71,7 @@ def _write(outcome: Answer, kind: str, output: str | None) -> None:
         from tlsfloor.report.table import show
         from tlsfloor.report.table import to_text as written
 
-        if not output and sys.stdout.isatty():
+        if output.is_terminal(kind, file):
             show(outcome)
             return
-    text = written(outcome)
-    if not output:
-        encoding = sys.stdout.encoding or "utf-8"  # which may have no word for a program's name
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        return
-    try:
-        files.write(output, text)
-    except OSError as error:
-        problem = f"{output} cannot be written: {error.strerror}"
-        raise VerifyError(problem, hint="--output FILE") from None
+    output.write(written(outcome), file)

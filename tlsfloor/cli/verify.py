@@ -8,8 +8,7 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor import files
-from tlsfloor.cli import complain
+from tlsfloor.cli import complain, output
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import about
@@ -60,13 +59,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="interpreters at a time (default: as many as there are processors)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
-    parser.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="--format json"
-    )
-    parser.add_argument(
-        "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
-    )
+    output.options(parser, FORMATS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -121,27 +114,17 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.jobs < 1:
         raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")
-    folder = os.path.dirname(os.path.abspath(arguments.output or ""))
-    if arguments.output and not os.path.isdir(folder):
-        raise VerifyError(f"{arguments.output} cannot be written", hint=f"mkdir -p {folder}")
+    output.check(arguments.output)
 
 
-def _write(outcome: Report, kind: str, output: str | None) -> None:
+def _write(outcome: Report, kind: str, file: str | None) -> None:
     from tlsfloor.verify import formats, report, sarif
 
-    if kind == "text" and not output and sys.stdout.isatty():
+    if output.is_terminal(kind, file):
         report.show(outcome)
         return
     writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
-    text = writers.get(kind, report.to_text)(outcome)
-    if not output:
-        sys.stdout.write(text)
-        return
-    try:
-        files.write(output, text)
-    except OSError as error:
-        problem = f"{output} cannot be written: {error.strerror}"
-        raise VerifyError(problem, hint="--output FILE") from None
+    output.write(writers.get(kind, report.to_text)(outcome), file)
 
 
 @contextlib.contextmanager

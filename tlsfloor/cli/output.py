@@ -1,0 +1,49 @@
+"""What the commands that report have in common: in which format, to where, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tlsfloor import files
+from tlsfloor.errors import VerifyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
+    """Declare the options."""
+    parser.add_argument("--format", choices=formats, default="text", help="default: text")
+    parser.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="--format json"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
+    )
+
+
+def check(output: str | None) -> None:
+    """Complain before anything is begun of a file that cannot be written in the end."""
+    folder = os.path.dirname(os.path.abspath(output or ""))
+    if output and not os.path.isdir(folder):
+        raise VerifyError(f"{output} cannot be written", hint=f"mkdir -p {folder}")
+
+
+def is_terminal(kind: str, output: str | None) -> bool:
+    """Tell whether a person reads it as it comes, in colours."""
+    return kind == "text" and not output and sys.stdout.isatty()
+
+
+def write(text: str, output: str | None) -> None:
+    """Write a report."""
+    if not output:
+        encoding = sys.stdout.encoding or "utf-8"  # which may have no word for a program's name
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        return
+    try:
+        files.write(output, text)
+    except OSError as error:
+        problem = f"{output} cannot be written: {error.strerror}"
+        raise VerifyError(problem, hint="--output FILE") from None
