@@ -92,7 +92,8 @@ for way in (by_socket, by_bio):
     except OSError as error:
         found.append(f"{error.reason} {getattr(error, '__notes__', '')}")
     if minimum != "fixed" and "tlsfloor" in sys.modules:
-        assert int(made.minimum_version) >= 0x303
+        # By the C descriptor, which raises nothing as it is read.
+        assert int(ssl.SSLContext.__base__.minimum_version.__get__(made)) >= 0x303
 print(json.dumps(found))
 """
 
@@ -307,6 +308,67 @@ def test_sixteen_threads_share_a_context_and_no_other_host_gets_less(tmp_path: P
         assert not any(each.version for each in other.seen)
     assert counts == {"old.example.com": [320, 0], "new.example.com": [0, 320]}
     assert minimum == TLS1_2
+
+
+WINDOW = """
+import contextlib, json, socket, ssl, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+import tlsfloor
+from tlsfloor.stacks import exempt
+base = ssl.SSLContext.__base__
+inside, order = threading.Event(), []
+real = exempt.lowered
+@contextlib.contextmanager
+def slowly(base, context, *more):
+    with real(base, context, *more):
+        inside.set()
+        time.sleep(0.5)
+        if sys.argv[2:]:  # as gevent's setter does, by the C descriptor
+            base.minimum_version.__set__(context, 0x301)
+        yield
+        order.append("born")
+exempt.lowered = slowly
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname = False
+context.verify_mode = ssl.CERT_NONE
+context.minimum_version = 0x301
+context.set_ciphers("ALL:@SECLEVEL=0")
+def use():
+    inside.wait()
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="new.example.com")
+    order.append("used")
+def look():
+    inside.wait()
+    order.append(context.minimum_version)
+threads = [threading.Thread(target=each) for each in (use, look)]
+for each in threads:
+    each.start()
+try:
+    plain = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    with context.wrap_socket(plain, server_hostname="old.example.com") as tls:
+        order.insert(0, tls.version())
+except ssl.SSLError as error:
+    order.insert(0, str(error))
+for each in threads:
+    each.join()
+print(json.dumps(order))
+"""
+
+
+def test_while_one_is_born_nobody_else_uses_or_sees_its_context(old: str, tmp_path: Path) -> None:
+    """The moment for which the context is lowered is made long."""
+    done = python("-c", WINDOW, old, env=armed(tmp_path, entry()))
+    assert done.returncode == 0, done.stderr
+    version, born, *rest = json.loads(done.stdout)
+    assert (version, born) == ("TLSv1", "born")
+    assert sorted(map(str, rest)) == [str(TLS1_2), "used"]
+
+
+def test_what_is_lowered_below_its_exemption_meanwhile_is_discarded(
+    old: str, tmp_path: Path
+) -> None:
+    done = python("-c", WINDOW, old, "lower", env=armed(tmp_path, entry(minimum="1.1")))
+    assert "TLSv1 was negotiated" in json.loads(done.stdout)[0], done.stderr
 
 
 def test_a_server_is_never_exempted(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_call_can_hand_the_floor_to_every_child(kind: str, ends: list[str]) ->
 HANDED = """
 import json, os, sys, tlsfloor
 for floor in sys.argv[1:]:
-    tlsfloor.enforce(floor, children=True)
+    tlsfloor.enforce(floor, children=floor == sys.argv[-1])
 found = [os.environ[name] for name in ("TLSFLOOR", "PYTHONPATH")]
 print(json.dumps([*found, tlsfloor.status().children]))
 """
