@@ -249,11 +249,12 @@ _torn = False
 def _logger() -> Any:
     """Return the logger, None where the program does not use logging."""
     global _kept
-    logging: Any = sys.modules.get("logging")
-    if _kept is None and hasattr(logging, "NullHandler"):  # else it is just being imported
-        _kept = logging.getLogger("tlsfloor")
-        # Else logging would write warnings to stderr where nobody has configured it.
-        _kept.addHandler(logging.NullHandler())
+    if _kept is None:
+        logging: Any = sys.modules.get("logging")
+        if hasattr(logging, "NullHandler"):  # else it is not there, or just being imported
+            _kept = logging.getLogger("tlsfloor")
+            # Else logging would write warnings to stderr where nobody has configured it.
+            _kept.addHandler(logging.NullHandler())
     return _kept
 
 

@@ -114,10 +114,13 @@ class Unproven:
         if events.wanted("handshake"):
             mode = "observe" if self.observed > self.floor else "enforce"
             tell("handshake", max(self.floor, self.observed), mode, lambda: _agreed(real, caller))
-        # Only the caller is sure to hold this: an SSLSocket, an SSLObject, or gevent's own socket.
-        holder = caller.f_locals.get("self")
+        # Its owner holds this, where it was told of one; the caller is sure to: an SSLSocket, an
+        # SSLObject, or gevent's own socket.
+        holder = real.owner
+        if getattr(holder, "_sslobj", None) is not self:
+            holder = caller.f_locals.get("self")
         if getattr(holder, "_sslobj", None) is self:
-            holder._sslobj = real  # type: ignore[union-attr] # it has one
+            holder._sslobj = real
 
 
 class Exempt(Unproven):
