@@ -7,20 +7,14 @@ the lock of the module it imports, and its thread comes here next.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import events, exemptions, facts, ledger, policy, stacks, vendored, versions
+from tlsfloor import events, ledger, policy, stacks, vendored, versions
 from tlsfloor.errors import GuardError
-from tlsfloor.facts import (
-    require,  # noqa: F401 - the face gets it and status() from here, and so what was armed adopted
-    start_up,
-    status,  # noqa: F401
-)
-from tlsfloor.ledger import Arming
+from tlsfloor.ledger import Arming, start_up
 from tlsfloor.stacks import guards
 
 TYPE_CHECKING = False
@@ -114,6 +108,8 @@ def enforce(
         strictest = ledger.strictest(mode)
         assert strictest is not None  # it was armed just now
         os.environ.update(policy.for_children(os.environ, strictest.floor, mode))
+    from tlsfloor import facts
+
     return facts.found()
 
 
@@ -168,6 +164,8 @@ def _tell(arming: Arming) -> None:
         # The program may go to another folder.
         events.file = file if file in ("", "-") else os.path.abspath(file)
         if policy.EXEMPTIONS in environment:
+            from tlsfloor import exemptions
+
             installed = any(file["floor"] for file in start_up.get("files", ()))
             exemptions.load(environment[policy.EXEMPTIONS], installed=installed)
             for problem in exemptions.problems:
@@ -239,8 +237,10 @@ def _hold(name: str, guard_module: Any, module: ModuleType) -> None:
             hint="do without it, or let the process run without the floor there: "
             f"{policy.STACKS}={name}=warn",
         )
-    with contextlib.suppress(AttributeError, OSError):  # stderr is closed; status() says the same
+    try:  # noqa: SIM105 - contextlib is dear where every Python of a company comes by
         sys.stderr.write(f"tlsfloor: error: {name} is {state}; it is imported all the same\n")
+    except (AttributeError, OSError):  # it is closed; status() says the same
+        pass
 
 
 # What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
@@ -319,6 +319,15 @@ def adopt() -> None:
         ledger.armings += fresh
     for each in fresh:
         _tell(each)
+
+
+def __getattr__(name: str) -> object:
+    # The face gets these from here, so that what start-up files armed is adopted before.
+    if name not in ("require", "status"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tlsfloor import facts
+
+    return getattr(facts, name)
 
 
 adopt()

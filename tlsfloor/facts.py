@@ -11,13 +11,6 @@ from tlsfloor.errors import FloorNotHeldError
 from tlsfloor.ledger import Status
 from tlsfloor.stacks import guards
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-#: What the start-up files left, where there were any.
-start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
-
 
 def status() -> Status:
     """Return what holds in this process. Changes nothing.
@@ -78,8 +71,10 @@ def found() -> Status:
         off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
         if observed is not None:
             off = f"floor {versions.floor_name(observed)} is observed, and not held"
-        problems.append(start_up.get("failure", off))
-    written = next((each["floor"] for each in start_up.get("files", ()) if each["floor"]), None)
+        problems.append(ledger.start_up.get("failure", off))
+    written = next(
+        (each["floor"] for each in ledger.start_up.get("files", ()) if each["floor"]), None
+    )
     sinks = {each: "well" for each in [events.file, *map(repr, events.callbacks)] if each}
     return Status(
         floor=None if floor is None else versions.floor_name(floor),

@@ -6,6 +6,8 @@ gate must never wait for another thread, and a count that a race made one too sm
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 #: and ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its
 #: handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
+
+#: What the start-up files left, where there were any.
+start_up: dict[str, Any] = getattr(sys, "_tlsfloor", {})
 
 #: One entry for each time a floor was armed, oldest first.
 armings: list[Arming] = []

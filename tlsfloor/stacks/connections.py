@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tlsfloor import events, exemptions, versions
+from tlsfloor import events, versions
 from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import UNBOUNDED, asked, refusal
 
@@ -209,6 +209,8 @@ def _explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: s
     where = f"{host}:{about['port']}" if "port" in about else str(host)
     who = "the client" if about["role"] == "server" else where
     hint = "" if about["role"] == "server" else f"; hint: tlsfloor check {where}"
+    from tlsfloor import exemptions
+
     expired = exemptions.find(about["server_name"], about.get("peer"), _port(about))
     if expired is not None and expired.days_left() < 0:
         hint = f"; the exemption of {expired.host} expired on {expired.expires}{hint}"

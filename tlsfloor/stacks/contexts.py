@@ -6,6 +6,7 @@ by its protocol number: the names do not exist on every OpenSSL.
 
 from __future__ import annotations
 
+from _thread import RLock
 from _weakref import ref
 
 from tlsfloor import versions
@@ -41,6 +42,9 @@ spares: dict[Any, Any] = {}
 # child.
 _holdable: set[tuple[Any, int]] = set()
 
+
+#: Held while a context is lowered, for a connection to be born that an exemption lets go below.
+turn = RLock()
 
 # The bounds that contexts asked for and did not get: id -> the context, name -> bound. Only for
 # these can the floor be the reason of what fails.

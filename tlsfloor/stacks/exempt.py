@@ -8,7 +8,6 @@ other thread can have one born in between.
 from __future__ import annotations
 
 import contextlib
-from _thread import RLock
 
 from tlsfloor import events, exemptions, versions
 from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tlsfloor.exemptions import Exemption
-
-#: Held while a connection is born.
-turn = RLock()
 
 
 def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:

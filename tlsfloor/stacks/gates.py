@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 TYPE_CHECKING = False
@@ -56,6 +55,8 @@ class Gates:
 
 def instances(classes: Iterable[type]) -> list[Any]:
     """Return everything alive that is of one of the classes, or of one below it."""
+    import gc
+
     kinds: set[type] = set()
     found = list(classes)
     while found:

@@ -30,12 +30,13 @@ and warns.
 from __future__ import annotations
 
 import builtins
+import sys
 from operator import index
 
-from tlsfloor import events, exemptions, versions
+from tlsfloor import events, versions
 from tlsfloor.errors import GuardError
 from tlsfloor.ledger import counts
-from tlsfloor.stacks import contexts, exempt
+from tlsfloor.stacks import contexts
 from tlsfloor.stacks.connections import NO_FLOOR, Exempt, Unproven, tell
 from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, hold
 from tlsfloor.stacks.gates import Gates, instances
@@ -235,8 +236,9 @@ def _install(cls: type, base: Any) -> None:
         )
 
     uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
-    # Where nothing is exempted, nobody pays for it.
-    exempting = [_exempting(base, wrap, gate) for gate, wrap in uses.items() if exemptions.known]
+    # Where nothing is exempted, nobody pays for it: it is not even loaded.
+    exempted = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
+    exempting = [_exempting(base, wrap, gate) for gate, wrap in uses.items() if exempted]
     for gate in (__init__, *(exempting or uses)):
         _gates.put(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
@@ -245,9 +247,10 @@ def _install(cls: type, base: Any) -> None:
 
 def _exempting(base: Any, wrap: Any, gate: Any) -> Any:
     """Return the gate of a use that lets what is exempted go below the floor."""
+    from tlsfloor.stacks import exempt
 
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with exempt.turn:
+        with contexts.turn:
             found = exempt.find(args, kwargs, _least)
             if found is not None:
                 lowest = exempt.lowest(base, self, found)
@@ -288,7 +291,7 @@ def _bound(cls: type, base: Any, name: str) -> property:
 
     def read(self: Any) -> Any:
         if UNBOUNDED != get(self) < _floor and base.protocol.__get__(self) in FLEXIBLE:
-            with exempt.turn:  # it may only be lowered for a moment
+            with contexts.turn:  # it may only be lowered for a moment
                 hold(base, self, _floor, _set_by)
         return shown.__get__(self)
 
