@@ -448,6 +448,51 @@ def test_every_further_execution_of_ssl_is_guarded(tmp_path: Path, route: str) -
     ]
 
 
+DROPPED = """
+import tlsfloor
+def drop(*names):
+    for name in [each for each in sys.modules if each.partition(".")[0] in names]:
+        del sys.modules[name]
+def told():
+    import ssl, tlsfloor
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context.minimum_version = 0x301
+    status = tlsfloor.status()
+    clamped = status.counts["clamped"] + status.counts["raised"]
+    say(int(context.minimum_version), status.floor, bool(status), len(status.armings), clamped > 0)
+told()
+spec, loaded = tlsfloor.__spec__, [name for name in sys.modules if name.startswith("tlsfloor.")]
+drop("tlsfloor")
+told()
+drop("tlsfloor", "ssl", "_ssl")
+told()
+import tlsfloor as same
+say(same is tlsfloor, same.__spec__ is spec)
+for name in loaded:  # whatever comes first
+    drop("tlsfloor", "ssl")
+    __import__(name)
+    told()
+same.enforce("1.3")
+told()
+"""
+
+
+@every_route
+def test_whoever_drops_modules_to_load_them_afresh_gets_ours_as_they_were(
+    tmp_path: Path, route: str
+) -> None:
+    """As ddtrace does where gevent is installed, with all that its own start has loaded."""
+    assert run(tmp_path, "none", DROPPED)[0] == [TLS1_0, None, False, 0, False]
+    *at_1_2, at_1_3 = run(tmp_path, route, DROPPED)
+    assert at_1_2.pop(3) == [True, True]
+    assert at_1_2 == [[TLS1_2, "1.2", True, 1, True]] * len(at_1_2)
+    assert len(at_1_2) > 15
+    assert at_1_3 == [TLS1_3, "1.3", True, 2, True]
+
+
 #: six and others of its age have only what importlib asked for before Python 3.4.
 OLD_FINDER = """
 class Finder:

@@ -68,6 +68,10 @@ TABLE = {
 #: reads process-wide; the stack refuses by itself, even when asked.
 COVERED = ("guarded", "configured", "inherent")
 
+# Whoever drops modules to load them afresh, as ddtrace does with gevent, gets those of tlsfloor as
+# they were: they know what is armed, and what they guard.
+_package = sys.modules[__name__.partition(".")[0]]
+
 #: How often the finder may stand on the meta path, once more for each that came in front of it.
 MENTIONS = 8
 
@@ -96,6 +100,8 @@ class Finder:
         # always wants to be first as well must not make the list grow for ever.
         if sys.meta_path[0] is not self and 0 < sys.meta_path.count(self) < MENTIONS:
             sys.meta_path.insert(0, self)
+        if fullname.startswith(_package.__name__):
+            return dropped(fullname)
         if fullname not in TABLE:
             return None
         for finder in sys.meta_path[:]:
@@ -109,6 +115,37 @@ class Finder:
                     spec.loader = Listener(spec.loader, self)  # type: ignore[assignment] # it is one
                 return spec
         return None
+
+
+def dropped(fullname: str) -> "ModuleSpec | None":
+    """Find a module of tlsfloor that was loaded before; None where it is not or was not."""
+    module: Any = _package
+    for name in fullname.split(".")[1:]:
+        module = getattr(module, "__dict__", {}).get(name)
+    if getattr(module, "__name__", "") != fullname:
+        return None
+    spec: ModuleSpec = type(module.__spec__)(fullname, Dropped(module))
+    return spec
+
+
+class Dropped:
+    """A loader that brings back what was in ``sys.modules`` before."""
+
+    __slots__ = ("_module", "_spec")
+
+    def __init__(self, module: "Any") -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType":
+        """Return the module that there was."""
+        del spec
+        module: ModuleType = self._module
+        return module
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Execute nothing: it was executed."""
+        module.__spec__ = self._spec
 
 
 class Listener:
