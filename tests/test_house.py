@@ -30,6 +30,7 @@ RANKS = {
     "policy": 1,
     "ledger": 1,
     "old": 1,
+    "refusal": 1,
     "wire": 1,
     "stacks": 2,
     "vendored": 1,

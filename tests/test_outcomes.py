@@ -136,6 +136,7 @@ FAILURES = {
     ),
     "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
     "package broken": Failure(broken_package("__init__.py"), "invalid syntax"),
+    "start broken": Failure(broken_package("start.py"), "invalid syntax"),
     "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),
     "guard broken": Failure(broken_package("stacks/stdlib.py"), "invalid syntax"),
     "somebody's own ssl": Failure(
@@ -192,11 +193,11 @@ def test_block_refuses_tls_and_nothing_else(
 ) -> None:
     """As in a Python built without it: ``import ssl`` says why, the program runs in silence.
 
-    Unless there is no package, and with it no table of the other stacks that are to be refused.
+    Unless nothing of the package runs, and no table says which other stacks are to be refused.
     """
     case, status, stderr, reached = outcome_of(failure, outcome, tmp_path, port, lonely)
     assert status == 0
-    if failure.startswith("package"):
+    if failure in ("package missing", "start broken"):
         assert stderr.startswith("tlsfloor: error: ")
         assert stderr.endswith("are not: none is known without tlsfloor\n")
         assert stderr.count("\n") == 1

@@ -4,8 +4,8 @@ import os
 import sys
 import time
 
-VARIABLES = ("TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE")
-VARIABLES += ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS")
+VARIABLES = {"TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE"}
+VARIABLES |= {"TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"}
 # What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
 PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
 PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
@@ -18,7 +18,8 @@ def start(file, floor=None, outcome=None):
     """
     state = sys._tlsfloor
     if "files" not in state:
-        state["environment"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+        # By what is set: to ask for one that is not costs three exceptions.
+        state["environment"] = {name: os.environ[name] for name in VARIABLES.intersection(os.environ)}
         state.update(files=[], armed=[])
     route = "PYTHONPATH" if floor is None else "an installed file"
     if route in [each["route"] for each in state["files"]]:
@@ -32,7 +33,9 @@ def start(file, floor=None, outcome=None):
     except Exception as error:  # whatever it was, nothing is armed
         text = fail(error)
         if text:
-            Blocked({"ssl", "_ssl"}.union(others()), lambda: text)
+            import tlsfloor.refusal as refusal
+
+            refusal.refuse({"ssl", "_ssl"}.union(refusal.others(say)), lambda: text)
 
 
 def make_absolute(folder):
@@ -70,6 +73,7 @@ def arm_old(state, file):
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # 2.7 writes it beside the source
     try:
         import tlsfloor.old as old
+        import tlsfloor.refusal as refusal
     finally:
         sys.dont_write_bytecode = writes
 
@@ -81,7 +85,7 @@ def arm_old(state, file):
     old.watch(floor, file["file"], fail)
     if not state["armed"]:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
-        Blocked(others(), lambda: fail(error))
+        refusal.refuse(refusal.others(say), lambda: fail(error))
     state["armed"].append(file)
     if chosen() == "abort":
         try:
@@ -137,41 +141,3 @@ def say(text):
         sys.stderr.flush()
     except (AttributeError, EnvironmentError):
         pass  # it is closed, so that nobody can be told; status() says the same
-
-
-def others():
-    """Return the modules that bring TLS beside ssl, read from a table that Python 2.7 cannot import."""
-    import re
-
-    table = os.path.join(os.path.dirname(os.path.realpath(__file__)), "stacks", "__init__.py")
-    try:
-        with open(table) as file:
-            return re.findall(r'^    "([\w.]+)": "tlsfloor\.stacks\.(?!pins|stdlib)', file.read(), re.MULTILINE)
-    except EnvironmentError as error:
-        say("tlsfloor: error: TLS stacks other than ssl are not refused, none is known: %s" % error)
-        return []
-
-
-class Blocked(object):
-    """A meta-path finder that refuses modules, as if they were not there; ``text()`` says why, or None."""
-
-    def __init__(self, names, text):
-        self.names, self.text = names, text
-        if "_ssl" in names:
-            if sys.modules.get("_ssl"):  # another start-up file was earlier: what it holds is refused too
-                for cls in sys.modules["_ssl"]._SSLContext.__subclasses__():
-                    cls._wrap_socket = cls._wrap_bio = self.refuse
-            sys.modules.pop("ssl", None)
-            sys.modules["_ssl"] = None  # in case that a finder comes before this one
-        sys.meta_path.insert(0, self)
-
-    def refuse(self, *args, **kwargs):
-        raise ImportError(self.text())
-
-    load_module = refuse
-
-    def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
-        return self if name in self.names and self.text() else None
-
-    def find_spec(self, name, path=None, target=None):
-        return self.find_module(name) and self.refuse()

@@ -5,25 +5,14 @@
 import os
 import sys
 
+try:
+    from _imp import extension_suffixes
+except ImportError:  # Python 2.7
+    pass
+
 FLOOR = OUTCOME = None  # the copy has both written here
 FILE = os.path.realpath(__file__)
 PACKAGE = os.path.dirname(os.path.dirname(FILE))
-
-
-class Refusal(object):
-    """A meta-path finder that refuses ssl, as a Python that was built without it does."""
-
-    def __init__(self, text):
-        self.text = text
-
-    def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
-        return self if name in ("ssl", "_ssl") else None
-
-    def find_spec(self, name, path=None, target=None):
-        return self.find_module(name) and self.load_module(name)
-
-    def load_module(self, name):
-        raise ImportError(self.text)
 
 
 def arm():
@@ -41,7 +30,7 @@ def arm():
         elif "abort" in asked:
             end = ""
         else:
-            sys.meta_path.insert(0, Refusal(text))
+            refuse(text)
         try:
             sys.stderr.write(text + end + "\n")
             sys.stderr.flush()
@@ -51,30 +40,70 @@ def arm():
             os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
 
 
+def refuse(text):
+    """Refuse ssl, as a Python that was built without it does."""
+
+    class Refusal(object):
+        def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
+            return self if name in ("ssl", "_ssl") else None
+
+        def find_spec(self, name, path=None, target=None):
+            return self.find_module(name) and self.load_module(name)
+
+        def load_module(self, name):
+            raise ImportError(text)
+
+    sys.meta_path.insert(0, Refusal())
+
+
 def load():
     """Return tlsfloor.start; nothing else becomes importable, not even for a moment."""
     writes = sys.dont_write_bytecode
-    init = os.path.join(PACKAGE, "__init__.py")
-    if sys.version_info < (3, 8) and "tlsfloor" not in sys.modules:
-        package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")  # the real one does not parse there
-        package.__path__ = [PACKAGE]
-        sys.dont_write_bytecode = True  # Python 2.7 would write it beside the source
-    elif "tlsfloor" not in sys.modules and os.path.exists(init):  # else the folder was copied alone
-        from _frozen_importlib import module_from_spec
-        from _frozen_importlib_external import spec_from_file_location
-
-        spec = spec_from_file_location("tlsfloor", init, submodule_search_locations=[PACKAGE])
-        package = sys.modules["tlsfloor"] = module_from_spec(spec)
-        try:
-            spec.loader.exec_module(package)
-        except Exception:
-            del sys.modules["tlsfloor"]
-            raise
+    if "tlsfloor" not in sys.modules:
+        if sys.version_info < (3, 8):
+            package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")  # the real one does not parse there
+            package.__path__ = [PACKAGE]
+            sys.dont_write_bytecode = True  # Python 2.7 would write it beside the source
+        elif os.path.exists(os.path.join(PACKAGE, "__init__.py")):  # else the folder was copied alone
+            load_package()
     try:
         import tlsfloor.start
     finally:
         sys.dont_write_bytecode = writes
     return sys.modules["tlsfloor.start"]
+
+
+def load_package():
+    """Load what an idle process needs; the package itself is executed when it is first asked for something."""
+    package, execute = new_module("tlsfloor", PACKAGE)
+
+    def later(name):
+        execute()  # this brings a __getattr__ of its own
+        return getattr(package, name)
+
+    package.__getattr__ = later
+    try:
+        package.stacks, execute_stacks = new_module("tlsfloor.stacks", os.path.join(PACKAGE, "stacks"))
+        execute_stacks()
+    except Exception:
+        del sys.modules["tlsfloor.stacks"]  # start imports it, and does what is to be done then
+    package.start, execute_start = new_module("tlsfloor.start", PACKAGE, "start.py")
+    try:
+        execute_start()
+    except Exception:
+        del sys.modules["tlsfloor"], sys.modules["tlsfloor.start"]
+        raise
+
+
+def new_module(name, folder, file="__init__.py"):
+    """Return a module, and what executes it. Its importer would first list the folder of its package."""
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import spec_from_file_location
+
+    within = [folder] if file == "__init__.py" else None
+    spec = spec_from_file_location(name, os.path.join(folder, file), submodule_search_locations=within)
+    module = sys.modules[name] = module_from_spec(spec)
+    return module, lambda: spec.loader.exec_module(module)
 
 
 def find(entries):
@@ -90,7 +119,6 @@ def find(entries):
 
     from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
-
     spec = PathFinder.find_spec("sitecustomize", entries)
     if spec is None or not spec.has_location:
         return None, None
@@ -102,14 +130,21 @@ def find(entries):
     return spec.origin, run
 
 
+def may_hold(entry):
+    """Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder."""
+    folder = entry + os.sep
+    if sys.version_info < (3,) or not os.access(folder + ".", os.F_OK):
+        return os.access(entry, os.F_OK)
+    name = folder + "sitecustomize"
+    return any(os.access(name + end, os.F_OK) for end in ["", ".py", ".pyc"] + extension_suffixes())
+
+
 def run_next(ran):
     """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
     entries = [os.path.abspath(entry) for entry in sys.path]
     here = os.path.dirname(os.path.abspath(__file__))
     entries = entries[entries.index(here) + 1 if here in entries else 0 :]
-    if find(entries)[1] is None:
-        return  # mostly there is none: one look at the path is cheaper than one at each entry
-    for entry in entries:
+    for entry in filter(may_hold, entries):
         origin, run = find([entry])
         if run and os.path.realpath(origin) not in ran:
             ran.append(os.path.realpath(origin))

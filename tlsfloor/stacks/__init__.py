@@ -83,8 +83,6 @@ class Finder:
     first: eventlet, for one, loads a second, fresh ``ssl``.
     """
 
-    __slots__ = ("notify",)
-
     def __init__(self, notify: "Callable[[ModuleType], None]") -> None:
         self.notify = notify
 
@@ -112,7 +110,7 @@ class Finder:
             spec: ModuleSpec | None = find_spec and find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = Listener(spec.loader, self)  # type: ignore[assignment] # it is one
+                    spec.loader = listener(spec.loader, self)
                 return spec
         return None
 
@@ -124,68 +122,56 @@ def dropped(fullname: str) -> "ModuleSpec | None":
         module = getattr(module, "__dict__", {}).get(name)
     if getattr(module, "__name__", "") != fullname:
         return None
-    spec: ModuleSpec = type(module.__spec__)(fullname, Dropped(module))
-    return spec
+    spec = module.__spec__
+
+    def create_module(_: "ModuleSpec") -> "ModuleType":
+        there: ModuleType = module
+        return there
+
+    def exec_module(_: "ModuleType") -> None:
+        module.__spec__ = spec  # and nothing else: it was executed
+
+    namespace: Any = type(sys.implementation)  # of the module types, which is dear here
+    loader = namespace(create_module=create_module, exec_module=exec_module)
+    found: ModuleSpec = type(spec)(fullname, loader)
+    return found
 
 
-class Dropped:
-    """A loader that brings back what was in ``sys.modules`` before."""
-
-    __slots__ = ("_module", "_spec")
-
-    def __init__(self, module: "Any") -> None:
-        self._module = module
-        self._spec = module.__spec__
-
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType":
-        """Return the module that there was."""
-        del spec
-        module: ModuleType = self._module
-        return module
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Execute nothing: it was executed."""
-        module.__spec__ = self._spec
-
-
-class Listener:
-    """A loader that tells the finder when its module was executed; else the loader that it wraps.
+def listener(loader: "Any", finder: Finder) -> "Any":
+    """Return a loader that tells a finder when its module was executed, and else is another one.
 
     It stands in the module's spec only until then, so that ``__spec__`` and ``__loader__`` read as
     they do without tlsfloor.
     """
 
-    __slots__ = ("_finder", "_loader")
+    # Here, since a class costs an idle process as much as all the functions of this module.
+    class Listener:
+        __slots__ = ()
 
-    def __init__(self, loader: "Any", finder: Finder) -> None:
-        self._loader = loader
-        self._finder = finder
+        def __getattr__(self, name: str) -> object:
+            return getattr(loader, name)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._loader, name)
+        def __setattr__(self, name: str, value: object) -> None:
+            # ddtrace puts a get_code of its own on a loader: it belongs where it is looked up.
+            setattr(loader, name, value)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        # ddtrace puts a get_code of its own on a loader: it belongs where it is looked up.
-        if name in Listener.__slots__:
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self._loader, name, value)
+        def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+            """Let the loader make the module, if it makes modules."""
+            create = getattr(loader, "create_module", None)
+            return create(spec) if create is not None else None
 
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        """Let the loader make the module, if it makes modules."""
-        create = getattr(self._loader, "create_module", None)
-        return create(spec) if create is not None else None
+        def exec_module(self, module: "ModuleType") -> None:
+            """Step aside, let the loader execute the module, and tell."""
+            for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
+                if getattr(holder, name, None) is self:  # modules lose __loader__ one day
+                    setattr(holder, name, loader)
+            if hasattr(loader, "exec_module"):
+                loader.exec_module(module)
+            else:  # zipimport of 3.8 and 3.9; it executes the module that is in sys.modules by now
+                loader.load_module(module.__name__)
+            finder.notify(module)
 
-    def exec_module(self, module: "ModuleType") -> None:
-        """Step aside, let the loader execute the module, and tell."""
-        for holder, name in ((module.__spec__, "loader"), (module, "__loader__")):
-            if getattr(holder, name, None) is self:  # modules lose __loader__ one day
-                setattr(holder, name, self._loader)
-        if hasattr(self._loader, "exec_module"):
-            self._loader.exec_module(module)
-        else:  # zipimport of 3.8 and 3.9; it executes the module that is in sys.modules by now
-            self._loader.load_module(module.__name__)
-        self._finder.notify(module)
+    return Listener()
 
 
 def watch(notify: "Callable[[ModuleType], None]") -> None:
