@@ -87,8 +87,8 @@ spec.loader.exec_module(real)
 SSLContext, PROTOCOL_SSLv23 = (lambda *args: real.SSLContext(*args)), real.PROTOCOL_SSLv23
 """
 
-#: The real ``_ssl`` of an OpenSSL that speaks no TLS 1.3.
-OLD_OPENSSL = """
+#: The real ``_ssl``, with an OpenSSL that speaks no TLS 1.3, although it was built for one.
+LESS_THAN_PROMISED = """
 import importlib.machinery, importlib.util, sys
 path = [entry for entry in sys.path if entry != __file__.rpartition("/")[0]]
 spec = importlib.machinery.PathFinder.find_spec("_ssl", path)
@@ -110,9 +110,12 @@ class _SSLContext(real._SSLContext):
         real._SSLContext.minimum_version.__set__(self, value)
 """
 
+#: The same, that was built for what it has.
+OLD_OPENSSL = f"{LESS_THAN_PROMISED}\nHAS_TLSv1_3 = False\n"
 
-def old_openssl(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "_ssl.py").write_text(OLD_OPENSSL)
+
+def old_openssl(tmp_path: Path, text: str = OLD_OPENSSL) -> dict[str, str]:
+    (tmp_path / "_ssl.py").write_text(text)
     path = os.pathsep.join([BOOTSTRAP, str(tmp_path)])
     return {"PYTHONPATH": path, "TLSFLOOR": "1.3"}
 
@@ -313,6 +316,39 @@ def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_p
     held, _floor, problems = json.loads(done.stdout)
     assert not held
     assert any(case.said in problem or "SSLContext is" in problem for problem in problems), problems
+
+
+LESS = """
+import json, ssl, sys
+sys.path.append(sys.argv[1])
+problems = []
+for make in (lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.create_default_context):
+    try:
+        problems.append(repr(make()))
+    except ImportError as error:
+        problems.append(str(error))
+import tlsfloor
+status = tlsfloor.status()
+print(json.dumps([problems, bool(status), status.problems]))
+"""
+
+
+def test_a_promise_that_openssl_does_not_keep_ends_each_context(tmp_path: Path) -> None:
+    """What Python was built for is believed until the first context; an abort looks at once."""
+    env = clean_environment(**old_openssl(tmp_path, LESS_THAN_PROMISED))
+    done = python("-c", LESS, str(Path(BOOTSTRAP).parents[1]), env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    said, held, problems = json.loads(done.stdout)
+    assert not held
+    assert len([each for each in [*said, *problems] if "cannot be held to TLS 1.3" in each]) == 3
+    # The control: the same OpenSSL makes contexts for a floor that it speaks.
+    done = python("-c", LESS, str(Path(BOOTSTRAP).parents[1]), env={**env, "TLSFLOOR": "1.2"})
+    said, held, problems = json.loads(done.stdout)
+    assert (held, problems) == (True, [])
+    assert all("SSLContext object" in each for each in said)
+    done = python("-c", LESS, env={**env, "TLSFLOOR_ON_ERROR": "abort"})
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "cannot be held to TLS 1.3" in done.stderr
 
 
 @pytest.mark.parametrize("outcome", ["abort", "warn", "block"])

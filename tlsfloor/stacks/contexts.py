@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
 FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
+_PROTOCOL_TLS_CLIENT = 16
 # ... and one of these speaks its one version.
 FIXED = {
     0: versions.SSL2,
@@ -32,10 +33,10 @@ FIXED = {
 # number it is below every floor, which is just what it means.
 UNBOUNDED = -1
 
-# For each C type a context that nobody uses: to see on it what this OpenSSL takes. (Not an
-# ssl.SSLContext, which no module but ssl may hold: gevent searches for those that do, and warns.)
-# A process has several C types where _ssl was imported again: ddtrace drops it for gevent's sake.
-spares: dict[Any, Any] = {}
+# For each C type a class below it, and a context that nobody uses. A process has several C types
+# where _ssl was imported again: ddtrace drops it for gevent's sake.
+_kinds: dict[Any, Any] = {}
+_spares: dict[Any, Any] = {}
 
 # The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
@@ -79,6 +80,26 @@ def forget_asked(context: Any, name: str) -> None:
         _asked[id(context)][1].pop(name, None)
 
 
+def promised(floor: int) -> Any:
+    """Return the C type of contexts, where this Python was built for the floor; else ``check()``.
+
+    The library that was loaded may be another one than it was built for, and the first context of a
+    process costs half as much as all else at ``import ssl``. So what is promised is proved on each
+    context that is raised: ``hold()`` fails where it is not kept.
+
+    Raises:
+        GuardError: this Python was not built for the floor, and cannot be held to it.
+        ImportError: this Python has no ``_ssl``.
+
+    .. versionadded:: 0.1
+    """
+    import _ssl
+
+    base: Any = _ssl._SSLContext
+    built_for = getattr(_ssl, f"HAS_TLSv{versions.floor_name(floor).replace('.', '_')}", False)
+    return base if built_for and hasattr(base, "minimum_version") else check(floor)
+
+
 def check(floor: int) -> Any:
     """Hold a context of the C type to the floor, to see whether it can be; return that type.
 
@@ -91,23 +112,48 @@ def check(floor: int) -> Any:
     import _ssl
 
     base: Any = _ssl._SSLContext
-    if (base, floor) in _holdable:
-        return base
-    # PyPy makes no instance of the base itself.
-    kind: Any = type(spares[base]) if base in spares else type("Spare", (base,), {})
-    # One of its own: the gates of other threads use the spare one.
-    trial = kind.__new__(kind, _ssl.PROTOCOL_TLS_CLIENT)
-    spares.setdefault(base, trial)
-    problem: object = "it does not keep the minimum that was set"
+    if (base, floor) not in _holdable:
+        # One of its own: the gates of other threads use the spare one.
+        put(base, "minimum_version", _fresh(base), floor)
+        _holdable.add((base, floor))
+    return base
+
+
+def spare(base: Any) -> Any:
+    """Return a context that nobody uses, to see on it what this OpenSSL takes.
+
+    .. versionadded:: 0.1
+    """
+    return _spares.get(base) or _spares.setdefault(base, _fresh(base))
+
+
+def _fresh(base: Any) -> Any:
+    # PyPy makes no instance of the base itself. (Not an ssl.SSLContext, which no module but ssl may
+    # hold: gevent searches for those that do, and warns.)
+    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type("Spare", (base,), {}))
+    return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
+
+
+def put(base: Any, name: str, context: Any, floor: int) -> None:
+    """Set a bound of a context to the floor, and see that it has it.
+
+    Raises:
+        GuardError: it has not.
+
+    .. versionadded:: 0.1
+    """
+    problem: object = "it does not keep the bound that was set"
     try:
-        base.minimum_version.__set__(trial, floor)
-        if base.minimum_version.__get__(trial) == floor:
-            _holdable.add((base, floor))
-            return base
+        bound = getattr(base, name)
+        bound.__set__(context, floor)
+        if bound.__get__(context) == floor:
+            return
     except (AttributeError, ValueError) as error:
         problem = error
+    from _ssl import OPENSSL_VERSION
+
     raise GuardError(
-        f"{_ssl.OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
+        f"{OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
         hint="use a Python whose OpenSSL speaks it, or a lower floor",
     )
 
@@ -141,17 +187,21 @@ def raise_context(context: Any, floor: int, set_by: str) -> None:
 
 
 def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
-    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised."""
+    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised.
+
+    Raises:
+        GuardError: this OpenSSL cannot be held to the floor.
+        ProtocolRefused: the context is of a fixed version below the floor.
+    """
     protocol = base.protocol.__get__(context)
     if protocol not in FLEXIBLE:
         check_fixed(protocol, floor, set_by)
         return
     for name in ("minimum_version", "maximum_version"):
-        bound = getattr(base, name)
-        before = bound.__get__(context)
+        before = getattr(base, name).__get__(context)
         if UNBOUNDED != before < floor:
+            put(base, name, context, floor)
             note_asked(context, name, before)
-            bound.__set__(context, floor)
             counts["raised"] += 1
 
 

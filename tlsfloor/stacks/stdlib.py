@@ -68,14 +68,14 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     .. versionadded:: 0.1
     """
     global _floor, _set_by, _least, _observed
-    base = contexts.check(floor)
+    base = contexts.promised(floor)
     if floor > _floor:
         Unproven.floor = _floor = floor
         Unproven.set_by = _set_by = set_by
         Unproven.observed = _observed = _observed if _observed > floor else NO_FLOOR
         _least = max(_floor, _observed)
     _install_all(base)
-    missing = undone(module)
+    missing = _replaced(module)
     if missing:
         raise GuardError(
             f"the floor cannot be held on {module!r}: {missing}",
@@ -99,7 +99,7 @@ def observe(module: ModuleType, floor: int, set_by: str) -> str:
     if floor > _least:
         Unproven.observed = _observed = _least = floor
     _install_all(base)
-    return undone(module) or "observed"
+    return _replaced(module) or "observed"
 
 
 def _install_all(base: Any) -> None:
@@ -136,6 +136,14 @@ def undone(module: ModuleType) -> str:
 
     .. versionadded:: 0.1
     """
+    try:
+        contexts.check(_floor)
+    except GuardError as error:
+        return error.problem
+    return _replaced(module)
+
+
+def _replaced(module: ModuleType) -> str:
     made = getattr(module, "SSLContext", None)
     if not isinstance(made, type) or _gates.owners().isdisjoint(made.__mro__):
         return f"its SSLContext is {made!r}"
@@ -303,7 +311,7 @@ def _bound(cls: type, base: Any, name: str) -> property:
             number = get(self)
         if UNBOUNDED != number < _least:
             if number < _floor:
-                put(contexts.spares[base], value)  # raises and warns as ever, and harms nobody
+                put(contexts.spare(base), value)  # raises and warns as ever, and harms nobody
                 value = _floor
                 counts["clamped"] += 1
             _lowered(self, name, number)
