@@ -73,6 +73,8 @@ def wanted(kind: str) -> bool:
     """
     if file or callbacks or "opentelemetry.metrics" in sys.modules:
         return True
+    if _kept is None and "logging" not in sys.modules:
+        return False
     logger = _logger()
     return logger is not None and bool(logger.isEnabledFor(_LEVELS.get(kind, _WARNING)))
 

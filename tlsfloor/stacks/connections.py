@@ -78,32 +78,40 @@ class Unproven:
     owner = _forward("owner")
     session = _forward("session")
 
-    def do_handshake(self) -> None:
-        """Shake hands, and look at what came of it."""
-        self._prove(sys._getframe(1))
+    def do_handshake(self, depth: int = 1) -> None:
+        """Shake hands, and look at what came of it; the caller is so many frames away.
+
+        Nothing stands between it and the real one: most calls in memory end in SSLWantReadError,
+        and each frame that an error passes is dear.
+        """
+        try:
+            self._real.do_handshake()
+        except OSError as error:
+            if getattr(error, "reason", None) in _REASONS:
+                caller = sys._getframe(depth)
+                events.protected(
+                    "explain", _explain, error, self._real, caller, self.floor, self.set_by
+                )
+            raise
+        self._prove(depth + 1)
 
     def read(self, *args: Any) -> Any:
         """Read for the first time: OpenSSL would shake hands in it."""
-        self._prove(sys._getframe(1))
+        self.do_handshake(2)
         return self._real.read(*args)
 
     def write(self, data: Any) -> Any:
         """Write for the first time: as read()."""
-        self._prove(sys._getframe(1))
+        self.do_handshake(2)
         return self._real.write(data)
 
-    def _prove(self, caller: FrameType) -> None:
+    def _prove(self, depth: int) -> None:
+        """Compare what was negotiated with the floor, and step aside."""
         real = self._real
-        try:
-            real.do_handshake()
-        except OSError as error:
-            if getattr(error, "reason", None) in _REASONS:
-                events.protected("explain", _explain, error, real, caller, self.floor, self.set_by)
-            raise
         version = real.version()
         if versions.OPENSSL_NAMES.get(version, 0) < self.floor:
             counts["discarded"] += 1
-            tell("discarded", self.floor, "enforce", lambda: _agreed(real, caller))
+            self._tell("discarded", "enforce", depth + 1)
             raise refusal(
                 f"{version} was negotiated, for a context that another thread had lowered or a "
                 "connection begun before the floor was armed",
@@ -112,15 +120,21 @@ class Unproven:
                 self.set_by,
             )
         if events.wanted("handshake"):
-            mode = "observe" if self.observed > self.floor else "enforce"
-            tell("handshake", max(self.floor, self.observed), mode, lambda: _agreed(real, caller))
+            observes = self.observed > self.floor
+            self._tell("handshake", "observe" if observes else "enforce", depth + 1)
         # Its owner holds this, where it was told of one; the caller is sure to: an SSLSocket, an
         # SSLObject, or gevent's own socket.
         holder = real.owner
         if getattr(holder, "_sslobj", None) is not self:
-            holder = caller.f_locals.get("self")
+            holder = sys._getframe(depth).f_locals.get("self")
         if getattr(holder, "_sslobj", None) is self:
             holder._sslobj = real
+
+    def _tell(self, kind: str, mode: str, depth: int) -> None:
+        # A function of its own: with these in _prove() each handshake would pay for the closure.
+        real, caller = self._real, sys._getframe(depth)
+        floor = self.observed if mode == "observe" else self.floor
+        tell(kind, floor, mode, lambda: _agreed(real, caller))
 
 
 class Exempt(Unproven):

@@ -113,8 +113,10 @@ def check(floor: int) -> Any:
 
     base: Any = _ssl._SSLContext
     if (base, floor) not in _holdable:
-        # One of its own: the gates of other threads use the spare one.
-        put(base, "minimum_version", _fresh(base), floor)
+        trial = _fresh(base)  # one of its own: the gates of other threads use the spare one
+        put(base, "minimum_version", trial, floor)
+        if base.minimum_version.__get__(trial) != floor:
+            raise _not_holdable(floor, "it does not keep the minimum that was set")
         _holdable.add((base, floor))
     return base
 
@@ -135,24 +137,23 @@ def _fresh(base: Any) -> Any:
 
 
 def put(base: Any, name: str, context: Any, floor: int) -> None:
-    """Set a bound of a context to the floor, and see that it has it.
+    """Set a bound of a context to the floor.
 
     Raises:
-        GuardError: it has not.
+        GuardError: this OpenSSL knows no such version.
 
     .. versionadded:: 0.1
     """
-    problem: object = "it does not keep the bound that was set"
     try:
-        bound = getattr(base, name)
-        bound.__set__(context, floor)
-        if bound.__get__(context) == floor:
-            return
+        getattr(base, name).__set__(context, floor)
     except (AttributeError, ValueError) as error:
-        problem = error
+        raise _not_holdable(floor, error) from error
+
+
+def _not_holdable(floor: int, problem: object) -> GuardError:
     from _ssl import OPENSSL_VERSION
 
-    raise GuardError(
+    return GuardError(
         f"{OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
         hint="use a Python whose OpenSSL speaks it, or a lower floor",
     )

@@ -136,11 +136,14 @@ def undone(module: ModuleType) -> str:
 
     .. versionadded:: 0.1
     """
+    missing = _replaced(module)
+    if missing:
+        return missing
     try:
         contexts.check(_floor)
     except GuardError as error:
         return error.problem
-    return _replaced(module)
+    return ""
 
 
 def _replaced(module: ModuleType) -> str:
