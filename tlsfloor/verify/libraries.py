@@ -12,10 +12,11 @@ import mmap
 import os
 import re
 import sys
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # What a library says of itself, and the pattern of its version from there on, where it says one.
 # OpenSSL's name alone is in the bytes of everybody who talks about it.
@@ -35,8 +36,10 @@ _WORDS = (
 )
 
 # Libraries of the system that speak TLS, or speak it for others, as an extension names them.
-_LINKED = ("ssl", "gnutls", "ldap", "pq", "mariadb", "mysqlclient", "curl", "nss3", "s2n")
-_NAME = rb"\0(lib%s[\w.+-]*?\.(?:so|dylib)[.\d]*)\0"
+_LINKED = (
+    rb"\0(lib(ssl|gnutls|ldap|pq|mariadb|mysqlclient|curl|nss3|s2n)[\w.+-]*?"
+    rb"\.(?:so|dylib)[.\d]*)\0"
+)
 
 # What a shared library is called on Linux, macOS and Windows.
 _SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
@@ -73,32 +76,33 @@ def look(path: str) -> dict[str, str]:
 
     .. versionadded:: 0.1
     """
+    at = os.stat(path)
+    return dict(_look(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns)) if at.st_size else {}
+
+
+@lru_cache(maxsize=1024)  # status() is asked more than once, and large files stay as they are
+def _look(path: str, *_as_it_is: int) -> dict[str, str]:
     found = {}
-    with open(path, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return {}
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for name, word, version in _WORDS:
-                match = _first(data, word, version) if version else None
-                if match or (not version and data.find(word) >= 0):
-                    found[name] = match.group(1).decode("ascii") if match else ""
-            for each in _LINKED:
-                match = _first(data, b"\0lib%s" % each.encode(), _NAME % each.encode())
-                if match:
-                    found[match.group(1).decode("ascii")] = ""
-    return found
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for name, word, version in _WORDS:
+            match = next(_matches(data, word, version), None) if version else None
+            if match or (not version and data.find(word) >= 0):
+                found[name] = match.group(1).decode("ascii") if match else ""
+        linked: dict[bytes, str] = {}
+        for each in _matches(data, b"\0lib", _LINKED):
+            linked.setdefault(each.group(2), each.group(1).decode("ascii"))
+    return {**found, **dict.fromkeys(linked.values(), "")}
 
 
-def _first(data: mmap.mmap, word: bytes, pattern: bytes) -> re.Match[bytes] | None:
-    """Return the first match of a pattern that begins with a word: quicker than its search."""
+def _matches(data: mmap.mmap, word: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of a pattern that begins with a word: quicker than its search."""
     compiled = re.compile(pattern)
     place = data.find(word)
     while place >= 0:
         match = compiled.match(data, place)
         if match:
-            return match
+            yield match
         place = data.find(word, place + 1)
-    return None
 
 
 def search(folder: str) -> tuple[list[Library], dict[str, str]]:

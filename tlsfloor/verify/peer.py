@@ -120,6 +120,8 @@ class Peer(ABC):
         seen.address = address
         self.seen.append(seen)
         connection.settimeout(self.timeout)
+        # What ends a handshake and the request after it would wait for one another, 40 ms a time.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._speak(connection, seen)
         except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation

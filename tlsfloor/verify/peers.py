@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import lru_cache
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
@@ -232,8 +233,12 @@ def settings(version: int, key_exchange: str) -> Any:
     return chosen
 
 
+@lru_cache(maxsize=None)
 def identity(path: str) -> tuple[Any, Any]:
-    """Return the certificates and the key of a PEM file; any exception if they are not there."""
+    """Return the certificates and the key of a PEM file; any exception if they are not there.
+
+    Read once: to parse a key and to blind it costs half as much as to use it.
+    """
     with open(path, encoding="ascii") as file:
         pem = file.read()
     chain = X509CertChain()

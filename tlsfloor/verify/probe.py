@@ -69,11 +69,17 @@ def make_context(ssl, role, way, job):
     return context
 
 
+def connect(case, job):
+    plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else TLS 1.3 waits 40 ms for each request
+    return plain
+
+
 def through_ssl(case, job):
     import ssl
 
     context = make_context(ssl, case["role"], case["way"], job)
-    plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
+    plain = connect(case, job)
     try:
         if case["role"] == "server":
             tls = context.wrap_socket(plain, server_side=True)
@@ -213,7 +219,7 @@ def through_OpenSSL(case, job):
         context.set_cipher_list(EVERYTHING.encode("ascii"))
         if hasattr(context, "set_min_proto_version"):
             context.set_min_proto_version(0)  # the lowest that there is (OpenSSL, SSL_CTX_set_min_proto_version)
-    plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
+    plain = connect(case, job)
     try:
         plain.settimeout(None)  # with one pyOpenSSL would not wait, but say that it wants to
         tls = SSL.Connection(context, plain)
@@ -286,7 +292,7 @@ def attempt(case, job):
         return {"id": case["id"], "error": " < ".join(texts)}
 
 
-def facts():
+def facts(job):
     """Return what is worth knowing beside the handshakes."""
     found = {
         "version": platform.python_version(),
@@ -326,7 +332,7 @@ def facts():
         found["min_protocol"] = [line for line in lines if line.startswith(("MinProtocol", "CipherString"))]
     except Exception as error:
         found["openssl_cnf_error"] = "%s: %s" % (type(error).__name__, error)
-    context = ssl.create_default_context()
+    context = default_context(ssl, "client", job)  # with our one authority: a system has hundreds
     for name in ("minimum_version", "security_level"):
         if hasattr(context, name):
             found[name] = int(getattr(context, name))
@@ -343,7 +349,7 @@ def main():
 
     warnings.simplefilter("ignore")
     job = json.loads(sys.argv[1])
-    output = {"facts": facts(), "cases": [attempt(case, job) for case in job["cases"]]}
+    output = {"facts": facts(job), "cases": [attempt(case, job) for case in job["cases"]]}
     sys.stdout.write(BEGIN + json.dumps(output) + END)
     sys.stdout.flush()
 
