@@ -401,6 +401,54 @@ def test_logging_that_nobody_configured_says_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
+#: A program that logs over TLS, and is the server of it as well. Its lock is held meanwhile.
+LOGGING_OVER_TLS = """
+import logging, logging.handlers, ssl, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+received = []
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        received.append(self.path)
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *args):
+        pass
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2])
+server = HTTPServer(("localhost", 0), Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+client = ssl.create_default_context(cafile=sys.argv[1])
+root = logging.getLogger()
+root.setLevel(logging.DEBUG)
+handler = logging.handlers.HTTPHandler(
+    f"localhost:{server.server_port}", "/", secure=True, context=client
+)
+root.addHandler(handler)
+for number in range(3):
+    logging.error("from the program")
+print(sum("from+the+program" in each for each in received))
+root.removeHandler(handler)
+kept = []
+class Keep(logging.Handler):
+    def emit(self, record):
+        kept.append(record)
+root.addHandler(Keep())
+if "tlsfloor" in sys.modules:
+    sys.modules["tlsfloor.events"].flush()
+print(sorted({each.tlsfloor["role"] for each in kept if each.tlsfloor["kind"] == "handshake"}))
+"""
+
+
+@pytest.mark.parametrize("floor", ["off", "1.2"])
+def test_a_handler_that_logs_over_tls_waits_for_nobody(floor: str) -> None:
+    """What it does is told when it is at rest, of either end; and it does not log about itself."""
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR=floor)
+    done = python("-c", LOGGING_OVER_TLS, peers.CA_FILE, peers.PEER_FILE, env=env)
+    told = "[]" if floor == "off" else "['client', 'server']"
+    assert (done.returncode, done.stdout.split("\n")) == (0, ["3", told, ""]), done.stderr
+
+
 # --- asyncio, and a server
 
 ASYNCIO = """

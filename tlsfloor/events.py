@@ -17,7 +17,7 @@ from _thread import _local, allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Any
 
@@ -50,8 +50,9 @@ _ABOUT = ("schema", "time", "host", "pid", "program", "kind", "count")
 _seen: dict[tuple[Any, ...], list[Any]] = {}
 _lock = allocate_lock()
 _told_all = 0.0
-# The logger, once the program uses logging.
+# The logger, once the program uses logging, and what could not be logged yet.
 _kept: Any = None
+_unlogged: list[dict[str, Any]] = []
 _own = _local()  # .busy: this thread is telling something, and what it does meanwhile is not told
 
 
@@ -60,6 +61,7 @@ def _forget() -> None:
     global _lock
     _lock = allocate_lock()
     _seen.clear()
+    _unlogged.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -126,6 +128,8 @@ def flush() -> None:
     with Quiet():
         for event in _uncounted():
             _tell(event)
+        if _unlogged:
+            protected("logging", _log_waiting)
 
 
 class Quiet:
@@ -261,14 +265,51 @@ def _logger() -> Any:
 
 
 def _log(event: dict[str, Any]) -> None:
+    """Log an event once all handlers that would get it are at rest, and until then let it wait.
+
+    One that is at work may be waiting for the very connection that the event is about, as an
+    HTTPHandler does: in this thread, where it would be called again, or in another one.
+    """
+    if _logger() is None:
+        return
+    with _lock:
+        _unlogged.append(event)
+        del _unlogged[:-MOST]
+    _log_waiting()
+
+
+def _log_waiting() -> None:
     logger = _logger()
-    if logger is not None:
+    if any(map(_is_at_work, _handlers(logger))):
+        return
+    with _lock:
+        waiting = _unlogged[:]
+        _unlogged.clear()
+    for event in waiting:
         facts = {name: value for name, value in event.items() if name not in _ABOUT}
         words = ", ".join(f"{name} {value}" for name, value in facts.items())
         level = _LEVELS.get(event["kind"], _WARNING)
         logger.log(
             level, "%s: %s (%d)", event["kind"], words, event["count"], extra={"tlsfloor": event}
         )
+
+
+def _handlers(logger: Any) -> Iterator[Any]:
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
+
+
+def _is_at_work(handler: Any) -> bool:
+    lock: Any = getattr(handler, "lock", None)
+    if lock is None:
+        return False
+    if getattr(lock, "_is_owned", bool)():
+        return True  # by this thread
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False
 
 
 # OpenTelemetry's counters: kind of event -> the name of its counter.
