@@ -38,17 +38,23 @@ ELSEWHERE = [
 APART = [*map(str, Path("tests").glob("test_guide_*.py")), "tests/test_neighbours.py"]
 
 
+def install(session: nox.Session, what: str) -> None:
+    """Install the package with some extras."""
+    session.install("--upgrade", "pip")  # some that come with a Python search for minutes
+    session.install(what)
+
+
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests as the README says, on an installed package."""
-    session.install(".[test]")
+    install(session, ".[test]")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def floor(session: nox.Session) -> None:
     """Run the tests of the floor itself: what an interpreter can make different."""
-    session.install(".[test]")
+    install(session, ".[test]")
     ignored = [f"--ignore-glob={each}" for each in ELSEWHERE]
     session.run("pytest", "-n", "2", *ignored, *session.posargs)
 
@@ -71,7 +77,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def apart(session: nox.Session) -> None:
     """Run the tests of agents, and of the guides whose programs pin what others need newer."""
-    session.install(".[test,guides,neighbours]")
+    install(session, ".[test,guides,neighbours]")
     session.run("pytest", *APART, *session.posargs)
 
 

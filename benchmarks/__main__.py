@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyperf
 
-from benchmarks import ON_REQUEST, PROGRAMS, RESULTS
+from benchmarks import ON_REQUEST, PROGRAMS, RESULTS, VARIANT
 from benchmarks.measure import figures, table, take_turns
 
 
@@ -40,7 +40,7 @@ def main() -> None:
                 print("  ".join(line), flush=True)
             benchmarks += measured
             suite = pyperf.BenchmarkSuite(benchmarks)  # what there is of it, whatever comes next
-            suite.dump(str(arguments.into / f"{name}.json"), replace=True)
+            suite.dump(str(arguments.into / f"{name}{VARIANT}.json"), replace=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ import ssl
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from contextlib import contextmanager
 from datetime import date
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyperf
 
 import tlsfloor
+from benchmarks import VARIANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -109,12 +109,11 @@ def machine() -> dict[str, str | int | float]:
     """Return the facts that belong to a figure."""
     found = pyperf.Run([1.0], collect_metadata=True).get_metadata()
     facts = {name: found[name] for name in FACTS if name in found}
-    free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     return {
         **facts,
         "date": date.today().isoformat(),  # noqa: DTZ011 - where it was measured
         "openssl": ssl.OPENSSL_VERSION,
-        "python_version": sys.version.split()[0] + (" free-threaded" if free else ""),
+        "python_version": sys.version.split()[0] + VARIANT,
         "tlsfloor": tlsfloor.__version__,
         **{name: metadata.version(name) for name in PARTS if _installed(name)},
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyperf
 
-from benchmarks import ON_REQUEST, PROGRAMS, RESULTS
+from benchmarks import FREE_THREADED, ON_REQUEST, PROGRAMS, RESULTS
 from benchmarks.measure import AGAIN, figures, table
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def plot(found: list[Figure]) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def section(name: str, file: Path) -> str:
+def section(heading: str, file: Path) -> str:
     """Return a program's part of the page, and draw its plot."""
     suite = pyperf.BenchmarkSuite.load(str(file))
     found = list(figures(suite))
@@ -89,8 +89,8 @@ def section(name: str, file: Path) -> str:
     ]
     return "\n".join(
         [
-            f"## {HEADINGS[name]}\n",
-            f"![ratios]({RESULTS.name}/{name}.svg)\n",
+            f"## {heading}\n",
+            f"![ratios]({RESULTS.name}/{file.stem}.svg)\n",
             *("| " + " | ".join(line) + " |" for line in lines),
             f"\n{', '.join(parts)}.\n\n",
         ]
@@ -99,8 +99,12 @@ def section(name: str, file: Path) -> str:
 
 def written() -> str:
     """Return the page with the tables that its files make, and draw the plots."""
-    files = {name: RESULTS / f"{name}.json" for name in (*PROGRAMS, *ON_REQUEST)}
-    text = "".join(section(name, file) for name, file in files.items() if file.exists())
+    files = {
+        HEADINGS[name] + more.replace("-", ", ", 1): RESULTS / f"{name}{more}.json"
+        for name in (*PROGRAMS, *ON_REQUEST)
+        for more in ("", FREE_THREADED)
+    }
+    text = "".join(section(heading, file) for heading, file in files.items() if file.exists())
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     return before + BEGIN + text + END + rest.partition(END)[2]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Callable
 import pyperf
 
 from benchmarks import work
-from benchmarks.gates import certificates, held
+from benchmarks.gates import held
 from benchmarks.measure import Row
+from tlsfloor.verify.peer import CA_FILE, PEER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,19 +27,18 @@ HANDSHAKES = 128
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
     """Yield a row for each number of threads."""
-    with certificates() as made:
-        call = work.new_client("TLSv1_3", *made["ECDSA"])
-        for number in THREADS[:2] if quick else THREADS:
-            with ThreadPoolExecutor(number) as pool:
-                yield Row(
-                    f"{HANDSHAKES} contexts and handshakes, {number} thread{'s' * (number > 1)}",
-                    "second",
-                    {
-                        name: _sample(pool, number, call, guarded=name == "guarded")
-                        for name in ("unguarded", "guarded")
-                    },
-                    rounds=15,
-                )
+    call = work.new_client("TLSv1_3", PEER_FILE, CA_FILE)
+    for number in THREADS[:2] if quick else THREADS:
+        with ThreadPoolExecutor(number) as pool:
+            yield Row(
+                f"{HANDSHAKES} contexts and handshakes, {number} thread{'s' * (number > 1)}",
+                "second",
+                {
+                    name: _sample(pool, number, call, guarded=name == "guarded")
+                    for name in ("unguarded", "guarded")
+                },
+                rounds=15,
+            )
 
 
 def _sample(
