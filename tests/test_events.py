@@ -347,7 +347,7 @@ def test_a_line_that_did_not_fit_spoils_no_other(tmp_path: Path) -> None:
     assert "only a part of a line could be written" in done.stdout, done.stderr
     first, torn, third = file.read_text().splitlines()
     assert [json.loads(each)["port"] for each in (first, third)] == [1, 3]
-    with pytest.raises(ValueError, match="Unterminated|Expecting"):
+    with pytest.raises(ValueError, match="char"):
         json.loads(torn)
 
 

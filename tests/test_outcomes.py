@@ -58,7 +58,7 @@ def broken_package(file: str) -> Callable[[Path], dict[str, str]]:
         copy = tmp_path / "tlsfloor"
         # Without its byte code, which would be used if the file is as old and as long as before.
         shutil.copytree(Path(BOOTSTRAP).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / file).write_text("def (\n")
+        (copy / file).write_text("not a module\n")
         return {"PYTHONPATH": str(copy / "bootstrap")}
 
     return make

@@ -105,6 +105,11 @@ class Unproven:
         self.do_handshake(2)
         return self._real.write(data)
 
+    def _write_with_length(self, data: Any, length: int) -> Any:
+        """Write for the first time, by what PyPy's ``SSLSocket.sendall()`` calls."""
+        self.do_handshake(2)
+        return self._real._write_with_length(data, length)
+
     def _prove(self, depth: int) -> None:
         """Compare what was negotiated with the floor, and step aside."""
         real = self._real
