@@ -408,7 +408,7 @@ def early_bird(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An interpreter with a ``.pth`` that imports ``ssl``, as start-up files of others do."""
     place = tmp_path_factory.mktemp("early")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
-    [packages] = glob.glob(str(place / "lib" / "python*" / "site-packages"))
+    [packages] = glob.glob(str(place / "lib" / "py*" / "site-packages"))
     Path(packages, "early_bird.py").write_text(EARLY_BIRD)
     Path(packages, "early_bird.pth").write_text("import early_bird\n")
     return str(place / "bin" / "python")
