@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from harness import BOOTSTRAP, HERE, armed_environment, clean_environment, python
 from parts import need, old_pythons
+from tlsfloor import events as sinks
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_2
 
@@ -394,6 +397,36 @@ def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[A
         assert (
             sum(count for _, kind, count in found if kind == "refused") == 4
         )  # the fifth comes last
+
+
+WATCHED = """
+import logging, ssl, socket, sys
+logging.basicConfig(format="%(levelname)s %(message)s")
+context = ssl.create_default_context(cafile=sys.argv[1])
+context.minimum_version = ssl.TLSVersion.TLSv1
+context.set_ciphers("ALL:@SECLEVEL=0")
+for port in sys.argv[2:]:
+    with socket.create_connection(("localhost", int(port))) as plain:
+        context.wrap_socket(plain, server_hostname="localhost").close()
+"""
+
+
+def test_who_only_observes_is_warned_of_handshakes_below_the_floor(ports: list[str]) -> None:
+    """Where logging is as it mostly is, that is what it says; the others are for debugging."""
+    args = ("-W", "ignore", "-c", WATCHED, peers.CA_FILE, *ports)
+    assert python(*args, env=clean_environment()).stderr == ""
+    done = python(*args, env=armed_environment(TLSFLOOR_MODE="observe"))
+    [line] = done.stderr.splitlines()
+    assert line.startswith("WARNING handshake: mode observe, floor 1.2, stack ssl, version TLS 1.0")
+
+
+def test_the_page_names_each_kind_and_its_level() -> None:
+    page = (HERE.parent / "docs" / "reference" / "events.md").read_text()
+    told = dict(re.findall(r"^\| `(\w+)` \| ([A-Z]+)\b", page, re.MULTILINE))
+    known = dict.fromkeys(told, "WARNING")
+    known.update({kind: logging.getLevelName(level) for kind, level in sinks._LEVELS.items()})
+    assert told == known
+    assert all(f"`{name}`" in page for name in sinks._COUNTERS.values())
 
 
 def test_logging_that_nobody_configured_says_nothing() -> None:

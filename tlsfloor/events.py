@@ -39,9 +39,12 @@ callbacks: list[Callable[[dict[str, Any]], object]] = []
 #: A file for JSON lines, or ``-`` for stderr; empty where nobody wants one.
 file = ""
 
-#: Levels of logging: what the floor changed is worth less than what it ended.
+#: Levels of logging: what the floor changed is worth less than what it ended, or would end.
 _LEVELS = {"armed": 20, "raised": 20, "clamped": 20, "handshake": 10, "exempted": 20}
 _WARNING = 30
+
+#: A ``"handshake"`` that is below a floor which is only observed.
+BELOW = "handshake below the floor"
 
 # In this order they are written.
 _ABOUT = ("schema", "time", "host", "pid", "program", "kind", "count")
@@ -100,6 +103,7 @@ def _note(
     facts: dict[str, object],
     frame: FrameType,
 ) -> None:
+    kind = "handshake" if kind == BELOW else kind
     facts.update(more() if more else {})
     if kind != "armed":  # which has a better word for it
         facts.update(place(frame))
@@ -288,7 +292,9 @@ def _log_waiting() -> None:
     for event in waiting:
         facts = {name: value for name, value in event.items() if name not in _ABOUT}
         words = ", ".join(f"{name} {value}" for name, value in facts.items())
-        level = _LEVELS.get(event["kind"], _WARNING)
+        # In this order: SSLv3, TLS 1.0, TLS 1.1 ...
+        below = event.get("version", "TLS 9") < f"TLS {event.get('floor', '')}"
+        level = _LEVELS.get(BELOW if below else event["kind"], _WARNING)
         logger.log(
             level, "%s: %s (%d)", event["kind"], words, event["count"], extra={"tlsfloor": event}
         )

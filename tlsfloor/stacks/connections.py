@@ -114,7 +114,8 @@ class Unproven:
         """Compare what was negotiated with the floor, and step aside."""
         real = self._real
         version = real.version()
-        if versions.OPENSSL_NAMES.get(version, 0) < self.floor:
+        wire = versions.OPENSSL_NAMES.get(version, 0)
+        if wire < self.floor:
             counts["discarded"] += 1
             self._tell("discarded", "enforce", depth + 1)
             raise refusal(
@@ -124,9 +125,10 @@ class Unproven:
                 self.floor,
                 self.set_by,
             )
-        if events.wanted("handshake"):
+        kind = "handshake" if wire >= self.observed else events.BELOW
+        if events.wanted(kind):
             observes = self.observed > self.floor
-            self._tell("handshake", "observe" if observes else "enforce", depth + 1)
+            self._tell(kind, "observe" if observes else "enforce", depth + 1)
         # Its owner holds this, where it was told of one; the caller is sure to: an SSLSocket, an
         # SSLObject, or gevent's own socket.
         holder = real.owner
