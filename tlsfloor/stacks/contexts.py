@@ -7,7 +7,6 @@ by its protocol number: the names do not exist on every OpenSSL.
 from __future__ import annotations
 
 from _thread import RLock
-from _weakref import ref
 
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
@@ -37,6 +36,7 @@ UNBOUNDED = -1
 # where _ssl was imported again: ddtrace drops it for gevent's sake.
 _kinds: dict[Any, Any] = {}
 _spares: dict[Any, Any] = {}
+_bounds: dict[Any, Any] = {}
 
 # The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
@@ -47,9 +47,12 @@ _holdable: set[tuple[Any, int]] = set()
 #: Held while a context is lowered, for a connection to be born that an exemption lets go below.
 turn = RLock()
 
-# The bounds that contexts asked for and did not get: id -> the context, name -> bound. Only for
-# these can the floor be the reason of what fails.
-_asked: dict[int, tuple[Any, dict[str, int]]] = {}
+# The bounds that a context asked for and did not get are attributes of it. Only where there is one
+# can the floor be the reason of what fails.
+_ASKED = {
+    "minimum_version": "_tlsfloor_minimum_version",
+    "maximum_version": "_tlsfloor_maximum_version",
+}
 
 
 def asked(context: Any) -> dict[str, int]:
@@ -57,7 +60,8 @@ def asked(context: Any) -> dict[str, int]:
 
     .. versionadded:: 0.1
     """
-    return _asked.get(id(context), (None, {}))[1]
+    held = getattr(context, "__dict__", {})
+    return {name: held[key] for name, key in _ASKED.items() if key in held}
 
 
 def note_asked(context: Any, name: str, bound: int) -> None:
@@ -65,10 +69,9 @@ def note_asked(context: Any, name: str, bound: int) -> None:
 
     .. versionadded:: 0.1
     """
-    key = id(context)
-    if key not in _asked:
-        _asked[key] = ref(context, lambda _: _asked.pop(key, None)), {}
-    _asked[key][1][name] = bound
+    held = getattr(context, "__dict__", None)
+    if held is not None:  # else one of the C type itself, which takes no attribute
+        held[_ASKED[name]] = bound
 
 
 def forget_asked(context: Any, name: str) -> None:
@@ -76,8 +79,7 @@ def forget_asked(context: Any, name: str) -> None:
 
     .. versionadded:: 0.1
     """
-    if id(context) in _asked:
-        _asked[id(context)][1].pop(name, None)
+    getattr(context, "__dict__", {}).pop(_ASKED[name], None)
 
 
 def promised(floor: int) -> Any:
@@ -114,7 +116,10 @@ def check(floor: int) -> Any:
     base: Any = _ssl._SSLContext
     if (base, floor) not in _holdable:
         trial = _fresh(base)  # one of its own: the gates of other threads use the spare one
-        put(base, "minimum_version", trial, floor)
+        try:
+            base.minimum_version.__set__(trial, floor)
+        except (AttributeError, ValueError) as error:
+            raise _not_holdable(floor, error) from error
         if base.minimum_version.__get__(trial) != floor:
             raise _not_holdable(floor, "it does not keep the minimum that was set")
         _holdable.add((base, floor))
@@ -136,18 +141,16 @@ def _fresh(base: Any) -> Any:
     return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 
-def put(base: Any, name: str, context: Any, floor: int) -> None:
-    """Set a bound of a context to the floor.
-
-    Raises:
-        GuardError: this OpenSSL knows no such version.
+def bounds(base: Any) -> Any:
+    """Return the name of each bound, and what reads and sets it on a context of the C type.
 
     .. versionadded:: 0.1
     """
-    try:
-        getattr(base, name).__set__(context, floor)
-    except (AttributeError, ValueError) as error:
-        raise _not_holdable(floor, error) from error
+    if base not in _bounds:
+        _bounds[base] = [
+            (name, getattr(base, name).__get__, getattr(base, name).__set__) for name in _ASKED
+        ]
+    return _bounds[base]
 
 
 def _not_holdable(floor: int, problem: object) -> GuardError:
@@ -195,13 +198,27 @@ def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
         ProtocolRefused: the context is of a fixed version below the floor.
     """
     protocol = base.protocol.__get__(context)
-    if protocol not in FLEXIBLE:
+    if protocol in FLEXIBLE:
+        raise_bounds(bounds(base), context, floor)
+    else:
         check_fixed(protocol, floor, set_by)
-        return
-    for name in ("minimum_version", "maximum_version"):
-        before = getattr(base, name).__get__(context)
+
+
+def raise_bounds(of_base: Any, context: Any, floor: int) -> None:
+    """Raise what ``bounds()`` returns, of a context that is flexible.
+
+    Raises:
+        GuardError: this OpenSSL knows no such version.
+
+    .. versionadded:: 0.1
+    """
+    for name, get, put in of_base:
+        before = get(context)
         if UNBOUNDED != before < floor:
-            put(base, name, context, floor)
+            try:
+                put(context, floor)
+            except ValueError as error:
+                raise _not_holdable(floor, error) from error
             note_asked(context, name, before)
             counts["raised"] += 1
 

@@ -194,12 +194,6 @@ def _install(cls: type, base: Any) -> None:
     get_minimum = base.minimum_version.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
-        if type(self) is not cls:
-            _init_next(cls, self, args, kwargs)
-        if get_minimum(self) < _least and base.protocol.__get__(self) in FLEXIBLE:
-            _act(base, self, "raised")
-
     # Written out as ssl calls them, which costs less than to pack and unpack whatever comes; what a
     # later CPython adds passes through.
     def _wrap_socket(
@@ -213,7 +207,7 @@ def _install(cls: type, base: Any) -> None:
         **more: Any,
     ) -> Any:
         if get_minimum(self) < _least:
-            _act(base, self, "refused")
+            _use_low(base, self)
         return Unproven(
             wrap_socket(
                 self, sock, server_side, server_hostname, owner=owner, session=session, **more
@@ -232,7 +226,7 @@ def _install(cls: type, base: Any) -> None:
         **more: Any,
     ) -> Any:
         if get_minimum(self) < _least:
-            _act(base, self, "refused")
+            _use_low(base, self)
         return Unproven(
             wrap_bio(
                 self,
@@ -250,10 +244,28 @@ def _install(cls: type, base: Any) -> None:
     # Where nothing is exempted, nobody pays for it: it is not even loaded.
     exempted = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
     exempting = [_exempting(base, wrap, gate) for gate, wrap in uses.items() if exempted]
-    for gate in (__init__, *(exempting or uses)):
+    for gate in (_birth(cls, base), *(exempting or uses)):
         _gates.put(cls, gate.__name__, gate)
     for name in ("minimum_version", "maximum_version"):
         _gates.put(cls, name, _bound(cls, base, name))
+
+
+def _birth(cls: type, base: Any) -> Any:
+    """Return the ``__init__`` that raises what is born below the floor."""
+    get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
+    bounds = contexts.bounds(base)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
+        if type(self) is not cls:
+            _init_next(cls, self, args, kwargs)
+        born = get_minimum(self)
+        if born < _least and get_protocol(self) in FLEXIBLE:
+            if events.wanted("raised"):
+                _tell_low("raised", born)
+            if born < _floor:
+                contexts.raise_bounds(bounds, self, _floor)
+
+    return __init__
 
 
 def _exempting(base: Any, wrap: Any, gate: Any) -> Any:
@@ -274,17 +286,20 @@ def _exempting(base: Any, wrap: Any, gate: Any) -> Any:
     return exempting
 
 
-def _act(base: Any, context: Any, kind: str) -> None:
-    """Raise or refuse a context that is below the floor, or tell that it would be."""
-    bound = base.minimum_version.__get__(context)
+def _use_low(base: Any, context: Any) -> None:
+    """Raise or refuse a context that is used below the floor, or tell that it would be refused."""
     protocol = base.protocol.__get__(context)
-    if (protocol in FLEXIBLE) == (kind == "raised") and events.wanted(kind):
-        lowest = bound if protocol in FLEXIBLE else contexts.FIXED.get(protocol, 0)
-        for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
-            if lowest < floor:
-                tell(kind, floor, mode, asked=versions.bound_name(lowest))
-    if bound < _floor:
+    if protocol not in FLEXIBLE and events.wanted("refused"):
+        _tell_low("refused", contexts.FIXED.get(protocol, 0))
+    if base.minimum_version.__get__(context) < _floor:
         hold(base, context, _floor, _set_by)
+
+
+def _tell_low(kind: str, lowest: int) -> None:
+    """Tell of each floor that a context is below, the one that is held and the one observed."""
+    for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
+        if lowest < floor:
+            tell(kind, floor, mode, asked=versions.bound_name(lowest))
 
 
 def _init_next(cls: type, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -331,6 +346,4 @@ def _lowered(context: Any, name: str, number: int) -> None:
     if number < _floor:
         contexts.note_asked(context, name, number)
     if events.wanted("clamped"):
-        for floor, mode in ((_floor, "enforce"), (_observed, "observe")):
-            if number < floor:
-                tell("clamped", floor, mode, asked=versions.bound_name(number))
+        _tell_low("clamped", number)
