@@ -17,9 +17,9 @@ from time import process_time
 from typing import TYPE_CHECKING
 
 from benchmarks import work
-from benchmarks.measure import BOOTSTRAP, Row, empty_folder, instructions_of
+from benchmarks.measure import BOOTSTRAP, Row, empty_folder, environment, instructions_of
 from tlsfloor.stacks import stdlib
-from tlsfloor.versions import TLS1_2
+from tlsfloor.versions import FLOORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,10 +56,10 @@ def certificates() -> Iterator[dict[str, tuple[str, str]]]:
 
 
 @contextmanager
-def held(*, guarded: bool) -> Iterator[None]:
+def held(floor: str, *, guarded: bool) -> Iterator[None]:
     """Guard the class, or don't."""
     if guarded:
-        stdlib.guard(ssl, TLS1_2, "the benchmark")
+        stdlib.guard(ssl, FLOORS[floor], "the benchmark")
     try:
         yield
     finally:
@@ -68,13 +68,13 @@ def held(*, guarded: bool) -> Iterator[None]:
 
 
 def timed(
-    name: str, args: tuple[str, ...], sample: float = SAMPLE
+    name: str, args: tuple[str, ...], sample: float = SAMPLE, floor: str = "1.2"
 ) -> dict[str, Callable[[], float]]:
     """Return the two variants of a piece of work, by time, in this process."""
     calls = 0
 
     def variant(*, guarded: bool) -> Callable[[], float]:
-        with held(guarded=guarded):
+        with held(floor, guarded=guarded):
             call = getattr(work, name)(*args)
             begin = process_time()
             for _ in range(WARM):
@@ -83,7 +83,7 @@ def timed(
             calls = calls or max(3, int(sample * WARM / (process_time() - begin)))
 
         def measure() -> float:
-            with held(guarded=guarded):
+            with held(floor, guarded=guarded):
                 for _ in range(min(WARM, calls)):
                     call()
                 begin = process_time()
@@ -97,13 +97,16 @@ def timed(
 
 
 def counted(
-    name: str, args: tuple[str, ...], empty: str, few: int, many: int
+    name: str, args: tuple[str, ...], empty: str, few: int, many: int, floor: str = "1.2"
 ) -> dict[str, Callable[[], float]]:
     """Return the two variants of a piece of work, by instructions, in processes of their own."""
-    folders = {"unguarded": empty, "guarded": BOOTSTRAP}
+    environments = {
+        "unguarded": environment(empty),
+        "guarded": environment(BOOTSTRAP, TLSFLOOR=floor),
+    }
     return {
-        variant: partial(instructions_of, name, args, folder, few, many)
-        for variant, folder in folders.items()
+        variant: partial(instructions_of, name, args, env, few, many)
+        for variant, env in environments.items()
     }
 
 
@@ -117,6 +120,7 @@ def both(
     most: float = 0,
     more: float = 0,
     rounds: int = 1,
+    floor: str = "1.2",
     quick: bool = False,
 ) -> Iterator[Row]:
     """Yield a piece of work by time, and by instructions.
@@ -124,14 +128,19 @@ def both(
     A goal in seconds is for the time, a ratio for the instructions.
     """
     sample, calls = (0.001, (1, 3)) if quick else (SAMPLE, calls)
-    yield Row(what, "second", timed(name, args, sample), more=more, rounds=ROUNDS)
-    counts = counted(name, args, empty, *calls)
+    yield Row(what, "second", timed(name, args, sample, floor), more=more, rounds=ROUNDS)
+    counts = counted(name, args, empty, *calls, floor)
     yield Row(what, "integer", counts, most=most, rounds=rounds)
 
+
+#: Since CPython 3.10 a context is born with a minimum of 1.2, and passes that floor as it is. It
+#: is raised to a floor of 1.3, as one of 3.8 or 3.9 is to 1.2.
+RAISED = "SSLContext(PROTOCOL_TLS_CLIENT), raised to 1.3"
 
 #: What is born -> the piece of work, how few and how many calls are counted, and the goals.
 BIRTHS = {
     "SSLContext(PROTOCOL_TLS_CLIENT)": ("client_context", (20, 120), 1.01, 0),
+    RAISED: ("client_context", (20, 120), 1.01, 0),
     "create_default_context()": ("default_context", (1, 3), 1.01, 0),
     "TLS object, by wrap_bio()": ("wrap_bio", (50, 550), 0, 0.5e-6),
     "TLS object, by wrap_socket()": ("wrap_socket", (50, 550), 0, 0.5e-6),
@@ -142,7 +151,9 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
     """Yield births, and handshakes."""
     with certificates() as made, empty_folder() as empty:
         for what, (name, calls, most, more) in BIRTHS.items():
-            yield from both(what, name, (), empty, calls, most=most, more=more, quick=quick)
+            floor = "1.3" if what == RAISED else "1.2"
+            calling = name, (), empty, calls
+            yield from both(what, *calling, most=most, more=more, floor=floor, quick=quick)
             if quick:
                 return
         for version in ("TLSv1_2", "TLSv1_3"):

@@ -243,12 +243,14 @@ def instructions(command: list[str], env: dict[str, str]) -> int:
     return int(counted[1])
 
 
-def instructions_of(name: str, args: tuple[str, ...], folder: str, few: int, many: int) -> float:
+def instructions_of(
+    name: str, args: tuple[str, ...], env: dict[str, str], few: int, many: int
+) -> float:
     """Return the instructions of one call of a piece of work, in a process of its own.
 
     That is what ``many`` calls take beyond ``few``: the start and the warming up fall out.
     """
-    program, env = [sys.executable, WORK, name], environment(folder)
+    program = [sys.executable, WORK, name]
     seconds([*program, "1", *args], env)  # its byte code is written
     count = {calls: instructions([*program, str(calls), *args], env) for calls in (few, many)}
     return (count[many] - count[few]) / (many - few)

@@ -53,7 +53,7 @@ def _sample(
             call()
 
     def measure() -> float:
-        with held(guarded=guarded):
+        with held("1.2", guarded=guarded):
             call()
             begin = pyperf.perf_counter()
             list(pool.map(share, range(number)))
