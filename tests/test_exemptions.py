@@ -47,9 +47,9 @@ def armed(folder: Path, *entries: str, floor: str = "1.2") -> dict[str, str]:
     )
 
 
-# What a program reaches: by a socket and by buffers, each with a context that asks for all.
+# What a program reaches, by each way to a connection, with a context of its own that asks for all.
 PROGRAM = """
-import json, os, socket, ssl, sys, time, warnings
+import asyncio, json, os, socket, ssl, sys, time, warnings
 warnings.simplefilter("ignore")
 name, port, minimum, *rest = sys.argv[1:]
 if rest:
@@ -66,13 +66,32 @@ def context():
     made.verify_mode = ssl.CERT_NONE
     made.set_ciphers("ALL:@SECLEVEL=0")
     return made
-def by_socket(made):
-    plain = socket.create_connection(("127.0.0.1", int(port)))
+def by_socket(made, connected=True):
+    plain = socket.create_connection(("127.0.0.1", int(port))) if connected else socket.socket()
     with made.wrap_socket(plain, server_hostname=name) as tls:
+        if not connected:
+            tls.connect(("127.0.0.1", int(port)))
         tls.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
         assert tls.recv(1)
         return tls.version()
-def by_bio(made):
+def by_connect(made):
+    return by_socket(made, connected=False)
+async def started(made, at_once):
+    loop = asyncio.get_running_loop()
+    more = {"ssl": made, "server_hostname": name} if at_once else {}
+    made_for = asyncio.Protocol, "127.0.0.1", int(port)
+    transport, protocol = await loop.create_connection(*made_for, **more)
+    if not at_once:
+        transport = await loop.start_tls(transport, protocol, made, server_hostname=name)
+    try:
+        return transport.get_extra_info("ssl_object").version()
+    finally:
+        transport.abort()
+def by_asyncio(made):
+    return asyncio.run(started(made, True))
+def by_start_tls(made):
+    return asyncio.run(started(made, False))
+def by_buffers(made):
     plain = socket.create_connection(("127.0.0.1", int(port)))
     into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = made.wrap_bio(into, out, server_hostname=name)
@@ -84,13 +103,31 @@ def by_bio(made):
         except ssl.SSLWantReadError:
             plain.sendall(out.read())
             into.write(plain.recv(65536))
-found = []
-for way in (by_socket, by_bio):
+async def inside(made):
+    class Asks(asyncio.Protocol):
+        def connection_made(self, transport):
+            self._transport = transport  # which is another's
+            try:
+                ended.set_result(by_buffers(context()))
+            except OSError as error:
+                ended.set_exception(error)
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    to = "127.0.0.1", int(port)
+    transport, _ = await loop.create_connection(Asks, *to, ssl=made, server_hostname=name)
+    try:
+        return await ended
+    finally:
+        transport.abort()
+def by_buffers_inside(made):
+    return asyncio.run(inside(made))
+found = {}
+for way in (by_socket, by_connect, by_asyncio, by_start_tls, by_buffers, by_buffers_inside):
     made = context()
     try:
-        found.append(way(made))
+        found[way.__name__] = way(made)
     except OSError as error:
-        found.append(f"{error.reason} {getattr(error, '__notes__', '')}")
+        found[way.__name__] = f"{error.reason} {getattr(error, '__notes__', '')}"
     if minimum != "fixed" and "tlsfloor" in sys.modules:
         # By the C descriptor, which raises nothing as it is read.
         assert int(ssl.SSLContext.__base__.minimum_version.__get__(made)) >= 0x303
@@ -104,16 +141,24 @@ def old() -> Iterator[str]:
         yield str(peer.port)
 
 
-def reached(env: dict[str, str], name: str, port: str, minimum: str = "0x301", *more: str) -> Any:
+def each_way(env: dict[str, str], name: str, port: str, minimum: str, *more: str) -> Any:
+    """Return what came of each way to a connection."""
     low = minimum if minimum == "fixed" else str(int(minimum, 16))
     done = python("-c", PROGRAM, name, port, low, *more, env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
+def reached(
+    env: dict[str, str], name: str, port: str, minimum: str = "0x301", *more: str
+) -> set[str]:
+    """Return what came of all ways."""
+    return set(each_way(env, name, port, minimum, *more).values())
+
+
 def test_without_a_floor_all_of_them_reach_it(old: str) -> None:
     for minimum in ("0x301", "fixed"):
-        assert reached(clean_environment(), "old.example.com", old, minimum) == ["TLSv1", "TLSv1"]
+        assert reached(clean_environment(), "old.example.com", old, minimum) == {"TLSv1"}
 
 
 @pytest.mark.parametrize("minimum", ["0x301", "fixed"])
@@ -130,7 +175,7 @@ def test_what_is_exempted_is_reached_and_told(
     host: str, name: str, minimum: str, old: str, tmp_path: Path
 ) -> None:
     env = armed(tmp_path, entry(host=host))
-    assert reached(env, name, old, minimum) == ["TLSv1", "TLSv1"]
+    assert reached(env, name, old, minimum) == {"TLSv1"}
     told = [json.loads(each) for each in (tmp_path / "events.jsonl").read_text().splitlines()]
     [first, *_] = [each for each in told if each["kind"] == "exempted"]
     assert first["server_name"].lower() == name.lower()
@@ -154,16 +199,28 @@ def test_no_other_host_is(host: str, name: str, old: str, tmp_path: Path) -> Non
         assert each.startswith("TLSV1_ALERT_PROTOCOL_VERSION")
 
 
-def test_an_address_or_port_is_known_of_a_socket_alone(old: str, tmp_path: Path) -> None:
-    """Where buffers are handed over, nobody knows who is at their other end."""
-    for host in ("127.0.0.1", "::ffff:127.0.0.1"):
-        by_socket, by_bio = reached(armed(tmp_path, entry(host=host)), "any.example.org", old)
-        assert (by_socket, by_bio[:5]) == ("TLSv1", "TLSV1")
-        assert "PROTOCOL_VERSION" in by_bio
-    by_socket, by_bio = reached(armed(tmp_path, entry(port=int(old))), "old.example.com", old)
-    assert by_socket == "TLSv1"
-    assert "PROTOCOL_VERSION" in by_bio
-    for each in reached(armed(tmp_path, entry(port=1)), "old.example.com", old):
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("any.example.org", {"host": "127.0.0.1"}),
+        ("any.example.org", {"host": "::ffff:127.0.0.1"}),
+        ("old.example.com", {"port": True}),
+    ],
+)
+def test_an_address_or_port_is_known_but_of_bare_buffers(
+    name: str, facts: dict[str, Any], old: str, tmp_path: Path
+) -> None:
+    if "port" in facts:
+        facts = {"port": int(old)}
+    found = each_way(armed(tmp_path, entry(**facts)), name, old, "0x301")
+    for way in ("by_buffers", "by_buffers_inside"):  # nobody knows who is at their other end
+        assert "PROTOCOL_VERSION" in found.pop(way)
+    assert set(found.values()) == {"TLSv1"}
+
+
+@pytest.mark.parametrize("facts", [{"port": 1}, {"host": "127.0.0.2"}])
+def test_another_address_or_port_is_not(facts: dict[str, Any], old: str, tmp_path: Path) -> None:
+    for each in reached(armed(tmp_path, entry(**facts)), "old.example.com", old):
         assert "PROTOCOL_VERSION" in each
 
 
@@ -173,14 +230,14 @@ def test_it_goes_no_lower_than_it_says_and_than_the_program_does(old: str, tmp_p
     with peers.ServerPeer(TLS1_1) as peer:
         port = str(peer.port)
         env = armed(tmp_path, entry(minimum="1.1"))
-        assert reached(env, "old.example.com", port) == ["TLSv1.1"] * 2
+        assert reached(env, "old.example.com", port) == {"TLSv1.1"}
         for each in reached(armed(tmp_path, entry()), "old.example.com", port, "0x303"):
             assert "PROTOCOL_VERSION" in each
 
 
 def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> None:
     env = armed(tmp_path, entry(expires=TODAY))
-    assert reached(env, "old.example.com", old) == ["TLSv1"] * 2
+    assert reached(env, "old.example.com", old) == {"TLSv1"}
     # The clock moves while the program runs.
     for each in reached(env, "old.example.com", old, "0x301", str(86400)):
         assert "PROTOCOL_VERSION" in each
@@ -225,18 +282,19 @@ def test_what_is_wrong_does_not_apply_and_is_said(
     assert done.returncode == 0
     assert problem.format(env["TLSFLOOR_EXEMPTIONS"]) in done.stderr
     assert done.stderr.startswith("tlsfloor: error: ")
-    assert "PROTOCOL_VERSION" in json.loads(done.stdout)[0]
+    assert "PROTOCOL_VERSION" in json.loads(done.stdout)["by_socket"]
 
 
 def test_a_file_that_is_not_there(old: str, tmp_path: Path) -> None:
     env = armed_environment(TLSFLOOR_EXEMPTIONS=str(tmp_path / "none.toml"))
     assert "No such file" in python("-c", "import ssl", env=env).stderr
-    assert "PROTOCOL_VERSION" in reached(env, "old.example.com", old)[0]
+    for each in reached(env, "old.example.com", old):
+        assert "PROTOCOL_VERSION" in each
 
 
 def test_one_that_is_wrong_takes_nothing_from_the_others(old: str, tmp_path: Path) -> None:
     env = armed(tmp_path, entry(host="other.example.com", reason=None), entry())
-    assert reached(env, "old.example.com", old) == ["TLSv1"] * 2
+    assert reached(env, "old.example.com", old) == {"TLSv1"}
 
 
 def test_status_lists_them_with_days_left(tmp_path: Path) -> None:
@@ -404,10 +462,11 @@ def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
     del env["PYTHONPATH"], env["TLSFLOOR"]
     command = ("-c", PROGRAM, "old.example.com", old, str(TLS1_0))
     executable = str(prefix / "bin" / "python")
-    assert json.loads(python(*command, env=env, executable=executable).stdout) == ["TLSv1"] * 2
+    done = python(*command, env=env, executable=executable)
+    assert set(json.loads(done.stdout).values()) == {"TLSv1"}
     assert python("-m", "tlsfloor", "install", "--prefix", str(prefix)).returncode == 0
     done = python(*command, env=env, executable=executable)
-    for each in json.loads(done.stdout):
+    for each in json.loads(done.stdout).values():
         assert "PROTOCOL_VERSION" in each
     file = env["TLSFLOOR_EXEMPTIONS"]
     problem = f"{file} is for a floor that is not installed: it does not apply"

@@ -8,6 +8,7 @@ other thread can have one born in between.
 from __future__ import annotations
 
 import contextlib
+import sys
 
 from tlsfloor import events, exemptions, versions
 from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked
@@ -15,17 +16,34 @@ from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
     from typing import Any
 
     from tlsfloor.exemptions import Exemption
+
+
+# Who wants a connection whose socket has no address yet, or that has no socket: module and function
+# -> what it knows the address of. The last is asyncio's before Python 3.11.
+_WHO_KNOWS = {
+    ("ssl", "_real_connect"): "addr",
+    ("gevent.ssl", "_real_connect"): "addr",
+    ("asyncio.selector_events", "_make_ssl_transport"): "rawsock",
+    ("asyncio.proactor_events", "_make_ssl_transport"): "rawsock",
+    ("asyncio.base_events", "start_tls"): "transport",
+    ("asyncio.sslproto", "_process_write_backlog"): "self",
+}
+
+# The modules that may stand between it and a gate. Whoever is behind another has more connections
+# than this one.
+_BETWEEN = frozenset({"ssl", "gevent.ssl", "truststore._api", "asyncio.sslproto"})
 
 
 def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:
     """Return what exempts the connection that is asked for by these arguments, and tell of it.
 
     They are those of ``_wrap_socket(sock, server_side, server_hostname)``, or of ``_wrap_bio``,
-    which begins with two buffers and knows no address: there an exemption with a port, or of an
-    address, is for nobody.
+    which begins with two buffers. Call it from the gate itself. Where no address is known, an
+    exemption with a port, or of an address, is for nobody.
     """
     socket = args[0] if hasattr(args[0], "getpeername") else None
     rest = args[1:] if socket is not None else args[2:]
@@ -33,7 +51,7 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
     if server_side:
         return None
-    address, port = _peer(socket)
+    address, port = _address(socket) or _known_to(sys._getframe(2)) or (None, None)
     found = exemptions.find(name, address, port)
     if found is None:
         return None
@@ -45,12 +63,30 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     return found if kind == "exempted" else None
 
 
-def _peer(socket: Any) -> tuple[str | None, int | None]:
+def _known_to(frame: FrameType | None) -> tuple[Any, ...] | None:
+    """Return whom the connection is to that is wanted in a frame, as far as anybody knows."""
+    while frame is not None:
+        module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if (module, function) in _WHO_KNOWS:
+            return _address(frame.f_locals.get(_WHO_KNOWS[module, function]))
+        if module not in _BETWEEN:
+            return None
+        frame = frame.f_back
+    return None
+
+
+def _address(known: Any) -> tuple[Any, ...] | None:
+    """Return host and port of a peer: of an address itself, a socket, or a transport of asyncio."""
     try:
-        address = socket.getpeername() if socket is not None else None
-    except OSError:  # it is wrapped before it is connected
-        return None, None
-    return address[:2] if isinstance(address, tuple) else (None, None)
+        if hasattr(known, "getpeername"):
+            known = known.getpeername()
+        elif hasattr(known, "_get_extra_info"):
+            known = known._get_extra_info("peername")
+        elif hasattr(known, "get_extra_info"):
+            known = known.get_extra_info("peername")
+    except OSError:  # not connected yet
+        return None
+    return known[:2] if isinstance(known, tuple) else None
 
 
 def lowest(base: Any, context: Any, exemption: Exemption) -> int:
