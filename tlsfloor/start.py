@@ -18,8 +18,8 @@ def start(file, floor=None, outcome=None):
     """
     state = sys._tlsfloor
     if "files" not in state:
-        # By what is set: to ask for one that is not costs three exceptions.
-        state["environment"] = {name: os.environ[name] for name in VARIABLES.intersection(os.environ)}
+        # By name: a cluster sets hundreds of others, and each that os.environ lists is dear.
+        state["environment"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
         state.update(files=[], armed=[])
     route = "PYTHONPATH" if floor is None else "an installed file"
     if route in [each["route"] for each in state["files"]]:

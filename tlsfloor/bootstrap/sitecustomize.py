@@ -6,9 +6,13 @@ import os
 import sys
 
 try:
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder, SourceFileLoader, spec_from_file_location
     from _imp import extension_suffixes
 except ImportError:  # Python 2.7
-    pass
+    ENDS = ()
+else:
+    ENDS = ["", ".py", ".pyc"] + extension_suffixes()
 
 FLOOR = OUTCOME = None  # the copy has both written here
 FILE = os.path.realpath(__file__)
@@ -64,7 +68,7 @@ def load():
             package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")  # the real one does not parse there
             package.__path__ = [PACKAGE]
             sys.dont_write_bytecode = True  # Python 2.7 would write it beside the source
-        elif os.path.exists(os.path.join(PACKAGE, "__init__.py")):  # else the folder was copied alone
+        elif os.path.exists(PACKAGE + os.sep + "__init__.py"):  # else the folder was copied alone
             load_package()
     try:
         import tlsfloor.start
@@ -75,7 +79,7 @@ def load():
 
 def load_package():
     """Load what an idle process needs; the package itself is executed when it is first asked for something."""
-    package, execute = new_module("tlsfloor", PACKAGE)
+    package, execute = new_module("tlsfloor", PACKAGE + os.sep + "__init__.py", [PACKAGE])
 
     def later(name):
         execute()  # this brings a __getattr__ of its own
@@ -83,11 +87,12 @@ def load_package():
 
     package.__getattr__ = later
     try:
-        package.stacks, execute_stacks = new_module("tlsfloor.stacks", os.path.join(PACKAGE, "stacks"))
+        folder = PACKAGE + os.sep + "stacks"
+        package.stacks, execute_stacks = new_module("tlsfloor.stacks", folder + os.sep + "__init__.py", [folder])
         execute_stacks()
     except Exception:
         del sys.modules["tlsfloor.stacks"]  # start imports it, and does what is to be done then
-    package.start, execute_start = new_module("tlsfloor.start", PACKAGE, "start.py")
+    package.start, execute_start = new_module("tlsfloor.start", PACKAGE + os.sep + "start.py")
     try:
         execute_start()
     except Exception:
@@ -95,15 +100,12 @@ def load_package():
         raise
 
 
-def new_module(name, folder, file="__init__.py"):
+def new_module(name, file, folders=None):
     """Return a module, and what executes it. Its importer would first list the folder of its package."""
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import spec_from_file_location
-
-    within = [folder] if file == "__init__.py" else None
-    spec = spec_from_file_location(name, os.path.join(folder, file), submodule_search_locations=within)
+    loader = SourceFileLoader(name, file)
+    spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=folders)
     module = sys.modules[name] = module_from_spec(spec)
-    return module, lambda: spec.loader.exec_module(module)
+    return module, lambda: loader.exec_module(module)
 
 
 def find(entries):
@@ -117,8 +119,6 @@ def find(entries):
             return None, None
         return found[1], lambda: imp.load_module("sitecustomize", *found)
 
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import PathFinder
     spec = PathFinder.find_spec("sitecustomize", entries)
     if spec is None or not spec.has_location:
         return None, None
@@ -133,16 +133,22 @@ def find(entries):
 def may_hold(entry):
     """Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder."""
     folder = entry + os.sep
-    if sys.version_info < (3,) or not os.access(folder + ".", os.F_OK):
+    if not ENDS or not os.access(folder + ".", os.F_OK):
         return os.access(entry, os.F_OK)
-    name = folder + "sitecustomize"
-    return any(os.access(name + end, os.F_OK) for end in ["", ".py", ".pyc"] + extension_suffixes())
+    for end in ENDS:
+        if os.access(folder + "sitecustomize" + end, os.F_OK):
+            return True
+    return False
+
+
+def absolute(path):
+    return path if os.path.isabs(path) else os.path.abspath(path)
 
 
 def run_next(ran):
     """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
-    entries = [os.path.abspath(entry) for entry in sys.path]
-    here = os.path.dirname(os.path.abspath(__file__))
+    entries = [absolute(entry) for entry in sys.path]  # site has made them normal
+    here = os.path.dirname(absolute(__file__))
     entries = entries[entries.index(here) + 1 if here in entries else 0 :]
     for entry in filter(may_hold, entries):
         origin, run = find([entry])
