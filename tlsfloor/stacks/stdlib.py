@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from functools import partial
 from operator import index
 
 from tlsfloor import events, versions
@@ -193,9 +194,11 @@ def _install(cls: type, base: Any) -> None:
     """Put the gates on one class of contexts."""
     get_minimum = base.minimum_version.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
+    new: Any = object.__new__
 
-    # Written out as ssl calls them, which costs less than to pack and unpack whatever comes; what a
-    # later CPython adds passes through.
+    # Written out as ssl calls them, which costs less than to pack and unpack whatever comes, even
+    # where nothing comes; and without the frame of an __init__. What a later CPython adds passes
+    # through.
     def _wrap_socket(
         self: Any,
         sock: Any,
@@ -208,11 +211,10 @@ def _install(cls: type, base: Any) -> None:
     ) -> Any:
         if get_minimum(self) < _least:
             _use_low(base, self)
-        return Unproven(
-            wrap_socket(
-                self, sock, server_side, server_hostname, owner=owner, session=session, **more
-            )
-        )
+        wrap = partial(wrap_socket, **more) if more else wrap_socket
+        held = new(Unproven)
+        held._real = wrap(self, sock, server_side, server_hostname, owner=owner, session=session)
+        return held
 
     def _wrap_bio(
         self: Any,
@@ -227,18 +229,12 @@ def _install(cls: type, base: Any) -> None:
     ) -> Any:
         if get_minimum(self) < _least:
             _use_low(base, self)
-        return Unproven(
-            wrap_bio(
-                self,
-                incoming,
-                outgoing,
-                server_side,
-                server_hostname,
-                owner=owner,
-                session=session,
-                **more,
-            )
+        wrap = partial(wrap_bio, **more) if more else wrap_bio
+        held = new(Unproven)
+        held._real = wrap(
+            self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
         )
+        return held
 
     uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
     # Where nothing is exempted, nobody pays for it: it is not even loaded.
