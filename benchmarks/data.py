@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 SIZES = {"1 kB": 2**10, "16 kB, a record": 2**14, "1 MB": 2**20}
 REQUESTS = {"urllib3": "GET", "boto3": "head_bucket()", "redis": "PING"}
 
-#: A ratio of 1 is measured as less than this.
-SAME = 1.001
+#: A ratio of 1.00. The third place is malloc's: whether it has a block at hand depends on what else
+#: lies in memory, alike in each run of one version, and otherwise in the next.
+SAME = 1.005
 
 
 @contextmanager
@@ -49,7 +50,9 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         with server(pem) as port:
             for name, request in REQUESTS.items():
                 what, args = f"{name}: {request}, kept alive", (port, ca)
-                found = both(what, name, args, empty, (20, 120), most=SAME, quick=quick)
+                # Whether an answer is there at once changes the count: of three the median.
+                calling = name, args, empty, (20, 120)
+                found = both(what, *calling, most=SAME, rounds=3, quick=quick)
                 if quick:  # a start of a client under valgrind is not
                     yield next(found)
                     return
