@@ -76,7 +76,12 @@ def wanted(kind: str) -> bool:
 
     .. versionadded:: 0.1
     """
-    if file or callbacks or "opentelemetry.metrics" in sys.modules:
+    return "opentelemetry.metrics" in sys.modules or _is_told(kind)
+
+
+def _is_told(kind: str) -> bool:
+    """Tell whether anybody would get the event itself, and not only have it counted."""
+    if file or callbacks:
         return True
     if _kept is None and "logging" not in sys.modules:
         return False
@@ -87,7 +92,9 @@ def wanted(kind: str) -> bool:
 def note(
     kind: str, more: Callable[[], dict[str, object]] | None = None, /, **facts: object
 ) -> None:
-    """Tell of an event, with the line that caused it, or count it; ``more`` returns further facts.
+    """Tell of an event, with the line that caused it, or count it.
+
+    ``more`` returns facts that are dear to find, and that no counter has.
 
     .. versionadded:: 0.1
     """
@@ -103,12 +110,15 @@ def _note(
     facts: dict[str, object],
     frame: FrameType,
 ) -> None:
+    told = _is_told(kind)
     kind = "handshake" if kind == BELOW else kind
+    protected("opentelemetry", _measure, kind, facts)
+    if not told:
+        return
     facts.update(more() if more else {})
-    if kind != "armed":  # which has a better word for it
-        facts.update(place(frame))
     known = {name: value for name, value in facts.items() if value not in (None, "")}
-    protected("opentelemetry", _measure, kind, known)
+    if kind != "armed":  # which has a better word for it
+        known.update(place(frame))
     for event in _counted(kind, known):
         _tell(event)
 

@@ -141,7 +141,8 @@ class Unproven:
         # A function of its own: with these in _prove() each handshake would pay for the closure.
         real, caller = self._real, sys._getframe(depth)
         floor = self.observed if mode == "observe" else self.floor
-        tell(kind, floor, mode, lambda: _agreed(real, caller))
+        version = versions.name(versions.OPENSSL_NAMES.get(real.version(), 0))
+        tell(kind, floor, mode, lambda: _agreed(real, caller), version=version, role=_role(real))
 
 
 class Exempt(Unproven):
@@ -158,28 +159,24 @@ def _ends(real: Any, caller: FrameType) -> dict[str, object]:
     """Return role, name and address of a connection, as far as they are known.
 
     A server tells its own port and no port of its peer, which is another one each time.
-
     """
-    server = bool(real.server_side)
-    found: dict[str, object] = {"role": "server" if server else "client"}
-    found["server_name"] = real.server_hostname
+    found: dict[str, object] = {"role": _role(real), "server_name": real.server_hostname}
     peer, own = _addresses(real.owner, caller)
     if peer:
         found["peer"] = peer[0]
-        port = own if server else peer
+        port = own if found["role"] == "server" else peer
         if port and len(port) > 1:
             found["port"] = port[1]
     return found
 
 
 def _agreed(real: Any, caller: FrameType) -> dict[str, object]:
-    """Return what was negotiated, and between whom.
+    """Return by which suite, and between whom."""
+    return {"suite": (real.cipher() or ("",))[0], **_ends(real, caller)}
 
-    .. versionadded:: 0.1
-    """
-    version = versions.OPENSSL_NAMES.get(real.version(), 0)
-    suite = (real.cipher() or ("",))[0]
-    return {"version": versions.name(version), "suite": suite, **_ends(real, caller)}
+
+def _role(real: Any) -> str:
+    return "server" if real.server_side else "client"
 
 
 def _addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
