@@ -142,12 +142,13 @@ def may_hold(entry):
 
 
 def absolute(path):
+    """Return a path, absolute; those that site has looked at are so, and normal, and stay as they are."""
     return path if os.path.isabs(path) else os.path.abspath(path)
 
 
 def run_next(ran):
     """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
-    entries = [absolute(entry) for entry in sys.path]  # site has made them normal
+    entries = [absolute(entry) for entry in sys.path]
     here = os.path.dirname(absolute(__file__))
     entries = entries[entries.index(here) + 1 if here in entries else 0 :]
     for entry in filter(may_hold, entries):

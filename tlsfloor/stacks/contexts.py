@@ -36,7 +36,6 @@ UNBOUNDED = -1
 # where _ssl was imported again: ddtrace drops it for gevent's sake.
 _kinds: dict[Any, Any] = {}
 _spares: dict[Any, Any] = {}
-_bounds: dict[Any, Any] = {}
 
 # The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
@@ -146,11 +145,7 @@ def bounds(base: Any) -> Any:
 
     .. versionadded:: 0.1
     """
-    if base not in _bounds:
-        _bounds[base] = [
-            (name, getattr(base, name).__get__, getattr(base, name).__set__) for name in _ASKED
-        ]
-    return _bounds[base]
+    return [(name, getattr(base, name).__get__, getattr(base, name).__set__) for name in _ASKED]
 
 
 def _not_holdable(floor: int, problem: object) -> GuardError:
