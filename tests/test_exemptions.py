@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import armed_environment, clean_environment, python
+from parts import need
 from tlsfloor import exemptions
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2
@@ -49,7 +50,7 @@ def armed(folder: Path, *entries: str, floor: str = "1.2") -> dict[str, str]:
 
 # What a program reaches, by each way to a connection, with a context of its own that asks for all.
 PROGRAM = """
-import asyncio, json, os, socket, ssl, sys, time, warnings
+import _ssl, asyncio, json, os, socket, ssl, sys, time, warnings
 warnings.simplefilter("ignore")
 name, port, minimum, *rest = sys.argv[1:]
 if rest:
@@ -119,9 +120,10 @@ for way in (by_socket, by_connect, by_asyncio, by_start_tls, by_buffers, by_buff
         found[way.__name__] = way(made)
     except OSError as error:
         found[way.__name__] = f"{error.reason} {getattr(error, '__notes__', '')}"
-    if minimum != "fixed" and "tlsfloor" in sys.modules:
+    own = ssl.SSLContext.__base__ is _ssl._SSLContext  # others set it by the C descriptor, as here
+    if minimum != "fixed" and "tlsfloor" in sys.modules and own:
         # By the C descriptor, which raises nothing as it is read.
-        assert int(ssl.SSLContext.__base__.minimum_version.__get__(made)) >= 0x303
+        assert int(_ssl._SSLContext.minimum_version.__get__(made)) >= 0x303
 print(json.dumps(found))
 """
 
@@ -207,6 +209,26 @@ def test_an_address_or_port_is_known_but_of_bare_buffers(
     for way in ("by_buffers", "by_buffers_inside"):  # nobody knows who is at their other end
         assert "PROTOCOL_VERSION" in found.pop(way)
     assert set(found.values()) == {"TLSv1"}
+
+
+@pytest.mark.parametrize(
+    ("module", "first"),
+    [
+        ("gevent", "from gevent import monkey; monkey.patch_all()"),
+        ("truststore", "import truststore; truststore.inject_into_ssl()"),
+    ],
+)
+def test_a_port_is_known_through_classes_of_others(
+    module: str, first: str, old: str, tmp_path: Path
+) -> None:
+    need(module, since=(3, 10))
+    for port, ways in ((int(old), {"by_buffers", "by_buffers_inside"}), (1, None)):
+        env = armed(tmp_path, entry(port=port))
+        done = python("-c", f"{first}\n{PROGRAM}", "old.example.com", old, str(TLS1_0), env=env)
+        found = json.loads(done.stdout)
+        refused = {way for way, what in found.items() if "PROTOCOL_VERSION" in what}
+        assert refused == (found.keys() if ways is None else ways)
+        assert {found[way] for way in found.keys() - refused} <= {"TLSv1"}
 
 
 @pytest.mark.parametrize("facts", [{"port": 1}, {"host": "127.0.0.2"}])
