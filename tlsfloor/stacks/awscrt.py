@@ -21,9 +21,9 @@ import sys
 from functools import wraps
 from weakref import WeakSet
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -31,9 +31,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
-
-_floor = 0
-_set_by = ""
 
 # awscrt/io.py, TlsVersion: what C calls them, and its default.
 _MINIMUM = {versions.TLS1_0: 1, versions.TLS1_1: 2, versions.TLS1_2: 3, versions.TLS1_3: 4}
@@ -87,52 +84,36 @@ _CONNECTED = (
 )
 
 _gates = Gates()
+
+# What is older than the floor, and the floor for which that was noted.
 _old: WeakSet[Any] = WeakSet()
+_noted = current.NO_FLOOR
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every context that is made from now on, and refuse those made before.
 
     Raises:
         GuardError: this awscrt has not what the guard needs.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by
-    raised = floor > _floor
-    if raised:
-        _floor, _set_by = floor, set_by
+    global _noted
     if module not in _gates.owners():
         _put(module)
-    if raised:  # after the gates are there: nothing is born unseen in between
-        for thing in instances(_classes(_HOLDERS + _CONNECTED)):
-            _old.add(thing)
+    if current.held > _noted:  # after the gates are there: nothing is born unseen in between
+        _noted = current.held
+        _old.update(instances(_classes(_HOLDERS + _CONNECTED)))
     return "guarded"
 
 
-def below(floor: int) -> list[str]:
-    """Describe the connections, and what makes some by itself, that are older than the floor.
-
-    .. versionadded:: 0.1
-    """
-    del floor  # none of them tells its version, or whether it speaks TLS at all
+def below() -> list[str]:
+    """Describe the connections, and what makes some by itself, that are older than the floor."""
     connected = _classes(_CONNECTED)
+    # None of them says its version, or whether it speaks TLS at all.
     return [
         f"made before the floor, and its version is not known: {thing!r}"
         for thing in list(_old)
         if isinstance(thing, connected) and getattr(thing, "is_open", lambda: True)()
     ]
-
-
-def undo() -> None:
-    """Put everything back as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    _gates.undo()
-    _old.clear()
 
 
 def _put(native: Any) -> None:
@@ -151,14 +132,14 @@ def _put(native: Any) -> None:
     def birth(minimum: int, preference: int, *args: Any) -> Any:
         if type(minimum) is not int or type(preference) is not int:
             raise GuardError("this awscrt makes its contexts in a way that is not known here")
-        holds = _MINIMUM[_floor] <= minimum < _DEFAULT
+        lowest = _MINIMUM.get(current.held, 0)
+        holds = lowest <= minimum < _DEFAULT
         if preference:  # it replaces the minimum (aws-c-io, s2n_tls_channel_handler.c)
             known = preference in _PREFERENCES and native.is_tls_cipher_supported(_PREFERENCES[1])
-            holds = known and _floor <= versions.TLS1_2
+            holds = known and current.held <= versions.TLS1_2
         if not holds:
             asked = minimum != _DEFAULT or preference
-            counts["clamped" if asked else "raised"] += 1
-            lowest = _MINIMUM[_floor]
+            current.counts["clamped" if asked else "raised"] += 1
             minimum = minimum if lowest <= minimum < _DEFAULT else lowest
             preference = 0
         return make(minimum, preference, *args)
@@ -191,7 +172,7 @@ def _check(thing: Any) -> None:
         if thing is not None and (thing is old or thing is getattr(old, "_binding", None)):
             raise _refused(
                 f"this {type(old).__name__} of awscrt was made before the floor was armed",
-                "make it anew, or arm the floor before it is made",
+                "make it again, or arm the floor before it is made",
             )
 
 
@@ -218,8 +199,8 @@ def _own(function: Any) -> Any:
 
 
 def _refused(problem: str, hint: str) -> Exception:
-    counts["refused"] += 1
-    return refusal(problem, hint, _floor, _set_by)
+    current.counts["refused"] += 1
+    return refusal(problem, hint)
 
 
 def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:

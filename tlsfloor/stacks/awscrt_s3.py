@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 _gates = Gates()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Let no S3 client be made without TLS options.
 
     Raises:
         GuardError: this awscrt has not what the guard needs.
-
-    .. versionadded:: 0.1
     """
-    del floor, set_by
     client = getattr(module, "S3Client", None)
     if client in _gates.owners():
         return "guarded"
@@ -49,11 +46,3 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
     _gates.put(client, "__init__", birth)
     return "guarded"
-
-
-def undo() -> None:
-    """Put everything back as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    _gates.undo()

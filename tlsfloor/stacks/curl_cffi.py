@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
-_floor = 0
-_set_by = ""
-
 _gates = Gates()
 
 # What the gates stand before: the method's name -> the method.
@@ -41,17 +38,12 @@ _asked: WeakKeyDictionary[Any, dict[int, int]] = WeakKeyDictionary()
 _under_way: WeakSet[Any] = WeakSet()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every handle, whenever it was made.
 
     Raises:
         GuardError: this curl_cffi has not what the guard needs.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
     if not _gates.owners():
         for kind, gate in _GATES:
             _put(getattr(module, kind, None), kind, gate)
@@ -62,40 +54,20 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def catch_up() -> None:
-    """Note the transfers that are under way: nobody may touch their handles now.
-
-    .. versionadded:: 0.1
-    """
+    """Note the transfers that are under way: nobody may touch their handles now."""
     _under_way.update(_transfers())
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard; empty when all of it is."""
     for name in ("Curl", "AsyncCurl"):
         if getattr(module, name, None) not in _gates.owners():
             return f"{module.__name__}.{name} was replaced"
     return _gates.undone()
 
 
-def undo() -> None:
-    """Put everything back as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    _gates.undo()
-
-
-def below(floor: int) -> list[str]:
-    """Describe the transfers that began before the floor was armed.
-
-    .. versionadded:: 0.1
-    """
-    del floor
+def below() -> list[str]:
+    """Describe the transfers that began before the floor was armed."""
     found = [each for each in _transfers() if each in _under_way]
     return [f"transfer that began before the floor was armed: {each!r}" for each in found]
 
@@ -134,16 +106,16 @@ def _hold(handle: Any) -> None:
     """Set the versions that a handle may speak to what it was asked for, or to the floor."""
     _under_way.discard(handle)
     for option in libcurl.VERSIONS:
-        asked = _asked.get(handle, {}).get(option, libcurl.unasked(_floor))
+        asked = _asked.get(handle, {}).get(option, libcurl.unasked())
         # What was asked for under a lower floor can be below this one.
-        code = _before["setopt"](handle, option, libcurl.held(option, asked, _floor, _set_by))
+        code = _before["setopt"](handle, option, libcurl.held(option, asked))
         if code:  # old versions return it
             raise GuardError(f"libcurl does not take the floor: error {code}")
 
 
 def setopt(self: Any, option: Any, value: Any) -> Any:
     """Set an option, and note what was asked for."""
-    value = libcurl.held(option, value, _floor, _set_by)
+    value = libcurl.held(option, value)
     done = _before["setopt"](self, option, value)
     if option in libcurl.VERSIONS:
         _asked.setdefault(self, {})[int(option)] = value

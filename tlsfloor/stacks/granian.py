@@ -6,9 +6,9 @@ they start. A property of their class stands before it, for servers that were ma
 
 from __future__ import annotations
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
@@ -19,20 +19,12 @@ if TYPE_CHECKING:
 # Granian, constants.py: SSLProtocols, and the place of one of them in the tuple.
 _LEAST, _MOST, _PLACE = "tls1.2", "tls1.3", 4
 
-_floor = 0
-
 _gates = Gates()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
-    """Hold the floor on every server whose workers start from now on.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    del set_by  # what is below the floor is refused by rustls, in its own words
-    _floor = max(floor, _floor)
-    if floor <= versions.TLS1_2:
+def guard(module: ModuleType) -> str:
+    """Hold the floor on every server whose workers start from now on."""
+    if current.held <= versions.TLS1_2:
         return "inherent"
     if hasattr(module, "__path__"):  # granian.server; its servers are in ``common``, a row as well
         return "guarded"
@@ -47,24 +39,15 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def below(floor: int) -> list[str]:
-    """Describe the servers whose workers started below the floor.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the servers whose workers started below the floor."""
+    if current.held <= versions.TLS1_2:
+        return []
     return [
         f"server that may speak TLS 1.2: {each!r}"
         for each in instances(_gates.owners())
-        if each.wrks and each.__dict__["ssl_ctx"][_PLACE] == _LEAST and floor > versions.TLS1_2
+        if each.wrks and each.__dict__["ssl_ctx"][_PLACE] == _LEAST
     ]
-
-
-def undo() -> None:
-    """Put everything back exactly as it was. For tests.
-
-    .. versionadded:: 0.1
-    """
-    _gates.undo()
 
 
 def _read(server: Any) -> Any:
@@ -74,8 +57,8 @@ def _read(server: Any) -> Any:
         raise AttributeError("ssl_ctx") from error
     if told[_PLACE] not in (_LEAST, _MOST):
         raise GuardError(f"no protocol of Granian is where it was: {told[_PLACE]!r}")
-    if told[_PLACE] == _LEAST and _floor > versions.TLS1_2:
-        counts["clamped"] += 1
+    if told[_PLACE] == _LEAST and current.held > versions.TLS1_2:
+        current.counts["clamped"] += 1
         told = (*told[:_PLACE], _MOST, *told[_PLACE + 1 :])
         _write(server, told)
     return told

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import sys
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates
 
@@ -35,9 +35,6 @@ _TOPIC = "default.topic.config"  # its properties are taken for the client's own
 _NOT_BELOW_1_2 = ":!SSLv3:!TLSv1"
 _ONLY_1_3 = "PSK-AES256-GCM-SHA384"
 
-_floor = 0
-_set_by = ""
-
 # The floor of which no client is older, as far as is known.
 _covered = 0
 
@@ -47,17 +44,13 @@ _gates = Gates()
 _stand_ins: dict[type, type] = {}
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every client that is made from now on.
 
     Raises:
         GuardError: this confluent-kafka lacks a type.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by, _covered
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
+    global _covered
     if not _stand_ins:
         try:
             clients = [getattr(module, name) for name in _CLIENTS]
@@ -67,30 +60,15 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         for client in [*clients, *([share] if share is not None else [])]:
             _stand_ins[client] = _stand_in(client)
         if not hasattr(sys.modules.get("confluent_kafka"), "Producer"):  # it is just imported
-            _covered = _floor
+            _covered = current.held
     _replace()
     return "guarded"
 
 
-def below(floor: int) -> list[str]:
-    """Say that there may be clients older than the floor: nothing lists them.
-
-    .. versionadded:: 0.1
-    """
-    return ["any client of confluent-kafka that is older than the floor"] * (_covered < floor)
-
-
-def undo() -> None:
-    """Put everything back exactly as it was. For tests.
-
-    .. versionadded:: 0.1
-    """
-    derived: type
-    _gates.undo()
-    for client, stand_in in _stand_ins.items():
-        for derived in type.__subclasses__(stand_in):
-            _swap(derived, stand_in, client)
-    _stand_ins.clear()
+def below() -> list[str]:
+    """Say that there may be clients older than the floor: nothing lists them."""
+    older = _covered < current.held
+    return ["any client of confluent-kafka that is older than the floor"] if older else []
 
 
 def _replace() -> None:
@@ -138,24 +116,22 @@ def _held(asked: dict[Any, Any]) -> dict[Any, Any]:
             if str(key) == _SUITES:  # as librdkafka gets it
                 # What follows a null character would not reach it.
                 suites = str(place.pop(key) or "").partition("\0")[0]
-            elif _floor > versions.TLS1_2 and str(key).startswith("sasl.oauthbearer."):
+            elif current.held > versions.TLS1_2 and str(key).startswith("sasl.oauthbearer."):
                 _check_https(str(key), str(place[key]))
-    if _floor > versions.TLS1_2:
+    if current.held > versions.TLS1_2:
         config[_SUITES] = _ONLY_1_3
-    elif _floor > versions.TLS1_0:
+    elif current.held > versions.TLS1_0:
         config[_SUITES] = (suites or "DEFAULT") + _NOT_BELOW_1_2
     elif suites:
         config[_SUITES] = suites
-    counts["clamped" if suites else "raised"] += 1
+    current.counts["clamped" if suites else "raised"] += 1
     return config
 
 
 def _check_https(name: str, value: str) -> None:
     if value.lower().startswith("https:"):
-        counts["refused"] += 1
+        current.counts["refused"] += 1
         raise refusal(
             f"librdkafka's own HTTPS, for which {name} asks, speaks TLS 1.2",
             "get the token in Python, by `oauth_cb`",
-            _floor,
-            _set_by,
         )

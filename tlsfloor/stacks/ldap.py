@@ -22,6 +22,7 @@ import ctypes
 import sys
 import weakref
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks.gates import instances
@@ -31,8 +32,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
-
-_floor = 0
 
 # What was found in this process, by the address of its ldap_set_option: modules may share one.
 _libraries: dict[int, Library] = {}
@@ -47,23 +46,18 @@ _VERSION = 0x6013
 _GNUTLS = {"TLS1.0": 0x301, "TLS1.1": 0x302, "TLS1.2": 0x303, "TLS1.3": 0x304}
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every handle of the libldap that ``module`` was linked with.
 
     Raises:
         GuardError: this libldap, or its TLS library, is not one of which it is known how.
-
-    .. versionadded:: 0.1
     """
-    del set_by  # what is below the floor is refused by the TLS library, in its own words
-    global _floor
     if sys.platform == "win32":
         return "uncovered: Windows' own LDAP library takes the versions from the system"
-    _floor = max(floor, _floor)
     library = _library(module)
-    library.hold(_floor)
+    library.hold()
     offered = library.offered()
-    if offered < _floor:
+    if offered < current.held:
         library.release()
         raise GuardError(
             f"{library.name} still offers {versions.name(offered)}",
@@ -73,10 +67,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def catch_up() -> None:
-    """Note the connections of bonsai that are open already.
-
-    .. versionadded:: 0.1
-    """
+    """Note the connections of bonsai that are open already."""
     known = [reference() for reference in _older]
     _older.extend(
         weakref.ref(each)
@@ -86,35 +77,17 @@ def catch_up() -> None:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard; empty when all of it is."""
     return "" if _library(module).held() else "the function that libldap calls was replaced"
 
 
-def undo() -> None:
-    """Put everything back exactly as it was. For tests.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    for library in _libraries.values():
-        library.release()
-    del _older[:]
-
-
-def below(floor: int) -> list[str]:
-    """Describe the open connections below the floor, and those of which nobody can tell.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the open connections below the floor, and those of which nobody can tell."""
     found = []
     for each in _instances("ldap.ldapobject", "SimpleLDAPObject"):
         handle = getattr(each, "_l", None)
         version = None if handle is None else handle.get_option(_VERSION)
-        if version and _wire(version) < floor:
+        if version and _wire(version) < current.held:
             found.append(f"{version} connection: {each!r}")
     older = [reference() for reference in _older]
     return found + [

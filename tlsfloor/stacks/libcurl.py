@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from operator import index
 
+from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ _DOH_URL = 10279
 _NUMBERS = {versions.TLS1_0: 4, versions.TLS1_1: 5, versions.TLS1_2: 6, versions.TLS1_3: 7}
 
 
-def held(option: Any, value: Any, floor: int, set_by: str) -> Any:
+def held(option: Any, value: Any) -> Any:
     """Return what an option may be set to, nearest to what the program asks for.
 
     Raises:
@@ -35,37 +35,30 @@ def held(option: Any, value: Any, floor: int, set_by: str) -> Any:
             for that, which take over neither SSLVERSION nor what else could hold a minimum
             (lib/doh.c, doh_probe_run).
         TypeError: the option is no integer, or the value of one that must be.
-
-    .. versionadded:: 0.1
     """
     option = index(option)
     if option in VERSIONS:
-        return _clamped(index(value), _NUMBERS[floor])
-    if option == _DOH_URL and value:
-        counts["refused"] += 1
+        return _clamped(index(value), unasked())
+    if option == _DOH_URL and value and current.is_held():
+        current.counts["refused"] += 1
         raise refusal(
             "libcurl takes no minimum for the connections of DOH_URL",
             "do not set DOH_URL",
-            floor,
-            set_by,
         )
     return value
 
 
-def unasked(floor: int) -> int:
-    """Return what VERSIONS are set to where the program asks for nothing.
-
-    .. versionadded:: 0.1
-    """
-    return _NUMBERS[floor]
+def unasked() -> int:
+    """Return what VERSIONS are set to where the program asks for nothing."""
+    return _NUMBERS.get(current.held, 0)
 
 
 def _clamped(value: int, lowest: int) -> int:
     maximum, minimum = divmod(value, 1 << 16)
     if minimum < lowest:
-        counts["clamped" if minimum else "raised"] += 1
+        current.counts["clamped" if minimum else "raised"] += 1
         minimum = lowest
     if 1 < maximum < lowest:
-        counts["clamped"] += 1
+        current.counts["clamped"] += 1
         maximum = lowest
     return maximum << 16 | minimum

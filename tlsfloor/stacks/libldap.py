@@ -10,9 +10,9 @@ from __future__ import annotations
 import ctypes
 import socket
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.wire import ClientHello, Handshake, Messages, WireError
 
 TYPE_CHECKING = False
@@ -68,7 +68,6 @@ class Library:
     """
 
     def __init__(self, lib: Any) -> None:
-        self.floor = 0
         self._hold: Any
         self._refuse: Any
         self._lib = lib
@@ -98,9 +97,8 @@ class Library:
         self._callback = _CALLBACK(self._work)
         self._address = ctypes.cast(self._callback, ctypes.c_void_p).value
 
-    def hold(self, floor: int) -> None:
+    def hold(self) -> None:
         """Have each connection from now on held to the floor."""
-        self.floor = floor
         if not self.held():
             if self._get_pointer(_CONNECT_CB) != self._before:
                 raise GuardError(f"something else hears of the connections of {self.name}")
@@ -111,8 +109,7 @@ class Library:
         return self._get_pointer(_CONNECT_CB) == self._address
 
     def release(self) -> None:
-        """Put back what libldap called before. Handles made meanwhile call on, in vain."""
-        self.floor = 0
+        """Put back what libldap called before. Handles made meanwhile still call the guard."""
         if self.held():
             self._set(None, _CONNECT_CB, ctypes.c_void_p(self._before))
 
@@ -133,10 +130,10 @@ class Library:
                 raise GuardError(f"{self.name} makes no handle: error {problem}")
             # A context of its own: the global one is not made before the program has set it up.
             self._set(handle, _NEWCTX, ctypes.byref(ctypes.c_int(0)))
-            before = dict(counts)
+            before = dict(current.counts)
             self._lib.ldap_install_tls(handle)
             self._lib.ldap_unbind_ext(handle, None, None)
-            counts.update(before)
+            current.counts.update(before)
             stream = Messages()
             while True:
                 data = ours.recv(2**14)
@@ -151,7 +148,7 @@ class Library:
                     raise GuardError(f"{self.name} says no hello: {error}") from error
 
     def _at_connect(self, handle: int, session: int, context: int, _argument: int) -> int:
-        if self.floor:
+        if current.is_held():
             self._hold(handle, session, context)
         self._done.add(session)
         return 0
@@ -161,37 +158,37 @@ class Library:
         session = arguments[1]
         if session not in self._done:
             self._refuse(session)
-            counts["refused"] += 1
+            current.counts["refused"] += 1
         self._done.discard(session)
         return result
 
     def _hold_openssl(self, _handle: int, session: int, _context: int) -> None:
         for get, put in ((_GET_MIN, _SET_MIN), (_GET_MAX, _SET_MAX)):
             bound = self._ctrl(ctypes.c_void_p(session), get, ctypes.c_long(0), None)
-            if bound < self.floor and not (get == _GET_MAX and bound == 0):  # 0 is no maximum
-                floor = ctypes.c_long(self.floor)
+            if bound < current.held and not (get == _GET_MAX and bound == 0):  # 0 is no maximum
+                floor = ctypes.c_long(current.held)
                 if not self._ctrl(ctypes.c_void_p(session), put, floor, None):
                     raise GuardError(f"{self.name} did not take the floor")
-                counts["raised"] += 1
+                current.counts["raised"] += 1
 
     def _refuse_openssl(self, session: int) -> None:
         self._set_options(session, _NO_VERSION)
 
     def _hold_gnutls(self, handle: int, session: int, context: int) -> None:
-        without = [text for version, text in _WITHOUT.items() if version < self.floor]
+        without = [text for version, text in _WITHOUT.items() if version < current.held]
         asked = self._suite(handle, context)
         # What the program asks for, then that with nothing but the floor: it may ask for less only.
-        lowest = _WITHOUT[self.floor].replace("-", "+", 1)
+        lowest = _WITHOUT[current.held].replace("-", "+", 1)
         for priorities in ([asked, *without], [asked, *without, lowest]):
             text = ":".join(priorities).encode()
             if self._priority_set(_gnutls_session(session), text, None) == 0:
-                counts["clamped" if asked != "NORMAL" else "raised"] += 1
+                current.counts["clamped" if asked != "NORMAL" else "raised"] += 1
                 return
         raise GuardError(f"{self.name} did not take the floor")
 
     def _refuse_gnutls(self, session: int) -> None:
         # Nothing to shake hands with; and should it come to that all the same, not below the floor.
-        without = [text for version, text in _WITHOUT.items() if version < self.floor]
+        without = [text for version, text in _WITHOUT.items() if version < current.held]
         self._clear(_gnutls_session(session))
         self._priority_set(_gnutls_session(session), ":".join(["NORMAL", *without]).encode(), None)
 

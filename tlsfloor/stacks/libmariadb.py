@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
 from tlsfloor.stacks.mysql_options import Library, Passing, has_new_libmysqlclient
@@ -38,35 +38,26 @@ _ARGUMENTS = {
     "mariadb._mariadb": {"default_file": 13, "default_group": 14, "host": 1, "tls_version": 33},
 }
 
-_floor = 0
-_set_by = ""
-
 _gates = Gates()
 
 # Each connection, and the floor under which it was made.
 _made: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
-    """Hold the floor on every connection that ``module`` makes from now on.
-
-    .. versionadded:: 0.1
-    """
-    global _floor, _set_by
+def guard(module: ModuleType) -> str:
+    """Hold the floor on every connection that ``module`` makes from now on."""
     file = str(module.__file__)
     try:
         library = Library(file)
     except AttributeError as error:
-        if floor <= versions.TLS1_2 and has_new_libmysqlclient(file):
+        if current.held <= versions.TLS1_2 and has_new_libmysqlclient(file):
             return "inherent"
         return f"uncovered: it is not linked to a libmariadb that can be asked: {error}"
     except OSError as error:
         return f"uncovered: it is no library that can be asked: {error}"
-    problem = library.problem(floor)
+    problem = library.problem(current.held)
     if problem:
         return f"uncovered: {problem}"
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
     made = module.connection
     if made not in _gates.owners():
         ours: Any = type(made.__name__, (made,), {"__module__": made.__module__})
@@ -78,41 +69,25 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def catch_up() -> None:
-    """Let no connection that is older than the floor be made again, as it was, by itself.
-
-    .. versionadded:: 0.1
-    """
-    for thing in _older(_floor):
+    """Let no connection that is older than the floor be made again, as it was, by itself."""
+    for thing in _older():
         if getattr(thing, "auto_reconnect", False):
             thing.auto_reconnect = False
 
 
-def below(floor: int) -> list[str]:
-    """Describe the open connections that are older than the floor: few tell their version.
-
-    .. versionadded:: 0.1
-    """
-    return [f"connection older than the floor: {thing!r}" for thing in _older(floor)]
+def below() -> list[str]:
+    """Describe the open connections that are older than the floor: few tell their version."""
+    return [f"connection older than the floor: {thing!r}" for thing in _older()]
 
 
-def undo() -> None:
-    """Put everything back exactly as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    _gates.undo()
-
-
-def _older(floor: int) -> list[Any]:
+def _older() -> list[Any]:
     """Return the connections that are open and were not made under this floor."""
     found = instances(owner for owner in _gates.owners() if isinstance(owner, type))
     # mysqlclient says ``open``; in ``mariadb`` that asks the server.
     return [
         thing
         for thing in found
-        if _made.get(thing, 0) < floor
+        if _made.get(thing, 0) < current.held
         and not (thing._closed if hasattr(thing, "_closed") else not thing.open)
     ]
 
@@ -126,7 +101,7 @@ def _install(cls: Any, library: Library, places: dict[str, int]) -> None:
         asked = [
             args[at] if len(args) > at else kwargs.get(argument) for argument, at in places.items()
         ]
-        floor = _floor
+        floor = current.held
         options = library.floored(floor, *asked)
         if not options or "://" in str(asked[2]):  # the latter is for a plugin: not tried
             _refuse(f"it cannot be held on {asked[2]!r} with the option file {asked[0]!r}")
@@ -152,7 +127,7 @@ def _install(cls: Any, library: Library, places: dict[str, int]) -> None:
 
 def _gate_again(method: Any, *, always: bool) -> Any:
     def gate(self: Any, *args: Any) -> Any:
-        if (always or any(args)) and _made.get(self, 0) < _floor:
+        if (always or any(args)) and _made.get(self, 0) < current.held:
             _refuse("a connection that is older than the floor would be made again as it was")
         return method(self, *args)
 
@@ -161,5 +136,5 @@ def _gate_again(method: Any, *, always: bool) -> Any:
 
 
 def _refuse(problem: str) -> None:
-    counts["refused"] += 1
-    raise refusal(problem, "make a new connection, in a plain way", _floor, _set_by)
+    current.counts["refused"] += 1
+    raise refusal(problem, "make a new connection, in a plain way")

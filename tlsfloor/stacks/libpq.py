@@ -17,9 +17,9 @@ import sys
 from abc import ABCMeta
 from types import ModuleType
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ def check(library: Library, name: str) -> None:
 
     Raises:
         GuardError: it does not; ``name`` says whose libpq it is.
-
-    .. versionadded:: 0.1
     """
     parse, ask = library
     if parse(_string(_CROSSED)) == _CROSSED:
@@ -62,29 +60,24 @@ def check(library: Library, name: str) -> None:
     )
 
 
-def call(function: Any, args: Any, kwargs: Any, floor: int, library: Library) -> Any:
-    """Call what connects with its connection string, with one that keeps to the floor.
-
-    .. versionadded:: 0.1
-    """
+def call(function: Any, args: Any, kwargs: Any, library: Library) -> Any:
+    """Call what connects with its connection string, with one that keeps to the floor."""
     if args:
-        args = (held(args[0], floor, library), *args[1:])
+        args = (held(args[0], library), *args[1:])
     for name in kwargs.keys() & {"conninfo", "dsn"}:
-        kwargs = {**kwargs, name: held(kwargs[name], floor, library)}
+        kwargs = {**kwargs, name: held(kwargs[name], library)}
     return function(*args, **kwargs)
 
 
-def held(given: Any, floor: int, library: Library) -> Any:
-    """Return a connection string that says the same, and says a minimum at the floor or above.
-
-    .. versionadded:: 0.1
-    """
+def held(given: Any, library: Library) -> Any:
+    """Return a connection string that says the same, and says a minimum at the floor or above."""
     parse, ask = library
+    floor = current.held
     if not isinstance(given, (str, bytes, bytearray)):  # all that C takes
         raise TypeError(f"a connection string is needed, not {type(given).__name__}")
     given = given if isinstance(given, str) else bytes(given)
     said = parse(given)
-    if said is None:  # so it cannot be used to connect either
+    if said is None or not current.is_held():  # of None, it cannot be used to connect either
         return given
 
     def is_crossed(**bounds: str) -> bool:
@@ -100,7 +93,7 @@ def held(given: Any, floor: int, library: Library) -> Any:
         bounds[MAXIMUM] = _NAMES[floor]
     asked = MAXIMUM in bounds or NUMBERS.get(said.get(MINIMUM, "").lower(), floor) < floor
     if asked or lowest < floor:
-        counts["clamped" if asked else "raised"] += 1
+        current.counts["clamped" if asked else "raised"] += 1
     string = _string({**said, **bounds})
     return string if isinstance(given, str) else string.encode("utf-8", "surrogateescape")
 
@@ -112,10 +105,7 @@ def _string(said: dict[str, str]) -> str:
 
 
 def stand_in(real: Any, methods: dict[str, Any]) -> Any:
-    """Return a class that can stand for a C class: the instances of that one are its own.
-
-    .. versionadded:: 0.1
-    """
+    """Return a class that can stand for a C class: the instances of that one are its own."""
 
     def __subclasshook__(cls: type, other: type) -> Any:  # noqa: N807 - it becomes a method
         return issubclass(other, real) if cls is made else NotImplemented
@@ -126,17 +116,18 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
     return made
 
 
-def replace(before: Any, after: Any, gates: Gates, copies: Gates) -> None:
+def replace(before: Any, after: Any, gates: Gates) -> None:
     """Put ``after`` where ``before`` is, in every module that has it, whatever its name there.
 
-    ``copies`` are the gates in modules of others: what these do with names of their own afterwards
-    is their own affair.
-
-    .. versionadded:: 0.1
+    Only those of psycopg are gates: what the modules of others do with names of their own
+    afterwards is their own affair.
     """
     for place, module in list(sys.modules.items()):
         if issubclass(type(module), ModuleType):  # cffi's libraries only say that they are some
             # Not vars(): a module that importlib loads lazily would be loaded by that.
             for name, value in list(object.__getattribute__(module, "__dict__").items()):
                 if value is before:
-                    (gates if place.startswith("psycopg") else copies).put(module, name, after)
+                    if place.startswith("psycopg"):
+                        gates.put(module, name, after)
+                    else:
+                        setattr(module, name, after)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from functools import wraps
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -29,26 +29,19 @@ _HOLDERS = ("M2Crypto.m2", "M2Crypto.m2crypto", "M2Crypto._m2crypto")
 # openssl/ssl.h: the options that forbid SSL 3.0, TLS 1.0, 1.1 and 1.2, since OpenSSL 1.1.1.
 _FORBID = {0x300: 1 << 25, 0x301: 1 << 26, 0x302: 1 << 28, 0x303: 1 << 27}
 
-_floor = 0
-_set_by = ""
-
 _gates = Gates()
 
 # M2Crypto.m2 itself.
 _m2: Any = None
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every TLS object that is born from now on, and on every handshake.
 
     Raises:
         GuardError: this M2Crypto lacks a function.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by, _m2
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
+    global _m2
     _m2 = module
     if not _gates.owners():
         try:
@@ -64,11 +57,8 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def below(floor: int) -> list[str]:
-    """Describe the open connections below the floor.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the open connections below the floor."""
     cls = getattr(sys.modules.get("M2Crypto.SSL.Connection"), "Connection", None)
     found = [
         (each, each.get_version())
@@ -78,16 +68,8 @@ def below(floor: int) -> list[str]:
     return [
         f"{version} connection: {each!r}"
         for each, version in found
-        if versions.OPENSSL_NAMES.get(version, 0) < floor
+        if versions.OPENSSL_NAMES.get(version, 0) < current.held
     ]
-
-
-def undo() -> None:
-    """Put everything back exactly as it was. For tests.
-
-    .. versionadded:: 0.1
-    """
-    _gates.undo()
 
 
 def _replace(name: str, gate: Any) -> None:
@@ -100,7 +82,7 @@ def _replace(name: str, gate: Any) -> None:
 def _forbidding(make: Callable[..., Any], set_options: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(make)
     def gate(context: Any) -> Any:
-        set_options(context, sum(bit for version, bit in _FORBID.items() if version < _floor))
+        set_options(context, sum(bit for version, bit in _FORBID.items() if version < current.held))
         return make(context)
 
     return gate
@@ -112,13 +94,11 @@ def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Call
         done = shake(real, *args)
         if done == 1:
             version = get_version(real)
-            if versions.OPENSSL_NAMES.get(version, 0) < _floor:
-                counts["discarded"] += 1
+            if versions.OPENSSL_NAMES.get(version, 0) < current.held:
+                current.counts["discarded"] += 1
                 raise refusal(
                     f"{version} was negotiated by a connection begun before the floor was armed",
                     "arm the floor before connecting",
-                    _floor,
-                    _set_by,
                 )
         return done
 
@@ -128,9 +108,9 @@ def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Call
 def _dropping(pin: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(pin)
     def gate(*args: Any) -> Any:
-        if _floor <= versions.TLS1_0:
+        if current.held <= versions.TLS1_0:
             return pin(*args)
-        counts["clamped"] += 1
+        current.counts["clamped"] += 1
         return instead(*args)
 
     return gate

@@ -14,9 +14,9 @@ import sys
 
 import wrapt
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.gates import Gates, instances
 from tlsfloor.stacks.mysql_options import is_new
 
@@ -27,24 +27,17 @@ if TYPE_CHECKING:
 
 _NAMES = {versions.TLS1_2: "TLSv1.2", versions.TLS1_3: "TLSv1.3"}
 
-_floor = 0
-
 _gates = Gates()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every connection that ``module`` makes from now on.
 
     Raises:
         GuardError: the versions cannot be given to this extension.
-
-    .. versionadded:: 0.1
     """
-    global _floor
-    del set_by
     made = module.MySQL
     if module in _gates.owners():
-        _floor = max(_floor, floor)
         return "guarded"
     library = made().get_client_info()
     if not is_new(library):
@@ -56,7 +49,6 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         problem = str(error) if "tls_versions" in str(error) else ""
     if problem:
         raise GuardError(f"no version can be given to {module!r}: {problem}")
-    _floor = max(_floor, floor)
 
     class MySQL(wrapt.ObjectProxy):  # type: ignore[type-arg] # wrapt 1 takes none
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +58,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
         def connect(self, *args: Any, **kwargs: Any) -> Any:
             # Given in its place as well, it is refused by the extension.
             kwargs["tls_versions"] = _raised(kwargs.get("tls_versions"))
-            self._self_floor = _floor
+            self._self_floor = current.held
             return self.__wrapped__.connect(*args, **kwargs)
 
     _gates.put(module, "MySQL", MySQL)
@@ -75,35 +67,22 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 def _raised(asked: str | None) -> str:
     """Return the list of versions that was asked for without what is below the floor."""
-    names = [name for wire, name in _NAMES.items() if wire >= _floor]
+    names = [name for wire, name in _NAMES.items() if wire >= current.held]
     wanted = [name.strip() for name in (asked or "").split(",") if name.strip()]
     if any(name not in names for name in wanted):
-        counts["clamped"] += 1
+        current.counts["clamped"] += 1
     elif not wanted and len(names) < len(_NAMES):
-        counts["raised"] += 1
+        current.counts["raised"] += 1
     return ",".join([name for name in names if name in wanted] or names)
 
 
-def below(floor: int) -> list[str]:
-    """Describe the connections that are older than the floor: none tells its version.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the connections that are older than the floor: none tells its version."""
     above = sys.modules.get("mysql.connector.connection_cext")
     if above is None:
         return []
     return [
         f"connection of a version that was not asked for: {thing!r}"
         for thing in instances([above.CMySQLConnection])
-        if thing._cmysql is not None and getattr(thing._cmysql, "_self_floor", 0) < floor
+        if thing._cmysql is not None and getattr(thing._cmysql, "_self_floor", 0) < current.held
     ]
-
-
-def undo() -> None:
-    """Put everything back exactly as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    _gates.undo()

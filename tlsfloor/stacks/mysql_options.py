@@ -10,9 +10,9 @@ import ctypes
 import os
 import re
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ class Library:
         twice = self.asked("[client]\ntls-version=TLSv1.2\n[client]\ntls-version=TLSv1.3\n")
         if twice != "TLSv1.3":
             return "libmariadb does not take the last tls-version from an option file"
+        return self._lacks(floor)
+
+    def _lacks(self, floor: int) -> str:
         value = ctypes.c_char_p()
         self._info(None, _TLS_LIBRARY, ctypes.byref(value))
         tls = (value.value or b"no TLS").decode()
@@ -110,6 +113,8 @@ class Library:
         Empty if libmariadb, once it read it, would hold anything else. A list of versions that is
         stricter than the floor stays what it is.
         """
+        if self._lacks(floor):
+            return ""
         # An include of nothing is of the usual files, which a group alone stands for.
         include = "" if file is None and group is None else f"!include {file or ''}\n"
         string = f"[client]\nconnection={host}\n" if set("=;") & set(host or "") else ""
@@ -117,9 +122,9 @@ class Library:
         names = [name for wire, name in _NAMES.items() if wire >= floor]
         kept = [name for name in names if name in asked] or names
         if any(name in asked for name in _NAMES.values() if name not in names):
-            counts["clamped"] += 1
+            current.counts["clamped"] += 1
         elif kept == names:
-            counts["raised"] += 1
+            current.counts["raised"] += 1
         meant = ",".join(kept)
         options = f"{include}[client]\ntls-version={meant}\n"
         return options if self.asked(options, group, version) == meant else ""

@@ -6,6 +6,7 @@ as it lets a program ask, by handshakes; and uncovered above that.
 
 from __future__ import annotations
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 
 TYPE_CHECKING = False
@@ -30,13 +31,9 @@ NAMED = {
 }
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
-    """Return what is known of the stack; change nothing.
-
-    .. versionadded:: 0.1
-    """
-    del set_by
+def guard(module: ModuleType) -> str:
+    """Return what is known of the stack; change nothing."""
     stack, lowest, remark = NAMED[getattr(module.__spec__, "name", module.__name__)]
-    if lowest >= floor:
+    if lowest >= current.held:
         return "inherent"
     return f"uncovered: {stack} can be made to speak {versions.name(lowest)}, and {remark}"

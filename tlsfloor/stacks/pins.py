@@ -14,7 +14,7 @@ import sys
 from functools import wraps
 from operator import index
 
-from tlsfloor.ledger import counts
+from tlsfloor import floor as current
 from tlsfloor.stacks.contexts import FIXED
 
 TYPE_CHECKING = False
@@ -24,20 +24,12 @@ if TYPE_CHECKING:
 
 _NAME = "create_urllib3_context"
 
-_floor = 0
-
 # What was replaced: the module that defines it -> (the function, ours).
 _made: dict[str, tuple[Any, Any]] = {}
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
-    """Drop pins below the floor where ``module`` makes its contexts, and where it was copied to.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    del set_by
-    _floor = max(_floor, floor)
+def guard(module: ModuleType) -> str:
+    """Drop pins below the floor where ``module`` makes its contexts, and where it was copied to."""
     made = getattr(module, _NAME, None)
     if made is None or made is _made.get(module.__name__, (None, None))[1]:
         # A version without such a place: what it makes meets the floor all the same.
@@ -46,7 +38,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     @wraps(made)
     def create_urllib3_context(ssl_version: Any = None, *args: Any, **kwargs: Any) -> Any:
         if _is_below(ssl_version):
-            counts["clamped"] += 1
+            current.counts["clamped"] += 1
             ssl_version = None
         return made(ssl_version, *args, **kwargs)
 
@@ -55,18 +47,15 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
     return "guarded"
 
 
-def observe(module: ModuleType, floor: int, set_by: str) -> str:
-    """Change nothing: a context of such a pin is seen where it is used, as any other.
-
-    .. versionadded:: 0.1
-    """
-    del module, floor, set_by
+def observe(module: ModuleType) -> str:
+    """Change nothing: a context of such a pin is seen where it is used, as any other."""
+    del module
     return "observed"
 
 
 def _is_below(pin: Any) -> bool:
     try:
-        return FIXED.get(index(pin), _floor) < _floor
+        return FIXED.get(index(pin), current.held) < current.held
     except TypeError:  # None, or nonsense that the library itself will complain of
         return False
 
@@ -77,13 +66,3 @@ def _replace(old: Any, new: Any) -> None:
         ours = name.startswith(("urllib3.", "botocore.", "requests."))
         if ours and getattr(module, _NAME, None) is old:
             setattr(module, _NAME, new)
-
-
-def undo() -> None:
-    """Put everything back. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    for made, ours in _made.values():
-        _replace(ours, made)
-    _made.clear()

@@ -13,9 +13,9 @@ from __future__ import annotations
 import sys
 import weakref
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
@@ -33,8 +33,6 @@ _NAMES = {
 # ... and what may stand between them.
 _BETWEEN = str.maketrans(",;", "  ")
 
-_floor = 0
-
 _gates = Gates()
 
 # cproton's own functions.
@@ -45,17 +43,13 @@ _change: Any = None
 _older: list[Any] = []
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every SSL domain.
 
     Raises:
         GuardError: this Proton's TLS library, as Windows', takes no list of versions.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _make, _change
-    del set_by  # what is below the floor is refused by the TLS library, in its own words
-    _floor = max(floor, _floor)
+    global _make, _change
     cproton: Any = module
     if not _gates.owners():
         _make, _change = cproton.pn_ssl_domain, cproton.pn_ssl_domain_set_protocols
@@ -72,10 +66,7 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def catch_up() -> None:
-    """Raise the domains that exist already, and note the connections.
-
-    .. versionadded:: 0.1
-    """
+    """Raise the domains that exist already, and note the connections."""
     for domain in _alive("SSLDomain"):
         _raise(domain._domain)
     known = [reference() for reference in _older]
@@ -84,26 +75,14 @@ def catch_up() -> None:
     )
 
 
-def below(floor: int) -> list[str]:
-    """Describe the connections that are older than the floor.
-
-    .. versionadded:: 0.1
-    """
-    del floor
+def below() -> list[str]:
+    """Describe the connections that are older than the floor."""
     older = [reference() for reference in _older]
     return [
         f"connection older than the floor, of an unknown version: {each!r}"
         for each in older
         if each is not None
     ]
-
-
-def undo() -> None:
-    """Put everything back exactly as it was. For tests.
-
-    .. versionadded:: 0.1
-    """
-    _gates.undo()
 
 
 def _alive(name: str) -> list[Any]:
@@ -122,21 +101,21 @@ def pn_ssl_domain(mode: int) -> Any:
 def pn_ssl_domain_set_protocols(domain: Any, protocols: str) -> Any:
     """Change the versions of a domain, to none below the floor."""
     asked = protocols.translate(_BETWEEN).split()
-    kept = [token for token in asked if _wire(token) >= _floor]
+    kept = [token for token in asked if _wire(token) >= current.held]
     if len(kept) < len(asked):
-        counts["clamped"] += 1
+        current.counts["clamped"] += 1
         # A domain that could speak nothing would fail late, and nobody would understand it.
-        kept = kept or [name for name, wire in _NAMES.items() if wire == _floor]
+        kept = kept or [name for name, wire in _NAMES.items() if wire == current.held]
     return _change(domain, " ".join(kept))
 
 
 def _wire(token: str) -> int:
     """Return the version of a name as Proton reads it: its first that begins so."""
     known = [wire for name, wire in _NAMES.items() if name.startswith(token)]
-    return known[0] if known else _floor  # of an unknown one it complains itself
+    return known[0] if known else current.held  # of an unknown one it complains itself
 
 
 def _raise(domain: Any) -> None:
-    if _change(domain, " ".join(name for name, wire in _NAMES.items() if wire >= _floor)):
+    if _change(domain, " ".join(name for name, wire in _NAMES.items() if wire >= current.held)):
         raise GuardError("this Proton's TLS library takes no list of versions")
-    counts["raised"] += 1
+    current.counts["raised"] += 1

@@ -11,7 +11,7 @@ import sys
 
 import wrapt
 
-from tlsfloor.ledger import counts
+from tlsfloor import floor as current
 from tlsfloor.stacks import libpq
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
@@ -21,25 +21,16 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# What the gates compare with; written by guard() only, and never lowered.
-_floor = 0
-_set_by = ""
-
-_gates, _copies = Gates(), Gates()
+_gates = Gates()
 _installed: set[ModuleType] = set()
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every connection that ``module`` makes.
 
     Raises:
         GuardError: its libpq knows no minimum (before PostgreSQL 13), or does not answer as known.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
     pq = module.pq  # another one in a psycopg that was removed and imported again
     if pq not in _installed:
         _install(module)
@@ -48,35 +39,17 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard; empty when all of it is."""
     return _gates.undone() if module.pq in _installed else "it is not guarded"
 
 
-def undo() -> None:
-    """Put everything back exactly as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor
-    _floor = 0
-    _gates.undo()
-    _copies.undo()
-    _installed.clear()
-
-
-def below(floor: int) -> list[str]:
-    """Describe the open connections that accepted less; which version it became, none tells.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the open connections that accepted less; which version it became, none tells."""
     module: Any = sys.modules["psycopg"]
 
     def accepted_less(pgconn: Any) -> bool:
         try:
-            return pgconn.ssl_in_use and _is_low(pgconn, floor)
+            return pgconn.ssl_in_use and _is_low(pgconn)
         except module.OperationalError:  # it is closed
             return False
 
@@ -88,22 +61,20 @@ def below(floor: int) -> list[str]:
     ]
 
 
-def _is_low(pgconn: Any, floor: int) -> bool:
+def _is_low(pgconn: Any) -> bool:
     """Tell whether a connection of psycopg may speak TLS, with a minimum below the floor."""
     said = {option.keyword.decode(): (option.val or b"").decode() for option in pgconn.info}
     without = said["sslmode"] == "disable" or pgconn.host.startswith((b"/", b"@"))  # Unix sockets
-    return not without and libpq.NUMBERS.get(said[libpq.MINIMUM].lower(), 0) < floor
+    return not without and libpq.NUMBERS.get(said[libpq.MINIMUM].lower(), 0) < current.held
 
 
 def _refuse_low(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
     """Refuse to connect once more for a connection that is older than the floor."""
-    if _is_low(instance.pgconn, _floor):
-        counts["refused"] += 1
+    if _is_low(instance.pgconn):
+        current.counts["refused"] += 1
         raise refusal(
             "this connection is older than the floor and would be made again as it was",
             "close it and open a new one",
-            _floor,
-            _set_by,
         )
     return wrapped(*args, **kwargs)
 
@@ -135,7 +106,7 @@ def _install(module: Any) -> None:
     libpq.check(library, "psycopg")
 
     def hold(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        return libpq.call(wrapped, args, kwargs, _floor, library)
+        return libpq.call(wrapped, args, kwargs, library)
 
     names = ("connect", "connect_start", "ping")
     if pq.__impl__ == "python":
@@ -144,8 +115,8 @@ def _install(module: Any) -> None:
     else:
         gates = [wrapt.FunctionWrapper(getattr(real, name), hold) for name in names]
         made = libpq.stand_in(real, dict(zip(names, map(staticmethod, gates))))
-        libpq.replace(real, made, _gates, _copies)
+        libpq.replace(real, made, _gates)
     connect, base = module.generators.connect, module.BaseConnection
-    libpq.replace(connect, wrapt.FunctionWrapper(connect, hold), _gates, _copies)
+    libpq.replace(connect, wrapt.FunctionWrapper(connect, hold), _gates)
     if hasattr(base, "_cancel_gen"):  # since psycopg 3.2: it makes a connection of its own
         _gates.put(base, "_cancel_gen", wrapt.FunctionWrapper(base._cancel_gen, _refuse_low))

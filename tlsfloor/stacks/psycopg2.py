@@ -12,6 +12,7 @@ import weakref
 
 import wrapt
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import libpq
 from tlsfloor.stacks.gates import Gates
@@ -21,30 +22,21 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# What the gates compare with; written by guard() only, and never lowered.
-_floor = 0
-
-_gates, _copies = Gates(), Gates()
+_gates = Gates()
 _installed: set[ModuleType] = set()
-_bases: list[tuple[Any, tuple[type, ...]]] = []
 
 # Connections older than the floor that was caught up with, and whether there may be unknown ones.
 _older: list[Any] = []
-_caught_up = 0
+_caught_up = current.NO_FLOOR
 _unknown = False
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every connection that ``module`` makes.
 
     Raises:
         GuardError: its libpq knows no minimum (before PostgreSQL 13), or does not answer as known.
-
-    .. versionadded:: 0.1
     """
-    global _floor
-    del set_by
-    _floor = max(_floor, floor)
     inner = module._psycopg  # another one in a psycopg2 that was removed and imported again
     if inner not in _installed:
         _install(inner)
@@ -53,14 +45,11 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def catch_up() -> None:
-    """Find the connections that are older than the floor, for ``below``.
-
-    .. versionadded:: 0.1
-    """
+    """Find the connections that are older than the floor, for ``below``."""
     global _caught_up, _unknown
-    if _floor == _caught_up:
+    if current.held <= _caught_up:
         return
-    _caught_up = _floor
+    _caught_up = current.held
     # A list of all objects would hold tuples that other threads are just building, who then fail
     # (CPython, bpo-15108), and nothing smaller leads to instances of a static C type.
     _unknown = len(sys._current_frames()) > 1
@@ -71,39 +60,18 @@ def catch_up() -> None:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard; empty when all of it is."""
     return _gates.undone() if module._psycopg in _installed else "it is not guarded"
 
 
-def undo() -> None:
-    """Put everything back exactly as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor, _caught_up
-    _floor = _caught_up = 0
-    _gates.undo()
-    _copies.undo()
-    for cls, bases in _bases:
-        cls.__bases__ = bases
-    for memory in (_bases, _installed, _older):
-        memory.clear()
-
-
-def below(floor: int) -> list[str]:
-    """Describe the open connections that are, or may be, below the floor.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the open connections that are, or may be, below the floor."""
     found = []
     for each in [ref() for ref in _older]:
         if each is not None and each.closed == 0:
             version = each.info.ssl_attribute("protocol") if each.info.ssl_in_use else ""
             begun = each.status != 0  # CONN_STATUS_SETUP: its handshake is still to come
-            if (version or not begun) and versions.OPENSSL_NAMES.get(version, 0) < floor:
+            if (version or not begun) and versions.OPENSSL_NAMES.get(version, 0) < current.held:
                 found.append(f"{version or 'unfinished'} connection: {each!r}")
     if _unknown:
         found.append("perhaps connections of psycopg2: with other threads they are not looked for")
@@ -133,14 +101,13 @@ def _install(module: Any) -> None:
     libpq.check(library, "psycopg2")
 
     def hold(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        return libpq.call(wrapped, args, kwargs, _floor, library)
+        return libpq.call(wrapped, args, kwargs, library)
 
     for kind in (real, replication):
         made = libpq.stand_in(kind, {"__init__": wrapt.FunctionWrapper(kind.__init__, hold)})
         for cls in kind.__subclasses__():
             if cls not in (made, replication):
-                _bases.append((cls, cls.__bases__))
                 cls.__bases__ = tuple(made if base is kind else base for base in cls.__bases__)
-        libpq.replace(kind, made, _gates, _copies)
+        libpq.replace(kind, made, _gates)
     made = wrapt.FunctionWrapper(module._connect, hold)
-    libpq.replace(module._connect, made, _gates, _copies)
+    libpq.replace(module._connect, made, _gates)

@@ -12,12 +12,11 @@ uncovered in a process that imported it before the floor was armed.
 
 from __future__ import annotations
 
-import sys
 from operator import index
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks import libcurl
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -26,13 +25,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-_floor = 0
-_set_by = ""
-
 _gates = Gates()
 
 # The subclass.
 _ours: Any = None
+
+# The floor to which handles that were there before were raised.
+_raised = current.NO_FLOOR
 
 # Whether the C type could be taken before the subclass took its place.
 _is_late = False
@@ -49,25 +48,23 @@ _LDAPS = 1 << 10
 _foreign = 0
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every handle that ``module.Curl`` makes from now on.
 
     Raises:
         GuardError: this pycurl has not what the guard needs, or its libcurl does not take the
             floor; or a handle is in use and cannot be raised.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by, _ours, _is_late, _foreign
+    global _raised, _ours, _is_late, _foreign
     if _ours is None:
         _foreign = _check(module)
         _ours = _subclass(module)
-    if floor > _floor:
+    if current.held > _raised:
         trial = _ours.__base__()
-        _set(module, trial, trial.setopt, floor)
-        _floor, _set_by = floor, set_by
+        _set(module, trial, trial.setopt)
+        _raised = current.held
         for handle in instances([_ours]):
-            _set(module, handle, super(_ours, handle).setopt, _floor)
+            _set(module, handle, super(_ours, handle).setopt)
     if vars(module).get("Curl") is _ours.__base__:
         # importlib: what it is executing right now, nobody else has yet.
         _is_late = _is_late or not getattr(module.__spec__, "_initializing", False)
@@ -81,24 +78,8 @@ def guard(module: ModuleType, floor: int, set_by: str) -> str:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard; empty when all of it is."""
     return "" if vars(module).get("Curl") is _ours else f"{module.__name__}.Curl was replaced"
-
-
-def undo() -> None:
-    """Put everything back as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor, _ours, _is_late
-    _gates.undo()
-    for name, module in list(sys.modules.items()):  # the package took it from its extension module
-        if name.startswith("pycurl") and vars(module).get("Curl") is _ours is not None:
-            vars(module)["Curl"] = _ours.__base__
-    _floor, _ours, _is_late = 0, None, False
 
 
 def _check(module: Any) -> int:
@@ -122,18 +103,19 @@ def _check(module: Any) -> int:
     return foreign
 
 
-def _set(module: Any, handle: Any, setopt: Any, floor: int) -> None:
+def _set(module: Any, handle: Any, setopt: Any) -> None:
     """Set what holds a handle to a floor."""
     try:
         for option in libcurl.VERSIONS:
-            setopt(option, libcurl.unasked(floor))
+            setopt(option, libcurl.unasked())
         if _foreign:
             setopt(_PROTOCOLS[0], ~_foreign)
     except module.error as error:
         if "no curl handle" in str(error):  # it was closed, for good
             return
         raise GuardError(
-            f"{handle!r} of {module.version} cannot be held to {versions.name(floor)}: {error}"
+            f"{handle!r} of {module.version} cannot be held to "
+            f"{versions.name(current.held)}: {error}"
         ) from error
 
 
@@ -147,27 +129,27 @@ def _subclass(module: Any) -> Any:
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
             handle = super().__new__(cls, *args, **kwargs)
-            _set(module, handle, super(Curl, handle).setopt, _floor)
-            counts["raised"] += 1
+            _set(module, handle, super(Curl, handle).setopt)
+            current.counts["raised"] += 1
             return handle
 
         def setopt(self, option: Any, value: Any) -> Any:
-            value = libcurl.held(option, value, _floor, _set_by)
+            value = libcurl.held(option, value)
             if option in _PROTOCOLS:
                 value = index(value) & ~_foreign
             return super().setopt(option, value)
 
         def setopt_string(self, option: Any, value: Any) -> Any:
-            return super().setopt_string(option, libcurl.held(option, value, _floor, _set_by))
+            return super().setopt_string(option, libcurl.held(option, value))
 
         def unsetopt(self, option: Any) -> Any:
             if option in (*libcurl.VERSIONS, *_PROTOCOLS):
-                return _set(module, self, super().setopt, _floor)
+                return _set(module, self, super().setopt)
             return super().unsetopt(option)
 
         def reset(self) -> Any:
             done = super().reset()
-            _set(module, self, super().setopt, _floor)
+            _set(module, self, super().setopt)
             return done
 
     Curl.__module__, Curl.__qualname__, Curl.__doc__ = "pycurl", "Curl", module.Curl.__doc__

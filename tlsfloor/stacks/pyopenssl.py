@@ -25,9 +25,9 @@ from __future__ import annotations
 # Here, and not in guard(): it imports ssl, whose guard waits for the lock that guard() is under.
 from wrapt import FunctionWrapper
 
+from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -35,10 +35,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
-
-# What the gates compare with; written by guard() only, and never lowered.
-_floor = 0
-_set_by = ""
 
 # The options that switch off what is below the floor, and OpenSSL.SSL itself.
 _options = 0
@@ -58,29 +54,25 @@ _OFF = {
 _DTLS = {0xFEFF: versions.TLS1_1, 0xFEFD: versions.TLS1_2, 0xFEFC: versions.TLS1_3}
 
 
-def guard(module: ModuleType, floor: int, set_by: str) -> str:
+def guard(module: ModuleType) -> str:
     """Hold the floor on every connection of pyOpenSSL.
 
     Raises:
         GuardError: this pyOpenSSL, or the OpenSSL below it, does not have what that needs.
-
-    .. versionadded:: 0.1
     """
-    global _floor, _set_by, _options, _ssl
+    global _options, _ssl
     ssl: Any = module
     try:
-        options = _check(ssl, max(floor, _floor))
+        options = _check(ssl, current.held)
         # pyOpenSSL 20 has no bounds. Nothing depends on those two: the options hold without.
         wanted = [(ssl.Context, name, _bounded) for name in _BOUNDS if hasattr(ssl.Context, name)]
         wanted += [(ssl.Connection, name, gate) for name, gate in _NEEDED.items()]
         found = [(owner, name, vars(owner)[name], gate) for owner, name, gate in wanted]
     except (AttributeError, KeyError) as error:
         raise GuardError(
-            f"this pyOpenSSL cannot be held to {versions.name(floor)}, it lacks something: {error}",
+            f"this pyOpenSSL cannot be held to {versions.name(current.held)}: it lacks {error}",
             hint="use a pyOpenSSL from 20 on, with the cryptography that it asks for",
         ) from error
-    if floor > _floor:
-        _floor, _set_by = floor, set_by
     _options, _ssl = options, ssl
     if ssl.Connection not in _gates.owners():
         for owner, name, before, gate in found:
@@ -123,16 +115,16 @@ def _born(wrapped: Any, connection: Any, args: Any, kwargs: Any) -> Any:
 
 def _bounded(wrapped: Any, _context: Any, args: Any, kwargs: Any) -> Any:
     version = args[0] if args else kwargs.get("version")
-    if isinstance(version, int) and versions.SSL3 <= version < _floor:
-        counts["clamped"] += 1
-        args, kwargs = (_floor, *args[1:]), {}
+    if isinstance(version, int) and versions.SSL3 <= version < current.held:
+        current.counts["clamped"] += 1
+        args, kwargs = (current.held, *args[1:]), {}
     return wrapped(*args, **kwargs)
 
 
 def _shaken(wrapped: Any, connection: Any, args: Any, kwargs: Any) -> Any:
     _hold(connection)
     result = wrapped(*args, **kwargs)
-    if _wire(_ssl._lib.SSL_version(connection._ssl)) < _floor:
+    if _wire(_ssl._lib.SSL_version(connection._ssl)) < current.held:
         raise _refusal("discarded", f"{connection.get_protocol_version_name()} was negotiated")
     return result
 
@@ -148,9 +140,9 @@ def _heeds(connection: Any) -> bool:
     lib, handle = _ssl._lib, connection._ssl
     if lib.SSL_get_options(handle) & _options != _options:
         lib.SSL_set_options(handle, _options)
-        counts["raised"] += 1
+        current.counts["raised"] += 1
     # Until it has agreed on a version, a connection that is flexible names the highest here.
-    return _wire(lib.SSL_version(handle)) >= _floor
+    return _wire(lib.SSL_version(handle)) >= current.held
 
 
 def _hold(connection: Any) -> None:
@@ -160,10 +152,7 @@ def _hold(connection: Any) -> None:
 
 
 def catch_up() -> None:
-    """Hold the connections that are older than the guard and not open yet.
-
-    .. versionadded:: 0.1
-    """
+    """Hold the connections that are older than the guard and not open yet."""
     for connection in _connections():
         if not _is_open(connection):
             _watch(connection)
@@ -194,35 +183,19 @@ def _first(connection: Any, name: str) -> Any:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard of this pyOpenSSL; empty when all of it is.
-
-    .. versionadded:: 0.1
-    """
+    """Return what is not in place of the guard of this pyOpenSSL; empty when all of it is."""
     made = getattr(module, "Connection", None)
     if not isinstance(made, type) or _gates.owners().isdisjoint(made.__mro__):
         return f"its Connection is {made!r}"
     return _gates.undone()
 
 
-def undo() -> None:
-    """Put everything back exactly as it was. For tests, which compare before and after.
-
-    .. versionadded:: 0.1
-    """
-    global _floor, _options
-    _floor = _options = 0
-    _gates.undo()
-
-
-def below(floor: int) -> list[str]:
-    """Describe the open connections that are below the floor, which nothing can raise any more.
-
-    .. versionadded:: 0.1
-    """
+def below() -> list[str]:
+    """Describe the open connections that are below the floor, which nothing can raise any more."""
     return [
         f"{connection.get_protocol_version_name()} connection: {connection!r}"
         for connection in _connections()
-        if _is_open(connection) and _wire(connection.get_protocol_version()) < floor
+        if _is_open(connection) and _wire(connection.get_protocol_version()) < current.held
     ]
 
 
@@ -238,8 +211,8 @@ def _is_open(connection: Any) -> bool:
 
 def _refusal(count: str, problem: str) -> Exception:
     """Return the error that a program expects of pyOpenSSL, and that tells it is the floor's."""
-    counts[count] += 1
-    plain = refusal(problem, "make the context with SSL.SSLv23_METHOD", _floor, _set_by)
+    current.counts[count] += 1
+    plain = refusal(problem, "make the context with SSL.SSLv23_METHOD")
     # To another process it goes as what every Python has.
     parts = {"__reduce__": lambda _self: plain.__reduce__()}
     kind = type(type(plain).__name__, (type(plain), _ssl.Error), parts)
