@@ -10,7 +10,7 @@ Importing it changes nothing, and imports nothing: each name is loaded when it i
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.arm import enforce, raise_context
+    from tlsfloor._enforce import enforce, raise_context
     from tlsfloor.errors import (
         FloorNotHeldError,
         GuardError,
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
         TLSFloorError,
         VerifyError,
     )
-    from tlsfloor.facts import require, status
-    from tlsfloor.ledger import Status
+    from tlsfloor.facts import Status, require, status
     from tlsfloor.verify.hello import verify
 
 __version__ = "0.1.0"
@@ -43,11 +42,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "enforce": "arm",
-    "raise_context": "arm",
-    "require": "arm",
-    "status": "arm",
-    "Status": "ledger",
+    "enforce": "_enforce",
+    "raise_context": "_enforce",
+    "require": "facts",
+    "status": "facts",
+    "Status": "facts",
 }
 
 

@@ -1,4 +1,4 @@
-"""Arming: policy + table + finder. The one way in for every route.
+"""Arming: policy + table + hooks. The one way in for every route.
 
 A ratchet: the floor of a process can be raised and never lowered, and of two routes the strictest
 wins. The lock is held while state changes and never while something is imported: the importer holds
@@ -12,26 +12,22 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import events, ledger, policy, stacks, vendored, versions
-from tlsfloor.errors import GuardError
-from tlsfloor.ledger import Arming, start_up
-from tlsfloor.stacks import guards
+from tlsfloor import floor as current
+from tlsfloor import hooks
+from tlsfloor.stacks import COVERED, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import ModuleType
     from typing import Any
 
-    from tlsfloor.ledger import Status
+    from tlsfloor.errors import GuardError
 
 _lock = allocate_lock()
 
-# What guards of other stacks need beside tlsfloor; a bundle brings it, the bootstrap folder alone
-# does not.
-vendored.watch()
-_WRAPT = "pip install 'wrapt>=1.15' for this interpreter"
+#: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
+_wanted: list[tuple[str | None, dict[str, str]]] = []
 
 
 def _renew_lock() -> None:
@@ -44,73 +40,82 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-def enforce(
-    floor: object,
-    *,
-    mode: str = policy.ENFORCE,
-    children: bool = False,
-    uncovered: str | None = None,
-    stacks: Mapping[str, str] | None = None,
-    on_event: Callable[[dict[str, Any]], object] | None = None,
-) -> Status:
-    """Hold every TLS connection of this process at ``floor`` or above, from now on.
+def arm(floor: int, mode: str, route: str, set_by: str) -> None:
+    """Hold the floor (a wire number) on every stack of the table, now and as each is imported.
 
-    Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
-    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is
-    not imported by it, so that gevent and its like can still come first.
-
-    Args:
-        floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
-            ``ssl.TLSVersion``.
-        mode: ``"enforce"``; or ``"observe"``, which changes nothing in the process, and tells by
-            events what the floor would have raised and refused.
-        children: hand the floor on to the Pythons that this process starts, through
-            ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
-        uncovered: what becomes of a stack on which nothing holds the floor: ``"warn"``, it is
-            imported and named; ``"block"``, it cannot be imported. Of two that are asked for, the
-            latter; where nobody asks, that too.
-        stacks: the same for single stacks: the name of a stack, as ``tlsfloor stacks`` has it, or
-            of the module that brings it -> ``"warn"`` or ``"block"``.
-        on_event: called with each event, a dict, in the thread that causes it; what it raises is in
-            the status, and nowhere else.
-
-    Returns:
-        What holds now; its ``below`` lists what was open before and cannot be raised.
+    In mode ``observe`` nothing holds, and nothing is refused.
 
     Raises:
-        PolicyError: the floor, or that of the environment, cannot be understood.
-        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the
-            verifier observed. Nothing that was armed before is lost.
-
-    .. versionadded:: 0.1
+        GuardError: a stack that is here already cannot be held to it. The floor stays armed for the
+            others.
     """
-    caller = sys._getframe(1)
-    set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
-    wire = policy.floor_of(floor, "enforce()")
-    policy.mode_of(mode, "enforce()")
-    strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
-    asked = policy.floor_in(os.environ)
-    # What the environment only observes it does not ask to be held.
-    observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode
-    if asked is not None and asked > wire and not (observes and mode == policy.ENFORCE):
-        wire, set_by = asked, f"{set_by}, raised by the environment"
-    _want(strengths, "enforce()")
-    _want(policy.strengths_in(os.environ), policy.STACKS)
-    if on_event is not None and on_event not in events.callbacks:
-        events.callbacks.append(on_event)
-    try:
-        check(wire)
-        arm(wire, mode, "call", set_by)
-    except GuardError as error:
-        error.findings = _findings()
-        raise
-    if children:
-        strictest = ledger.strictest(mode)
-        assert strictest is not None  # it was armed just now
-        os.environ.update(policy.for_children(os.environ, strictest.floor, mode))
-    from tlsfloor import facts
+    since = time.time()
+    _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
+    hooks.watch(guard, before)
+    guard_imported()
 
-    return facts.found()
+
+def adopt() -> None:
+    """Take over the floors that start-up files armed without loading this module."""
+    if current.wake is not None and not current.files:
+        current.wake(vars(current))
+    with _lock:
+        fresh = [file for file in current.files if not file.get("adopted")]
+        for file in fresh:
+            file["adopted"] = True
+    for file in fresh:
+        _adopt(file)
+
+
+def _adopt(file: dict[str, Any]) -> None:
+    from tlsfloor import policy
+
+    environment = current.environment or {}
+    if policy.UNCOVERED in environment or policy.STACKS in environment:
+        want(policy.strengths_in(environment), policy.STACKS)
+    if file["floor"]:  # whose outcome no variable makes milder
+        want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
+    asked = [f"{name}={environment[name]}" for name in policy.FLOORS if name in environment]
+    if file["floor"] is not None:
+        asked.insert(0, f"the floor {file['floor']} written in it")
+    set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
+    for floor, mode in policy.start_up_floors(environment, file["floor"]):
+        route, since = file["route"], file["since"]
+        _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
+
+
+def _add(arming: dict[str, Any]) -> None:
+    """Record an arming, and report it; with the first one come the files of the operator."""
+    with _lock:
+        current.add(arming)
+    environment = os.environ if current.environment is None else current.environment
+    if current.armings[0] is arming:
+        _open_files(environment)
+    if "logging" in sys.modules or "tlsfloor.events" in sys.modules:  # else nobody hears of it
+        from tlsfloor import events, versions
+
+        floor = versions.floor_name(arming["floor"])
+        text = f"{arming['route']}: {arming['set_by']}"
+        events.note("armed", floor=floor, mode=arming["mode"], text=text)
+
+
+def _open_files(environment: Mapping[str, str]) -> None:
+    """Take over where events go, and what is exempted; nothing is loaded where neither is asked."""
+    from tlsfloor import policy
+
+    if policy.EVENTS in environment:
+        from tlsfloor import events
+
+        file = environment[policy.EVENTS]
+        # The program may go to another folder.
+        events.file = file if file in ("", "-") else os.path.abspath(file)
+    if policy.EXEMPTIONS in environment:
+        from tlsfloor import events, exemptions
+
+        installed = any(file["floor"] for file in current.files)
+        exemptions.load(environment[policy.EXEMPTIONS], installed=installed)
+        for problem in exemptions.problems:
+            events.note("unexempted", text=problem)
 
 
 def check(floor: int) -> None:
@@ -119,6 +124,7 @@ def check(floor: int) -> None:
     Raises:
         GuardError: it cannot.
     """
+    from tlsfloor.errors import GuardError
     from tlsfloor.stacks import contexts, stdlib
 
     del stdlib  # a guard that cannot even be imported is found out here as well
@@ -130,58 +136,16 @@ def check(floor: int) -> None:
         return  # a Python without _ssl: no stack here, and nothing to hold
 
 
-def _findings() -> tuple[str, ...]:
-    """Return what the verifier observes of this process, for an error that must say it."""
-    from tlsfloor.verify import hello
-
-    try:
-        return tuple(str(each) for each in hello.observe() if each.outcome != "refused")
-    except Exception as error:  # noqa: BLE001 - a strange ssl can fail in any way: a finding
-        return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
-
-
-def arm(floor: int, mode: str, route: str, set_by: str) -> None:
-    """Hold the floor (a wire number) on every stack of the table, now and as each is imported.
-
-    In mode ``observe`` nothing holds, and nothing is refused.
-
-    Raises:
-        GuardError: a stack that is here already cannot be held to it. The floor stays armed for the
-            others.
-    """
-    with _lock:
-        ledger.armings.append(Arming(floor, mode, route, set_by, time.time()))
-        stacks.watch(guard)
-    _tell(ledger.armings[-1])
-    guard_imported()
-
-
-def _tell(arming: Arming) -> None:
-    """Tell of an arming; the first one finds out to whom, and what is exempted."""
-    if ledger.armings[0] is arming:
-        environment = start_up.get("environment", os.environ)
-        file = environment.get(policy.EVENTS, "")
-        # The program may go to another folder.
-        events.file = file if file in ("", "-") else os.path.abspath(file)
-        if policy.EXEMPTIONS in environment:
-            from tlsfloor import exemptions
-
-            installed = any(file["floor"] for file in start_up.get("files", ()))
-            exemptions.load(environment[policy.EXEMPTIONS], installed=installed)
-            for problem in exemptions.problems:
-                events.note("unexempted", text=problem)
-    floor = versions.floor_name(arming.floor)
-    text = f"{arming.route}: {arming.set_by}"
-    events.note("armed", floor=floor, mode=arming.mode, text=text)
-
-
 def guard_imported() -> None:
     """Guard the stacks that were imported before the floor was armed, as ``guard()`` does.
 
     One that cannot be guarded keeps no other from it.
     """
+    from tlsfloor.errors import GuardError
+    from tlsfloor.stacks import guards
+
     failed: list[GuardError] = []
-    for name in stacks.TABLE:
+    for name in TABLE:
         if sys.modules.get(name) is not None:
             try:
                 __import__(name)  # waits for another thread that is just executing it
@@ -193,62 +157,81 @@ def guard_imported() -> None:
         raise failed[0]
 
 
+def before(name: str) -> None:
+    """Ask the guard of a stack whether its module may be executed.
+
+    Raises:
+        GuardError: it may not, or there is no guard to ask.
+    """
+    if current.least != current.NO_FLOOR:
+        ask = getattr(_guard_of(name), "before", None)
+        if ask is not None and current.is_held():
+            ask(name)
+
+
 def guard(module: ModuleType) -> None:
-    """Hold the floor of this process on one stack, and note what came of it.
+    """Hold the floor of this process on one stack, and record the result.
 
     Raises:
         GuardError: it cannot be held there, or nothing covers the stack.
     """
-    # By its spec: CPython gives an extension that two threads import at once a wrong __name__.
-    name = getattr(module.__spec__, "name", module.__name__)
-    try:
-        guard_module = guards.of(name)
-    except Exception as error:  # a wrapt that does not fit this Python fails in any way
-        ledger.stacks[name] = f"its guard cannot be imported: {error}"
-        raise GuardError(f"the guard of {name} cannot be imported: {error}", hint=_WRAPT) from error
+    name = hooks.name_of(module)
+    if current.least == current.NO_FLOOR:
+        return
+    guard_module = _guard_of(name)
     try:
         _hold(name, guard_module, module)
     finally:
-        _observe(name, guard_module, module)
+        if current.observed != current.NO_FLOOR:
+            _observe(name, guard_module, module)
+    hooks.remember()
+
+
+def _guard_of(name: str) -> Any:
+    """Return the guard of a stack.
+
+    Raises:
+        GuardError: it cannot be imported; the hint says what helps.
+    """
+    try:
+        return __import__(TABLE[name], fromlist=["guard"])
+    except Exception as error:  # a wrapt that does not fit this Python fails in any way
+        from tlsfloor.stacks import guards
+
+        return guards.repaired(name, error)
+
+
+def state_of(name: str) -> str:
+    """Return the name of a stack in ``floor.stacks``: ``_ssl`` is a part of ``ssl``."""
+    return "ssl" if name == "_ssl" else name
 
 
 def _hold(name: str, guard_module: Any, module: ModuleType) -> None:
+    key = state_of(name)
     with _lock:
-        held = ledger.strictest(policy.ENFORCE)
-        if held is None:
+        if not current.is_held():
             return
         try:
-            state = guard_module.guard(module, held.floor, held.set_by)
-        except GuardError as error:
-            ledger.stacks[name] = error.problem
-            raise
+            state = guard_module.guard(module)
         except Exception as error:  # a stack that nobody has seen yet can fail in any way
-            ledger.stacks[name] = f"{type(error).__name__}: {error}"
-            raise GuardError(f"the guard does not fit {module!r}: {ledger.stacks[name]}") from error
-        ledger.stacks[name] = state
-    if state in stacks.COVERED:
-        return
-    events.note("uncovered", stack=name, floor=versions.floor_name(held.floor), text=state)
-    from tlsfloor.stacks import about
+            from tlsfloor.errors import GuardError
 
-    if about.strength(name, _wanted) != "warn":
-        raise GuardError(
-            f"{name} is {state}",
-            hint="do without it, or let the process run without the floor there: "
-            f"{policy.STACKS}={name}=warn",
-        )
-    try:  # noqa: SIM105 - contextlib is dear where every Python of a company comes by
-        sys.stderr.write(f"tlsfloor: error: {name} is {state}; it is imported all the same\n")
-    except (AttributeError, OSError):  # it is closed; status() says the same
-        pass
+            if isinstance(error, GuardError):
+                current.stacks[key] = error.problem
+                raise
+            current.stacks[key] = f"{type(error).__name__}: {error}"
+            raise GuardError(
+                f"the guard does not fit {module!r}: {current.stacks[key]}"
+            ) from error
+        current.stacks[key] = state
+    if state not in COVERED:
+        from tlsfloor.stacks import guards
+
+        guards.refuse_uncovered(name, state, _wanted)
 
 
-# What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
-_wanted: list[tuple[str | None, dict[str, str]]] = []
-
-
-def _want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
-    """Note what a source wants of stacks that are not covered. It stays: the strictest wins."""
+def want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
+    """Record what a source wants of stacks that are not covered. It stays: the strictest wins."""
     if strengths[1]:
         from tlsfloor.stacks import about
 
@@ -259,75 +242,22 @@ def _want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
 
 def _observe(name: str, guard_module: Any, module: ModuleType) -> None:
     """See what a floor would change on one stack; where nothing can, say so."""
-    held, observed = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
-    if observed is None or (held is not None and held.floor >= observed.floor):
-        return
+    from tlsfloor.errors import GuardError
+
     state = "not observed: what it does is not seen"
     if hasattr(guard_module, "observe"):
         try:
             with _lock:
-                state = guard_module.observe(module, observed.floor, observed.set_by)
-        except GuardError as error:  # whoever only looks refuses nothing
+                state = guard_module.observe(module)
+        except GuardError as error:  # who only looks refuses nothing
             state = f"not observed: {error.problem}"
     if state.startswith("not observed"):
-        floor = versions.floor_name(observed.floor)
-        events.note("uncovered", stack=name, floor=floor, mode=observed.mode, text=state)
-    if held is None:
-        ledger.stacks[name] = state
+        from tlsfloor import events, versions
 
-
-def raise_context(context: ssl.SSLContext, floor: object) -> None:
-    """Raise one context to ``floor``, and nothing else in the process.
-
-    A bound of it that is below the floor is set to it. What the program does to the context later
-    is its own affair: only ``enforce()`` holds.
-
-    Raises:
-        PolicyError: the floor cannot be understood.
-        GuardError: this OpenSSL does not speak that version.
-        ProtocolRefused: the context is of a fixed version below the floor.
-        TypeError: it is not a context of ``ssl``.
-
-    .. versionadded:: 0.1
-    """
-    from tlsfloor.stacks import contexts
-
-    contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
-
-
-def adopt() -> None:
-    """Note the floors that start-up files armed without loading this module."""
-    environment = start_up.get("environment", {})
-    fresh = []
-    _want(policy.strengths_in(environment), policy.STACKS)
-    for file in start_up.get("files", ()):
-        if file["floor"]:  # whose outcome no variable makes milder
-            _want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
-    with _lock:
-        armed, start_up["armed"] = start_up.get("armed", ()), []
-        for file in armed:
-            asked = [
-                f"{name}={environment[name]}"
-                for name in policy.VARIABLES[:2]
-                if name in environment
-            ]
-            if file["floor"] is not None:
-                asked.insert(0, f"the floor {file['floor']} written in it")
-            set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
-            for floor, mode in policy.start_up_floors(environment, file["floor"]):
-                fresh.append(Arming(floor, mode, file["route"], set_by, file["since"]))
-        ledger.armings += fresh
-    for each in fresh:
-        _tell(each)
-
-
-def __getattr__(name: str) -> object:
-    # The face gets these from here, so that what start-up files armed is adopted before.
-    if name not in ("require", "status"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tlsfloor import facts
-
-    return getattr(facts, name)
+        floor = versions.floor_name(current.observed)
+        events.note("uncovered", stack=name, floor=floor, mode="observe", text=state)
+    if not current.is_held():
+        current.stacks[state_of(name)] = state
 
 
 adopt()

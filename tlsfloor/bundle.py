@@ -2,8 +2,8 @@
 
 It holds the package, with the bootstrap folder inside, and ``wrapt``, of which some guards are
 made, in pure Python: one folder for every CPython from 3.8 on, and PyPy. Nothing in it becomes
-importable but these two: the start-up file loads ``tlsfloor`` by its place, and ``vendored`` finds
-``wrapt`` there where an interpreter has none of its own.
+importable but these two: the start-up file loads ``tlsfloor`` by its place, and ``stacks.guards``
+finds ``wrapt`` there where an interpreter has none of its own.
 
 No Python leaves byte code there, where other containers may share it: a file stands in the place of
 each folder ``__pycache__``, and a folder in that of a file.
@@ -18,7 +18,9 @@ import tempfile
 
 import tlsfloor
 from tlsfloor.errors import InstallError
-from tlsfloor.vendored import MARKER
+
+#: The file in a bundle that says what it is, next to the packages.
+MARKER = "tlsfloor-bundle.json"
 
 #: How a bundle is laid out below its folder; what a Python is armed by comes last.
 PARTS = ("wrapt", MARKER, "tlsfloor")

@@ -1,4 +1,4 @@
-"""What holds in this process: asked of the guards, the ledger and the verifier; nothing changes."""
+"""What holds in this process: asked of the guards and the verifier; nothing changes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,103 @@ import os
 import sys
 import time
 
-from tlsfloor import events, exemptions, ledger, policy, stacks, versions
+from tlsfloor import arm, events, exemptions, hooks, policy, stacks, versions
+from tlsfloor import floor as current
 from tlsfloor.errors import FloorNotHeldError
-from tlsfloor.ledger import Status
 from tlsfloor.stacks import guards
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Status:
+    """What holds in this process, as ``status()`` and ``enforce()`` report it.
+
+    True in a condition when the floor is held. Attributes:
+
+    * ``floor``: ``"1.2"``, or None when nothing is armed;
+    * ``observed``: the floor that is observed and not held, None where there is none above
+      ``floor``;
+    * ``held``: the floor is armed and holds on every stack met so far, with its gates in place;
+    * ``armings``: a dict for each route that armed a floor: floor, mode, route, set_by, since (RFC
+      3339, UTC);
+    * ``stacks``: the name of each stack met so far -> ``"guarded"``, ``"configured"``,
+      ``"inherent"``, or why it is none of these;
+    * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
+    * ``libraries``: a dict for each TLS implementation in this process, on Linux mapped libraries
+      too: path, holds, stack, coverage, which is ``"unknown"`` where no stack is known to bring it;
+      only ``status()`` looks for them;
+    * ``below``: what exists below the floor and cannot be changed any more, such as a connection
+      that was open before;
+    * ``problems``: why the process is not, or not wholly, protected;
+    * ``events``: where events go -> ``"well"``, or what went wrong there the last time;
+    * ``exemptions``: a dict for each entry of the operator's file: host, port, minimum, reason,
+      expires, days_left, applies; what is wrong with the file is on stderr, and an event;
+    * ``children``: what holds in the Pythons that it would start just now, and with which flags
+      not.
+
+    .. versionadded:: 0.1
+    """
+
+    __slots__ = (
+        "armings",
+        "below",
+        "children",
+        "counts",
+        "events",
+        "exemptions",
+        "floor",
+        "held",
+        "libraries",
+        "observed",
+        "problems",
+        "stacks",
+    )
+
+    def __init__(
+        self,
+        *,
+        floor: str | None,
+        observed: str | None,
+        held: bool,
+        armings: list[dict[str, str]],
+        stacks: dict[str, str],
+        counts: dict[str, int],
+        below: list[str],
+        problems: list[str],
+        libraries: list[dict[str, str]],
+        events: dict[str, str],
+        exemptions: list[dict[str, Any]],
+        children: str,
+    ) -> None:
+        self.floor = floor
+        self.observed = observed
+        self.held = held
+        self.armings = armings
+        self.stacks = stacks
+        self.counts = counts
+        self.below = below
+        self.problems = problems
+        self.libraries = libraries
+        self.events = events
+        self.exemptions = exemptions
+        self.children = children
+
+    def __bool__(self) -> bool:
+        return self.held
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"Status({facts})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same facts as plain JSON types, keys in a stable order."""
+        names = ("held", "floor", "observed", "armings", "stacks", "libraries", "counts", "below")
+        return {
+            name: getattr(self, name)
+            for name in (*names, "problems", "events", "exemptions", "children")
+        }
 
 
 def status() -> Status:
@@ -24,10 +117,10 @@ def status() -> Status:
     if told.held and sys.modules.get("ssl") is not None:
         from tlsfloor.verify import hello
 
-        counts = dict(ledger.counts)
+        counts = dict(current.counts)
         with events.Quiet():
             accepted = hello.verify(told.floor).below
-        ledger.counts.update(counts)  # what the verifier asked for was not asked for by the program
+        current.counts.update(counts)  # what the verifier asked for was not asked for by the program
         told.problems += [f"the verifier says: {each}" for each in accepted]
         told.held = not accepted
     from tlsfloor.stacks import about
@@ -39,59 +132,40 @@ def status() -> Status:
 
 
 def found() -> Status:
-    """Return what the guards say of this process, and the ledger.
-
-    .. versionadded:: 0.1
-    """
-    armings = list(ledger.armings)
-    held, seen = ledger.strictest(policy.ENFORCE), ledger.strictest(policy.OBSERVE)
-    floor = None if held is None else held.floor
-    observed = seen.floor if seen and (floor is None or seen.floor > floor) else None
-    states = dict(ledger.stacks)
-    asked: dict[str, str] = {}
-    for name in stacks.TABLE if floor is not None else ():
-        module = sys.modules.get(name)
-        if module is None:
-            continue
-        state = states.get(name, "guarded")
-        if state == "guarded":
-            states[name] = guards.undone(name, module) or state
-        asked[stacks.TABLE[name]] = name  # once of each guard, which may have several rows
-    below = [each for name in asked.values() for each in guards.ask(name, "below", floor) or []]
-    problems = [
-        f"{name}: {state}"
-        for name, state in states.items()
-        if floor is not None and state not in stacks.COVERED
-    ]
-    if floor is not None and not any(isinstance(each, stacks.Finder) for each in sys.meta_path):
-        problems.append(
-            "the finder was removed from sys.meta_path: a stack imported next is not guarded"
-        )
-    if floor is None:
-        off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
-        if observed is not None:
-            off = f"floor {versions.floor_name(observed)} is observed, and not held"
-        problems.append(ledger.start_up.get("failure", off))
-    written = next(
-        (each["floor"] for each in ledger.start_up.get("files", ()) if each["floor"]), None
-    )
+    """Return what the guards say of this process, and the state of it."""
+    problems = _problems()
+    below: list[str] = []
+    states = dict(current.stacks)
+    if current.is_held():
+        loaded = {name: sys.modules[name] for name in stacks.TABLE if sys.modules.get(name)}
+        for name, module in loaded.items():
+            key = arm.state_of(name)
+            if states.setdefault(key, "guarded") == "guarded":
+                states[key] = guards.undone(name, module) or "guarded"
+        # Once of each guard, which may have several rows.
+        for name in {stacks.TABLE[name]: name for name in loaded}.values():
+            below += guards.ask(name, "below") or []
+        problems += [
+            f"{name}: {state}" for name, state in states.items() if state not in stacks.COVERED
+        ]
     sinks = {each: "well" for each in [events.file, *map(repr, events.callbacks)] if each}
+    written = next((each["floor"] for each in current.files if each["floor"]), None)
     return Status(
-        floor=None if floor is None else versions.floor_name(floor),
-        observed=None if observed is None else versions.floor_name(observed),
+        floor=_name(current.held),
+        observed=_name(current.observed),
         held=not problems,
         armings=[
             {
-                "floor": versions.floor_name(arming.floor),
-                "mode": arming.mode,
-                "route": arming.route,
-                "set_by": arming.set_by,
-                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming.since)),
+                "floor": versions.floor_name(arming["floor"]),
+                "mode": arming["mode"],
+                "route": arming["route"],
+                "set_by": arming["set_by"],
+                "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming["since"])),
             }
-            for arming in armings
+            for arming in current.armings
         ],
         stacks=states,
-        counts=dict(ledger.counts),
+        counts=dict(current.counts),
         below=below,
         problems=problems,
         libraries=[],
@@ -99,6 +173,22 @@ def found() -> Status:
         exemptions=[each.as_dict() for each in exemptions.known],
         children=policy.of_children(os.environ, written),
     )
+
+
+def _name(floor: int) -> str | None:
+    return None if floor == current.NO_FLOOR else versions.floor_name(floor)
+
+
+def _problems() -> list[str]:
+    """Return why this process as a whole is not protected."""
+    if current.is_held():
+        undone = hooks.undone()
+        return [undone] if undone else []
+    if current.failure:
+        return [current.failure]
+    if current.observed != current.NO_FLOOR:
+        return [f"floor {_name(current.observed)} is observed, and not held"]
+    return ["TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"]
 
 
 def require(floor: object) -> None:

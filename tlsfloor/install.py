@@ -51,11 +51,8 @@ files = [each["file"] for each in state.get("files", [])]
 print(json.dumps({"files": files, "failure": state.get("failure", "")}))
 """
 
-# The lines of the start-up file that differ in its copy.
-_WRITTEN = {
-    "FLOOR": re.compile(r"^FLOOR = .*$", re.MULTILINE),
-    "PACKAGE": re.compile(r"^PACKAGE = .*$", re.MULTILINE),
-}
+# The line of the start-up file that differs in its copy.
+_WRITTEN = "FLOOR = OUTCOME = PACKAGE = None"
 _FLOOR = re.compile(r'^FLOOR, OUTCOME = "(.+)", "(.+)"$', re.MULTILINE)
 _SUM = "# Written by `tlsfloor install`; `tlsfloor uninstall` removes it. sha256: "
 
@@ -200,12 +197,11 @@ def _module(floor: int, outcome: str) -> str:
     """Return the start-up file with its floor, and a sum that tells whether it was changed."""
     with open(os.path.join(policy.BOOTSTRAP, "sitecustomize.py"), encoding="ascii") as file:
         text = file.read()
-    written = {
-        "FLOOR": f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
-        "PACKAGE": f"PACKAGE = {os.path.dirname(policy.BOOTSTRAP)!a}",
-    }
-    for name, line in written.items():
-        text = _WRITTEN[name].sub(lambda _, line=line: line, text)  # type: ignore[misc] # see PEP 484
+    lines = (
+        f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
+        f"PACKAGE = {os.path.dirname(policy.BOOTSTRAP)!a}",
+    )
+    text = text.replace(_WRITTEN, "\n".join(lines), 1)
     return f"{text}{_SUM}{_sum_of(text)}\n"
 
 

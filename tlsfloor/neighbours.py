@@ -16,3 +16,17 @@ def under_opentelemetry() -> None:
         if entry.endswith(os.path.join("tlsfloor", "bootstrap")) and file not in ran:
             runpy.run_path(file)
             return
+
+
+def stay_in_front(path: str, folder: str) -> None:
+    """Put our folder first again for children, if the next start-up file put itself there.
+
+    OpenTelemetry's does. ``path`` is what ``PYTHONPATH`` was before it ran.
+
+    .. versionadded:: 0.2
+    """
+    new = os.environ.get("PYTHONPATH", "")
+    ours = [each for each in path.split(os.pathsep) if os.path.realpath(each) == folder]
+    if ours:
+        others = [each for each in new.split(os.pathsep) if each != ours[0]]
+        os.environ["PYTHONPATH"] = os.pathsep.join(ours[:1] + others)

@@ -35,5 +35,15 @@ def refuse(names, text):
             for cls in sys.modules["_ssl"]._SSLContext.__subclasses__():
                 cls._wrap_socket = cls._wrap_bio = refusal.load_module
         sys.modules.pop("ssl", None)
+        sys.modules.pop("_ssl", None)
+    if sys.version_info >= (3, 8):
+        try:
+            import tlsfloor.hooks as hooks
+        except Exception:  # the installation is damaged, which is what is being said
+            pass
+        else:
+            hooks.watch(refusal.load_module, before=refusal.load_module)
+            return
+    if "_ssl" in names:
         sys.modules["_ssl"] = None  # in case that a finder comes before this one
     sys.meta_path.insert(0, refusal)

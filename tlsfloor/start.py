@@ -1,74 +1,93 @@
 # Arms a process as it starts: what the folder on PYTHONPATH and an installed start-up file have in common. It
-# must parse on Python 2.7 as they must. What it knows is in sys._tlsfloor, read once: programs empty os.environ.
+# must parse on Python 2.7 as they must. What it knows is in sys._tlsfloor, which tlsfloor.floor takes over when
+# the first TLS stack is imported; an idle process loads this module, tlsfloor.hooks and the table.
 import os
 import sys
 import time
 
-VARIABLES = {"TLSFLOOR", "TLS_MIN_VERSION", "TLSFLOOR_ON_ERROR", "TLSFLOOR_MODE"}
-VARIABLES |= {"TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"}
 # What needs no parser; all else, right or wrong, is read by tlsfloor.policy before the program runs.
 PLAIN = {("TLSFLOOR", "1.2"), ("TLSFLOOR", "1.3"), ("TLSFLOOR_ON_ERROR", "block")}
 PLAIN |= {("TLS_MIN_VERSION", "VersionTLS12"), ("TLS_MIN_VERSION", "VersionTLS13")}
 
 
-def start(file, floor=None, outcome=None):
+def start(file, floor=None, outcome=None, since=None):
     """Arm this process by a start-up file, with the floor and the outcome that are written in it, if any.
 
     Files of other versions of tlsfloor call it too: it may get more parameters, and never loses one.
     """
     state = sys._tlsfloor
-    if "files" not in state:
-        # By name: a cluster sets hundreds of others, and each that os.environ lists is dear.
-        state["environment"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
-        state.update(files=[], armed=[])
+    if not state.get("files") and state.get("environment") is None:  # a file of version 0.1
+        given = os.environ.items()
+        state["environment"] = {k: v for k, v in given if k.startswith("TLSFLOOR") or k == "TLS_MIN_VERSION"}
+    files = state.setdefault("files", [])
     route = "PYTHONPATH" if floor is None else "an installed file"
-    if route in [each["route"] for each in state["files"]]:
-        return  # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy
+    known = {"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since or time.time()}
+    # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy, and two threads may
+    # come here at once.
+    first = all(each["route"] != route for each in files)
+    if first:
+        files.append(known)
     if floor is None:
         make_absolute(os.path.dirname(file))
-    since = time.time()  # for tlsfloor.arm, when the first TLS stack is imported
-    state["files"].append({"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since})
     try:
-        (arm if sys.version_info >= (3, 8) else arm_old)(state, state["files"][-1])
+        if sys.version_info >= (3, 8):
+            arm(state, known, first)
+        elif first:
+            arm_legacy(state, known)
     except Exception as error:  # whatever it was, nothing is armed
         text = fail(error)
         if text:
-            import tlsfloor.refusal as refusal
-
-            refusal.refuse({"ssl", "_ssl"}.union(refusal.others(say)), lambda: text)
+            refuse(text)
 
 
 def make_absolute(folder):
     """Let children find the folder on PYTHONPATH from wherever they start."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if not all(map(os.path.isabs, entries)):
-        ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
-        if any(ours):
-            entries = [folder if mine else each for each, mine in zip(entries, ours)]
-            os.environ["PYTHONPATH"] = os.pathsep.join(entries)
+    ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
+    if any(ours):
+        entries = [folder if mine else each for each, mine in zip(entries, ours)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(entries)
 
 
-def arm(state, file):
-    import tlsfloor.stacks as stacks
+def arm(state, file, first):
+    import tlsfloor.hooks as hooks
 
-    environment = state["environment"]
-    if not PLAIN.issuperset(environment.items()) or file["floor"] not in (None, "1.2", "1.3"):
-        import tlsfloor.policy
+    if not first:
+        hooks.put()
+        return
+    if not PLAIN.issuperset(state["environment"].items()) or file["floor"] not in (None, "1.2", "1.3"):
+        import tlsfloor.policy as policy
 
-        tlsfloor.policy.start_up_floors(environment, file["floor"])
-    state["armed"].append(file)
-    stacks.watch(executed)
+        policy.start_up_floors(state["environment"], file["floor"])
+    hooks.watch(through("guard"), before=through("before"))
     aborts = chosen() == "abort"
-    if aborts or not sys.modules.keys().isdisjoint(stacks.TABLE) or "tlsfloor.arm" in sys.modules:
-        import tlsfloor.arm
+    if aborts or not sys.modules.keys().isdisjoint(hooks.TABLE) or "tlsfloor.arm" in sys.modules:
+        import tlsfloor.arm as arm
 
-        tlsfloor.arm.adopt()
+        arm.adopt()
         if aborts:  # who wants no process without the floor pays for finding out before it runs
-            tlsfloor.arm.check(tlsfloor.policy.start_up_floor(environment, file["floor"]))
-        tlsfloor.arm.guard_imported()
+            arm.check(state["held"])
+        arm.guard_imported()
 
 
-def arm_old(state, file):
+def through(step):
+    """Return what takes a step of tlsfloor.arm inside of an import, and fails as the start-up file says."""
+
+    def take(what):
+        try:
+            import tlsfloor.arm as arm
+
+            arm.adopt()
+            getattr(arm, step)(what)
+        except Exception as error:  # whatever it was, the stack is not guarded
+            text = fail(error)
+            if text:
+                raise ImportError(text)
+
+    return take
+
+
+def arm_legacy(state, file):
     """Hold the floor on ssl alone, on Pythons where tlsfloor itself does not run."""
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # 2.7 writes it beside the source
     try:
@@ -83,28 +102,14 @@ def arm_old(state, file):
             raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
         floor = old.read(file["floor"], "the installed file")
     old.watch(floor, file["file"], fail)
-    if not state["armed"]:
+    if state["files"][0] is file:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
         refusal.refuse(refusal.others(say), lambda: fail(error))
-    state["armed"].append(file)
     if chosen() == "abort":
         try:
             import ssl  # noqa: F401
         except ImportError:
             pass  # a Python without it: nothing to hold
-
-
-def executed(module):
-    """Guard a TLS stack, inside of its import."""
-    try:
-        import tlsfloor.arm
-
-        tlsfloor.arm.adopt()
-        tlsfloor.arm.guard(module)
-    except Exception as error:  # whatever it was, the stack is not guarded
-        text = fail(error)
-        if text:
-            raise ImportError(text)
 
 
 def chosen():
@@ -133,6 +138,13 @@ def fail(error):
     if outcome == "abort":
         os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
     return None
+
+
+def refuse(text):
+    """Refuse all TLS stacks from now on, as if this Python had none."""
+    import tlsfloor.refusal as refusal
+
+    refusal.refuse({"ssl", "_ssl"}.union(refusal.others(say)), lambda: text)
 
 
 def say(text):

@@ -1,177 +1,195 @@
 # tlsfloor's start-up file. A folder on PYTHONPATH holds it, and `tlsfloor install` writes a copy of it, under
-# another name, into site-packages. It runs in every Python process of a company: it must parse on Python 2.7,
-# and imports only what a bare interpreter has loaded, and three modules of tlsfloor. Other start-up files may
-# run it again (ddtrace's does) and it yields its name to the next: what must last is in sys._tlsfloor.
+# another name, into site-packages. It runs in every Python process of a company, so an idle one loads nothing
+# else: what is put beneath the import here (tlsfloor/hooks.py says how) loads tlsfloor with the first TLS stack.
+# It must parse on Python 2.7. Others may run it again (ddtrace does): what must last is in sys._tlsfloor.
 import os
 import sys
+import time
 
-try:
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import PathFinder, SourceFileLoader, spec_from_file_location
-    from _imp import extension_suffixes
-except ImportError:  # Python 2.7
-    ENDS = ()
-else:
-    ENDS = ["", ".py", ".pyc"] + extension_suffixes()
-
-FLOOR = OUTCOME = None  # the copy has both written here
-FILE = os.path.realpath(__file__)
-PACKAGE = os.path.dirname(os.path.dirname(FILE))
-
-
-def arm():
-    """Arm this process; where nothing of tlsfloor can be loaded, do here as TLSFLOOR_ON_ERROR says."""
-    if FLOOR is None and os.environ.get("TLSFLOOR", "").strip().lower() == "off":
-        return
-    try:
-        load().start(FILE, FLOOR, OUTCOME)
-    except Exception as error:
-        asked = {OUTCOME, os.environ.get("TLSFLOOR_ON_ERROR")} - {None}
-        text = "tlsfloor: error: %s" % error
-        end = "; ssl is refused, and other TLS stacks are not: none is known without tlsfloor"
-        if asked == {"warn"}:
-            end = "; this process runs without the floor"
-        elif "abort" in asked:
-            end = ""
-        else:
-            refuse(text)
-        try:
-            sys.stderr.write(text + end + "\n")
-            sys.stderr.flush()
-        except (AttributeError, EnvironmentError):
-            pass  # it is closed, so that nobody can be told
-        if "abort" in asked:
-            os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+FLOOR = OUTCOME = PACKAGE = None  # the copy has all three written here
+MODERN = sys.version_info >= (3, 8)
+VARIABLES = (
+    "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "
+    "TLSFLOOR_UNKNOWN TLSFLOOR_EVENTS TLSFLOOR_EXEMPTIONS"
+)
+# What cannot be wrong; with any other value tlsfloor is loaded before the program runs.
+PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
+# The names of tlsfloor.stacks.TABLE.
+STACKS = set(
+    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _ldap _mysql_connector _polars_runtime_32._polars_runtime "
+    "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl aioquic.tls awscrt.s3 "
+    "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton curl_cffi deltalake._internal granian.server "
+    "granian.server.common grpc._cython.cygrpc mariadb._mariadb obstore._obstore polars.polars psycopg psycopg2 "
+    "pycurl pycurl._pycurl pymssql._mssql ssl urllib3.util.ssl_".split()
+)
 
 
-def refuse(text):
-    """Refuse ssl, as a Python that was built without it does."""
-
-    class Refusal(object):
-        def find_module(self, name, path=None):  # what Python 2.7 asks for, and swallows an ImportError of
-            return self if name in ("ssl", "_ssl") else None
-
-        def find_spec(self, name, path=None, target=None):
-            return self.find_module(name) and self.load_module(name)
-
-        def load_module(self, name):
-            raise ImportError(text)
-
-    sys.meta_path.insert(0, Refusal())
+def arm(state):
+    """Arm this process: with the first TLS stack where nothing can go wrong before, else now."""
+    if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
+        state["environment"] = {name: os.environ[name] for name in VARIABLES.split() if name in os.environ}
+    state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
+    path = FLOOR is None and os.environ.get("PYTHONPATH") or os.sep
+    plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
+    if MODERN and "wake" not in state:
+        state["wake"] = wake
+        put_beneath(state)
+    if not (MODERN and plain and STACKS.isdisjoint(sys.modules) and all(map(os.path.isabs, path.split(os.pathsep)))):
+        wake(state)
 
 
-def load():
-    """Return tlsfloor.start; nothing else becomes importable, not even for a moment."""
+def put_beneath(state):
+    """Wake tlsfloor once a TLS stack, or any extension that is not Python's own, is about to be loaded."""
+    import _frozen_importlib as importlib
+    import _imp
+
+    def make(module, name, function):
+        def _call_with_frames_removed(spec, *rest):
+            if spec.name in STACKS or name == "create_dynamic" and "lib-dynload" not in spec.origin:
+                wake(state, spec.name)
+                if getattr(module, name) is not hook:
+                    return getattr(module, name)(spec, *rest)
+            return function(spec, *rest)
+
+        hook = _call_with_frames_removed
+        hook.__wrapped__ = function
+        return hook
+
+    code = None
+    for module, name in (_imp, "create_dynamic"), (_imp, "create_builtin"), (importlib, "_load_unlocked"):
+        hook = make(module, name, getattr(module, name))
+        code = code or hook.__code__.replace(co_filename=importlib._load_unlocked.__code__.co_filename)
+        hook.__code__ = code
+        setattr(module, name, hook)
+
+
+def wake(state, name=None):
+    """Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says."""
     writes = sys.dont_write_bytecode
-    if "tlsfloor" not in sys.modules:
-        if sys.version_info < (3, 8):
-            package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")  # the real one does not parse there
-            package.__path__ = [PACKAGE]
-            sys.dont_write_bytecode = True  # Python 2.7 would write it beside the source
-        elif os.path.exists(PACKAGE + os.sep + "__init__.py"):  # else the folder was copied alone
-            load_package()
+    sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
         import tlsfloor.start
+
+        for each in state["pending"]:
+            sys.modules["tlsfloor.start"].start(*each)
+    except Exception as error:
+        asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
+        text = state["failure"] = "tlsfloor: error: %s" % error
+        if asked == {"warn"}:
+            STACKS.clear()
+            say(text + "; this process runs without the floor")
+        elif "abort" in asked or not MODERN:
+            say(text + "" if "abort" in asked else text + "; ssl is refused, and other TLS stacks are not")
+        if "abort" in asked:
+            os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+        for each in STACKS:
+            sys.modules.pop(each, None)
+            if not MODERN:
+                sys.modules[each] = None
+        if name in STACKS:
+            raise ImportError(text)
     finally:
         sys.dont_write_bytecode = writes
-    return sys.modules["tlsfloor.start"]
 
 
-def load_package():
-    """Load what an idle process needs; the package itself is executed when it is first asked for something."""
-    package, execute = new_module("tlsfloor", PACKAGE + os.sep + "__init__.py", [PACKAGE])
+def say(text):
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (AttributeError, EnvironmentError):
+        pass  # it is closed, so that nobody can be told
 
-    def later(name):
-        execute()  # this brings a __getattr__ of its own
+
+def make_package():
+    """Make the package importable from this file's own folder; nothing of it is read until it is used."""
+    package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")
+
+    def complete(name):
+        del package.__getattr__
+        folder = PACKAGE or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+        file = os.path.join(folder, "__init__.py")
+        if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
+            del sys.modules["tlsfloor"]
+            return getattr(__import__("tlsfloor"), name)
+        package.__path__, package.__file__ = [folder], file
+        if MODERN:  # else it does not parse, and nobody uses more than the modules that are imported here
+            from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
+
+            loader = package.__loader__ = SourceFileLoader("tlsfloor", file)
+            package.__spec__ = spec_from_file_location("tlsfloor", file, loader=loader)
+
+            def execute(name):
+                del package.__getattr__
+                loader.exec_module(package)
+                return getattr(package, name)
+
+            package.__getattr__ = execute
         return getattr(package, name)
 
-    package.__getattr__ = later
-    try:
-        folder = PACKAGE + os.sep + "stacks"
-        package.stacks, execute_stacks = new_module("tlsfloor.stacks", folder + os.sep + "__init__.py", [folder])
-        execute_stacks()
-    except Exception:
-        del sys.modules["tlsfloor.stacks"]  # start imports it, and does what is to be done then
-    package.start, execute_start = new_module("tlsfloor.start", PACKAGE + os.sep + "start.py")
-    try:
-        execute_start()
-    except Exception:
-        del sys.modules["tlsfloor"], sys.modules["tlsfloor.start"]
-        raise
+    if MODERN:
+        del package.__spec__
+        package.__getattr__ = complete
+    else:  # no module has a __getattr__ there
+        package.__getattr__ = None
+        complete("__path__")
 
 
-def new_module(name, file, folders=None):
-    """Return a module, and what executes it. Its importer would first list the folder of its package."""
-    loader = SourceFileLoader(name, file)
-    spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=folders)
-    module = sys.modules[name] = module_from_spec(spec)
-    return module, lambda: loader.exec_module(module)
-
-
-def find(entries):
-    """Find the first sitecustomize in entries of the path: where it is, and how to run it."""
-    if sys.version_info < (3,):
+def find(entry):
+    """Return what runs the sitecustomize of an entry of the path, and where it is; None where there is none."""
+    if not MODERN and sys.version_info < (3,):
         import imp
 
         try:
-            found = imp.find_module("sitecustomize", entries)
+            found = imp.find_module("sitecustomize", [entry])
         except ImportError:
-            return None, None
-        return found[1], lambda: imp.load_module("sitecustomize", *found)
+            return None
+        return lambda: imp.load_module("sitecustomize", *found), found[1]
 
-    spec = PathFinder.find_spec("sitecustomize", entries)
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder
+
+    spec = PathFinder.find_spec("sitecustomize", [entry])
     if spec is None or not spec.has_location:
-        return None, None
+        return None
 
     def run():
         module = sys.modules["sitecustomize"] = module_from_spec(spec)
         spec.loader.exec_module(module)
 
-    return spec.origin, run
+    return run, spec.origin
 
 
 def may_hold(entry):
     """Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder."""
-    folder = entry + os.sep
-    if not ENDS or not os.access(folder + ".", os.F_OK):
-        return os.access(entry, os.F_OK)
-    for end in ENDS:
-        if os.access(folder + "sitecustomize" + end, os.F_OK):
+    start = entry + os.sep + "sitecustomize"
+    for end in ("", ".py", ".pyc"):
+        if os.access(start + end, os.F_OK):
             return True
-    return False
-
-
-def absolute(path):
-    """Return a path, absolute; those that site has looked at are so, and normal, and stay as they are."""
-    return path if os.path.isabs(path) else os.path.abspath(path)
+    return os.path.isfile(entry)
 
 
 def run_next(ran):
     """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
-    entries = [absolute(entry) for entry in sys.path]
-    here = os.path.dirname(absolute(__file__))
-    entries = entries[entries.index(here) + 1 if here in entries else 0 :]
-    for entry in filter(may_hold, entries):
-        origin, run = find([entry])
-        if run and os.path.realpath(origin) not in ran:
-            ran.append(os.path.realpath(origin))
+    here = os.path.dirname(__file__)
+    for entry in sys.path[sys.path.index(here) + 1 if here in sys.path else 0 :]:
+        found = find(entry) if may_hold(entry) else None
+        if found and os.path.realpath(found[1]) not in map(os.path.realpath, ran):
+            ran.append(found[1])
             path = os.environ.get("PYTHONPATH", "")
-            run()
-            return stay_in_front(path)
+            found[0]()
+            if os.environ.get("PYTHONPATH", "") != path:
+                import tlsfloor.neighbours
 
-
-def stay_in_front(path):
-    """Put this folder first again for children, if the next one put itself there: OpenTelemetry's does."""
-    new = os.environ.get("PYTHONPATH", "")
-    ours = [each for each in path.split(os.pathsep) if os.path.realpath(each) == os.path.dirname(FILE)]
-    if new != path and ours:
-        others = [each for each in new.split(os.pathsep) if each != ours[0]]
-        os.environ["PYTHONPATH"] = os.pathsep.join(ours[:1] + others)
+                tlsfloor.neighbours.stay_in_front(path, here)
+            return
 
 
 if not hasattr(sys, "_tlsfloor"):
     sys._tlsfloor = {"ran": []}
-arm()
+if FLOOR is not None or os.environ.get("TLSFLOOR", "").strip().lower() != "off":
+    if "tlsfloor" not in sys.modules:
+        make_package()
+    arm(sys._tlsfloor)
 if FLOOR is None:
-    sys._tlsfloor["ran"].append(FILE)
+    sys._tlsfloor["ran"].append(__file__)
     run_next(sys._tlsfloor["ran"])

@@ -1,11 +1,18 @@
-"""A connection of ``ssl``: what stands for it until it is proved, and what is told of it."""
+"""Connections of ``ssl``: seeing their handshakes, and what stands in for those of before the floor.
+
+A handshake is seen at ``do_handshake()`` of the Python classes that hold a TLS object: SSLSocket,
+SSLObject, and those of gevent and eventlet. Each is changed in place when the first TLS object of
+it is born under a floor. One that OpenSSL makes inside of the first read or write, since nobody
+called ``do_handshake()``, is not seen: nothing is placed on the path of the data. (The floor holds
+on it all the same: the bounds of its context do that.)
+"""
 
 from __future__ import annotations
 
 import sys
 
 from tlsfloor import events, versions
-from tlsfloor.ledger import counts
+from tlsfloor import floor as current
 from tlsfloor.stacks.contexts import UNBOUNDED, asked, refusal
 
 TYPE_CHECKING = False
@@ -19,11 +26,11 @@ if TYPE_CHECKING:
 _ALERT = "TLSV1_ALERT_PROTOCOL_VERSION"
 _REASONS = frozenset({"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", _ALERT})
 
-# How far from a handshake the transport of an event loop is.
+# How many frames away from a handshake the transport of an event loop is.
 _NEAR = 8
 
-#: Below all that a context or connection can say of itself.
-NO_FLOOR = -9
+#: The attribute of an SSLSocket or SSLObject that an exemption lets go below the floor: how far.
+EXEMPT = "_tlsfloor_exempt"
 
 
 def tell(
@@ -34,11 +41,71 @@ def tell(
     /,
     **facts: object,
 ) -> None:
-    """Tell of an event of ``ssl``; nobody is asked for ``more`` facts unless they are wanted.
-
-    .. versionadded:: 0.1
-    """
+    """Report an event of ``ssl``; nobody is asked for ``more`` facts unless they are wanted."""
     events.note(kind, more, mode=mode, floor=versions.floor_name(floor), stack="ssl", **facts)
+
+
+def tell_low(kind: str, lowest: int) -> None:
+    """Report each floor that a context is below, the one that is held and the one observed."""
+    if events.wanted(kind):
+        for floor, mode in ((current.held, "enforce"), (current.observed, "observe")):
+            if lowest < floor:
+                tell(kind, floor, mode, asked=versions.bound_name(lowest))
+
+
+def see(kind: type) -> None:
+    """See the handshakes of a class of TLS objects from now on."""
+    for cls in kind.__mro__:
+        before: Any = vars(cls).get("do_handshake")
+        if before is not None:
+            if not hasattr(before, "_tlsfloor"):
+                cls.do_handshake = _seeing(before)  # type: ignore[attr-defined] # it has one
+            return
+
+
+def _seeing(before: Any) -> Any:
+    """Return a ``do_handshake()`` that reports what happens in another one."""
+    from functools import wraps
+
+    @wraps(before)
+    def do_handshake(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Asked before, and of the object of the C type: a second call makes no second handshake.
+        listening = events.wanted("handshake") or events.wanted(events.BELOW)
+        begun = listening and is_open(getattr(self, "_sslobj", None))
+        try:
+            done = before(self, *args, **kwargs)
+        except OSError as error:
+            if getattr(error, "reason", None) in _REASONS and _is_outer(self):
+                caller = sys._getframe(1)
+                events.protected("explain", _explain, error, self, caller)
+            raise
+        if listening and not begun and _is_outer(self):
+            _report(self, self._sslobj, sys._getframe(1))
+        return done
+
+    def _is_outer(self: Any) -> bool:
+        # Where a class calls that of its base (eventlet's does), only one of them reports.
+        return getattr(type(self).do_handshake, "_tlsfloor", None) is before
+
+    do_handshake._tlsfloor = before  # type: ignore[attr-defined] # a mark
+    return do_handshake
+
+
+def is_open(real: Any) -> bool:
+    """Tell whether the handshake of a TLS object of the C type is complete."""
+    # PyPy names a version from the start, and a cipher only when one was agreed on.
+    return real is not None and real.version() is not None and real.cipher() is not None
+
+
+def _report(holder: Any, real: Any, caller: FrameType) -> None:
+    """Report the handshake of a TLS object."""
+    version = versions.OPENSSL_NAMES.get(real.version(), 0)
+    kind = "handshake" if version >= current.observed else events.BELOW
+    if events.wanted(kind):
+        observes = current.observed > current.held
+        floor, mode = (current.observed, "observe") if observes else (current.held, "enforce")
+        about = {"version": versions.name(version), "role": _role(real)}
+        tell(kind, floor, mode, lambda: _agreed(real, holder, caller), **about)
 
 
 def _forward(name: str) -> property:
@@ -54,18 +121,13 @@ def _forward(name: str) -> property:
 
 
 class Unproven:
-    """Stands for a TLS object of the C type until its first handshake is done.
+    """Stands in for a TLS object that is older than the floor, until its handshake is complete.
 
-    That may be asked for by name, or happen inside of the first read or write. Afterwards it puts
-    the real object in its own place, so that nothing is left on the data path.
+    The handshake may be asked for by name, or happen inside of the first read or write. Then this
+    puts the real object in its own place, so that nothing is left on the path of the data.
     """
 
     __slots__ = ("_real",)
-
-    #: The floor that the handshake is compared with, whose it is, and one that is only observed.
-    floor = NO_FLOOR
-    set_by = ""
-    observed = NO_FLOOR
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -79,20 +141,8 @@ class Unproven:
     session = _forward("session")
 
     def do_handshake(self, depth: int = 1) -> None:
-        """Shake hands, and look at what came of it; the caller is so many frames away.
-
-        Nothing stands between it and the real one: most calls in memory end in SSLWantReadError,
-        and each frame that an error passes is dear.
-        """
-        try:
-            self._real.do_handshake()
-        except OSError as error:
-            if getattr(error, "reason", None) in _REASONS:
-                caller = sys._getframe(depth)
-                events.protected(
-                    "explain", _explain, error, self._real, caller, self.floor, self.set_by
-                )
-            raise
+        """Shake hands, and compare the version; the caller is so many frames away."""
+        self._real.do_handshake()
         self._prove(depth + 1)
 
     def read(self, *args: Any) -> Any:
@@ -113,23 +163,17 @@ class Unproven:
     def _prove(self, depth: int) -> None:
         """Compare what was negotiated with the floor, and step aside."""
         real = self._real
-        version = real.version()
-        wire = versions.OPENSSL_NAMES.get(version, 0)
-        if wire < self.floor:
-            counts["discarded"] += 1
-            self._tell("discarded", "enforce", depth + 1)
+        version = versions.OPENSSL_NAMES.get(real.version(), 0)
+        if version < current.held:
+            current.counts["discarded"] += 1
+            about = {"version": versions.name(version), "role": _role(real)}
+            tell("discarded", current.held, "enforce", **about)
             raise refusal(
-                f"{version} was negotiated, for a context that another thread had lowered or a "
-                "connection begun before the floor was armed",
-                "set minimum_version once, and arm the floor before connecting",
-                self.floor,
-                self.set_by,
+                f"{real.version()} was negotiated, for a connection that was begun before the "
+                "floor was armed",
+                "arm the floor before connecting",
             )
-        kind = "handshake" if wire >= self.observed else events.BELOW
-        if events.wanted(kind):
-            observes = self.observed > self.floor
-            self._tell(kind, "observe" if observes else "enforce", depth + 1)
-        # Its owner holds this, where it was told of one; the caller is sure to: an SSLSocket, an
+        # Its owner holds this, where it knows one; the caller is sure to: an SSLSocket, an
         # SSLObject, or gevent's own socket.
         holder = real.owner
         if getattr(holder, "_sslobj", None) is not self:
@@ -137,31 +181,14 @@ class Unproven:
         if getattr(holder, "_sslobj", None) is self:
             holder._sslobj = real
 
-    def _tell(self, kind: str, mode: str, depth: int) -> None:
-        # A function of its own: with these in _prove() each handshake would pay for the closure.
-        real, caller = self._real, sys._getframe(depth)
-        floor = self.observed if mode == "observe" else self.floor
-        version = versions.name(versions.OPENSSL_NAMES.get(real.version(), 0))
-        tell(kind, floor, mode, lambda: _agreed(real, caller), version=version, role=_role(real))
 
-
-class Exempt(Unproven):
-    """Stands for a TLS object that may go below the floor, though not below its exemption."""
-
-    __slots__ = ("floor",)
-
-    def __init__(self, real: Any, floor: int) -> None:
-        super().__init__(real)
-        self.floor = floor
-
-
-def _ends(real: Any, caller: FrameType) -> dict[str, object]:
+def _ends(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
     """Return role, name and address of a connection, as far as they are known.
 
-    A server tells its own port and no port of its peer, which is another one each time.
+    Of a server that is its own port, and no port of its peer, which is another one each time.
     """
     found: dict[str, object] = {"role": _role(real), "server_name": real.server_hostname}
-    peer, own = _addresses(real.owner, caller)
+    peer, own = _addresses(holder, caller)
     if peer:
         found["peer"] = peer[0]
         port = own if found["role"] == "server" else peer
@@ -170,9 +197,9 @@ def _ends(real: Any, caller: FrameType) -> dict[str, object]:
     return found
 
 
-def _agreed(real: Any, caller: FrameType) -> dict[str, object]:
+def _agreed(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
     """Return by which suite, and between whom."""
-    return {"suite": (real.cipher() or ("",))[0], **_ends(real, caller)}
+    return {"suite": (real.cipher() or ("",))[0], **_ends(real, holder, caller)}
 
 
 def _role(real: Any) -> str:
@@ -206,17 +233,17 @@ def _of_inet(address: Any) -> Any:
     return address if isinstance(address, tuple) else None
 
 
-def _explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: str) -> None:
+def _explain(error: OSError, holder: Any, caller: FrameType) -> None:
     """Add a note to the error of a handshake that failed because of the floor; to no other.
 
     The floor is the reason only where it raised what the program, or its Python, had asked for.
-
-    .. versionadded:: 0.1
     """
+    real = holder._sslobj
+    floor = getattr(holder, EXEMPT, current.held)
     low = asked(real.context).get("minimum_version", floor)
     if low >= floor:
         return
-    about = _ends(real, caller)
+    about = _ends(real, holder, caller)
     chosen = error.reason == "UNSUPPORTED_PROTOCOL" and about["role"] == "client"  # type: ignore[attr-defined] # it is one of REASONS
     if not chosen and UNBOUNDED != real.context.maximum_version < versions.TLS1_3:
         return  # the peer may want more than this side allows, by a maximum of its own
@@ -234,7 +261,7 @@ def _explain(error: OSError, real: Any, caller: FrameType, floor: int, set_by: s
         hint = f"; the exemption of {expired.host} expired on {expired.expires}{hint}"
     text = (
         f"tlsfloor: {who} offers nothing at or above {name}, which is the floor of this process, "
-        f"set by {set_by}; the context asked for {versions.bound_name(low)}{hint}"
+        f"set by {current.set_by}; the context asked for {versions.bound_name(low)}{hint}"
     )
     if sys.version_info >= (3, 11):
         error.add_note(text)

@@ -1,6 +1,6 @@
 """One context of ``ssl`` and its bounds: whether it can be raised, raising it, refusing it.
 
-A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It is told
+A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in OpenSSL. It is known
 by its protocol number: the names do not exist on every OpenSSL.
 """
 
@@ -8,32 +8,28 @@ from __future__ import annotations
 
 from _thread import RLock
 
-from tlsfloor import versions
-from tlsfloor.errors import GuardError
-from tlsfloor.ledger import counts
+from tlsfloor import floor as current
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tlsfloor.errors import GuardError
+
 # CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
 FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
 _PROTOCOL_TLS_CLIENT = 16
-# ... and one of these speaks its one version.
-FIXED = {
-    0: versions.SSL2,
-    1: versions.SSL3,
-    3: versions.TLS1_0,
-    4: versions.TLS1_1,
-    5: versions.TLS1_2,
-}
+# ... and one of these speaks its one version: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
+FIXED = {0: 0x200, 1: 0x300, 3: 0x301, 4: 0x302, 5: 0x303}
 
 # CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
 # number it is below every floor, which is just what it means.
 UNBOUNDED = -1
 
-# For each C type a class below it, and a context that nobody uses. A process has several C types
-# where _ssl was imported again: ddtrace drops it for gevent's sake.
+#: The C type -> the class with gates that took its name.
+gated: dict[Any, Any] = {}
+
+# For each C type a class below it, and a context that nobody uses.
 _kinds: dict[Any, Any] = {}
 _spares: dict[Any, Any] = {}
 
@@ -41,7 +37,6 @@ _spares: dict[Any, Any] = {}
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
 # child.
 _holdable: set[tuple[Any, int]] = set()
-
 
 #: Held while a context is lowered, for a connection to be born that an exemption lets go below.
 turn = RLock()
@@ -53,83 +48,91 @@ _ASKED = {
     "maximum_version": "_tlsfloor_maximum_version",
 }
 
+# CPython drops a warning whose frame belongs to a module without a name (Python/_warnings.c,
+# warn_explicit(): "module can be None if a warning is emitted late during Python shutdown"). The
+# frame that it looks at is the second one above the C code, so there are two. A filter would be
+# seen by the program and, amid threads, lost by it (the documentation of warnings says so).
+_quiet: dict[str, Any] = {"__name__": None}
+exec(  # noqa: S102 - a namespace of its own is what this is for
+    "def put(put, context, bound):\n    _put(put, context, bound)\n"
+    "def _put(put, context, bound):\n    put(context, bound)\n",
+    _quiet,
+)
+
+#: Set a bound by a descriptor's ``__set__``, without the DeprecationWarning of an old version.
+put_quietly = _quiet["put"]
+
 
 def asked(context: Any) -> dict[str, int]:
-    """Return the bounds that a context would have without the floor, where they are others.
-
-    .. versionadded:: 0.1
-    """
+    """Return the bounds that a context would have without the floor, where they are others."""
     held = getattr(context, "__dict__", {})
     return {name: held[key] for name, key in _ASKED.items() if key in held}
 
 
 def note_asked(context: Any, name: str, bound: int) -> None:
-    """Note that a context does not get a bound that it has, or was asked to have.
-
-    .. versionadded:: 0.1
-    """
+    """Record that a context does not get a bound that it has, or was asked to have."""
     held = getattr(context, "__dict__", None)
     if held is not None:  # else one of the C type itself, which takes no attribute
         held[_ASKED[name]] = bound
 
 
 def forget_asked(context: Any, name: str) -> None:
-    """Note that a program has set a bound with which the floor is content.
-
-    .. versionadded:: 0.1
-    """
+    """Record that a program has set a bound at or above the floor."""
     getattr(context, "__dict__", {}).pop(_ASKED[name], None)
 
 
-def promised(floor: int) -> Any:
-    """Return the C type of contexts, where this Python was built for the floor; else ``check()``.
+def c_type() -> Any:
+    """Return the C type of contexts, also where a class with gates has its name.
 
-    The library that was loaded may be another one than it was built for, and the first context of a
-    process costs half as much as all else at ``import ssl``. So what is promised is proved on each
-    context that is raised: ``hold()`` fails where it is not kept.
+    Raises:
+        ImportError: this Python has no ``_ssl``.
+    """
+    import _ssl
+
+    made: Any = _ssl._SSLContext
+    return next((base for base, ours in gated.items() if ours is made), made)
+
+
+def promised(floor: int) -> None:
+    """See that contexts can be held to a floor, without making one where Python was built for it.
+
+    The library that was loaded may be another one than Python was built for, and the first context
+    of a process costs half as much as all else at ``import ssl``. So what is promised is proved on
+    each context that is raised: ``hold()`` fails where the promise is not kept.
 
     Raises:
         GuardError: this Python was not built for the floor, and cannot be held to it.
         ImportError: this Python has no ``_ssl``.
-
-    .. versionadded:: 0.1
     """
     import _ssl
 
-    base: Any = _ssl._SSLContext
-    built_for = getattr(_ssl, f"HAS_TLSv{versions.floor_name(floor).replace('.', '_')}", False)
-    return base if built_for and hasattr(base, "minimum_version") else check(floor)
+    built_for = getattr(_ssl, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False)
+    if not built_for or not hasattr(c_type(), "minimum_version"):
+        check(floor)
 
 
-def check(floor: int) -> Any:
-    """Hold a context of the C type to the floor, to see whether it can be; return that type.
+def check(floor: int) -> None:
+    """Hold a context of the C type to the floor, to see whether it can be.
 
     Raises:
         GuardError: it cannot: this Python knows no minimum, or its OpenSSL no such version.
         ImportError: this Python has no ``_ssl``.
-
-    .. versionadded:: 0.1
     """
-    import _ssl
-
-    base: Any = _ssl._SSLContext
-    if (base, floor) not in _holdable:
-        trial = _fresh(base)  # one of its own: the gates of other threads use the spare one
-        try:
-            base.minimum_version.__set__(trial, floor)
-        except (AttributeError, ValueError) as error:
-            raise _not_holdable(floor, error) from error
-        if base.minimum_version.__get__(trial) != floor:
-            raise _not_holdable(floor, "it does not keep the minimum that was set")
-        _holdable.add((base, floor))
-    return base
+    base = c_type()
+    if (base, floor) in _holdable:
+        return
+    trial = _fresh(base)  # one of its own: the gates of other threads use the spare one
+    try:
+        put_quietly(base.minimum_version.__set__, trial, floor)
+    except (AttributeError, ValueError) as error:
+        raise _not_holdable(floor, error) from error
+    if base.minimum_version.__get__(trial) != floor:
+        raise _not_holdable(floor, "it does not keep the minimum that was set")
+    _holdable.add((base, floor))
 
 
 def spare(base: Any) -> Any:
-    """Return a context that nobody uses, to see on it what this OpenSSL takes.
-
-    .. versionadded:: 0.1
-    """
+    """Return a context that nobody uses, to see on it what this OpenSSL takes."""
     return _spares.get(base) or _spares.setdefault(base, _fresh(base))
 
 
@@ -140,16 +143,21 @@ def _fresh(base: Any) -> Any:
     return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 
-def bounds(base: Any) -> Any:
-    """Return the name of each bound, and what reads and sets it on a context of the C type.
+def is_spare(cls: type) -> bool:
+    """Tell whether a class is only for spare contexts."""
+    return cls in _kinds.values()
 
-    .. versionadded:: 0.1
-    """
+
+def bounds(base: Any) -> Any:
+    """Return the name of each bound, and what reads and sets it on a context of the C type."""
     return [(name, getattr(base, name).__get__, getattr(base, name).__set__) for name in _ASKED]
 
 
 def _not_holdable(floor: int, problem: object) -> GuardError:
     from _ssl import OPENSSL_VERSION
+
+    from tlsfloor import versions
+    from tlsfloor.errors import GuardError
 
     return GuardError(
         f"{OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
@@ -163,19 +171,19 @@ def raise_context(context: Any, floor: int, set_by: str) -> None:
     Raises:
         ProtocolRefused: the context is of a fixed version below the floor.
         TypeError: it is not a context of ``ssl``.
-
-    .. versionadded:: 0.1
     """
-    base = check(floor)
+    check(floor)
+    base = c_type()
     cls = type(context)
     if not issubclass(cls, base):
         raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
+    plain = {base, gated.get(base)}
     owner = next(each for each in cls.__mro__ if "minimum_version" in each.__dict__)
-    if owner is base or base in owner.__bases__:
+    if owner in plain or not plain.isdisjoint(owner.__bases__):
         hold(base, context, floor, set_by)
         return
-    # A class with properties of its own may stand for the context that is really used (truststore's
-    # does), and only they reach that one.
+    # A class with properties of its own may be a proxy of the context that is really used
+    # (truststore's is), and only they reach that one.
     if context.protocol not in FLEXIBLE:
         check_fixed(context.protocol, floor, set_by)
         return
@@ -204,25 +212,25 @@ def raise_bounds(of_base: Any, context: Any, floor: int) -> None:
 
     Raises:
         GuardError: this OpenSSL knows no such version.
-
-    .. versionadded:: 0.1
     """
     for name, get, put in of_base:
         before = get(context)
         if UNBOUNDED != before < floor:
             try:
-                put(context, floor)
+                put_quietly(put, context, floor)
             except ValueError as error:
                 raise _not_holdable(floor, error) from error
             note_asked(context, name, before)
-            counts["raised"] += 1
+            current.counts["raised"] += 1
 
 
 def check_fixed(protocol: int, floor: int, set_by: str) -> None:
     """Refuse a fixed version below the floor; one that is not known counts as that."""
     wire = FIXED.get(protocol, 0)
     if wire < floor:
-        counts["refused"] += 1
+        from tlsfloor import versions
+
+        current.counts["refused"] += 1
         raise refusal(
             f"this context speaks {versions.name(wire)} only",
             "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
@@ -231,11 +239,16 @@ def check_fixed(protocol: int, floor: int, set_by: str) -> None:
         )
 
 
-def refusal(problem: str, hint: str, floor: int, set_by: str) -> Exception:
-    """Return the error that OpenSSL itself would give for a version that it does not support."""
+def refusal(problem: str, hint: str, floor: int | None = None, set_by: str = "") -> Exception:
+    """Return the error that OpenSSL itself would give for a version that it does not support.
+
+    Of the floor of this process, unless another one is named.
+    """
+    from tlsfloor import versions
     from tlsfloor.errors import ProtocolRefused
 
-    floor_name = versions.floor_name(floor)
+    floor_name = versions.floor_name(current.held if floor is None else floor)
+    set_by = set_by or current.set_by
     return ProtocolRefused(
         1,  # SSL_ERROR_SSL, as in every refusal of OpenSSL's own
         f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: {problem}, and the floor is "

@@ -11,7 +11,9 @@ import contextlib
 import sys
 
 from tlsfloor import events, exemptions, versions
-from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked
+from tlsfloor import floor as current
+from tlsfloor.stacks.connections import EXEMPT
+from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked, turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +38,27 @@ _WHO_KNOWS = {
 # The modules that may stand between it and a gate. Whoever is behind another has more connections
 # than this one.
 _BETWEEN = frozenset({"ssl", "gevent.ssl", "truststore._api", "asyncio.sslproto"})
+
+
+def exempting(base: Any, wrap: Any, gate: Any) -> Any:
+    """Return the gate of a use that lets what is exempted go below the floor."""
+
+    def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with turn:
+            found = find(args, kwargs, current.least)
+            if found is not None:
+                least = lowest(base, self, found)
+                if least < current.held:
+                    with lowered(base, self, least, current.held):
+                        made = wrap(self, *args, **kwargs)
+                    owner = kwargs.get("owner")
+                    if hasattr(owner, "__dict__"):
+                        setattr(owner, EXEMPT, least)
+                    return made
+            return gate(self, *args, **kwargs)
+
+    exempting.__name__ = gate.__name__
+    return exempting
 
 
 def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:

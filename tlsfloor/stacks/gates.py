@@ -1,4 +1,4 @@
-"""What guards have in common: gates that can be seen and undone, and finding what is alive."""
+"""What guards have in common: gates that can be checked, and finding what is alive."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_ABSENT = object()
-
-
 class Gates:
     """The attributes of classes and modules that a guard replaced."""
 
     __slots__ = ("_put",)
 
     def __init__(self) -> None:
-        # Where, the name -> what the owner's own dict held before, and the gate.
-        self._put: dict[tuple[Any, str], tuple[Any, Any]] = {}
+        self._put: dict[tuple[Any, str], Any] = {}
 
     def __contains__(self, place: tuple[Any, str]) -> bool:
         return place in self._put
@@ -29,28 +25,19 @@ class Gates:
         return {owner for owner, _name in list(self._put)}
 
     def put(self, owner: Any, name: str, gate: Any) -> None:
-        """Set an attribute of a class or module, and note what its own dict held."""
-        self._put[owner, name] = (vars(owner).get(name, _ABSENT), gate)
+        """Set an attribute of a class or module, and remember it."""
+        self._put[owner, name] = gate
         setattr(owner, name, gate)
 
     def undone(self) -> str:
         """Return what was replaced since, as text; empty when all gates are in place."""
         if not self._put:
             return "it has no gates"
-        for (owner, name), (_before, gate) in list(self._put.items()):
+        for (owner, name), gate in list(self._put.items()):
             if vars(owner).get(name) is not gate:
                 module = f"{owner.__module__}." if isinstance(owner, type) else ""
                 return f"{module}{owner.__name__}.{name} was replaced"
         return ""
-
-    def undo(self) -> None:
-        """Put everything back exactly as it was."""
-        for (owner, name), (before, _gate) in self._put.items():
-            if before is _ABSENT:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
-        self._put.clear()
 
 
 def instances(classes: Iterable[type]) -> list[Any]:

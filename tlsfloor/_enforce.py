@@ -1,0 +1,113 @@
+"""The calls that set a floor: ``enforce()`` for a process, ``raise_context()`` for one context."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tlsfloor import arm, events, facts, policy
+from tlsfloor import floor as current
+from tlsfloor.errors import GuardError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from tlsfloor.facts import Status
+
+
+def enforce(
+    floor: object,
+    *,
+    mode: str = policy.ENFORCE,
+    children: bool = False,
+    uncovered: str | None = None,
+    stacks: Mapping[str, str] | None = None,
+    on_event: Callable[[dict[str, Any]], object] | None = None,
+) -> Status:
+    """Hold every TLS connection of this process at ``floor`` or above, from now on.
+
+    Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
+    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is
+    not imported by it, so that gevent and its like can still come first.
+
+    Args:
+        floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
+            ``ssl.TLSVersion``.
+        mode: ``"enforce"``; or ``"observe"``, which changes nothing in the process, and reports by
+            events what the floor would have raised and refused.
+        children: hand the floor on to the Pythons that this process starts, through
+            ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
+        uncovered: what happens to a stack on which nothing holds the floor: ``"warn"``, it is
+            imported and named; ``"block"``, it cannot be imported. Of two that are asked for, the
+            latter; where nobody asks, that too.
+        stacks: the same for single stacks: the name of a stack, as ``tlsfloor stacks`` has it, or
+            of the module that brings it -> ``"warn"`` or ``"block"``.
+        on_event: called with each event, a dict, in the thread that causes it; what it raises is in
+            the status, and nowhere else.
+
+    Returns:
+        What holds now; its ``below`` lists what was open before and cannot be raised.
+
+    Raises:
+        PolicyError: the floor, or that of the environment, cannot be understood.
+        GuardError: the floor cannot be held in this interpreter; ``findings`` says what the
+            verifier observed. Nothing that was armed before is lost.
+
+    .. versionadded:: 0.1
+    """
+    caller = sys._getframe(1)
+    set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
+    wire = policy.floor_of(floor, "enforce()")
+    policy.mode_of(mode, "enforce()")
+    strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
+    asked = policy.floor_in(os.environ)
+    # What the environment only observes it does not ask to be held.
+    observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode
+    if asked is not None and asked > wire and not (observes and mode == policy.ENFORCE):
+        wire, set_by = asked, f"{set_by}, raised by the environment"
+    arm.want(strengths, "enforce()")
+    arm.want(policy.strengths_in(os.environ), policy.STACKS)
+    if on_event is not None and on_event not in events.callbacks:
+        events.callbacks.append(on_event)
+    try:
+        arm.check(wire)
+        arm.arm(wire, mode, "call", set_by)
+    except GuardError as error:
+        error.findings = _findings()
+        raise
+    if children:
+        strictest = current.observed if mode == policy.OBSERVE else current.held
+        os.environ.update(policy.for_children(os.environ, max(strictest, wire), mode))
+    return facts.found()
+
+
+def _findings() -> tuple[str, ...]:
+    """Return what the verifier observes of this process, for an error that must say it."""
+    from tlsfloor.verify import hello
+
+    try:
+        return tuple(str(each) for each in hello.observe() if each.outcome != "refused")
+    except Exception as error:  # noqa: BLE001 - a strange ssl can fail in any way: a finding
+        return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
+
+
+def raise_context(context: ssl.SSLContext, floor: object) -> None:
+    """Raise one context to ``floor``, and nothing else in the process.
+
+    A bound of it that is below the floor is set to it. What the program does to the context later
+    is its own affair: only ``enforce()`` holds.
+
+    Raises:
+        PolicyError: the floor cannot be understood.
+        GuardError: this OpenSSL does not speak that version.
+        ProtocolRefused: the context is of a fixed version below the floor.
+        TypeError: it is not a context of ``ssl``.
+
+    .. versionadded:: 0.1
+    """
+    from tlsfloor.stacks import contexts
+
+    contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")

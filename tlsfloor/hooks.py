@@ -1,0 +1,172 @@
+"""Where guards are called: beneath the import, so that no importer can pass them.
+
+Theory of operation. A finder on ``sys.meta_path`` is one importer among others: another finder may
+answer first, a tool may ask a loader directly, and programs wrap, sort and replace finders. But
+however a module is asked for, CPython has one way in for each kind:
+
+* **Extension modules**: every loader calls ``_imp.create_dynamic(spec)`` and then
+  ``_imp.exec_dynamic(module)``; built-in ones ``create_builtin`` and ``exec_builtin``. They are
+  looked up in ``_imp`` at each call (CPython, Lib/importlib/_bootstrap_external.py,
+  ``ExtensionFileLoader``; Lib/importlib/_bootstrap.py, ``BuiltinImporter``). A module of one phase
+  (PEP 489; ``_ssl`` before 3.10) is executed by the first of the two calls already.
+* **Modules in Python**: every ``import``, whichever finder answered, ends in ``_load_unlocked(spec)``
+  of ``importlib._bootstrap``, and every ``reload()`` in ``_exec(spec, module)``, both looked up
+  among the globals of that module (the same file, ``_find_and_load_unlocked`` and ``reload`` of
+  Lib/importlib/__init__.py). A program that executes the code of a Python module itself is not
+  seen here, which is why a guard belongs at the extension module where there is one.
+
+So functions are put there. An idle process pays for putting them, and an import for one look-up.
+
+Their code objects have the file name of importlib's own. CPython removes frames of that file from
+the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a traceback
+reads as without tlsfloor.
+
+Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
+is armed and what they guard. ddtrace drops all that its own start has loaded.
+"""
+
+import _frozen_importlib as _importlib
+import _imp
+import sys
+
+from tlsfloor.stacks import TABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+# What is called for a module of the table, before and after it is executed; and before the file of
+# any other extension module is loaded.
+_before: "Callable[[str], object]"
+_executed: "Callable[[ModuleType], object]"
+_other: "Callable[[Any], object]"
+
+# The names that are looked up at each import: those of the table, and tlsfloor's own modules.
+_watched: "dict[str, Any]" = dict.fromkeys(TABLE)
+
+# What was put where: (module, name) -> the function that stands there.
+_put: "dict[tuple[Any, str], Any]" = {}
+
+
+def _load_unlocked(load: "Any") -> "Any":
+    def _load_unlocked(spec: "Any") -> "Any":
+        name = spec.name
+        if name not in _watched:
+            return load(spec)
+        if _watched[name] is not None:
+            sys.modules[name] = _watched[name]
+            return _watched[name]
+        _before(name)
+        module = load(spec)
+        try:
+            _executed(module)
+        except BaseException:
+            sys.modules.pop(name, None)  # as importlib does when the module itself fails
+            raise
+        return module
+
+    return _load_unlocked
+
+
+def _exec(execute: "Any") -> "Any":
+    def _exec(spec: "Any", module: "Any") -> "Any":
+        result = execute(spec, module)
+        if spec.name in TABLE:
+            _executed(result)
+        return result
+
+    return _exec
+
+
+def _create(create: "Any") -> "Any":
+    def _call_with_frames_removed(spec: "Any", *rest: "Any") -> "Any":
+        name = spec.name
+        if name not in TABLE:
+            if spec.origin.endswith(_SUFFIXES) and "lib-dynload" not in spec.origin:
+                _other(spec)
+            return create(spec, *rest)
+        _before(name)
+        module = create(spec, *rest)
+        if "_SSLContext" in vars(module):  # of one phase, and executed by now
+            _executed(module)
+        return module
+
+    return _call_with_frames_removed
+
+
+def _execute(execute: "Any") -> "Any":
+    def _call_with_frames_removed(module: "Any") -> "Any":
+        result = execute(module)
+        if name_of(module) in TABLE:
+            _executed(module)
+        return result
+
+    return _call_with_frames_removed
+
+
+# Without the suffix of other kinds, such as built-in ones, whose origin is "built-in".
+_SUFFIXES = tuple(_imp.extension_suffixes())
+
+#: Where a hook goes, the name it has there, and what makes it from the function that is there.
+HOOKS = (
+    (_importlib, "_load_unlocked", _load_unlocked),
+    (_importlib, "_exec", _exec),
+    (_imp, "create_dynamic", _create),
+    (_imp, "create_builtin", _create),
+    (_imp, "exec_dynamic", _execute),
+    (_imp, "exec_builtin", _execute),
+)
+
+
+def name_of(module: "ModuleType") -> str:
+    """Return the name of a module as its importer knows it.
+
+    CPython gives an extension that two threads import at once a wrong ``__name__``.
+    """
+    return getattr(getattr(module, "__spec__", None), "name", None) or module.__name__
+
+
+def watch(
+    executed: "Callable[[ModuleType], object]",
+    before: "Callable[[str], object]" = str,
+    other: "Callable[[Any], object]" = str,
+) -> None:
+    """Call ``before(name)`` and ``executed(module)`` for each module of the table from now on.
+
+    And ``other(spec)`` before an extension module is loaded that neither the table nor Python
+    itself brings. A later call replaces the functions of an earlier one.
+    """
+    global _executed, _before, _other
+    _executed, _before, _other = executed, before, other
+    put()
+
+
+def put() -> None:
+    """Put the hooks in place, unless they are: several threads may do so at once."""
+    file = _importlib._load_unlocked.__code__.co_filename
+    for module, name, make in HOOKS:
+        if (module, name) not in _put:
+            function = getattr(module, name)
+            # What the start-up file put there has done its work.
+            hook = make(getattr(function, "__wrapped__", function))
+            hook.__code__ = hook.__code__.replace(co_filename=file)
+            _put.setdefault((module, name), hook)
+            setattr(module, name, _put[module, name])
+
+
+def remember() -> None:
+    """Keep the modules of tlsfloor, for those who drop them."""
+    own = __name__.partition(".")[0]
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == own:
+            _watched[name] = module
+
+
+def undone() -> str:
+    """Return which hook is no longer called, as text; empty when all are in place."""
+    for (module, name), hook in _put.items():
+        if getattr(module, name, None) is not hook:
+            return f"{module.__name__}.{name} was replaced: a stack imported next may pass"
+    return "" if _put else "no hook is in place"
