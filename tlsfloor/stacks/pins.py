@@ -1,9 +1,12 @@
-"""The one place of urllib3, and of botocore's copy of it, where a program pins a version.
+"""The one place of urllib3 1, and of botocore's copy of it, where a program pins a version.
 
 Old programs say ``PoolManager(ssl_version=ssl.PROTOCOL_TLSv1)`` for whole adapters. The context of
 such a pin speaks that version only, so that ``stdlib`` has to refuse it, although the server could
-do better. Here, before the context is made, a pin below the floor is dropped; what is made without
-one is flexible, and the floor holds on it as on any other.
+do better. So it is made as asked for, with all errors and warnings of it, and where it is below the
+floor one without the pin is made in its place, on which the floor holds as on any other.
+
+urllib3 2 makes a minimum and a maximum of such a pin, which are clamped as any other bounds: there
+is nothing to do, and a frame of ours would move the lines that its warnings name.
 
 This guard is a courtesy: nothing depends on it, for ``stdlib`` holds the floor by itself.
 """
@@ -12,7 +15,6 @@ from __future__ import annotations
 
 import sys
 from functools import wraps
-from operator import index
 
 from tlsfloor import floor as current
 from tlsfloor.stacks.contexts import FIXED
@@ -24,26 +26,33 @@ if TYPE_CHECKING:
 
 _NAME = "create_urllib3_context"
 
-# What was replaced: the module that defines it -> (the function, ours).
-_made: dict[str, tuple[Any, Any]] = {}
+# The functions that were put in the place of others.
+_ours: set[Any] = set()
 
 
 def guard(module: ModuleType) -> str:
     """Drop pins below the floor where ``module`` makes its contexts, and where it was copied to."""
     made = getattr(module, _NAME, None)
-    if made is None or made is _made.get(module.__name__, (None, None))[1]:
-        # A version without such a place: what it makes meets the floor all the same.
+    code = getattr(made, "__code__", None)
+    if made in _ours or code is None or "ssl_minimum_version" in code.co_varnames:
         return "guarded"
 
     @wraps(made)
-    def create_urllib3_context(ssl_version: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if _is_below(ssl_version):
+    def create_urllib3_context(*args: Any, **kwargs: Any) -> Any:
+        context = made(*args, **kwargs)
+        if _is_below(args[0] if args else kwargs.get("ssl_version")):
             current.counts["clamped"] += 1
-            ssl_version = None
-        return made(ssl_version, *args, **kwargs)
+            if args:
+                return made(None, *args[1:], **kwargs)
+            return made(**{**kwargs, "ssl_version": None})
+        return context
 
-    _replace(made, create_urllib3_context)
-    _made[module.__name__] = made, create_urllib3_context
+    _ours.add(create_urllib3_context)
+    # The modules that imported it by name as well.
+    for name, holder in list(sys.modules.items()):
+        ours = name.startswith(("urllib3.", "botocore.", "requests."))
+        if ours and getattr(holder, _NAME, None) is made:
+            setattr(holder, _NAME, create_urllib3_context)
     return "guarded"
 
 
@@ -54,15 +63,4 @@ def observe(module: ModuleType) -> str:
 
 
 def _is_below(pin: Any) -> bool:
-    try:
-        return FIXED.get(index(pin), current.held) < current.held
-    except TypeError:  # None, or nonsense that the library itself will complain of
-        return False
-
-
-def _replace(old: Any, new: Any) -> None:
-    """Put a function in the place of another, in the modules that imported it by name too."""
-    for name, module in list(sys.modules.items()):
-        ours = name.startswith(("urllib3.", "botocore.", "requests."))
-        if ours and getattr(module, _NAME, None) is old:
-            setattr(module, _NAME, new)
+    return isinstance(pin, int) and FIXED.get(pin, current.held) < current.held
