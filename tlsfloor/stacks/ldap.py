@@ -55,10 +55,12 @@ def guard(module: ModuleType) -> str:
     if sys.platform == "win32":
         return "uncovered: Windows' own LDAP library takes the versions from the system"
     library = _library(module)
+    was_held = library.held()
     library.hold()
     offered = library.offered()
     if offered < current.held:
-        library.release()
+        if not was_held:
+            library.release()
         raise GuardError(
             f"{library.name} still offers {versions.name(offered)}",
             hint="use another OpenLDAP, or set `TLS_CIPHER_SUITE` of its ldap.conf",
