@@ -157,22 +157,17 @@ def test_a_preference_that_allows_less_gives_way(floor: str) -> None:
     assert seen
 
 
-def test_status_and_undo() -> None:
+def test_what_holds_is_in_the_status() -> None:
     said, _seen = run(
-        "import _awscrt\nnames = lambda: {n: id(getattr(_awscrt, n)) for n in dir(_awscrt)}\n"
-        "before = names(), s3.S3Client.__init__\n"
         f"{LATE}tlsfloor.enforce('1.2')\nstatus = tlsfloor.status()\n"
         "context(); context(io.TlsVersion.TLSv1)\ncounts = tlsfloor.status().counts\n"
-        "from tlsfloor.stacks import awscrt, awscrt_s3\nawscrt.undo()\nawscrt_s3.undo()\n"
-        "print(json.dumps([status.held, status.stacks, counts, "
-        "(names(), s3.S3Client.__init__) == before]))"
+        "print(json.dumps([status.held, status.stacks, counts]))"
     )
-    held, stacks, counts, same = said
+    held, stacks, counts = said
     assert held is True
     assert stacks["_awscrt"] == stacks["awscrt.s3"] == "guarded"
     assert counts["raised"] >= 1
     assert counts["clamped"] >= 1
-    assert same is True
 
 
 def test_a_version_that_lacks_what_is_needed_cannot_be_imported(tmp_path: Any) -> None:

@@ -219,13 +219,10 @@ def test_a_connection_that_is_older_is_named_and_not_made_again(driver: str) -> 
 
 
 @pytest.mark.parametrize("driver", LINES)
-def test_a_second_and_higher_floor_holds_and_all_can_be_undone(driver: str) -> None:
+def test_a_second_and_higher_floor_holds(driver: str) -> None:
     need(driver)
     code = LINES[driver] + (
-        "from tlsfloor.stacks import libmariadb\n"
         "module = sys.modules['MySQLdb._mysql' if 'MySQLdb' in globals() else 'mariadb._mariadb']\n"
-        "before = dict(vars(module)), dict(vars(module.connection.__subclasses__()[0]))\n"
-        "cls = module.connection.__subclasses__()[0]\n"
         "tlsfloor.enforce('1.2')\n"
         "first = module.connection\n"
         "tlsfloor.enforce('1.2')\n"
@@ -233,26 +230,21 @@ def test_a_second_and_higher_floor_holds_and_all_can_be_undone(driver: str) -> N
         "status = tlsfloor.enforce('1.3')\n"
         "say([status.held, status.stacks[module.__name__], module.connection is first])\n"
         "say(says(make))\n"
-        "libmariadb.undo()\n"
-        "say(before == (dict(vars(module)), dict(vars(cls))))\n"
     )
-    connected, facts, told, same = run(code, "1.2")
+    connected, facts, told = run(code, "1.2")
     assert connected == "connected"
     assert facts == [True, "guarded", True]
     assert refused(told)
-    assert same is True
 
 
-def test_the_extension_of_mysql_connector_obeys_a_higher_floor_and_can_be_undone() -> None:
+def test_the_extension_of_mysql_connector_obeys_a_higher_floor() -> None:
     need("_mysql_connector")
     code = (
         "import _mysql_connector as module\n"
         "import mysql.connector\n"
-        "from tlsfloor.stacks import mysql_connector\n"
         "def make():\n"
         "    return mysql.connector.connect(host='127.0.0.1', port=port, user='me', ssl_ca=ca,\n"
         "        ssl_verify_cert=True, use_pure=False)\n"
-        "before = dict(vars(module))\n"
         "old = make()\n"
         "tlsfloor.enforce('1.2')\n"
         "say(says(make))\n"
@@ -260,15 +252,12 @@ def test_the_extension_of_mysql_connector_obeys_a_higher_floor_and_can_be_undone
         "say([status.held, status.stacks['_mysql_connector'], len(status.below)])\n"
         "say(says(make))\n"
         "say(says(old.reconnect, attempts=1))\n"
-        "mysql_connector.undo()\n"
-        "say(before == dict(vars(module)))\n"
     )
-    connected, facts, told, again, same = run(code, "1.2")
+    connected, facts, told, again = run(code, "1.2")
     assert connected == "connected"
     assert facts == [True, "guarded", 1]
     assert refused(told)
     assert refused(again)
-    assert same is True
 
 
 def test_less_that_is_asked_of_the_extension_is_clamped_and_plain_text_stays_plain() -> None:

@@ -293,10 +293,10 @@ print(json.dumps(told))
 #: What a future pyOpenSSL could lack -> how the import of it fails then.
 FUTURES = {
     "del Connection": "has no attribute 'Connection'",
-    "del Connection.do_handshake": "it lacks something: 'do_handshake'",
-    "del Connection.set_session": "it lacks something: 'set_session'",
-    "_lib = Less(_lib, 'SSL_OP_NO_TLSv1_1')": "it lacks something: SSL_OP_NO_TLSv1_1",
-    "_lib = Less(_lib, 'SSL_set_options')": "it lacks something: SSL_set_options",
+    "del Connection.do_handshake": "it lacks 'do_handshake'",
+    "del Connection.set_session": "it lacks 'set_session'",
+    "_lib = Less(_lib, 'SSL_OP_NO_TLSv1_1')": "it lacks SSL_OP_NO_TLSv1_1",
+    "_lib = Less(_lib, 'SSL_set_options')": "it lacks SSL_set_options",
     "_lib = Less(_lib, SSL_get_options=lambda ssl: 0)": "cannot be held to TLS 1.2",
 }
 
