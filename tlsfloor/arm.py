@@ -5,8 +5,6 @@ wins. The lock is held while state changes and never while something is imported
 the lock of the module it imports, and its thread comes here next.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -18,7 +16,7 @@ from tlsfloor.stacks import COVERED, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -26,8 +24,10 @@ if TYPE_CHECKING:
 
 _lock = allocate_lock()
 
+_FLOORS = ("TLSFLOOR", "TLS_MIN_VERSION")
+
 #: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
-_wanted: list[tuple[str | None, dict[str, str]]] = []
+_wanted: "list[tuple[str | None, dict[str, str]]]" = []
 
 
 def _renew_lock() -> None:
@@ -38,6 +38,74 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
+
+
+# Floors that need no parser. All else, right or wrong, is read by ``policy`` before the program runs.
+_PLAIN = {"1.2": 0x0303, "1.3": 0x0304, "VersionTLS12": 0x0303, "VersionTLS13": 0x0304}
+
+
+def start(
+    file: str, floor: "str | None" = None, outcome: "str | None" = None, since: "float | None" = None
+) -> None:
+    """Arm this process by a start-up file, with what is written in it, if anything.
+
+    Several threads may do so at once, where the first TLS stacks are imported by several.
+    """
+    route = "PYTHONPATH" if floor is None else "an installed file"
+    # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
+    if any(each["route"] == route for each in current.files):
+        hooks.put()
+        return
+    since = since or time.time()
+    written = {"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since}
+    current.files.append(written)
+    try:
+        _start(written, current.environment or {})
+    except Exception as error:  # noqa: BLE001 - whatever it was, nothing is armed
+        from tlsfloor import start as start_up
+
+        start_up.refuse(error)
+
+
+def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
+    given = {name: environment[name] for name in environment if name in _FLOORS}
+    asked = [*given.values(), written["floor"] or "1.2"]
+    outcome = environment.get("TLSFLOOR_ON_ERROR", "block")
+    rest = environment.keys() - {*_FLOORS, "TLSFLOOR_ON_ERROR"}
+    if not rest and outcome == "block" and _PLAIN.keys() >= set(asked):
+        written["wire"] = max(_PLAIN[each] for each in asked)
+    else:
+        from tlsfloor import policy
+
+        policy.start_up_floors(environment, written["floor"])
+    if written["floor"] is None and not os.environ.get("PYTHONPATH", os.sep).startswith(os.sep):
+        from tlsfloor import start as start_up
+
+        start_up.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
+    hooks.watch(*map(_as_chosen, (guard, before)))
+    aborts = "abort" in (outcome, written["outcome"])
+    if aborts or not sys.modules.keys().isdisjoint(TABLE):
+        adopt()
+        if aborts:  # who wants no process without the floor pays for finding out before it runs
+            check(current.held)
+        guard_imported()
+
+
+def _as_chosen(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
+    """Return what takes a step inside of an import, and fails as the start-up files say."""
+
+    def take(what: "Any") -> None:
+        try:
+            adopt()
+            step(what)
+        except Exception as error:  # whatever it was, the stack is not guarded
+            from tlsfloor import start as start_up
+
+            text = start_up.fail(error)
+            if text:
+                raise ImportError(text) from error
+
+    return take
 
 
 def arm(floor: int, mode: str, route: str, set_by: str) -> None:
@@ -67,24 +135,27 @@ def adopt() -> None:
         _adopt(file)
 
 
-def _adopt(file: dict[str, Any]) -> None:
-    from tlsfloor import policy
-
+def _adopt(file: "dict[str, Any]") -> None:
     environment = current.environment or {}
-    if policy.UNCOVERED in environment or policy.STACKS in environment:
-        want(policy.strengths_in(environment), policy.STACKS)
-    if file["floor"]:  # whose outcome no variable makes milder
-        want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
-    asked = [f"{name}={environment[name]}" for name in policy.FLOORS if name in environment]
+    asked = [f"{k}={environment[k]}" for k in _FLOORS if k in environment]
     if file["floor"] is not None:
         asked.insert(0, f"the floor {file['floor']} written in it")
+        # Whose outcome no variable makes milder.
+        want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
+    if "wire" in file:  # what needs no parser
+        floors = [(file["wire"], "enforce")]
+    else:
+        from tlsfloor import policy
+
+        want(policy.strengths_in(environment), policy.STACKS)
+        floors = policy.start_up_floors(environment, file["floor"])
     set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
-    for floor, mode in policy.start_up_floors(environment, file["floor"]):
+    for floor, mode in floors:
         route, since = file["route"], file["since"]
         _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
 
 
-def _add(arming: dict[str, Any]) -> None:
+def _add(arming: "dict[str, Any]") -> None:
     """Record an arming, and report it; with the first one come the files of the operator."""
     with _lock:
         current.add(arming)
@@ -99,21 +170,19 @@ def _add(arming: dict[str, Any]) -> None:
         events.note("armed", floor=floor, mode=arming["mode"], text=text)
 
 
-def _open_files(environment: Mapping[str, str]) -> None:
+def _open_files(environment: "Mapping[str, str]") -> None:
     """Take over where events go, and what is exempted; nothing is loaded where neither is asked."""
-    from tlsfloor import policy
-
-    if policy.EVENTS in environment:
+    if "TLSFLOOR_EVENTS" in environment:
         from tlsfloor import events
 
-        file = environment[policy.EVENTS]
+        file = environment["TLSFLOOR_EVENTS"]
         # The program may go to another folder.
         events.file = file if file in ("", "-") else os.path.abspath(file)
-    if policy.EXEMPTIONS in environment:
+    if "TLSFLOOR_EXEMPTIONS" in environment:
         from tlsfloor import events, exemptions
 
         installed = any(file["floor"] for file in current.files)
-        exemptions.load(environment[policy.EXEMPTIONS], installed=installed)
+        exemptions.load(environment["TLSFLOOR_EXEMPTIONS"], installed=installed)
         for problem in exemptions.problems:
             events.note("unexempted", text=problem)
 
@@ -144,7 +213,7 @@ def guard_imported() -> None:
     from tlsfloor.errors import GuardError
     from tlsfloor.stacks import guards
 
-    failed: list[GuardError] = []
+    failed: "list[GuardError]" = []
     for name in TABLE:
         if sys.modules.get(name) is not None:
             try:
@@ -169,7 +238,7 @@ def before(name: str) -> None:
             ask(name)
 
 
-def guard(module: ModuleType) -> None:
+def guard(module: "ModuleType") -> None:
     """Hold the floor of this process on one stack, and record the result.
 
     Raises:
@@ -187,7 +256,7 @@ def guard(module: ModuleType) -> None:
     hooks.remember()
 
 
-def _guard_of(name: str) -> Any:
+def _guard_of(name: str) -> "Any":
     """Return the guard of a stack.
 
     Raises:
@@ -206,7 +275,7 @@ def state_of(name: str) -> str:
     return "ssl" if name == "_ssl" else name
 
 
-def _hold(name: str, guard_module: Any, module: ModuleType) -> None:
+def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
     key = state_of(name)
     with _lock:
         if not current.is_held():
@@ -230,7 +299,7 @@ def _hold(name: str, guard_module: Any, module: ModuleType) -> None:
         guards.refuse_uncovered(name, state, _wanted)
 
 
-def want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
+def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
     """Record what a source wants of stacks that are not covered. It stays: the strictest wins."""
     if strengths[1]:
         from tlsfloor.stacks import about
@@ -240,7 +309,7 @@ def want(strengths: tuple[str | None, dict[str, str]], source: str) -> None:
         _wanted.append(strengths)
 
 
-def _observe(name: str, guard_module: Any, module: ModuleType) -> None:
+def _observe(name: str, guard_module: "Any", module: "ModuleType") -> None:
     """See what a floor would change on one stack; where nothing can, say so."""
     from tlsfloor.errors import GuardError
 

@@ -11,8 +11,6 @@ The counts are written without a lock, on purpose: a gate must never wait for an
 count that is too small by one harms nobody.
 """
 
-from __future__ import annotations
-
 import sys
 
 TYPE_CHECKING = False
@@ -32,15 +30,15 @@ set_by = ""
 
 #: One entry for each time a floor was armed, oldest first: floor, mode, route, set_by, since (Unix
 #: time).
-armings: list[dict[str, Any]] = []
+armings: "list[dict[str, Any]]" = []
 
 #: The start-up files that armed this process, the variables of tlsfloor as they were then, and
 #: those of the files that are folders' own, so that none runs twice.
-files: list[dict[str, Any]] = []
-environment: dict[str, str] | None = None
-ran: list[str] = []
+files: "list[dict[str, Any]]" = []
+environment: "dict[str, str] | None" = None
+ran: "list[str]" = []
 #: What loads the rest for a start-up file that waits for the first TLS stack.
-wake: Callable[[dict[str, Any]], object] | None = None
+wake: "Callable[[dict[str, Any]], object] | None" = None
 #: Why arming failed as Python started; empty if it did not.
 failure = ""
 
@@ -49,16 +47,16 @@ failure = ""
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
-stacks: dict[str, str] = {}
+stacks: "dict[str, str]" = {}
 
 #: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
-unknown: dict[str, str] = {}
+unknown: "dict[str, str]" = {}
 
 globals().update(getattr(sys, "_tlsfloor", {}))
 sys._tlsfloor = globals()  # type: ignore[attr-defined] # a name of ours
 
 
-def add(arming: dict[str, Any]) -> None:
+def add(arming: "dict[str, Any]") -> None:
     """Record that a floor was armed; the highest of each mode is what counts."""
     global held, observed, least, set_by
     armings.append(arming)

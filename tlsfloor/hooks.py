@@ -146,22 +146,22 @@ def watch(
 def put() -> None:
     """Put the hooks in place, unless they are: several threads may do so at once."""
     file = _importlib._load_unlocked.__code__.co_filename
+    codes: "dict[Any, Any]" = {}
     for module, name, make in HOOKS:
         if (module, name) not in _put:
             function = getattr(module, name)
             # What the start-up file put there has done its work.
             hook = make(getattr(function, "__wrapped__", function))
-            hook.__code__ = hook.__code__.replace(co_filename=file)
+            codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
+            hook.__code__ = codes[make]
             _put.setdefault((module, name), hook)
             setattr(module, name, _put[module, name])
 
 
 def remember() -> None:
     """Keep the modules of tlsfloor, for those who drop them."""
-    own = __name__.partition(".")[0]
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == own:
-            _watched[name] = module
+    loaded = sys.modules.copy().items()
+    _watched.update({name: module for name, module in loaded if name[:8] == "tlsfloor"})
 
 
 def undone() -> str:

@@ -1,10 +1,11 @@
-# The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package: it imports
-# nothing of tlsfloor, and parses on all of them.
+# The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package: it
+# parses on all of them.
 #
 # As in stacks/stdlib.py, SSLContext is changed in place, at four gates: birth (__new__, which is Python's own
 # here and warns of nothing), change (what was set is put, and then raised), use (_wrap_socket and _wrap_bio),
 # and completion: the first handshake, whose version is compared, since another thread can lower a context
 # while OpenSSL copies it. A context of a fixed version cannot be raised, and is refused at its use.
+import os
 import sys
 
 # OpenSSL, include/openssl/ssl.h: SSL_OP_NO_SSLv3, _TLSv1, _TLSv1_1 and _TLSv1_2, each by the version that it
@@ -309,3 +310,40 @@ def status():
     if state == "guarded" and "ssl" in sys.modules and not is_gated(made):
         state = "ssl.SSLContext or its gates were replaced: %r" % made
     return {"floor": name(held["asked"])[4:] if held["asked"] else None, "state": state, "counts": dict(held["counts"])}
+
+
+def start(file, floor=None, outcome=None, since=None):
+    """Arm this process by a start-up file, as tlsfloor.arm does on newer Pythons."""
+    import tlsfloor.start as start
+
+    state = sys._tlsfloor
+    files = state.setdefault("files", [])
+    if [each for each in files if (each["floor"] is None) == (floor is None)]:
+        return  # site reads a .pth file twice, a folder has a copy
+    if floor is None:
+        start.make_absolute(os.path.dirname(os.path.realpath(file)))
+    files.append({"file": file, "floor": floor, "outcome": outcome})
+    try:
+        arm(state, file, floor, start)
+    except Exception as error:  # whatever it was, nothing is armed
+        start.refuse(error)
+
+
+def arm(state, file, written, start):
+    """Hold the floor of a start-up file on ssl alone: no other stack is held on these Pythons."""
+    import tlsfloor.refusal as refusal
+
+    floor = start_up_floor(state["environment"], written)
+    if start.observes():
+        if written is None:
+            raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
+        floor = read(written, "the installed file")
+    watch(floor, file, start.fail)
+    if len(state["files"]) == 1:
+        error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
+        refusal.refuse(refusal.others(start.say), lambda: start.fail(error))
+    if start.chosen() == "abort":
+        try:
+            import ssl  # noqa: F401
+        except ImportError:
+            pass  # a Python without it: nothing to hold

@@ -29,12 +29,13 @@ def arm(state):
     if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
         state["environment"] = {name: os.environ[name] for name in VARIABLES.split() if name in os.environ}
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
-    path = FLOOR is None and os.environ.get("PYTHONPATH") or os.sep
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
+    path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
+    plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
     if MODERN and "wake" not in state:
         state["wake"] = wake
         put_beneath(state)
-    if not (MODERN and plain and STACKS.isdisjoint(sys.modules) and all(map(os.path.isabs, path.split(os.pathsep)))):
+    if not (MODERN and plain and STACKS.isdisjoint(sys.modules)):
         wake(state)
 
 
@@ -68,10 +69,12 @@ def wake(state, name=None):
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
-        import tlsfloor.start
-
+        if MODERN:
+            from tlsfloor.arm import start
+        else:
+            from tlsfloor.start import start
         for each in state["pending"]:
-            sys.modules["tlsfloor.start"].start(*each)
+            start(*each)
     except Exception as error:
         asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
         text = state["failure"] = "tlsfloor: error: %s" % error
@@ -113,10 +116,13 @@ def make_package():
             return getattr(__import__("tlsfloor"), name)
         package.__path__, package.__file__ = [folder], file
         if MODERN:  # else it does not parse, and nobody uses more than the modules that are imported here
-            from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
+            from _frozen_importlib import ModuleSpec
+            from _frozen_importlib_external import SourceFileLoader
 
             loader = package.__loader__ = SourceFileLoader("tlsfloor", file)
-            package.__spec__ = spec_from_file_location("tlsfloor", file, loader=loader)
+            package.__spec__ = ModuleSpec("tlsfloor", loader, origin=file)
+            package.__spec__.submodule_search_locations = package.__path__
+            package.__spec__.has_location = True
 
             def execute(name):
                 del package.__getattr__

@@ -13,7 +13,8 @@ import sys
 
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.stacks.contexts import UNBOUNDED, asked, refusal
+from tlsfloor.stacks.contexts import asked, refusal
+from tlsfloor.stacks.stdlib import UNBOUNDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,11 +4,8 @@ A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in 
 by its protocol number: the names do not exist on every OpenSSL.
 """
 
-from __future__ import annotations
-
-from _thread import RLock
-
 from tlsfloor import floor as current
+from tlsfloor.stacks.stdlib import FLEXIBLE, SPARE, UNBOUNDED, c_type, gated, put_quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,30 +13,19 @@ if TYPE_CHECKING:
 
     from tlsfloor.errors import GuardError
 
-# CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds ...
-FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
-_PROTOCOL_TLS_CLIENT = 16
-# ... and one of these speaks its one version: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
+_PROTOCOL_TLS_CLIENT = 16  # CPython, Modules/_ssl.c, enum py_ssl_version
+
+#: The protocols that speak one version only: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
 FIXED = {0: 0x200, 1: 0x300, 3: 0x301, 4: 0x302, 5: 0x303}
 
-# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
-# number it is below every floor, which is just what it means.
-UNBOUNDED = -1
-
-#: The C type -> the class with gates that took its name.
-gated: dict[Any, Any] = {}
-
 # For each C type a class below it, and a context that nobody uses.
-_kinds: dict[Any, Any] = {}
-_spares: dict[Any, Any] = {}
+_kinds: "dict[Any, Any]" = {}
+_spares: "dict[Any, Any]" = {}
 
 # The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
 # child.
-_holdable: set[tuple[Any, int]] = set()
-
-#: Held while a context is lowered, for a connection to be born that an exemption lets go below.
-turn = RLock()
+_holdable: "set[tuple[Any, int]]" = set()
 
 # The bounds that a context asked for and did not get are attributes of it. Only where there is one
 # can the floor be the reason of what fails.
@@ -48,67 +34,24 @@ _ASKED = {
     "maximum_version": "_tlsfloor_maximum_version",
 }
 
-# CPython drops a warning whose frame belongs to a module without a name (Python/_warnings.c,
-# warn_explicit(): "module can be None if a warning is emitted late during Python shutdown"). The
-# frame that it looks at is the second one above the C code, so there are two. A filter would be
-# seen by the program and, amid threads, lost by it (the documentation of warnings says so).
-_quiet: dict[str, Any] = {"__name__": None}
-exec(  # noqa: S102 - a namespace of its own is what this is for
-    "def put(put, context, bound):\n    _put(put, context, bound)\n"
-    "def _put(put, context, bound):\n    put(context, bound)\n",
-    _quiet,
-)
-
-#: Set a bound by a descriptor's ``__set__``, without the DeprecationWarning of an old version.
-put_quietly = _quiet["put"]
 
 
-def asked(context: Any) -> dict[str, int]:
+def asked(context: "Any") -> "dict[str, int]":
     """Return the bounds that a context would have without the floor, where they are others."""
     held = getattr(context, "__dict__", {})
     return {name: held[key] for name, key in _ASKED.items() if key in held}
 
 
-def note_asked(context: Any, name: str, bound: int) -> None:
+def note_asked(context: "Any", name: str, bound: int) -> None:
     """Record that a context does not get a bound that it has, or was asked to have."""
     held = getattr(context, "__dict__", None)
     if held is not None:  # else one of the C type itself, which takes no attribute
         held[_ASKED[name]] = bound
 
 
-def forget_asked(context: Any, name: str) -> None:
+def forget_asked(context: "Any", name: str) -> None:
     """Record that a program has set a bound at or above the floor."""
     getattr(context, "__dict__", {}).pop(_ASKED[name], None)
-
-
-def c_type() -> Any:
-    """Return the C type of contexts, also where a class with gates has its name.
-
-    Raises:
-        ImportError: this Python has no ``_ssl``.
-    """
-    import _ssl
-
-    made: Any = _ssl._SSLContext
-    return next((base for base, ours in gated.items() if ours is made), made)
-
-
-def promised(floor: int) -> None:
-    """See that contexts can be held to a floor, without making one where Python was built for it.
-
-    The library that was loaded may be another one than Python was built for, and the first context
-    of a process costs half as much as all else at ``import ssl``. So what is promised is proved on
-    each context that is raised: ``hold()`` fails where the promise is not kept.
-
-    Raises:
-        GuardError: this Python was not built for the floor, and cannot be held to it.
-        ImportError: this Python has no ``_ssl``.
-    """
-    import _ssl
-
-    built_for = getattr(_ssl, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False)
-    if not built_for or not hasattr(c_type(), "minimum_version"):
-        check(floor)
 
 
 def check(floor: int) -> None:
@@ -131,29 +74,19 @@ def check(floor: int) -> None:
     _holdable.add((base, floor))
 
 
-def spare(base: Any) -> Any:
+def spare(base: "Any") -> "Any":
     """Return a context that nobody uses, to see on it what this OpenSSL takes."""
     return _spares.get(base) or _spares.setdefault(base, _fresh(base))
 
 
-def _fresh(base: Any) -> Any:
+def _fresh(base: "Any") -> "Any":
     # PyPy makes no instance of the base itself. (Not an ssl.SSLContext, which no module but ssl may
     # hold: gevent searches for those that do, and warns.)
-    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type("Spare", (base,), {}))
+    kind: "Any" = _kinds.get(base) or _kinds.setdefault(base, type(SPARE, (base,), {}))
     return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 
-def is_spare(cls: type) -> bool:
-    """Tell whether a class is only for spare contexts."""
-    return cls in _kinds.values()
-
-
-def bounds(base: Any) -> Any:
-    """Return the name of each bound, and what reads and sets it on a context of the C type."""
-    return [(name, getattr(base, name).__get__, getattr(base, name).__set__) for name in _ASKED]
-
-
-def _not_holdable(floor: int, problem: object) -> GuardError:
+def _not_holdable(floor: int, problem: object) -> "GuardError":
     from _ssl import OPENSSL_VERSION
 
     from tlsfloor import versions
@@ -165,7 +98,7 @@ def _not_holdable(floor: int, problem: object) -> GuardError:
     )
 
 
-def raise_context(context: Any, floor: int, set_by: str) -> None:
+def raise_context(context: "Any", floor: int, set_by: str) -> None:
     """Raise one context to the floor, and nothing else.
 
     Raises:
@@ -193,7 +126,7 @@ def raise_context(context: Any, floor: int, set_by: str) -> None:
         context.maximum_version = floor
 
 
-def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
+def hold(base: "Any", context: "Any", floor: int, set_by: str) -> None:
     """Raise the bounds of a context that are below the floor, or refuse what cannot be raised.
 
     Raises:
@@ -202,18 +135,19 @@ def hold(base: Any, context: Any, floor: int, set_by: str) -> None:
     """
     protocol = base.protocol.__get__(context)
     if protocol in FLEXIBLE:
-        raise_bounds(bounds(base), context, floor)
+        raise_bounds(base, context, floor)
     else:
         check_fixed(protocol, floor, set_by)
 
 
-def raise_bounds(of_base: Any, context: Any, floor: int) -> None:
-    """Raise what ``bounds()`` returns, of a context that is flexible.
+def raise_bounds(base: "Any", context: "Any", floor: int) -> None:
+    """Raise the bounds of a context that is flexible.
 
     Raises:
         GuardError: this OpenSSL knows no such version.
     """
-    for name, get, put in of_base:
+    for name in _ASKED:
+        get, put = getattr(base, name).__get__, getattr(base, name).__set__
         before = get(context)
         if UNBOUNDED != before < floor:
             try:
@@ -239,7 +173,7 @@ def check_fixed(protocol: int, floor: int, set_by: str) -> None:
         )
 
 
-def refusal(problem: str, hint: str, floor: int | None = None, set_by: str = "") -> Exception:
+def refusal(problem: str, hint: str, floor: "int | None" = None, set_by: str = "") -> "Exception":
     """Return the error that OpenSSL itself would give for a version that it does not support.
 
     Of the floor of this process, unless another one is named.

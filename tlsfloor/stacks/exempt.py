@@ -13,7 +13,8 @@ import sys
 from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
 from tlsfloor.stacks.connections import EXEMPT
-from tlsfloor.stacks.contexts import FIXED, FLEXIBLE, UNBOUNDED, asked, turn
+from tlsfloor.stacks.contexts import FIXED, asked
+from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

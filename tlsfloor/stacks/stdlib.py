@@ -30,21 +30,31 @@ OpenSSL.
 The common case at each gate is one read of a C descriptor and one comparison of integers.
 """
 
-from __future__ import annotations
-
 import builtins
 import sys
+from _thread import RLock
 from operator import index
 
 from tlsfloor import floor as current
 from tlsfloor.hooks import name_of
-from tlsfloor.stacks import contexts
-from tlsfloor.stacks.contexts import FLEXIBLE, UNBOUNDED, gated, hold, put_quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
+
+# CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds:
+FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
+
+# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
+# number it is below every floor, which is just what it means.
+UNBOUNDED = -1
+
+#: The C type -> the class with gates that took its name.
+gated: "dict[Any, Any]" = {}
+
+#: Held while a context is lowered, for a connection to be born that an exemption lets go below.
+turn = RLock()
 
 # CPython, Modules/_ssl.c, set_min_max_proto_version(): what it warns of since 3.10, and the other
 # bounds that it knows.
@@ -53,38 +63,93 @@ _BOUNDS = {-2, *_DEPRECATED, 0x303, 0x304}
 _WARNS = sys.version_info >= (3, 10)
 
 # The classes of TLS objects whose handshakes are seen; filled by ``connections.see()``.
-_seen: set[type] = set()
+_seen: "set[type]" = set()
+
+#: The name of the class of contexts that nobody uses.
+SPARE = "Spare"
 
 
-def guard(module: ModuleType) -> str:
+def guard(module: "ModuleType") -> str:
     """Hold the floor on every context of ``_ssl``, and see that a module named ``ssl`` obeys it.
 
     Raises:
         GuardError: this OpenSSL cannot be held to the floor, or ``module`` is not Python's ``ssl``.
     """
     if current.is_held():
-        contexts.promised(current.held)
+        promised(current.held)
     return _guard(module) or "guarded"
 
 
-def observe(module: ModuleType) -> str:
+def observe(module: "ModuleType") -> str:
     """Report what the floor would raise and refuse, and which handshakes are below it.
 
     Raises:
         GuardError: this OpenSSL could not be held to the floor.
     """
+    from tlsfloor.stacks import contexts
+
     contexts.check(current.observed)
     return _guard(module) or "observed"
 
 
-def _guard(module: Any) -> str:
-    native: Any = module if name_of(module) == "_ssl" else sys.modules["_ssl"]
+def _put(put: "Any", context: "Any", bound: int) -> None:
+    put(context, bound)
+
+
+def _put_quietly(put: "Any", context: "Any", bound: int) -> None:
+    _put(put, context, bound)
+
+
+# CPython drops a warning whose frame belongs to a module without a name (Python/_warnings.c,
+# warn_explicit(): "module can be None if a warning is emitted late during Python shutdown"). The
+# frame that it looks at is the second one above the C code, so there are two. A filter would be
+# seen by the program and, with threads, lost by it (as the documentation of warnings says).
+_function: "Any" = type(_put)
+_nameless = {"__name__": None, "_put": _put}
+
+#: Set a bound by a descriptor's ``__set__``, without the DeprecationWarning of an old version.
+put_quietly: "Any" = _function(_put_quietly.__code__, _nameless)
+
+
+def c_type() -> "Any":
+    """Return the C type of contexts, also where a class with gates has its name.
+
+    Raises:
+        ImportError: this Python has no ``_ssl``.
+    """
+    import _ssl
+
+    made: "Any" = _ssl._SSLContext
+    return next((base for base, ours in gated.items() if ours is made), made)
+
+
+def promised(floor: int) -> None:
+    """See that contexts can be held to a floor, without making one where Python was built for it.
+
+    The library that was loaded may be another one than Python was built for, and the first context
+    of a process costs half as much as all else at ``import ssl``. So what is promised is proved on
+    each context that is raised: ``contexts.hold()`` fails where the promise is not kept.
+
+    Raises:
+        GuardError: this Python was not built for the floor, and cannot be held to it.
+        ImportError: this Python has no ``_ssl``.
+    """
+    import _ssl
+
+    built_for = getattr(_ssl, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False)
+    if not built_for or not hasattr(c_type(), "minimum_version"):
+        from tlsfloor.stacks import contexts
+
+        contexts.check(floor)
+
+
+def _guard(module: "Any") -> str:
+    native: "Any" = module if name_of(module) == "_ssl" else sys.modules["_ssl"]
     base = native._SSLContext
     if base not in gated.values():
         ours = gated.get(base) or gated.setdefault(base, _subclass(base))
         for cls in base.__subclasses__():
-            ready = cls is ours or contexts.is_spare(cls)
-            if not ready and _is_of_this_interpreter(cls):
+            if cls is not ours and cls.__name__ != SPARE and _is_of_this_interpreter(cls):
                 cls.__bases__ = tuple(ours if each is base else each for each in cls.__bases__)
         native._SSLContext = ours
     missing = "" if native is module else _replaced(module)
@@ -109,18 +174,19 @@ def _is_of_this_interpreter(cls: type) -> bool:
     return found is own or found is builtins
 
 
-def _replaced(module: ModuleType) -> str:
+def _replaced(module: "ModuleType") -> str:
     made = getattr(module, "SSLContext", None)
     if not isinstance(made, type) or not any(issubclass(made, each) for each in gated.values()):
         return f"its SSLContext is {made!r}"
     return ""
 
 
-def undone(module: ModuleType) -> str:
+def undone(module: "ModuleType") -> str:
     """Return what is not in place of the guard of this ``ssl``; empty when all of it is."""
     from tlsfloor.errors import GuardError
+    from tlsfloor.stacks import contexts
 
-    native: Any = sys.modules.get("_ssl")
+    native: "Any" = sys.modules.get("_ssl")
     if native is None or native._SSLContext not in gated.values():
         return "the class of contexts in _ssl was replaced"
     for ours in gated.values():
@@ -148,7 +214,7 @@ def catch_up() -> None:
                 holder._sslobj = Unproven(real)
 
 
-def below() -> list[str]:
+def below() -> "list[str]":
     """Describe the open connections that are below the floor, which nothing can raise any more."""
     from tlsfloor import versions
 
@@ -160,12 +226,12 @@ def below() -> list[str]:
     ]
 
 
-def _tls_objects() -> list[tuple[Any, Any]]:
+def _tls_objects() -> "list[tuple[Any, Any]]":
     """Return every SSLSocket and SSLObject that is alive, and the object of the C type in it."""
     from tlsfloor.stacks.gates import instances
 
     kinds = set()
-    classes: list[Any] = list(gated.values())
+    classes: "list[Any]" = list(gated.values())
     while classes:  # gevent's class of contexts has a class of sockets of its own
         cls = classes.pop()
         classes += cls.__subclasses__()
@@ -175,13 +241,11 @@ def _tls_objects() -> list[tuple[Any, Any]]:
     return [(holder, real) for holder, real in found if real is not None]
 
 
-def _subclass(base: Any) -> Any:
+def _subclass(base: "Any") -> "Any":
     """Return the class that takes the name of the C type."""
     get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
-    bounds = contexts.bounds(base)
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
+    def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807 - it becomes a method
         # Without this one, the next in line would be called; object's has its own opinion of
         # arguments where a class has an __init__ of its own (CPython, Objects/typeobject.c).
         following = super(ours, self).__init__
@@ -193,18 +257,18 @@ def _subclass(base: Any) -> Any:
         if born < current.least and get_protocol(self) in FLEXIBLE:
             _tell_low("raised", born)
             if born < current.held:
-                contexts.raise_bounds(bounds, self, current.held)
+                _contexts().raise_bounds(base, self, current.held)
 
     # Written out as ssl calls them, which costs less than to pack and unpack whatever comes.
     def _wrap_socket(
-        self: Any,
-        sock: Any,
-        server_side: Any,
-        server_hostname: Any = None,
+        self: "Any",
+        sock: "Any",
+        server_side: "Any",
+        server_hostname: "Any" = None,
         *,
-        owner: Any = None,
-        session: Any = None,
-    ) -> Any:
+        owner: "Any" = None,
+        session: "Any" = None,
+    ) -> "Any":
         if get_minimum(self) < current.least:
             _use_low(base, self)
         if type(owner) not in _seen:
@@ -214,15 +278,15 @@ def _subclass(base: Any) -> Any:
         )
 
     def _wrap_bio(
-        self: Any,
-        incoming: Any,
-        outgoing: Any,
-        server_side: Any,
-        server_hostname: Any = None,
+        self: "Any",
+        incoming: "Any",
+        outgoing: "Any",
+        server_side: "Any",
+        server_hostname: "Any" = None,
         *,
-        owner: Any = None,
-        session: Any = None,
-    ) -> Any:
+        owner: "Any" = None,
+        session: "Any" = None,
+    ) -> "Any":
         if get_minimum(self) < current.least:
             _use_low(base, self)
         if type(owner) not in _seen:
@@ -257,7 +321,14 @@ def _subclass(base: Any) -> Any:
     return ours
 
 
-def _see(owner: Any) -> None:
+def _contexts() -> "Any":
+    """Return what is only needed where a context is below the floor: few processes have one."""
+    from tlsfloor.stacks import contexts
+
+    return contexts
+
+
+def _see(owner: "Any") -> None:
     """See the handshakes of TLS objects of this class from now on."""
     from tlsfloor.stacks import connections
 
@@ -265,13 +336,13 @@ def _see(owner: Any) -> None:
     _seen.add(type(owner))
 
 
-def _use_low(base: Any, context: Any) -> None:
+def _use_low(base: "Any", context: "Any") -> None:
     """Raise or refuse a context that is used below the floor, or report that it would be refused."""
     protocol = base.protocol.__get__(context)
     if protocol not in FLEXIBLE:
-        _tell_low("refused", contexts.FIXED.get(protocol, 0))
+        _tell_low("refused", _contexts().FIXED.get(protocol, 0))
     if base.minimum_version.__get__(context) < current.held:
-        hold(base, context, current.held, current.set_by)
+        _contexts().hold(base, context, current.held, current.set_by)
 
 
 def _tell_low(kind: str, lowest: int) -> None:
@@ -281,18 +352,18 @@ def _tell_low(kind: str, lowest: int) -> None:
     tell_low(kind, lowest)
 
 
-def _bound(base: Any, name: str) -> property:
+def _bound(base: "Any", name: str) -> property:
     """Return the property ``minimum_version`` or ``maximum_version`` that knows of the floor."""
     descriptor = getattr(base, name)
     get, put = descriptor.__get__, descriptor.__set__
 
-    def read(self: Any) -> Any:
+    def read(self: "Any") -> "Any":
         if UNBOUNDED != get(self) < current.held and base.protocol.__get__(self) in FLEXIBLE:
-            with contexts.turn:  # it may only be lowered for a moment
-                hold(base, self, current.held, current.set_by)
+            with turn:  # it may only be lowered for a moment
+                _contexts().hold(base, self, current.held, current.set_by)
         return get(self)
 
-    def write(self: Any, value: Any) -> None:
+    def write(self: "Any", value: "Any") -> None:
         try:
             number = index(value)
         except TypeError:  # not an integer: whatever this Python says to that
@@ -301,21 +372,21 @@ def _bound(base: Any, name: str) -> property:
             return
         if number not in _BOUNDS or base.protocol.__get__(self) not in FLEXIBLE:
             put(self, value)  # an error, or no bound at all
-            contexts.forget_asked(self, name)
+            _contexts().forget_asked(self, name)
             return
         if number < current.held:
-            put_quietly(put, contexts.spare(base), number)  # an error where OpenSSL lacks it
+            put_quietly(put, _contexts().spare(base), number)  # an error where OpenSSL lacks it
         if _WARNS and number in _DEPRECATED:
             import warnings
 
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
             warnings.warn(text, DeprecationWarning, stacklevel=3)
         if number >= current.least:
-            contexts.forget_asked(self, name)
+            _contexts().forget_asked(self, name)
         else:
             if number < current.held:
                 current.counts["clamped"] += 1
-                contexts.note_asked(self, name, number)
+                _contexts().note_asked(self, name, number)
             _tell_low("clamped", number)
         put_quietly(put, self, max(number, current.held))
 
