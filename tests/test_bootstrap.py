@@ -246,8 +246,8 @@ def test_usercustomize_is_untouched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "variables", [{}, {"TLSFLOOR": "1.3"}, {"TLS_MIN_VERSION": "VersionTLS12"}], ids=str
 )
-def test_an_idle_process_loads_three_modules(tmp_path: Path, variables: dict[str, str]) -> None:
-    """Exactly these three more than with an empty sitecustomize; ``ssl`` is not among them."""
+def test_an_idle_process_loads_nothing(tmp_path: Path, variables: dict[str, str]) -> None:
+    """Nothing but the name of the package, which is executed when it is first used."""
     empty = folder(tmp_path, "empty", "")
     modules = []
     for path in (empty, BOOTSTRAP):
@@ -255,7 +255,21 @@ def test_an_idle_process_loads_three_modules(tmp_path: Path, variables: dict[str
         done = python("-c", "import sys; print(*sys.modules, sep='\\n')", env=env)
         modules.append(set(done.stdout.split()))
     assert "ssl" not in modules[0]
-    assert modules[1] ^ modules[0] == {"tlsfloor", "tlsfloor.stacks", "tlsfloor.start"}
+    assert modules[1] ^ modules[0] == {"tlsfloor"}
+
+
+def test_importing_ssl_loads_what_holds_it_and_no_more(tmp_path: Path) -> None:
+    """As few as there are: each costs every process that uses TLS."""
+    program = "import ssl, sys; ssl.create_default_context(); print(*sys.modules, sep='\\n')"
+    modules = []
+    for path in (folder(tmp_path, "empty", ""), BOOTSTRAP):
+        done = python("-c", program, env=clean_environment(PYTHONPATH=path))
+        modules.append({each for each in done.stdout.split() if each != "sitecustomize"})
+    parts = ("floor", "stacks", "hooks", "arm", "stacks.stdlib")
+    expected = {"tlsfloor", *(f"tlsfloor.{each}" for each in parts)}
+    if sys.version_info < (3, 10):  # where the new context has to be raised
+        expected.add("tlsfloor.stacks.contexts")
+    assert modules[1] - modules[0] - {"tlsfloor.stacks.connections", "tlsfloor.events"} == expected
 
 
 @pytest.mark.parametrize(

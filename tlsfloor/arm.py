@@ -45,16 +45,22 @@ _PLAIN = {"1.2": 0x0303, "1.3": 0x0304, "VersionTLS12": 0x0303, "VersionTLS13": 
 
 
 def start(
-    file: str, floor: "str | None" = None, outcome: "str | None" = None, since: "float | None" = None
+    file: str,
+    floor: "str | None" = None,
+    outcome: "str | None" = None,
+    since: "float | None" = None,
 ) -> None:
     """Arm this process by a start-up file, with what is written in it, if anything.
 
     Several threads may do so at once, where the first TLS stacks are imported by several.
     """
+    if hooks.is_watching():
+        hooks.put()
+    else:
+        hooks.watch(*map(_as_chosen, (guard, before)))
     route = "PYTHONPATH" if floor is None else "an installed file"
     # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
     if any(each["route"] == route for each in current.files):
-        hooks.put()
         return
     since = since or time.time()
     written = {"route": route, "file": file, "floor": floor, "outcome": outcome, "since": since}
@@ -64,6 +70,7 @@ def start(
     except Exception as error:  # noqa: BLE001 - whatever it was, nothing is armed
         from tlsfloor import start as start_up
 
+        written["adopted"] = True  # as far as that goes
         start_up.refuse(error)
 
 
@@ -82,7 +89,6 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
         from tlsfloor import start as start_up
 
         start_up.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
-    hooks.watch(*map(_as_chosen, (guard, before)))
     aborts = "abort" in (outcome, written["outcome"])
     if aborts or not sys.modules.keys().isdisjoint(TABLE):
         adopt()
@@ -125,7 +131,7 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 
 def adopt() -> None:
     """Take over the floors that start-up files armed without loading this module."""
-    if current.wake is not None and not current.files:
+    if current.wake is not None:
         current.wake(vars(current))
     with _lock:
         fresh = [file for file in current.files if not file.get("adopted")]
@@ -289,9 +295,7 @@ def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
                 current.stacks[key] = error.problem
                 raise
             current.stacks[key] = f"{type(error).__name__}: {error}"
-            raise GuardError(
-                f"the guard does not fit {module!r}: {current.stacks[key]}"
-            ) from error
+            raise GuardError(f"the guard does not fit {module!r}: {current.stacks[key]}") from error
         current.stacks[key] = state
     if state not in COVERED:
         from tlsfloor.stacks import guards

@@ -120,7 +120,9 @@ def status() -> Status:
         counts = dict(current.counts)
         with events.Quiet():
             accepted = hello.verify(told.floor).below
-        current.counts.update(counts)  # what the verifier asked for was not asked for by the program
+        current.counts.update(
+            counts
+        )  # what the verifier asked for was not asked for by the program
         told.problems += [f"the verifier says: {each}" for each in accepted]
         told.held = not accepted
     from tlsfloor.stacks import about

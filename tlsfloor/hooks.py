@@ -82,7 +82,7 @@ def _exec(execute: "Any") -> "Any":
 
 def _create(create: "Any") -> "Any":
     def _call_with_frames_removed(spec: "Any", *rest: "Any") -> "Any":
-        name = spec.name
+        name = _row_of(spec.name)
         if name not in TABLE:
             if spec.origin.endswith(_SUFFIXES) and "lib-dynload" not in spec.origin:
                 _other(spec)
@@ -120,12 +120,18 @@ HOOKS = (
 )
 
 
+def _row_of(name: str) -> str:
+    # Whatever package a copy of _ssl is loaded for, CPython takes its init function from the last
+    # part of the name (Python/importdl.c, get_encoded_name()).
+    return "_ssl" if name.endswith("._ssl") else name
+
+
 def name_of(module: "ModuleType") -> str:
     """Return the name of a module as its importer knows it.
 
     CPython gives an extension that two threads import at once a wrong ``__name__``.
     """
-    return getattr(getattr(module, "__spec__", None), "name", None) or module.__name__
+    return _row_of(getattr(getattr(module, "__spec__", None), "name", None) or module.__name__)
 
 
 def watch(
@@ -143,19 +149,24 @@ def watch(
     put()
 
 
+def is_watching() -> bool:
+    """Tell whether somebody watches."""
+    return "_executed" in globals()
+
+
 def put() -> None:
     """Put the hooks in place, unless they are: several threads may do so at once."""
     file = _importlib._load_unlocked.__code__.co_filename
     codes: "dict[Any, Any]" = {}
     for module, name, make in HOOKS:
-        if (module, name) not in _put:
-            function = getattr(module, name)
-            # What the start-up file put there has done its work.
-            hook = make(getattr(function, "__wrapped__", function))
+        function = getattr(module, name)
+        # What the start-up file put there has done its work.
+        beneath = getattr(function, "tlsfloor_wakes", None)
+        if beneath or (module, name) not in _put:
+            hook = make(beneath or function)
             codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
             hook.__code__ = codes[make]
-            _put.setdefault((module, name), hook)
-            setattr(module, name, _put[module, name])
+            setattr(module, name, _put.setdefault((module, name), hook))
 
 
 def remember() -> None:

@@ -44,13 +44,16 @@ def observes():
 
 def fail(error):
     """Do as the outcome says; return the text of the refusal where TLS is to be refused."""
-    text = sys._tlsfloor["failure"] = "tlsfloor: error: %s" % error
+    text = "tlsfloor: error: %s" % error
+    known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
+    sys._tlsfloor["failure"] = text
     outcome = chosen()
     if outcome == "block":
         return text
     if outcome == "warn":
         text += "; this process runs without the floor"
-    say(text)
+    if outcome == "abort" or not known:
+        say(text)
     if outcome == "abort":
         os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
     return None

@@ -18,9 +18,9 @@ PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
 STACKS = set(
     "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _ldap _mysql_connector _polars_runtime_32._polars_runtime "
     "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl aioquic.tls awscrt.s3 "
-    "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton curl_cffi deltalake._internal granian.server "
-    "granian.server.common grpc._cython.cygrpc mariadb._mariadb obstore._obstore polars.polars psycopg psycopg2 "
-    "pycurl pycurl._pycurl pymssql._mssql ssl urllib3.util.ssl_".split()
+    "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton cryptography.hazmat.bindings.openssl.binding "
+    "curl_cffi deltalake._internal granian.server granian.server.common grpc._cython.cygrpc mariadb._mariadb "
+    "obstore._obstore polars.polars psycopg psycopg2 pycurl pycurl._pycurl pymssql._mssql ssl urllib3.util.ssl_".split()
 )
 
 
@@ -53,7 +53,7 @@ def put_beneath(state):
             return function(spec, *rest)
 
         hook = _call_with_frames_removed
-        hook.__wrapped__ = function
+        hook.tlsfloor_wakes = function
         return hook
 
     code = None
@@ -66,6 +66,7 @@ def put_beneath(state):
 
 def wake(state, name=None):
     """Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says."""
+    state["wake"] = None
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
@@ -113,7 +114,8 @@ def make_package():
         file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
             del sys.modules["tlsfloor"]
-            return getattr(__import__("tlsfloor"), name)
+            vars(package).update(vars(__import__("tlsfloor")))
+            return getattr(package, name)
         package.__path__, package.__file__ = [folder], file
         if MODERN:  # else it does not parse, and nobody uses more than the modules that are imported here
             from _frozen_importlib import ModuleSpec

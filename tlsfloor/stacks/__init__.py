@@ -38,6 +38,7 @@ TABLE = {
     "botocore.httpsession": "tlsfloor.stacks.pins",
     "confluent_kafka.cimpl": "tlsfloor.stacks.kafka",
     "cproton": "tlsfloor.stacks.proton",
+    "cryptography.hazmat.bindings.openssl.binding": "tlsfloor.stacks.pyopenssl",
     "curl_cffi": "tlsfloor.stacks.curl_cffi",
     "deltalake._internal": "tlsfloor.stacks.named",
     "granian.server": "tlsfloor.stacks.granian",

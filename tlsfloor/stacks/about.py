@@ -32,6 +32,11 @@ ABOUT = {
         "Twisted, Scrapy, pymongo, urllib3.contrib.pyopenssl, redis-py's OCSP check, python-tds",
         GUARDED,
     ),
+    "cryptography.hazmat.bindings.openssl.binding": (
+        "cryptography's OpenSSL",
+        "pyOpenSSL, and programs that call its functions through Binding.lib",
+        GUARDED,
+    ),
     "_awscrt": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "awscrt.s3": ("awscrt", "boto3[crt], s3transfer, the AWS IoT SDK", GUARDED),
     "psycopg": ("libpq through psycopg", "SQLAlchemy, Django", GUARDED),
@@ -69,7 +74,7 @@ _CARRIERS = {
     "psycopg2_binary": "psycopg2",
     "psycopg_binary": "psycopg",
     "psycopg_c": "psycopg",
-    "cryptography": "OpenSSL.SSL",
+    "cryptography": "cryptography.hazmat.bindings.openssl.binding",
     "_ssl": "ssl",
 }
 

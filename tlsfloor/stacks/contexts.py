@@ -35,7 +35,6 @@ _ASKED = {
 }
 
 
-
 def asked(context: "Any") -> "dict[str, int]":
     """Return the bounds that a context would have without the floor, where they are others."""
     held = getattr(context, "__dict__", {})

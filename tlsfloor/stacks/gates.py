@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+
 class Gates:
     """The attributes of classes and modules that a guard replaced."""
 

@@ -53,6 +53,7 @@ def repaired(name: str, error: Exception) -> Any:
         except Exception as failure:  # noqa: BLE001 - one for other Pythons fails in any way
             sys.modules.pop("wrapt", None)
             error = failure
+    name = "ssl" if name == "_ssl" else name
     current.stacks[name] = f"its guard cannot be imported: {type(error).__name__}: {error}"
     raise GuardError(f"{name} cannot be held: {current.stacks[name]}", hint=hint) from error
 
@@ -69,7 +70,9 @@ def _import_neighbour() -> None:
     spec.loader.exec_module(module)
 
 
-def refuse_uncovered(name: str, state: str, wanted: list[tuple[str | None, dict[str, str]]]) -> None:
+def refuse_uncovered(
+    name: str, state: str, wanted: list[tuple[str | None, dict[str, str]]]
+) -> None:
     """Report a stack that is not covered, and refuse it unless all who care want a warning only.
 
     Raises:

@@ -65,6 +65,10 @@ _WARNS = sys.version_info >= (3, 10)
 # The classes of TLS objects whose handshakes are seen; filled by ``connections.see()``.
 _seen: "set[type]" = set()
 
+# The ``__init__`` of each class with gates, and all the gates of each class.
+_births: "set[Any]" = set()
+_gates: "dict[Any, dict[str, Any]]" = {}
+
 #: The name of the class of contexts that nobody uses.
 SPARE = "Spare"
 
@@ -75,9 +79,18 @@ def guard(module: "ModuleType") -> str:
     Raises:
         GuardError: this OpenSSL cannot be held to the floor, or ``module`` is not Python's ``ssl``.
     """
-    if current.is_held():
-        promised(current.held)
-    return _guard(module) or "guarded"
+    native: "Any" = module if name_of(module) == "_ssl" else sys.modules.get("_ssl")
+    if native is not None:
+        promised(native, current.held)
+    missing = _guard(module, native)
+    if missing:
+        from tlsfloor.errors import GuardError
+
+        raise GuardError(
+            f"the floor cannot be held on {module!r}: {missing}",
+            hint="find what replaced it with `python -v`, and arm the floor before that",
+        )
+    return "guarded"
 
 
 def observe(module: "ModuleType") -> str:
@@ -89,7 +102,8 @@ def observe(module: "ModuleType") -> str:
     from tlsfloor.stacks import contexts
 
     contexts.check(current.observed)
-    return _guard(module) or "observed"
+    native = module if name_of(module) == "_ssl" else sys.modules.get("_ssl")
+    return _guard(module, native) or "observed"
 
 
 def _put(put: "Any", context: "Any", bound: int) -> None:
@@ -123,7 +137,7 @@ def c_type() -> "Any":
     return next((base for base, ours in gated.items() if ours is made), made)
 
 
-def promised(floor: int) -> None:
+def promised(native: "Any", floor: int) -> None:
     """See that contexts can be held to a floor, without making one where Python was built for it.
 
     The library that was loaded may be another one than Python was built for, and the first context
@@ -132,35 +146,25 @@ def promised(floor: int) -> None:
 
     Raises:
         GuardError: this Python was not built for the floor, and cannot be held to it.
-        ImportError: this Python has no ``_ssl``.
     """
-    import _ssl
-
-    built_for = getattr(_ssl, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False)
-    if not built_for or not hasattr(c_type(), "minimum_version"):
+    built_for = getattr(
+        native, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False
+    )
+    if not built_for or not hasattr(native._SSLContext, "minimum_version"):
         from tlsfloor.stacks import contexts
 
         contexts.check(floor)
 
 
-def _guard(module: "Any") -> str:
-    native: "Any" = module if name_of(module) == "_ssl" else sys.modules["_ssl"]
-    base = native._SSLContext
-    if base not in gated.values():
+def _guard(module: "Any", native: "Any") -> str:
+    base = getattr(native, "_SSLContext", None)
+    if base is not None and base not in gated.values():
         ours = gated.get(base) or gated.setdefault(base, _subclass(base))
         for cls in base.__subclasses__():
             if cls is not ours and cls.__name__ != SPARE and _is_of_this_interpreter(cls):
                 cls.__bases__ = tuple(ours if each is base else each for each in cls.__bases__)
         native._SSLContext = ours
-    missing = "" if native is module else _replaced(module)
-    if missing and current.is_held():
-        from tlsfloor.errors import GuardError
-
-        raise GuardError(
-            f"the floor cannot be held on {module!r}: {missing}",
-            hint="find what replaced it with `python -v`, and arm the floor before that",
-        )
-    return missing
+    return "" if native is module else _replaced(module)
 
 
 def _is_of_this_interpreter(cls: type) -> bool:
@@ -190,6 +194,9 @@ def undone(module: "ModuleType") -> str:
     if native is None or native._SSLContext not in gated.values():
         return "the class of contexts in _ssl was replaced"
     for ours in gated.values():
+        for gate, put in _gates[ours].items():
+            if vars(ours).get(gate) is not put:
+                return f"_ssl._SSLContext.{gate} was replaced"
         for cls in ours.__subclasses__():
             for gate in ("_wrap_socket", "_wrap_bio"):
                 if gate in vars(cls):
@@ -245,13 +252,14 @@ def _subclass(base: "Any") -> "Any":
     """Return the class that takes the name of the C type."""
     get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
+
     def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807 - it becomes a method
         # Without this one, the next in line would be called; object's has its own opinion of
         # arguments where a class has an __init__ of its own (CPython, Objects/typeobject.c).
         following = super(ours, self).__init__
         if getattr(following, "__objclass__", None) is not object:
             following(*args, **kwargs)
-        elif type(self).__init__ is not __init__:
+        elif type(self).__init__ not in _births:
             object.__init__(self, *args, **kwargs)
         born = get_minimum(self)
         if born < current.least and get_protocol(self) in FLEXIBLE:
@@ -273,9 +281,7 @@ def _subclass(base: "Any") -> "Any":
             _use_low(base, self)
         if type(owner) not in _seen:
             _see(owner)
-        return wrap_socket(
-            self, sock, server_side, server_hostname, owner=owner, session=session
-        )
+        return wrap_socket(self, sock, server_side, server_hostname, owner=owner, session=session)
 
     def _wrap_bio(
         self: "Any",
@@ -295,6 +301,7 @@ def _subclass(base: "Any") -> "Any":
             self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
         )
 
+    _births.add(__init__)
     uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
     # Where nothing is exempted, nobody pays for it: it is not even loaded.
     if getattr(sys.modules.get("tlsfloor.exemptions"), "known", ()):
@@ -303,21 +310,13 @@ def _subclass(base: "Any") -> "Any":
         gates = {gate.__name__: exempting(base, wrap, gate) for gate, wrap in uses.items()}
     else:
         gates = {gate.__name__: gate for gate in uses}
-    for name, gate in gates.items():
-        gate.__doc__ = getattr(base, name).__doc__
-    ours = type(
-        base.__name__,
-        (base,),
-        {
-            "__slots__": (),
-            "__module__": base.__module__,
-            "__doc__": base.__doc__,
-            "__init__": __init__,
-            **gates,
-            **{name: _bound(base, name) for name in ("minimum_version", "maximum_version")},
-        },
-    )
+    gates["__init__"] = __init__
+    for name in ("minimum_version", "maximum_version"):
+        gates[name] = _bound(base, name)
+    kind = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
+    ours = type(base.__name__, (base,), {**kind, **gates})
     del ours.__slots__  # type: ignore[attr-defined] # the C type has none to show
+    _gates[ours] = gates
     return ours
 
 
