@@ -53,6 +53,10 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Other tools may have come first whose loaders check annotations, and would break our modules.
+    from tlsfloor import hooks
+
+    hooks.put()
     if name == "verify":  # a package that can be called
         return __import__(f"{__name__}.verify", fromlist=["hello"])
     module = f"{__name__}.{_MODULES.get(name, 'errors')}"

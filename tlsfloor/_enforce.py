@@ -81,6 +81,8 @@ def enforce(
     if children:
         strictest = current.observed if mode == policy.OBSERVE else current.held
         os.environ.update(policy.for_children(os.environ, max(strictest, wire), mode))
+        if not current.files:  # else it armed itself as it started
+            current.forkserver = facts.running_forkserver()
     return facts.found()
 
 

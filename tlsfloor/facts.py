@@ -177,6 +177,13 @@ def found() -> Status:
     )
 
 
+def running_forkserver() -> int | None:
+    """Return the process id of multiprocessing's forkserver, None where none runs."""
+    module: Any = sys.modules.get("multiprocessing.forkserver")
+    pid: int | None = getattr(getattr(module, "_forkserver", None), "_forkserver_pid", None)
+    return pid
+
+
 def _name(floor: int) -> str | None:
     return None if floor == current.NO_FLOOR else versions.floor_name(floor)
 
@@ -184,8 +191,14 @@ def _name(floor: int) -> str | None:
 def _problems() -> list[str]:
     """Return why this process as a whole is not protected."""
     if current.is_held():
-        undone = hooks.undone()
-        return [undone] if undone else []
+        found = [hooks.undone()]
+        if current.forkserver is not None and current.forkserver == running_forkserver():
+            found.append(
+                f"the forkserver of multiprocessing (process {current.forkserver}) was started "
+                "before enforce(children=True): processes that it forks are not held; hint: call "
+                "enforce() before the first one is started"
+            )
+        return [each for each in found if each]
     if current.failure:
         return [current.failure]
     if current.observed != current.NO_FLOOR:

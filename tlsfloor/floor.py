@@ -52,6 +52,9 @@ stacks: "dict[str, str]" = {}
 #: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
 unknown: "dict[str, str]" = {}
 
+#: The process id of a forkserver that was started before ``enforce(children=True)``.
+forkserver: "int | None" = None
+
 globals().update(getattr(sys, "_tlsfloor", {}))
 sys._tlsfloor = globals()  # type: ignore[attr-defined] # a name of ours
 

@@ -22,10 +22,12 @@ the traceback of a failed import (Python/import.c, ``remove_importlib_frames``),
 reads as without tlsfloor.
 
 Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
-is armed and what they guard. ddtrace drops all that its own start has loaded.
+is armed and what they guard. ddtrace drops all that its own start has loaded. And they are loaded
+as they are, whatever loader another tool has for them.
 """
 
 import _frozen_importlib as _importlib
+import _frozen_importlib_external as _files
 import _imp
 import sys
 
@@ -37,31 +39,37 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# What is called for a module of the table, before and after it is executed; and before the file of
-# any other extension module is loaded.
-_before: "Callable[[str], object]"
-_executed: "Callable[[ModuleType], object]"
-_other: "Callable[[Any], object]"
+# Types are comments in this file: tools that check annotations as a program runs (typeguard,
+# beartype) may come first, and would look for names that only type checkers import.
 
-# The names that are looked up at each import: those of the table, and tlsfloor's own modules.
-_watched: "dict[str, Any]" = dict.fromkeys(TABLE)
+# What is called for a module of the table, before and after it is executed; and before the file of
+# any other extension module is loaded. Until somebody watches, nothing is.
+_before = _executed = _other = None  # type: Callable[[Any], object] | None
+
+# The names that are looked up at each import: those of the table, and tlsfloor's own modules once
+# they are loaded.
+_watched = dict.fromkeys(TABLE)  # type: dict[str, Any]
 
 # What was put where: (module, name) -> the function that stands there.
-_put: "dict[tuple[Any, str], Any]" = {}
+_put = {}  # type: dict[tuple[Any, str], Any]
 
 
-def _load_unlocked(load: "Any") -> "Any":
-    def _load_unlocked(spec: "Any") -> "Any":
+def _load_unlocked(load):
+    # type: (Any) -> Any
+    def _load_unlocked(spec):
+        # type: (Any) -> Any
         name = spec.name
         if name not in _watched:
+            if name[:9] == "tlsfloor.":
+                _load_plainly(spec)
             return load(spec)
         if _watched[name] is not None:
             sys.modules[name] = _watched[name]
             return _watched[name]
-        _before(name)
+        _call(_before, name)
         module = load(spec)
         try:
-            _executed(module)
+            _call(_executed, module)
         except BaseException:
             sys.modules.pop(name, None)  # as importlib does when the module itself fails
             raise
@@ -70,43 +78,62 @@ def _load_unlocked(load: "Any") -> "Any":
     return _load_unlocked
 
 
-def _exec(execute: "Any") -> "Any":
-    def _exec(spec: "Any", module: "Any") -> "Any":
+def _exec(execute):
+    # type: (Any) -> Any
+    def _exec(spec, module):
+        # type: (Any, Any) -> Any
         result = execute(spec, module)
         if spec.name in TABLE:
-            _executed(result)
+            _call(_executed, result)
         return result
 
     return _exec
 
 
-def _create(create: "Any") -> "Any":
-    def _call_with_frames_removed(spec: "Any", *rest: "Any") -> "Any":
+def _create(create):
+    # type: (Any) -> Any
+    def _call_with_frames_removed(spec, *rest):
+        # type: (Any, *Any) -> Any
         name = _row_of(spec.name)
         if name not in TABLE:
             if spec.origin.endswith(_SUFFIXES) and "lib-dynload" not in spec.origin:
-                _other(spec)
+                _call(_other, spec)
             return create(spec, *rest)
-        _before(name)
+        _call(_before, name)
         module = create(spec, *rest)
         if "_SSLContext" in vars(module):  # of one phase, and executed by now
-            _executed(module)
+            _call(_executed, module)
         return module
 
     return _call_with_frames_removed
 
 
-def _execute(execute: "Any") -> "Any":
-    def _call_with_frames_removed(module: "Any") -> "Any":
+def _execute(execute):
+    # type: (Any) -> Any
+    def _call_with_frames_removed(module):
+        # type: (Any) -> Any
         result = execute(module)
         if name_of(module) in TABLE:
-            _executed(module)
+            _call(_executed, module)
         return result
 
     return _call_with_frames_removed
 
 
-# Without the suffix of other kinds, such as built-in ones, whose origin is "built-in".
+def _call(function, what):
+    # type: (Callable[[Any], object] | None, Any) -> None
+    if function is not None:
+        function(what)
+
+
+def _load_plainly(spec):
+    # type: (Any) -> None
+    """Let a module of ours be loaded as it is: what instruments others would break it."""
+    if isinstance(spec.loader, _files.SourceFileLoader):
+        spec.loader = _files.SourceFileLoader(spec.name, spec.origin)
+
+
+# What an extension module is called; a built-in one has the origin "built-in".
 _SUFFIXES = tuple(_imp.extension_suffixes())
 
 #: Where a hook goes, the name it has there, and what makes it from the function that is there.
@@ -120,13 +147,15 @@ HOOKS = (
 )
 
 
-def _row_of(name: str) -> str:
+def _row_of(name):
+    # type: (str) -> str
     # Whatever package a copy of _ssl is loaded for, CPython takes its init function from the last
     # part of the name (Python/importdl.c, get_encoded_name()).
     return "_ssl" if name.endswith("._ssl") else name
 
 
-def name_of(module: "ModuleType") -> str:
+def name_of(module):
+    # type: (ModuleType) -> str
     """Return the name of a module as its importer knows it.
 
     CPython gives an extension that two threads import at once a wrong ``__name__``.
@@ -134,11 +163,8 @@ def name_of(module: "ModuleType") -> str:
     return _row_of(getattr(getattr(module, "__spec__", None), "name", None) or module.__name__)
 
 
-def watch(
-    executed: "Callable[[ModuleType], object]",
-    before: "Callable[[str], object]" = str,
-    other: "Callable[[Any], object]" = str,
-) -> None:
+def watch(executed, before, other=None):
+    # type: (Callable[[Any], object], Callable[[Any], object], Callable[[Any], object] | None) -> None
     """Call ``before(name)`` and ``executed(module)`` for each module of the table from now on.
 
     And ``other(spec)`` before an extension module is loaded that neither the table nor Python
@@ -149,15 +175,17 @@ def watch(
     put()
 
 
-def is_watching() -> bool:
+def is_watching():
+    # type: () -> bool
     """Tell whether somebody watches."""
-    return "_executed" in globals()
+    return _executed is not None
 
 
-def put() -> None:
+def put():
+    # type: () -> None
     """Put the hooks in place, unless they are: several threads may do so at once."""
     file = _importlib._load_unlocked.__code__.co_filename
-    codes: "dict[Any, Any]" = {}
+    codes = {}  # type: dict[Any, Any]
     for module, name, make in HOOKS:
         function = getattr(module, name)
         # What the start-up file put there has done its work.
@@ -169,13 +197,15 @@ def put() -> None:
             setattr(module, name, _put.setdefault((module, name), hook))
 
 
-def remember() -> None:
+def remember():
+    # type: () -> None
     """Keep the modules of tlsfloor, for those who drop them."""
     loaded = sys.modules.copy().items()
     _watched.update({name: module for name, module in loaded if name[:8] == "tlsfloor"})
 
 
-def undone() -> str:
+def undone():
+    # type: () -> str
     """Return which hook is no longer called, as text; empty when all are in place."""
     for (module, name), hook in _put.items():
         if getattr(module, name, None) is not hook:

@@ -16,8 +16,8 @@ VARIABLES = (
 PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
 # The names of tlsfloor.stacks.TABLE.
 STACKS = set(
-    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _ldap _mysql_connector _polars_runtime_32._polars_runtime "
-    "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl aioquic.tls awscrt.s3 "
+    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _interpreters _ldap _mysql_connector _polars_runtime_32._polars_runtime "
+    "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl _xxsubinterpreters aioquic.tls awscrt.s3 "
     "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton cryptography.hazmat.bindings.openssl.binding "
     "curl_cffi deltalake._internal granian.server granian.server.common grpc._cython.cygrpc mariadb._mariadb "
     "obstore._obstore polars.polars psycopg psycopg2 pycurl pycurl._pycurl pymssql._mssql ssl urllib3.util.ssl_".split()
@@ -43,6 +43,7 @@ def put_beneath(state):
     """Wake tlsfloor once a TLS stack, or any extension that is not Python's own, is about to be loaded."""
     import _frozen_importlib as importlib
     import _imp
+    from _frozen_importlib_external import SourceFileLoader
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
@@ -50,6 +51,8 @@ def put_beneath(state):
                 wake(state, spec.name)
                 if getattr(module, name) is not hook:
                     return getattr(module, name)(spec, *rest)
+            elif spec.name[:9] == "tlsfloor." and isinstance(spec.loader, SourceFileLoader):
+                spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
             return function(spec, *rest)
 
         hook = _call_with_frames_removed

@@ -26,12 +26,14 @@ An idle process loads this module: it imports nothing.
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "_awscrt": "tlsfloor.stacks.awscrt",
+    "_interpreters": "tlsfloor.stacks.interpreters",
     "_ldap": "tlsfloor.stacks.ldap",
     "_mysql_connector": "tlsfloor.stacks.mysql_connector",
     "_polars_runtime_32._polars_runtime": "tlsfloor.stacks.named",
     "_polars_runtime_64._polars_runtime": "tlsfloor.stacks.named",
     "_polars_runtime_compat._polars_runtime": "tlsfloor.stacks.named",
     "_ssl": "tlsfloor.stacks.stdlib",
+    "_xxsubinterpreters": "tlsfloor.stacks.interpreters",
     "aioquic.tls": "tlsfloor.stacks.named",
     "awscrt.s3": "tlsfloor.stacks.awscrt_s3",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",

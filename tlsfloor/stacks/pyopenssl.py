@@ -59,12 +59,10 @@ _READS_AND_WRITES = [
 ] + ["SSL_peek", "DTLSv1_listen"]
 
 _NEEDED = [
-    f"SSL_{name}"
-    for name in (
-        "new set_session do_handshake set_options get_options version get_version get_finished "
-        "get_peer_finished set_shutdown"
-    ).split()
-] + [*_OFF.values()]
+    *("SSL_new", "SSL_set_session", "SSL_do_handshake", "SSL_set_options", "SSL_get_options"),
+    *("SSL_version", "SSL_get_version", "SSL_get_finished", "SSL_get_peer_finished"),
+    *("SSL_set_shutdown", *_OFF.values()),
+]
 
 _gates = Gates()
 
@@ -80,7 +78,7 @@ class _Library:
         if self.lacks:
             self._put(self._refusing, "SSL_new")
             return
-        # OpenSSL 1.1.1 makes a connection again in SSL_set_session(), after the context it has then.
+        # In OpenSSL 1.1.1 the latter makes a connection again, after what its context is by then.
         self._put(self._born, "SSL_new", "SSL_set_session")
         self._put(self._bounded, *_BOUNDS)
         self._put(self._shaken, "SSL_do_handshake")

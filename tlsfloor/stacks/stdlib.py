@@ -178,8 +178,10 @@ def _is_of_this_interpreter(cls: type) -> bool:
     return found is own or found is builtins
 
 
-def _replaced(module: "ModuleType") -> str:
-    made = getattr(module, "SSLContext", None)
+def _replaced(module: "Any") -> str:
+    if not hasattr(module, "SSLContext"):  # it is still being executed
+        return ""
+    made = module.SSLContext
     if not isinstance(made, type) or not any(issubclass(made, each) for each in gated.values()):
         return f"its SSLContext is {made!r}"
     return ""
