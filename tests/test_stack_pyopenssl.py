@@ -15,6 +15,8 @@ from tlsfloor.versions import FLOORS
 
 HOME = str(Path(BOOTSTRAP).parents[1])
 
+BINDING = "cryptography.hazmat.bindings.openssl.binding"
+
 #: The last cryptography with an OpenSSL 1.1.1, and a pyOpenSSL with methods of a single version.
 OLD = ["pyOpenSSL==20.0.1", "cryptography==3.4.8"]
 
@@ -170,49 +172,55 @@ print(json.dumps([without, told, client.get_protocol_version_name(), tlsfloor.st
     assert counts["refused"] == 1
 
 
-def test_nothing_is_left_on_a_connection_once_it_is_proven() -> None:
+GATES = """
+gates = [name for name in vars(SSL._lib) if hasattr(vars(SSL._lib)[name], "__wrapped__")]
+"""
+
+
+def test_reads_and_writes_are_free_where_the_floor_came_first() -> None:
     program = """
-before = {cls: dict(vars(cls)) for cls in (SSL.Context, SSL.Connection)}
 client, server = pair(context())
 tlsfloor.enforce("1.2")
-tlsfloor.enforce("1.3")
-added = sorted(set(vars(client)) & set(dir(SSL.Connection)))
 shake(client, server)
-left = sorted(set(vars(client)) & set(dir(SSL.Connection)))
-gates = [
-    name
-    for cls in before
-    for name in vars(cls)
-    if vars(cls)[name] is not before[cls].get(name)
-]
-state = tlsfloor.status().stacks["OpenSSL.SSL"]
-from tlsfloor.stacks import pyopenssl
-pyopenssl.undo()
-exact = all(dict(vars(cls)) == before[cls] for cls in before)
-print(json.dumps([added, left, gates, state, exact, tlsfloor.status().problems]))
+print(json.dumps([gates, tlsfloor.status().stacks, tlsfloor.status().problems]))
 """
-    added, left, gates, state, exact, problems = run(PAIR + program)
-    assert set(added) >= {"do_handshake", "recv", "send"}
-    assert left == []
+    gates, stacks, problems = run(PAIR + GATES + program, armed="1.2")
     assert set(gates) <= {
-        "__init__",
-        "do_handshake",
-        "set_session",
-        "set_max_proto_version",
-        "set_min_proto_version",
+        "SSL_new",
+        "SSL_set_session",
+        "SSL_do_handshake",
+        "SSL_CTX_set_max_proto_version",
+        "SSL_CTX_set_min_proto_version",
+        "SSL_set_max_proto_version",
+        "SSL_set_min_proto_version",
     }
-    assert state == "guarded"
-    assert exact
-    assert "OpenSSL.SSL: its Connection is" in " ".join(problems)
+    assert stacks["OpenSSL.SSL"] == stacks[BINDING] == "guarded"
+    assert problems == []
+
+
+@pytest.mark.parametrize("before", ["", "tlsfloor.enforce('1.2')"])
+def test_reads_and_writes_are_seen_where_connections_may_be_older(before: str) -> None:
+    program = f"""
+{before}
+client, server = pair(context())
+tlsfloor.enforce("1.3")
+{GATES}
+shake(client, server)
+print(json.dumps([gates, client.get_protocol_version_name()]))
+"""
+    gates, version = run(PAIR + program)
+    assert {"SSL_read", "SSL_write"} < set(gates)
+    assert version == "TLSv1.3"
 
 
 def test_a_gate_that_somebody_replaced_is_told() -> None:
     program = """
-SSL.Connection.do_handshake = lambda self: None
+SSL._lib.SSL_do_handshake = None
 print(json.dumps(tlsfloor.status().problems))
 """
-    [problem] = run(PAIR + program, armed="1.2")
-    assert problem == "OpenSSL.SSL: OpenSSL.SSL.Connection.do_handshake was replaced"
+    problems = run(PAIR + program, armed="1.2")
+    told = "lib.SSL_do_handshake was replaced"
+    assert sorted(problems) == [f"OpenSSL.SSL: {told}", f"{BINDING}: {told}"]
 
 
 def test_bounds_are_clamped_and_counted() -> None:
@@ -290,31 +298,151 @@ print(json.dumps(told))
         assert "this connection speaks DTLSv1.2 only, and the floor is 1.3" in told
 
 
-#: What a future pyOpenSSL could lack -> how the import of it fails then.
+#: pyOpenSSL under another name, executed by a program itself.
+COPY = """
+import importlib.util
+found = importlib.util.find_spec("OpenSSL.SSL")
+spec = importlib.util.spec_from_file_location("copy_of_ssl", found.origin)
+SSL = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(SSL)
+"""
+
+
+def test_a_copy_of_the_module_obeys() -> None:
+    program = """
+made = context()
+if hasattr(made, "set_min_proto_version"):
+    made.set_min_proto_version(SSL.TLS1_VERSION)
+    made.set_max_proto_version(SSL.TLS1_VERSION)
+ends = pair(made)
+shake(*ends)
+print(json.dumps(ends[0].get_protocol_version_name()))
+"""
+    copied = PAIR.replace("from OpenSSL import SSL\n", COPY)
+    assert run(copied + program) == "TLSv1"
+    assert run(copied + program, armed="1.2") == "TLSv1.2"
+
+
+def test_a_copy_of_the_module_raises_its_own_error() -> None:
+    program = """
+client, server = low()
+for _ in range(2):
+    step(client, server)
+    step(server, client)
+tlsfloor.enforce("1.2")
+told = attempt(client.send, b"hello")
+print(json.dumps(told))
+"""
+    told = run(PAIR.replace("from OpenSSL import SSL\n", COPY) + program)
+    assert told.startswith("ProtocolRefused: ")
+    assert "this connection speaks TLSv1 only, and the floor is 1.2" in told
+
+
+TYPEGUARD = """
+import typeguard
+typeguard.install_import_hook()
+from OpenSSL"""
+
+
+def test_typeguard_in_front_of_all_finders_does_not_get_round(pytestconfig: pytest.Config) -> None:
+    program = (
+        PAIR.replace("from OpenSSL", TYPEGUARD)
+        + """
+made = context()
+made.set_min_proto_version(SSL.TLS1_VERSION)
+made.set_max_proto_version(SSL.TLS1_VERSION)
+ends = pair(made)
+shake(*ends)
+print(json.dumps(ends[0].get_protocol_version_name()))
+"""
+    )
+    path = [parts.fetched(pytestconfig.cache, "typeguard", "typeguard")]
+    assert run(program, *path) == "TLSv1"
+    assert run(program, *path, armed="1.2") == "TLSv1.2"
+
+
+#: One connection by cryptography alone: when it is made, and how it shakes hands.
+BARE = """
+import json, socket, sys
+from cryptography.hazmat.bindings.openssl.binding import Binding
+from tlsfloor.verify import peers
+import tlsfloor
+
+lib, ffi = Binding.lib, Binding.ffi
+request = b"GET / HTTP/1.0\\r\\n\\r\\n"
+
+def born():
+    context = lib.SSL_CTX_new(lib.TLS_method())
+    lib.SSL_CTX_set_cipher_list(context, b"ALL:@SECLEVEL=0")
+    if hasattr(lib, "SSL_CTX_set_min_proto_version"):
+        lib.SSL_CTX_set_min_proto_version(context, 0x301)
+    ssl = lib.SSL_new(context)
+    lib.SSL_set_connect_state(ssl)
+    return ssl
+
+def shake(ssl, use):
+    return lib.SSL_do_handshake(ssl) if use == "do_handshake" else lib.SSL_write(ssl, request, 18)
+
+def reached(ssl, use, version):
+    with peers.ServerPeer(version) as peer:
+        sock = socket.create_connection(("127.0.0.1", peer.port))
+        lib.SSL_set_fd(ssl, sock.fileno())
+        done = shake(ssl, use)
+        lib.ERR_clear_error()
+        sock.close()
+        return done > 0 and ffi.string(lib.SSL_get_version(ssl)).decode()
+"""
+
+
+@pytest.mark.parametrize("use", ["do_handshake", "write"])
+@pytest.mark.parametrize("when", ["early", "between", "never"])
+def test_cryptography_without_pyopenssl_is_held(use: str, when: str) -> None:
+    program = f"""
+made = [born() for _ in range(3)]
+if {when == "between"}:
+    tlsfloor.enforce("1.2")
+told = [reached(ssl, {use!r}, 0x301 + n) for n, ssl in enumerate(made)]
+state = tlsfloor.status().stacks.get({BINDING!r})
+print(json.dumps([told, "OpenSSL" in sys.modules, state]))
+"""
+    told, other, state = run(BARE + program, armed="1.2" if when == "early" else "")
+    assert not other
+    if when == "never":
+        assert (told, state) == (["TLSv1", "TLSv1.1", "TLSv1.2"], None)
+    else:
+        assert (told, state) == ([False, False, "TLSv1.2"], "guarded")
+
+
+def test_cryptography_without_pyopenssl_says_why_it_refuses(pytestconfig: pytest.Config) -> None:
+    program = """
+import ssl as python
+old = lib.SSL_new(lib.SSL_CTX_new(lib.TLSv1_method()))
+lib.SSL_set_connect_state(old)
+told = []
+for use in ("do_handshake", "write"):
+    try:
+        shake(old, use)
+    except python.SSLError as error:
+        told.append(str(error))
+print(json.dumps(told))
+"""
+    path = [parts.fetched(pytestconfig.cache, "pyopenssl-20", *OLD)]
+    assert run(BARE + program, *path) == []
+    for told in run(BARE + program, *path, armed="1.2"):
+        assert "this connection speaks TLSv1 only, and the floor is 1.2" in told
+
+
+#: What the OpenSSL of a future cryptography could lack -> how a connection fails then.
 FUTURES = {
-    "del Connection": "has no attribute 'Connection'",
-    "del Connection.do_handshake": "it lacks 'do_handshake'",
-    "del Connection.set_session": "it lacks 'set_session'",
     "_lib = Less(_lib, 'SSL_OP_NO_TLSv1_1')": "it lacks SSL_OP_NO_TLSv1_1",
     "_lib = Less(_lib, 'SSL_set_options')": "it lacks SSL_set_options",
-    "_lib = Less(_lib, SSL_get_options=lambda ssl: 0)": "cannot be held to TLS 1.2",
+    "_lib = Less(_lib, SSL_get_options=lambda ssl: 0)": "this connection speaks TLSv1.3 only",
 }
 
 
 @pytest.mark.parametrize("future", FUTURES)
-def test_a_future_version_that_does_not_fit_is_not_imported(future: str, tmp_path: Path) -> None:
-    (tmp_path / "OpenSSL").mkdir()
-    spec = """
-import sys, pathlib
-for folder in sys.path:
-    real = pathlib.Path(folder, "OpenSSL", "SSL.py")
-    if real.exists() and str(real.parent) not in __path__:
-        __path__.append(str(real.parent))
-        break
-"""
-    (tmp_path / "OpenSSL" / "__init__.py").write_text(spec)
-    source = f"""
-import OpenSSL
+def test_a_future_version_that_does_not_fit_makes_no_connection(future: str) -> None:
+    program = f"""
 class Less:
     def __init__(self, lib, *without, **instead):
         self.lib, self.without = lib, without
@@ -323,22 +451,38 @@ class Less:
         if name in self.without:
             raise AttributeError(name)
         return getattr(self.lib, name)
-with open(OpenSSL.__path__[1] + "/SSL.py") as file:
-    exec(compile(file.read(), file.name, "exec"))
-{future}
+made = context()
+SSL.{future.replace("(_lib", "(SSL._lib")}
+def talk():
+    client, server = pair(made)
+    shake(client, server)
+    return client.get_protocol_version_name()
+told = [attempt(talk)]
+try:
+    problems = tlsfloor.enforce("1.2").problems
+    talk()
+except Exception as error:
+    told += [str(error), problems]
+print(json.dumps(told))
 """
-    (tmp_path / "OpenSSL" / "SSL.py").write_text(source)
+    without, told, problems = run(PAIR + program)
+    assert without is None
+    assert FUTURES[future] in told
+    if "lacks" in FUTURES[future]:
+        assert problems == [f"OpenSSL.SSL: {FUTURES[future]}"]
+
+
+def test_a_version_that_has_no_functions_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "OpenSSL").mkdir()
+    (tmp_path / "OpenSSL" / "__init__.py").write_text("")
+    (tmp_path / "OpenSSL" / "SSL.py").write_text("")
     program = """
 import json
 try:
-    import OpenSSL.SSL as found
-    print(json.dumps(["imported", found.__file__]))
+    import OpenSSL.SSL
+    print(json.dumps("imported"))
 except ImportError as error:
-    import tlsfloor
-    print(json.dumps([str(error), tlsfloor.status().held]))
+    print(json.dumps(str(error)))
 """
-    told, file = run(program, str(tmp_path))
-    assert (told, file) == ("imported", str(tmp_path / "OpenSSL" / "SSL.py"))
-    told, held = run(program, str(tmp_path), armed="1.2")
-    assert FUTURES[future] in told
-    assert held is False
+    assert run(program, str(tmp_path)) == "imported"
+    assert "has no attribute '_lib'" in run(program, str(tmp_path), armed="1.2")
