@@ -7,7 +7,17 @@ from typing import Any
 
 import parts
 import pytest
-from harness import LADDER, LEGACY_ECDHE, ROUTES, assert_held, drive, reach
+from harness import (
+    LADDER,
+    LEGACY_ECDHE,
+    ROUTES,
+    armed_environment,
+    assert_held,
+    clean_environment,
+    drive,
+    python,
+    reach,
+)
 
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
@@ -109,15 +119,49 @@ def test_a_maximum_below_the_floor_is_clamped_to_it(route: str, floor: str) -> N
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_urllib3_2_gets_more_by_a_pin_below_the_floor(
+def test_urllib3_2_gets_the_floor_by_a_pin_below_it(
     route: str, floor: str, pytestconfig: pytest.Config
 ) -> None:
-    """It makes a minimum and a maximum of it, clamped where they are older than the floor."""
+    """It makes a minimum and a maximum of it, which are clamped as any."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     job = {"urllib3": "2", "path": parts.urllib3_path("2", pytestconfig.cache)}
     assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
-    allowed = tuple(name for name in FLOORS if FLOORS[name] >= FLOORS[floor])
-    assert_reaches((floor,) if route == "late" else allowed, "less_urllib3", route, floor, **job)
+    assert_reaches((floor,), "less_urllib3", route, floor, **job)
+
+
+#: What urllib3 2 has to say of a pin: errors, and a warning that names the caller's line.
+SAYS = """
+import ssl, sys, warnings
+sys.path[:0] = sys.argv[1:]
+from urllib3.util.ssl_ import create_urllib3_context
+pin, bound = ssl.PROTOCOL_TLSv1, ssl.TLSVersion.TLSv1
+for asked in (
+    dict(ssl_version=pin), dict(ssl_version=pin, ssl_minimum_version=bound), dict(ssl_version="x"),
+    dict(ssl_version=pin, ssl_maximum_version=bound), dict(ssl_minimum_version=bound),
+    dict(ssl_version=ssl.PROTOCOL_TLS), dict(ssl_version=ssl.PROTOCOL_TLS_CLIENT),
+):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            create_urllib3_context(**asked)
+        except Exception as error:
+            print(type(error), error)
+    for each in told:
+        print(each.category, each.message, each.filename, each.lineno)
+"""
+
+
+@pytest.mark.parametrize("major", ["1", "2"])
+@pytest.mark.parametrize("floor", ["1.0", "1.2", "1.3"])
+def test_urllib3_says_of_a_pin_what_it_says_without_the_floor(
+    major: str, floor: str, pytestconfig: pytest.Config
+) -> None:
+    parts.need_name(ssl, "PROTOCOL_TLSv1")
+    path = parts.urllib3_path(major, pytestconfig.cache)
+    without = python("-c", SAYS, *path, env=clean_environment()).stdout
+    assert "Error" in without
+    assert {"FutureWarning" in without, "ValueError" in without} == {major == "2"}
+    assert python("-c", SAYS, *path, env=armed_environment(floor)).stdout == without
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])

@@ -154,4 +154,5 @@ def test_verify_names_what_lies_beside_ssl() -> None:
     assert any("cryptography" in each["path"] for each in facts["libraries"])
     text = python(*quick).stdout
     assert ": unknown at floor 1.2: tlslite (Python)\n" in text
-    assert "beside ssl: OpenSSL.SSL: guarded at floor 1.2: OpenSSL " in text
+    row = "cryptography.hazmat.bindings.openssl.binding"
+    assert f"beside ssl: {row}: guarded at floor 1.2: OpenSSL " in text
