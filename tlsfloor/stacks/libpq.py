@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
+from functools import wraps
 from types import ModuleType
 
 from tlsfloor import floor as current
@@ -67,6 +68,16 @@ def call(function: Any, args: Any, kwargs: Any, library: Library) -> Any:
     for name in kwargs.keys() & {"conninfo", "dsn"}:
         kwargs = {**kwargs, name: held(kwargs[name], library)}
     return function(*args, **kwargs)
+
+
+def holding(function: Any, library: Library) -> Any:
+    """Return a function that stands in for one that connects, and does as ``call`` does."""
+
+    @wraps(function)
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        return call(function, args, kwargs, library)
+
+    return connect
 
 
 def held(given: Any, library: Library) -> Any:

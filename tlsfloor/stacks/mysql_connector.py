@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import sys
 
-import wrapt
-
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
@@ -50,19 +48,35 @@ def guard(module: ModuleType) -> str:
     if problem:
         raise GuardError(f"no version can be given to {module!r}: {problem}")
 
-    class MySQL(wrapt.ObjectProxy):  # type: ignore[type-arg] # wrapt 1 takes none
+    _gates.put(module, "MySQL", _proxy(made))
+    return "guarded"
+
+
+def _proxy(made: Any) -> type:
+    """Return a class whose objects stand in for those of the C type."""
+
+    class MySQL:
+        __doc__ = made.__doc__
+        # As isinstance() asks.
+        __class__ = property(lambda _self: made)
+
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(made(*args, **kwargs))
-            self._self_floor = 0
+            vars(self).update(_tlsfloor_real=made(*args, **kwargs), _tlsfloor_floor=0)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(vars(self)["_tlsfloor_real"], name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            setattr(self._tlsfloor_real, name, value)
 
         def connect(self, *args: Any, **kwargs: Any) -> Any:
             # Given in its place as well, it is refused by the extension.
             kwargs["tls_versions"] = _raised(kwargs.get("tls_versions"))
-            self._self_floor = current.held
-            return self.__wrapped__.connect(*args, **kwargs)
+            vars(self)["_tlsfloor_floor"] = current.held
+            return self._tlsfloor_real.connect(*args, **kwargs)
 
-    _gates.put(module, "MySQL", MySQL)
-    return "guarded"
+    MySQL.__module__, MySQL.__qualname__ = made.__module__, made.__qualname__
+    return MySQL
 
 
 def _raised(asked: str | None) -> str:
@@ -84,5 +98,5 @@ def below() -> list[str]:
     return [
         f"connection of a version that was not asked for: {thing!r}"
         for thing in instances([above.CMySQLConnection])
-        if thing._cmysql is not None and getattr(thing._cmysql, "_self_floor", 0) < current.held
+        if thing._cmysql is not None and getattr(thing._cmysql, "_tlsfloor_floor", 0) < current.held
     ]

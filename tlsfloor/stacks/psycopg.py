@@ -8,8 +8,7 @@ that is older and that ``pgconn.reset()`` makes once more; ``below`` names it.
 from __future__ import annotations
 
 import sys
-
-import wrapt
+from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor.stacks import libpq
@@ -68,15 +67,30 @@ def _is_low(pgconn: Any) -> bool:
     return not without and libpq.NUMBERS.get(said[libpq.MINIMUM].lower(), 0) < current.held
 
 
-def _refuse_low(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-    """Refuse to connect once more for a connection that is older than the floor."""
-    if _is_low(instance.pgconn):
-        current.counts["refused"] += 1
-        raise refusal(
-            "this connection is older than the floor and would be made again as it was",
-            "close it and open a new one",
-        )
-    return wrapped(*args, **kwargs)
+def _refusing_low(method: Any) -> Any:
+    """Return a method that does not connect once more for a connection older than the floor."""
+
+    @wraps(method)
+    def gate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _is_low(self.pgconn):
+            current.counts["refused"] += 1
+            raise refusal(
+                "this connection is older than the floor and would be made again as it was",
+                "close it and open a new one",
+            )
+        return method(self, *args, **kwargs)
+
+    return gate
+
+
+def _holding_class(method: Any, library: libpq.Library) -> Any:
+    """Return a class method that stands in for one that connects."""
+
+    @wraps(method)
+    def gate(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        return libpq.call(method.__get__(cls), args, kwargs, library)
+
+    return classmethod(gate)
 
 
 def _install(module: Any) -> None:
@@ -105,18 +119,15 @@ def _install(module: Any) -> None:
     library = (parse, ask)
     libpq.check(library, "psycopg")
 
-    def hold(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        return libpq.call(wrapped, args, kwargs, library)
-
     names = ("connect", "connect_start", "ping")
     if pq.__impl__ == "python":
         for name in names:
-            _gates.put(real, name, wrapt.FunctionWrapper(vars(real)[name], hold))
+            _gates.put(real, name, _holding_class(vars(real)[name].__func__, library))
     else:
-        gates = [wrapt.FunctionWrapper(getattr(real, name), hold) for name in names]
-        made = libpq.stand_in(real, dict(zip(names, map(staticmethod, gates))))
+        gates = {name: libpq.holding(getattr(real, name), library) for name in names}
+        made = libpq.stand_in(real, {name: staticmethod(gate) for name, gate in gates.items()})
         libpq.replace(real, made, _gates)
     connect, base = module.generators.connect, module.BaseConnection
-    libpq.replace(connect, wrapt.FunctionWrapper(connect, hold), _gates)
+    libpq.replace(connect, libpq.holding(connect, library), _gates)
     if hasattr(base, "_cancel_gen"):  # since psycopg 3.2: it makes a connection of its own
-        _gates.put(base, "_cancel_gen", wrapt.FunctionWrapper(base._cancel_gen, _refuse_low))
+        _gates.put(base, "_cancel_gen", _refusing_low(base._cancel_gen))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
-
-import wrapt
+from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
@@ -100,14 +99,18 @@ def _install(module: Any) -> None:
     library = (parse, ask)
     libpq.check(library, "psycopg2")
 
-    def hold(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        return libpq.call(wrapped, args, kwargs, library)
-
     for kind in (real, replication):
-        made = libpq.stand_in(kind, {"__init__": wrapt.FunctionWrapper(kind.__init__, hold)})
+        made = libpq.stand_in(kind, {"__init__": _holding_init(kind.__init__, library)})
         for cls in kind.__subclasses__():
             if cls not in (made, replication):
                 cls.__bases__ = tuple(made if base is kind else base for base in cls.__bases__)
         libpq.replace(kind, made, _gates)
-    made = wrapt.FunctionWrapper(module._connect, hold)
-    libpq.replace(module._connect, made, _gates)
+    libpq.replace(module._connect, libpq.holding(module._connect, library), _gates)
+
+
+def _holding_init(init: Any, library: libpq.Library) -> Any:
+    @wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
+        libpq.call(init.__get__(self), args, kwargs, library)
+
+    return __init__
