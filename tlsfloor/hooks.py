@@ -62,6 +62,8 @@ def _load_unlocked(load):
         if name not in _watched:
             if name[:9] == "tlsfloor.":
                 _load_plainly(spec)
+            elif "tlsfloor" not in sys.modules:
+                _bring_back()
             return load(spec)
         if _watched[name] is not None:
             sys.modules[name] = _watched[name]
@@ -123,7 +125,16 @@ def _execute(execute):
 def _call(function, what):
     # type: (Callable[[Any], object] | None, Any) -> None
     if function is not None:
+        if "tlsfloor" not in sys.modules:
+            _bring_back()
         function(what)
+
+
+def _bring_back():
+    # type: () -> None
+    for name, module in _watched.items():
+        if module is not None:
+            sys.modules.setdefault(name, module)
 
 
 def _load_plainly(spec):

@@ -44,10 +44,15 @@ print(json.dumps({
 }))
 """
 
+# A start-up file waits for the first TLS stack.
 _TELL = """
-import json, sys
+import json, os, sys
+try:
+    import ssl
+except ImportError:
+    pass
 state = getattr(sys, "_tlsfloor", {})
-files = [each["file"] for each in state.get("files", [])]
+files = [os.path.realpath(each["file"]) for each in state.get("files", [])]
 print(json.dumps({"files": files, "failure": state.get("failure", "")}))
 """
 

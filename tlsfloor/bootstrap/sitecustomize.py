@@ -47,7 +47,8 @@ def put_beneath(state):
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
-            if spec.name in STACKS or name == "create_dynamic" and "lib-dynload" not in spec.origin:
+            extension = name == "create_dynamic" and (spec.name[-5:] == "._ssl" or "lib-dynload" not in spec.origin)
+            if extension or spec.name in STACKS:
                 wake(state, spec.name)
                 if getattr(module, name) is not hook:
                     return getattr(module, name)(spec, *rest)

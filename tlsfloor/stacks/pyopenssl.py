@@ -31,7 +31,8 @@ as it is imported, but where a connection would be born.
 from __future__ import annotations
 
 import sys
-from functools import wraps
+from functools import reduce, wraps
+from operator import or_
 
 from tlsfloor import floor as current
 from tlsfloor import versions
@@ -72,6 +73,7 @@ class _Library:
 
     def __init__(self, lib: Any, ffi: Any) -> None:
         self.lib, self.ffi = lib, ffi
+        self._options: dict[int, int] = {}
         #: The floor that its newest connections were born with, and whether older ones were not.
         self.floor, self.is_behind = current.NO_FLOOR, False
         self.lacks = ", ".join(name for name in _NEEDED if not hasattr(lib, name))
@@ -111,7 +113,7 @@ class _Library:
             result = function(*args)
             handle = args[0] if len(args) > 1 else result  # of SSL_set_session, of SSL_new
             if handle:  # it is not NULL
-                self._heeds(handle)
+                self._give(handle)
             return result
 
         return gate
@@ -151,17 +153,23 @@ class _Library:
         ends = (self.lib.SSL_get_finished, self.lib.SSL_get_peer_finished)
         return all(finished(handle, self.ffi.NULL, 0) for finished in ends)
 
-    def _heeds(self, handle: Any) -> bool:
-        """Give a connection the options; tell whether they have an effect on it."""
-        options = 0
-        for wire, name in _OFF.items():
-            if wire < current.held:
-                options |= getattr(self.lib, name)
+    def _give(self, handle: Any) -> int:
+        """Give a connection the options that switch off what is below the floor; return them."""
+        floor = current.held
+        if floor not in self._options:
+            off = [getattr(self.lib, name) for wire, name in _OFF.items() if wire < floor]
+            self._options[floor] = reduce(or_, off, 0)
+        options = self._options[floor]
         if self.lib.SSL_get_options(handle) & options != options:
             self.lib.SSL_set_options(handle, options)
             current.counts["raised"] += 1
-        # Until it has agreed on a version, a connection that is flexible names the highest here.
+        return options
+
+    def _heeds(self, handle: Any) -> bool:
+        """Give a connection the options; tell whether they have an effect on it."""
+        options = self._give(handle)
         kept = self.lib.SSL_get_options(handle) & options == options
+        # Until it has agreed on a version, a connection that is flexible names the highest here.
         return kept and self.wire(handle) >= current.held
 
     def wire(self, handle: Any) -> int:

@@ -1,0 +1,332 @@
+"""Beneath the import: no way of loading ``ssl`` gets around the floor, and none is broken by it.
+
+Each way is a process of its own, against a peer of TLS 1.0: without a floor it must connect, and
+only then does its refusal with one prove anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import parts
+from harness import BOOTSTRAP, HERE, clean_environment, python
+from tlsfloor import policy, stacks
+from tlsfloor.verify import peers
+from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOOKED = HERE / "programs" / "hooked.py"
+HOME = str(Path(BOOTSTRAP).parents[1])
+CALL = "import tlsfloor; tlsfloor.enforce('1.2')"
+
+#: Every way of the program: its functions without parameters.
+WAYS = [
+    node.name
+    for node in ast.parse(HOOKED.read_text()).body
+    if isinstance(node, ast.FunctionDef) and not (node.args.args or node.args.vararg)
+]
+
+ROUTES = ("PYTHONPATH", "early", "late", "installed")
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[str]:
+    with peers.ServerPeer(TLS1_0) as peer:
+        yield str(peer.port)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An environment with an installed start-up file, which is all that there is in it."""
+    place = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    done = python("-m", "tlsfloor", "install", "--prefix", str(place), cwd=place)
+    assert done.returncode == 0, done.stderr
+    return str(place / "bin" / "python")
+
+
+def run(way: str, port: str, route: str, tmp_path: Path, executable: str = sys.executable) -> str:
+    """Run one way under a route; return what it printed."""
+    program, env = str(HOOKED), clean_environment()
+    if route == "PYTHONPATH":
+        env["PYTHONPATH"] = BOOTSTRAP
+    elif route in ("early", "late"):
+        env["PYTHONPATH"] = HOME
+        first = CALL if route == "early" else f"import ssl\n{CALL}"
+        program = str(tmp_path / f"{route}-{way}.py")
+        text = HOOKED.read_text().partition('"""\n\n')
+        Path(program).write_text(f"{first}\n{text[2]}")
+    done = python(program, way, port, env=env, executable=executable)
+    assert done.returncode == 0, done.stderr
+    assert "tlsfloor" not in done.stderr, done.stderr
+    return done.stdout.strip()
+
+
+def assert_held(
+    port: str, route: str, tmp_path: Path, executable: str, control: str | None = None
+) -> None:
+    """Assert that no way gets below the floor, and that each did so without one."""
+    def told(way: str) -> tuple[str, str]:
+        without = run(way, port, "none", tmp_path, control or executable)
+        return without, run(way, port, route, tmp_path, executable)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip(WAYS, pool.map(told, WAYS)))
+    here = {way: both for way, both in found.items() if not both[0].startswith("not here: ")}
+    wrong = {
+        way: both
+        for way, both in here.items()
+        if both[0] != "TLSv1" or not both[1].startswith("refused: ")
+    }
+    assert wrong == {}
+    # What this Python lacks fails in the same way with the floor.
+    others = {way: both for way, both in found.items() if way not in here}
+    assert {way for way, both in others.items() if not both[1].startswith("not here: ")} == set()
+    assert len(here) > 15
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_way_gets_around_the_floor(
+    route: str, port: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    executable = request.getfixturevalue("installed") if route == "installed" else sys.executable
+    assert_held(port, route, tmp_path, executable, control=sys.executable)
+
+
+@pytest.mark.parametrize("executable", parts.pythons()[1:], ids=os.path.basename)
+def test_no_way_gets_around_the_floor_elsewhere(
+    executable: str, port: str, tmp_path: Path
+) -> None:
+    """On every other interpreter of this machine, by the folder on PYTHONPATH."""
+    assert_held(port, "PYTHONPATH", tmp_path, executable)
+
+
+def mutant(tmp_path: Path, *without: str) -> str:
+    """Return the bootstrap folder of a copy that lacks some hooks."""
+    copy = tmp_path / "mutant" / "tlsfloor"
+    shutil.copytree(Path(BOOTSTRAP).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / "hooks.py").read_text()
+    for name in without:
+        row = next(line for line in text.splitlines(keepends=True) if f'"{name}", _' in line)
+        text = text.replace(row, "")
+    if "exec_dynamic" in without:  # before 3.10 _ssl is executed as it is created
+        text = text.replace('if "_SSLContext" in vars(module)', "if False")
+    (copy / "hooks.py").write_text(text)
+    return str(copy / "bootstrap")
+
+
+def test_without_the_hook_of_extensions_a_way_gets_around(tmp_path: Path, port: str) -> None:
+    """The tests above would see it: the control of the control."""
+    for folder, expected in (
+        (BOOTSTRAP, "refused: "),
+        (mutant(tmp_path, "exec_dynamic", "exec_builtin"), "TLSv1"),
+    ):
+        env = clean_environment(PYTHONPATH=folder)
+        done = python(str(HOOKED), "native_by_file", port, env=env)
+        assert done.stdout.startswith(expected), done.stderr
+
+
+def test_without_the_hook_of_python_modules_one_gets_around(tmp_path: Path) -> None:
+    (tmp_path / "ssl.py").write_text("class SSLContext: pass\n")
+    for folder, expected in (
+        (BOOTSTRAP, "ImportError: tlsfloor: error: the floor cannot be held on <module 'ssl'"),
+        (mutant(tmp_path, "_load_unlocked"), ""),
+    ):
+        env = clean_environment(PYTHONPATH=os.pathsep.join([folder, str(tmp_path)]))
+        done = python("-c", "import ssl", env=env)
+        assert expected in done.stderr
+        assert bool(expected) == bool(done.returncode)
+
+
+def test_the_start_up_file_repeats_the_table_and_the_variables() -> None:
+    """It loads neither: an idle process pays for what it imports."""
+    tree = ast.parse(Path(BOOTSTRAP, "sitecustomize.py").read_text())
+    found = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    words = {
+        name: " ".join(
+            each.value
+            for each in ast.walk(found[name])
+            if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ).split()
+        for name in ("STACKS", "VARIABLES")
+    }
+    assert words["STACKS"] == sorted(stacks.TABLE)
+    assert words["VARIABLES"] == list(policy.VARIABLES)
+
+
+TRACEBACK = """
+import sys, traceback
+sys.path.insert(0, sys.argv[1])
+for name in ("broken", "syntax", "missing", "package.inner"):
+    try:
+        __import__(name)
+    except Exception:
+        traceback.print_exc()
+print("by importlib", file=sys.stderr)
+import importlib, whole
+open(sys.argv[1] + "/whole.py", "w").write("x = 1 / 0 # longer\\n")
+try:
+    importlib.reload(whole)
+except Exception:
+    traceback.print_exc()
+try:
+    importlib.import_module("broken")
+except Exception:
+    traceback.print_exc()
+"""
+
+
+def test_a_traceback_of_a_failed_import_reads_as_ever(tmp_path: Path) -> None:
+    """To the letter: our frames have the file name of importlib's own, which are cut out."""
+    files = {
+        "broken.py": "def f():\n    raise ValueError('of theirs')\nf()\n",
+        "syntax.py": "def (\n",
+        "missing.py": "import not_there\n",
+        "package/__init__.py": "",
+        "package/inner.py": "from package import nothing_of_the_kind\n",
+        "whole.py": "x = 1\n",
+    }
+    said = []
+    for route in ("none", "armed", "called"):
+        place = tmp_path / "it"
+        shutil.rmtree(place, ignore_errors=True)
+        for name, text in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(text)
+        env = clean_environment(PYTHONPATH=BOOTSTRAP if route == "armed" else HOME)
+        before = "import ssl\n" if route == "armed" else f"{CALL}\n" if route == "called" else "\n"
+        done = python("-c", f"{before}{TRACEBACK}", str(place), env=env)
+        said.append((done.returncode, done.stderr))
+    assert said[0][1].count("Traceback") >= 6
+    for status, text in said[1:]:
+        assert status == said[0][0]
+        statements, functions = text.split("by importlib")
+        expected = said[0][1].split("by importlib")
+        assert statements == expected[0]
+        # Where importlib is called by name, its frames are shown, and ours is one of them.
+        assert _without_importlib(functions) == _without_importlib(expected[1])
+
+
+def _without_importlib(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "<frozen importlib." not in line]
+
+
+EXTENSION = """
+#include <Python.h>
+static int failing(PyObject *module) {
+    PyErr_SetString(PyExc_RuntimeError, "of theirs");
+    return -1;
+}
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, failing}, {0, NULL}};
+static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "failing", NULL, 0, NULL, slots};
+PyMODINIT_FUNC PyInit_failing(void) { return PyModuleDef_Init(&def); }
+"""
+
+
+def compiled(tmp_path: Path, name: str, text: str, *flags: str) -> Path:
+    """Compile a C file against this Python."""
+    gcc = parts.need_program("gcc")
+    source = tmp_path / f"{name}.c"
+    source.write_text(text)
+    include = sysconfig.get_path("include")
+    if not os.path.exists(os.path.join(include, "Python.h")):
+        pytest.skip("this Python has no headers")
+    target = tmp_path / name
+    subprocess.run([gcc, f"-I{include}", str(source), "-o", str(target), *flags], check=True)
+    return target
+
+
+def test_a_traceback_of_a_failed_extension_reads_as_ever(tmp_path: Path) -> None:
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    made = compiled(tmp_path, "failing", EXTENSION, "-shared", "-fPIC")
+    made.rename(tmp_path / f"failing{suffix}")
+    said = []
+    for before in ("pass", CALL):
+        env = clean_environment(PYTHONPATH=os.pathsep.join([str(tmp_path), HOME]))
+        done = python("-c", f"{before}\nimport failing", env=env)
+        said.append((done.returncode, done.stderr))
+    assert "RuntimeError: of theirs" in said[0][1]
+    assert said[1] == said[0]
+
+
+#: A Python with ``_ssl`` built in, as static builds (uv's) have it: the table of built-in modules
+#: gets the function of the extension that this Python was built with.
+BUILTIN = """
+#include <Python.h>
+#include <dlfcn.h>
+static PyObject *(*init)(void);
+PyMODINIT_FUNC PyInit__ssl(void) { return init(); }
+int main(int argc, char **argv) {
+    void *library = dlopen(SSL, RTLD_NOW | RTLD_GLOBAL);
+    if (!library) { fprintf(stderr, "%s\\n", dlerror()); return 9; }
+    init = (PyObject *(*)(void)) dlsym(library, "PyInit__ssl");
+    PyImport_AppendInittab("_ssl", PyInit__ssl);
+    return Py_BytesMain(argc, argv);
+}
+"""
+
+
+def static_python(tmp_path: Path) -> str:
+    import _ssl
+
+    library = sysconfig.get_config_var("LDLIBRARY") or ""
+    folders = [sysconfig.get_config_var(each) or "" for each in ("LIBPL", "LIBDIR")]
+    found = [path for each in folders for path in glob.glob(os.path.join(each, library))]
+    if not hasattr(_ssl, "__file__") or not found:
+        pytest.skip("this Python has no libpython to link, or no extension _ssl to build in")
+    flags = [found[0], "-rdynamic", f"-L{folders[1]}", f"-Wl,-rpath,{folders[1]}"]
+    flags += [f'-DSSL="{_ssl.__file__}"', "-ldl", "-lm", "-lpthread"]
+    for name in ("LIBS", "SYSLIBS"):
+        flags += (sysconfig.get_config_var(name) or "").split()
+    return str(compiled(tmp_path, "python", BUILTIN, *flags))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is linked as Linux does")
+def test_a_built_in_ssl_is_held(tmp_path: Path, port: str) -> None:
+    executable = static_python(tmp_path)
+    home = {"PYTHONHOME": f"{sys.base_prefix}:{sys.base_exec_prefix}"}
+    program = "import _ssl; print(_ssl.__spec__.origin)"
+    done = python("-c", program, env=clean_environment(**home), executable=executable)
+    assert done.stdout.strip() == "built-in", done.stderr
+    for way in ("plain", "copy_by_spec", "finder_in_front", "load_module", "get_code", "dropped"):
+        for path, expected in (("", "TLSv1"), (BOOTSTRAP, "refused: ")):
+            env = clean_environment(PYTHONPATH=path, **home)
+            done = python(str(HOOKED), way, port, env=env, executable=executable)
+            assert done.stdout.startswith(expected), (way, done.stdout, done.stderr)
+
+
+def test_the_object_of_a_new_connection_is_that_of_c(tmp_path: Path) -> None:
+    """Extensions take it before the handshake (sslpsk3, sslkeylog)."""
+    program = """
+import _ssl, socket, ssl
+a, b = socket.socketpair()
+kind = getattr(_ssl, "_SSLSocket", None)
+sock = ssl.create_default_context().wrap_socket(
+    a, server_hostname="localhost", do_handshake_on_connect=False)
+memory = ssl.create_default_context().wrap_bio(
+    ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+print(type(sock._sslobj).__name__, type(memory._sslobj).__name__)
+"""
+    said = [
+        python("-c", program, env=clean_environment(PYTHONPATH=path)).stdout.split()
+        for path in ("", BOOTSTRAP)
+    ]
+    assert said[0] == said[1]
+    assert len(set(said[0])) == 1
