@@ -31,8 +31,7 @@ as it is imported, but where a connection would be born.
 from __future__ import annotations
 
 import sys
-from functools import reduce, wraps
-from operator import or_
+from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
@@ -42,7 +41,6 @@ from tlsfloor.stacks.gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -92,7 +90,7 @@ class _Library:
         if not self.lacks and (self.lib, "SSL_read") not in _gates:
             self._put(self._used, *_READS_AND_WRITES)
 
-    def _put(self, gate: Callable[[Any], Any], *names: str) -> None:
+    def _put(self, gate: Any, *names: str) -> None:
         for name in names:
             if hasattr(self.lib, name):  # not in every version
                 function = getattr(self.lib, name)
@@ -142,11 +140,7 @@ class _Library:
 
     def _used(self, function: Any) -> Any:
         shaken = self._shaken(function)
-
-        def gate(handle: Any, *args: Any) -> Any:
-            return (function if self.is_open(handle) else shaken)(handle, *args)
-
-        return gate
+        return lambda handle, *args: (function if self.is_open(handle) else shaken)(handle, *args)
 
     def is_open(self, handle: Any) -> bool:
         """Tell whether both sides have said Finished, the last message (RFC 5246 section 7.4.9)."""
@@ -157,8 +151,8 @@ class _Library:
         """Give a connection the options that switch off what is below the floor; return them."""
         floor = current.held
         if floor not in self._options:
-            off = [getattr(self.lib, name) for wire, name in _OFF.items() if wire < floor]
-            self._options[floor] = reduce(or_, off, 0)
+            off = (getattr(self.lib, name) for wire, name in _OFF.items() if wire < floor)
+            self._options[floor] = sum(off)
         options = self._options[floor]
         if self.lib.SSL_get_options(handle) & options != options:
             self.lib.SSL_set_options(handle, options)
@@ -179,8 +173,7 @@ class _Library:
 
     def name(self, handle: Any) -> str:
         """Return what OpenSSL calls the version of a connection."""
-        name: str = self.ffi.string(self.lib.SSL_get_version(handle)).decode()
-        return name
+        return str(self.ffi.string(self.lib.SSL_get_version(handle)).decode())
 
     def _refusal(self, count: str, problem: str) -> Exception:
         """Return the error that a program expects of its pyOpenSSL, and that says whose it is."""
@@ -214,9 +207,7 @@ def guard(module: ModuleType) -> str:
         raise GuardError(f"the OpenSSL of {module!r} is not where it was: {error}") from error
     if not hasattr(lib, "SSL_new"):
         return "inherent"
-    if lib not in _libraries:
-        _libraries[lib] = _Library(lib, ffi)
-    library = _libraries[lib]
+    library = _libraries.get(lib) or _libraries.setdefault(lib, _Library(lib, ffi))
     library.floor, library.is_behind = current.held, library.floor < current.held
     return "guarded"
 
