@@ -277,8 +277,8 @@ def _guard_of(name: str) -> "Any":
 
 
 def state_of(name: str) -> str:
-    """Return the name of a stack in ``floor.stacks``: ``_ssl`` is a part of ``ssl``."""
-    return "ssl" if name == "_ssl" else name
+    """Return the name of a stack in ``floor.stacks``: what ``ssl`` is made of is a part of it."""
+    return "ssl" if name in ("_ssl", "_cffi_ssl._stdssl") else name
 
 
 def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:

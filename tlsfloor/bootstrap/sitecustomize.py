@@ -16,7 +16,7 @@ VARIABLES = (
 PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
 # The names of tlsfloor.stacks.TABLE.
 STACKS = set(
-    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _interpreters _ldap _mysql_connector _polars_runtime_32._polars_runtime "
+    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _cffi_ssl._stdssl _interpreters _ldap _mysql_connector _polars_runtime_32._polars_runtime "
     "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl _xxsubinterpreters aioquic.tls awscrt.s3 "
     "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton cryptography.hazmat.bindings.openssl.binding "
     "curl_cffi deltalake._internal granian.server granian.server.common grpc._cython.cygrpc mariadb._mariadb "

@@ -26,6 +26,7 @@ An idle process loads this module: it imports nothing.
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "_awscrt": "tlsfloor.stacks.awscrt",
+    "_cffi_ssl._stdssl": "tlsfloor.stacks.stdlib",  # PyPy's _ssl
     "_interpreters": "tlsfloor.stacks.interpreters",
     "_ldap": "tlsfloor.stacks.ldap",
     "_mysql_connector": "tlsfloor.stacks.mysql_connector",

@@ -79,7 +79,7 @@ def guard(module: "ModuleType") -> str:
     Raises:
         GuardError: this OpenSSL cannot be held to the floor, or ``module`` is not Python's ``ssl``.
     """
-    native: "Any" = module if name_of(module) == "_ssl" else sys.modules.get("_ssl")
+    native: "Any" = module if name_of(module) != "ssl" else sys.modules.get("_ssl")
     if native is not None:
         promised(native, current.held)
     missing = _guard(module, native)
@@ -102,7 +102,7 @@ def observe(module: "ModuleType") -> str:
     from tlsfloor.stacks import contexts
 
     contexts.check(current.observed)
-    native = module if name_of(module) == "_ssl" else sys.modules.get("_ssl")
+    native = module if name_of(module) != "ssl" else sys.modules.get("_ssl")
     return _guard(module, native) or "observed"
 
 
@@ -258,9 +258,11 @@ def _subclass(base: "Any") -> "Any":
     def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807 - it becomes a method
         # Without this one, the next in line would be called; object's has its own opinion of
         # arguments where a class has an __init__ of its own (CPython, Objects/typeobject.c).
-        following = super(ours, self).__init__
-        if getattr(following, "__objclass__", None) is not object:
-            following(*args, **kwargs)
+        mro = type(self).__mro__
+        following = mro[mro.index(ours) + 1 :]
+        owner: "Any" = next(each for each in following if "__init__" in vars(each))
+        if owner is not object:
+            owner.__init__(self, *args, **kwargs)
         elif type(self).__init__ not in _births:
             object.__init__(self, *args, **kwargs)
         born = get_minimum(self)
