@@ -372,3 +372,33 @@ def test_a_closed_stderr_harms_nobody(ports: list[str]) -> None:
     reached = json.loads(done.stdout.splitlines()[1])
     assert "PROTOCOL_VERSION" in reached[0]
     assert reached[1] == "TLSv1.2"
+
+
+NEVER_RAN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import tlsfloor
+print(tlsfloor.status().problems)
+try:
+    tlsfloor.require("1.2")
+except tlsfloor.FloorNotHeldError as error:
+    print(error)
+tlsfloor.enforce("1.2")
+print(tlsfloor.status().problems)
+"""
+
+
+def test_a_folder_that_python_did_not_run_is_named(tmp_path: Path) -> None:
+    """As with the path options of uWSGI and mod_wsgi, which extend the path of a started Python."""
+    home = str(Path(BOOTSTRAP).parents[1])
+    for folder_on_path, said in ((str(tmp_path), False), (BOOTSTRAP + os.sep, True)):
+        done = python("-c", NEVER_RAN, folder_on_path, env=clean_environment(PYTHONPATH=home))
+        assert done.returncode == 0, done.stderr
+        problems, error, after = done.stdout.splitlines()
+        for text in (problems, error, done.stderr):
+            assert ("did not run the start-up file" in text) is said
+        assert after == "[]"
+    # Where it ran, nothing is said.
+    env = clean_environment(PYTHONPATH=BOOTSTRAP)
+    done = python("-c", "import tlsfloor; print(tlsfloor.status().held)", env=env)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -5,8 +5,10 @@
     tlsfloor.enforce("1.2")
 
 Importing it changes nothing, and imports nothing: each name is loaded when it is first used (PEP
-562).
+562). One line on stderr says so where a bootstrap folder is on the path that Python did not run.
 """
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,3 +67,10 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
+
+
+if not hasattr(sys, "_tlsfloor") and any("bootstrap" in entry for entry in sys.path):
+    from tlsfloor import policy, start
+
+    if policy.never_ran():
+        start.say(f"tlsfloor: error: {policy.never_ran()}")

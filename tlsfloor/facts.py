@@ -203,7 +203,8 @@ def _problems() -> list[str]:
         return [current.failure]
     if current.observed != current.NO_FLOOR:
         return [f"floor {_name(current.observed)} is observed, and not held"]
-    return ["TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"]
+    off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
+    return [off, *filter(None, [policy.never_ran()])]
 
 
 def require(floor: object) -> None:

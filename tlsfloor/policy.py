@@ -7,6 +7,7 @@ variable that is set and cannot be understood is an error, an empty one included
 from __future__ import annotations
 
 import os
+import sys
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError
@@ -180,6 +181,27 @@ def _one_of(known: tuple[str, ...], value: object, what: str, source: str) -> st
         value=value,
         source=source,
     )
+
+
+def never_ran() -> str:
+    """Return what is wrong where a bootstrap folder is on the path and Python did not run its file.
+
+    So it is with options that extend ``sys.path`` once Python has started (``pythonpath`` of uWSGI,
+    ``python-path`` of mod_wsgi), with ``-S``, and behind another ``sitecustomize``.
+    """
+    ran = getattr(sys, "_tlsfloor", {}).get("ran", ())
+    ran = {os.path.realpath(each) for each in ran}
+    for entry in sys.path:
+        folder = os.path.realpath(entry)
+        ours = os.path.join("tlsfloor", "bootstrap")
+        file = os.path.join(folder, "sitecustomize.py")
+        if folder.endswith(os.sep + ours) and os.path.exists(file) and file not in ran:
+            return (
+                f"{folder} is on sys.path, and Python did not run the start-up file in it; hint: "
+                "set PYTHONPATH in the environment of the process, or call tlsfloor.enforce() "
+                "where the program starts"
+            )
+    return ""
 
 
 def for_children(environment: Mapping[str, str], floor: int, mode: str = ENFORCE) -> dict[str, str]:
