@@ -23,7 +23,7 @@ import parts
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor import policy, stacks
 from tlsfloor.verify import peers
-from tlsfloor.versions import TLS1_0, TLS1_2
+from tlsfloor.versions import TLS1_0
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,7 @@ def assert_held(
     port: str, route: str, tmp_path: Path, executable: str, control: str | None = None
 ) -> None:
     """Assert that no way gets below the floor, and that each did so without one."""
+
     def told(way: str) -> tuple[str, str]:
         without = run(way, port, "none", tmp_path, control or executable)
         return without, run(way, port, route, tmp_path, executable)
@@ -107,9 +108,7 @@ def test_no_way_gets_around_the_floor(
 
 
 @pytest.mark.parametrize("executable", parts.pythons()[1:], ids=os.path.basename)
-def test_no_way_gets_around_the_floor_elsewhere(
-    executable: str, port: str, tmp_path: Path
-) -> None:
+def test_no_way_gets_around_the_floor_elsewhere(executable: str, port: str, tmp_path: Path) -> None:
     """On every other interpreter of this machine, by the folder on PYTHONPATH."""
     assert_held(port, "PYTHONPATH", tmp_path, executable)
 

@@ -70,7 +70,7 @@ def __dir__() -> "list[str]":
 
 
 if not hasattr(sys, "_tlsfloor") and any("bootstrap" in entry for entry in sys.path):
-    from tlsfloor import policy, start
+    from tlsfloor import outcome, policy
 
     if policy.never_ran():
-        start.say(f"tlsfloor: error: {policy.never_ran()}")
+        outcome.say(f"tlsfloor: error: {policy.never_ran()}")

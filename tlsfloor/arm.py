@@ -20,14 +20,10 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from tlsfloor.errors import GuardError
 
 _lock = allocate_lock()
 
 _FLOORS = ("TLSFLOOR", "TLS_MIN_VERSION")
-
-#: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
-_wanted: "list[tuple[str | None, dict[str, str]]]" = []
 
 
 def _renew_lock() -> None:
@@ -40,7 +36,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-# Floors that need no parser. All else, right or wrong, is read by ``policy`` before the program runs.
+# Floors that need no parser. All else is read by ``policy``, before the program runs.
 _PLAIN = {"1.2": 0x0303, "1.3": 0x0304, "VersionTLS12": 0x0303, "VersionTLS13": 0x0304}
 
 
@@ -57,7 +53,7 @@ def start(
     if hooks.is_watching():
         hooks.put()
     else:
-        hooks.watch(*map(_as_chosen, (guard, before)))
+        hooks.watch(_as_chosen(guard), _as_chosen(before))
     route = "PYTHONPATH" if floor is None else "an installed file"
     # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
     if any(each["route"] == route for each in current.files):
@@ -68,28 +64,28 @@ def start(
     try:
         _start(written, current.environment or {})
     except Exception as error:  # noqa: BLE001 - whatever it was, nothing is armed
-        from tlsfloor import start as start_up
+        from tlsfloor.outcome import refuse
 
         written["adopted"] = True  # as far as that goes
-        start_up.refuse(error)
+        refuse(error)
 
 
 def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
     given = {name: environment[name] for name in environment if name in _FLOORS}
     asked = [*given.values(), written["floor"] or "1.2"]
-    outcome = environment.get("TLSFLOOR_ON_ERROR", "block")
+    chosen = environment.get("TLSFLOOR_ON_ERROR", "block")
     rest = environment.keys() - {*_FLOORS, "TLSFLOOR_ON_ERROR"}
-    if not rest and outcome == "block" and _PLAIN.keys() >= set(asked):
+    if not rest and chosen == "block" and _PLAIN.keys() >= set(asked):
         written["wire"] = max(_PLAIN[each] for each in asked)
     else:
         from tlsfloor import policy
 
         policy.start_up_floors(environment, written["floor"])
     if written["floor"] is None and not os.environ.get("PYTHONPATH", os.sep).startswith(os.sep):
-        from tlsfloor import start as start_up
+        from tlsfloor import outcome
 
-        start_up.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
-    aborts = "abort" in (outcome, written["outcome"])
+        outcome.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
+    aborts = "abort" in (chosen, written["outcome"])
     if aborts or not sys.modules.keys().isdisjoint(TABLE):
         adopt()
         if aborts:  # who wants no process without the floor pays for finding out before it runs
@@ -105,9 +101,9 @@ def _as_chosen(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
             adopt()
             step(what)
         except Exception as error:  # whatever it was, the stack is not guarded
-            from tlsfloor import start as start_up
+            from tlsfloor import outcome
 
-            text = start_up.fail(error)
+            text = outcome.fail(error)
             if text:
                 raise ImportError(text) from error
 
@@ -219,7 +215,7 @@ def guard_imported() -> None:
     from tlsfloor.errors import GuardError
     from tlsfloor.stacks import guards
 
-    failed: "list[GuardError]" = []
+    failed: list[GuardError] = []
     for name in TABLE:
         if sys.modules.get(name) is not None:
             try:
@@ -270,10 +266,15 @@ def _guard_of(name: str) -> "Any":
     """
     try:
         return __import__(TABLE[name], fromlist=["guard"])
-    except Exception as error:  # a wrapt that does not fit this Python fails in any way
-        from tlsfloor.stacks import guards
+    except Exception as error:  # whatever it was, there is no guard
+        from tlsfloor.errors import GuardError
 
-        return guards.repaired(name, error)
+        text = f"its guard cannot be imported: {type(error).__name__}: {error}"
+        current.stacks[state_of(name)] = text
+        raise GuardError(
+            f"{state_of(name)} cannot be held: {text}",
+            hint=f"{sys.executable} -c 'import {TABLE[name]}' shows where it fails",
+        ) from error
 
 
 def state_of(name: str) -> str:
@@ -300,7 +301,7 @@ def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
     if state not in COVERED:
         from tlsfloor.stacks import guards
 
-        guards.refuse_uncovered(name, state, _wanted)
+        guards.refuse_uncovered(name, state, current.wanted)
 
 
 def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
@@ -309,8 +310,8 @@ def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
         from tlsfloor.stacks import about
 
         about.check_names(strengths[1], source)
-    if strengths not in _wanted:
-        _wanted.append(strengths)
+    if strengths not in current.wanted:
+        current.wanted.append(strengths)
 
 
 def _observe(name: str, guard_module: "Any", module: "ModuleType") -> None:

@@ -49,6 +49,9 @@ counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
 stacks: "dict[str, str]" = {}
 
+#: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
+wanted: "list[tuple[str | None, dict[str, str]]]" = []
+
 #: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
 unknown: "dict[str, str]" = {}
 

@@ -9,10 +9,10 @@ however a module is asked for, CPython has one way in for each kind:
   looked up in ``_imp`` at each call (CPython, Lib/importlib/_bootstrap_external.py,
   ``ExtensionFileLoader``; Lib/importlib/_bootstrap.py, ``BuiltinImporter``). A module of one phase
   (PEP 489; ``_ssl`` before 3.10) is executed by the first of the two calls already.
-* **Modules in Python**: every ``import``, whichever finder answered, ends in ``_load_unlocked(spec)``
-  of ``importlib._bootstrap``, and every ``reload()`` in ``_exec(spec, module)``, both looked up
-  among the globals of that module (the same file, ``_find_and_load_unlocked`` and ``reload`` of
-  Lib/importlib/__init__.py). A program that executes the code of a Python module itself is not
+* **Modules in Python**: every ``import``, whichever finder answered, ends in
+  ``_load_unlocked(spec)`` of ``importlib._bootstrap``, and every ``reload()`` in
+  ``_exec(spec, module)``, both looked up among the globals of that module (the same file,
+  ``_find_and_load_unlocked``, and ``reload`` of Lib/importlib/__init__.py). A program that executes the code of a Python module itself is not
   seen here, which is why a guard belongs at the extension module where there is one.
 
 So functions are put there. An idle process pays for putting them, and an import for one look-up.
@@ -35,9 +35,9 @@ from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
-    from typing import Any
+    from collections.abc import Callable  # noqa: F401 - these are named in type comments
+    from types import ModuleType  # noqa: F401
+    from typing import Any  # noqa: F401
 
 # Types are comments in this file: tools that check annotations as a program runs (typeguard,
 # beartype) may come first, and would look for names that only type checkers import.
@@ -195,7 +195,7 @@ def is_watching():
 def put():
     # type: () -> None
     """Put the hooks in place, unless they are: several threads may do so at once."""
-    file = _importlib._load_unlocked.__code__.co_filename
+    file = vars(_importlib)["_load_unlocked"].__code__.co_filename
     codes = {}  # type: dict[Any, Any]
     for module, name, make in HOOKS:
         function = getattr(module, name)

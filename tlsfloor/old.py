@@ -314,35 +314,35 @@ def status():
 
 def start(file, floor=None, outcome=None, since=None):
     """Arm this process by a start-up file, as tlsfloor.arm does on newer Pythons."""
-    import tlsfloor.start as start
+    import tlsfloor.outcome as outcomes
 
     state = sys._tlsfloor
     files = state.setdefault("files", [])
     if [each for each in files if (each["floor"] is None) == (floor is None)]:
         return  # site reads a .pth file twice, a folder has a copy
     if floor is None:
-        start.make_absolute(os.path.dirname(os.path.realpath(file)))
+        outcomes.make_absolute(os.path.dirname(os.path.realpath(file)))
     files.append({"file": file, "floor": floor, "outcome": outcome})
     try:
-        arm(state, file, floor, start)
+        arm(state, file, floor, outcomes)
     except Exception as error:  # whatever it was, nothing is armed
-        start.refuse(error)
+        outcomes.refuse(error)
 
 
-def arm(state, file, written, start):
+def arm(state, file, written, outcomes):
     """Hold the floor of a start-up file on ssl alone: no other stack is held on these Pythons."""
     import tlsfloor.refusal as refusal
 
     floor = start_up_floor(state["environment"], written)
-    if start.observes():
+    if outcomes.observes():
         if written is None:
             raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
         floor = read(written, "the installed file")
-    watch(floor, file, start.fail)
+    watch(floor, file, outcomes.fail)
     if len(state["files"]) == 1:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
-        refusal.refuse(refusal.others(start.say), lambda: start.fail(error))
-    if start.chosen() == "abort":
+        refusal.refuse(refusal.others(outcomes.say), lambda: outcomes.fail(error))
+    if outcomes.chosen() == "abort":
         try:
             import ssl  # noqa: F401
         except ImportError:

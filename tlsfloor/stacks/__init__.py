@@ -18,7 +18,7 @@ and may have, each where there is something for it to do:
 
 A guard reads the floor in ``tlsfloor.floor`` and keeps none of its own. It imports what it needs at
 its top, and nothing in these functions: they run under the lock of ``arm``, and another thread may
-hold the lock of what is imported (``wrapt`` brings ``ssl``).
+hold the lock of what is imported.
 
 An idle process loads this module: it imports nothing.
 """

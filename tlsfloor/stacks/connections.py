@@ -1,4 +1,4 @@
-"""Connections of ``ssl``: seeing their handshakes, and what stands in for those of before the floor.
+"""Connections of ``ssl``: seeing handshakes, and what stands in for those of before the floor.
 
 A handshake is seen at ``do_handshake()`` of the Python classes that hold a TLS object: SSLSocket,
 SSLObject, and those of gevent and eventlet. Each is changed in place when the first TLS object of

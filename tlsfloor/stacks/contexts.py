@@ -81,7 +81,7 @@ def spare(base: "Any") -> "Any":
 def _fresh(base: "Any") -> "Any":
     # PyPy makes no instance of the base itself. (Not an ssl.SSLContext, which no module but ssl may
     # hold: gevent searches for those that do, and warns.)
-    kind: "Any" = _kinds.get(base) or _kinds.setdefault(base, type(SPARE, (base,), {}))
+    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type(SPARE, (base,), {}))
     return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 

@@ -1,8 +1,7 @@
-"""Asks the guard of a stack; and what is said where there is none, or where it holds nothing."""
+"""Asks the guard of a stack, and refuses a stack that is not covered."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tlsfloor import events, versions
@@ -14,12 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
-
-# What some guards need in addition to tlsfloor. It lies next to tlsfloor in a bundle, and in the
-# site-packages whose bootstrap folder is on the PYTHONPATH of another environment.
-_NEIGHBOUR = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "wrapt"
-)
 
 
 def ask(name: str, function: str) -> Any:
@@ -35,39 +28,6 @@ def undone(name: str, module: ModuleType) -> Any:
         return guard.undone(module)
     gates = getattr(guard, "_gates", None)
     return "" if gates is None else gates.undone()
-
-
-def repaired(name: str, error: Exception) -> Any:
-    """Return a guard whose import failed for lack of ``wrapt``, if that lies next to tlsfloor.
-
-    Raises:
-        GuardError: it cannot be imported all the same; the hint says what helps.
-    """
-    hint = f"{sys.executable} -c 'import {TABLE[name]}' shows where it fails"
-    if isinstance(error, ImportError) and error.name == "wrapt":
-        hint = f"{sys.executable} -m pip install 'wrapt>=1.15'"
-        try:
-            if os.path.isdir(_NEIGHBOUR):
-                _import_neighbour()
-                return __import__(TABLE[name], fromlist=["guard"])
-        except Exception as failure:  # noqa: BLE001 - one for other Pythons fails in any way
-            sys.modules.pop("wrapt", None)
-            error = failure
-    name = "ssl" if name == "_ssl" else name
-    current.stacks[name] = f"its guard cannot be imported: {type(error).__name__}: {error}"
-    raise GuardError(f"{name} cannot be held: {current.stacks[name]}", hint=hint) from error
-
-
-def _import_neighbour() -> None:
-    """Import ``wrapt`` from its place, as if it were on the path."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    file = os.path.join(_NEIGHBOUR, "__init__.py")
-    spec = spec_from_file_location("wrapt", file, submodule_search_locations=[_NEIGHBOUR])
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} cannot be loaded", name="wrapt")
-    module = sys.modules["wrapt"] = module_from_spec(spec)
-    spec.loader.exec_module(module)
 
 
 def refuse_uncovered(

@@ -24,9 +24,9 @@ _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _ARM = """
 import sys
 sys.path.insert(0, {home!r})
-from tlsfloor import arm
+from tlsfloor import arm, floor
 sys.path.remove({home!r})
-arm._wanted[:] = {wanted!r}
+floor.wanted[:] = {wanted!r}
 arm.check({floor})
 arm.arm({floor}, "enforce", "call", {set_by!r})
 """
@@ -68,10 +68,8 @@ def _arm(module: Any, made: Any) -> None:
     Raises:
         GuardError: it cannot be held there.
     """
-    from tlsfloor import arm
-
     script = _ARM.format(
-        home=_HOME, wanted=arm._wanted, floor=current.held, set_by=current.set_by
+        home=_HOME, wanted=current.wanted, floor=current.held, set_by=current.set_by
     )
     try:
         failure = module.run_string(made, script)  # it returns one on 3.13 and newer

@@ -32,7 +32,7 @@ _ours: set[Any] = set()
 
 def guard(module: ModuleType) -> str:
     """Drop pins below the floor where ``module`` makes its contexts, and where it was copied to."""
-    made = getattr(module, _NAME, None)
+    made: Any = getattr(module, _NAME, None)
     code = getattr(made, "__code__", None)
     if made in _ours or code is None or "ssl_minimum_version" in code.co_varnames:
         return "guarded"

@@ -36,7 +36,6 @@ from _thread import RLock
 from operator import index
 
 from tlsfloor import floor as current
-from tlsfloor.hooks import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def guard(module: "ModuleType") -> str:
     Raises:
         GuardError: this OpenSSL cannot be held to the floor, or ``module`` is not Python's ``ssl``.
     """
-    native: "Any" = module if name_of(module) != "ssl" else sys.modules.get("_ssl")
+    native: Any = module if module.__name__ != "ssl" else sys.modules.get("_ssl")
     if native is not None:
         promised(native, current.held)
     missing = _guard(module, native)
@@ -102,7 +101,7 @@ def observe(module: "ModuleType") -> str:
     from tlsfloor.stacks import contexts
 
     contexts.check(current.observed)
-    native = module if name_of(module) != "ssl" else sys.modules.get("_ssl")
+    native = module if module.__name__ != "ssl" else sys.modules.get("_ssl")
     return _guard(module, native) or "observed"
 
 
@@ -133,7 +132,7 @@ def c_type() -> "Any":
     """
     import _ssl
 
-    made: "Any" = _ssl._SSLContext
+    made: Any = _ssl._SSLContext
     return next((base for base, ours in gated.items() if ours is made), made)
 
 
@@ -192,7 +191,7 @@ def undone(module: "ModuleType") -> str:
     from tlsfloor.errors import GuardError
     from tlsfloor.stacks import contexts
 
-    native: "Any" = sys.modules.get("_ssl")
+    native: Any = sys.modules.get("_ssl")
     if native is None or native._SSLContext not in gated.values():
         return "the class of contexts in _ssl was replaced"
     for ours in gated.values():
@@ -240,7 +239,7 @@ def _tls_objects() -> "list[tuple[Any, Any]]":
     from tlsfloor.stacks.gates import instances
 
     kinds = set()
-    classes: "list[Any]" = list(gated.values())
+    classes: list[Any] = list(gated.values())
     while classes:  # gevent's class of contexts has a class of sockets of its own
         cls = classes.pop()
         classes += cls.__subclasses__()
@@ -252,15 +251,34 @@ def _tls_objects() -> "list[tuple[Any, Any]]":
 
 def _subclass(base: "Any") -> "Any":
     """Return the class that takes the name of the C type."""
-    get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
-    wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
+    gates = _uses(base)
+    # Where nothing is exempted, nobody pays for it: it is not even loaded.
+    if getattr(sys.modules.get("tlsfloor.exemptions"), "known", ()):
+        from tlsfloor.stacks.exempt import exempting
 
-    def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807 - it becomes a method
+        gates = {name: exempting(base, getattr(base, name), gates[name]) for name in gates}
+    for name, gate in gates.items():
+        gate.__doc__ = getattr(base, name).__doc__
+    gates["__init__"] = _birth(base)
+    for name in ("minimum_version", "maximum_version"):
+        gates[name] = _bound(base, name)
+    kind = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
+    ours = type(base.__name__, (base,), {**kind, **gates})
+    del ours.__slots__  # type: ignore[attr-defined] # the C type has none to show
+    _gates[ours] = gates
+    return ours
+
+
+def _birth(base: "Any") -> "Any":
+    """Return the ``__init__`` that raises what is born below the floor."""
+    get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
+
+    def __init__(self: "Any", *args: "Any", **kwargs: "Any") -> None:  # noqa: N807 - a method
         # Without this one, the next in line would be called; object's has its own opinion of
         # arguments where a class has an __init__ of its own (CPython, Objects/typeobject.c).
         mro = type(self).__mro__
-        following = mro[mro.index(ours) + 1 :]
-        owner: "Any" = next(each for each in following if "__init__" in vars(each))
+        following = mro[mro.index(gated[base]) + 1 :]
+        owner: Any = next(each for each in following if "__init__" in vars(each))
         if owner is not object:
             owner.__init__(self, *args, **kwargs)
         elif type(self).__init__ not in _births:
@@ -270,6 +288,15 @@ def _subclass(base: "Any") -> "Any":
             _tell_low("raised", born)
             if born < current.held:
                 _contexts().raise_bounds(base, self, current.held)
+
+    _births.add(__init__)
+    return __init__
+
+
+def _uses(base: "Any") -> "dict[str, Any]":
+    """Return the gates of the two methods that make a TLS object."""
+    get_minimum = base.minimum_version.__get__
+    wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
 
     # Written out as ssl calls them, which costs less than to pack and unpack whatever comes.
     def _wrap_socket(
@@ -305,23 +332,7 @@ def _subclass(base: "Any") -> "Any":
             self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
         )
 
-    _births.add(__init__)
-    uses = {_wrap_socket: wrap_socket, _wrap_bio: wrap_bio}
-    # Where nothing is exempted, nobody pays for it: it is not even loaded.
-    if getattr(sys.modules.get("tlsfloor.exemptions"), "known", ()):
-        from tlsfloor.stacks.exempt import exempting
-
-        gates = {gate.__name__: exempting(base, wrap, gate) for gate, wrap in uses.items()}
-    else:
-        gates = {gate.__name__: gate for gate in uses}
-    gates["__init__"] = __init__
-    for name in ("minimum_version", "maximum_version"):
-        gates[name] = _bound(base, name)
-    kind = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
-    ours = type(base.__name__, (base,), {**kind, **gates})
-    del ours.__slots__  # type: ignore[attr-defined] # the C type has none to show
-    _gates[ours] = gates
-    return ours
+    return {"_wrap_socket": _wrap_socket, "_wrap_bio": _wrap_bio}
 
 
 def _contexts() -> "Any":
@@ -340,7 +351,7 @@ def _see(owner: "Any") -> None:
 
 
 def _use_low(base: "Any", context: "Any") -> None:
-    """Raise or refuse a context that is used below the floor, or report that it would be refused."""
+    """Raise or refuse a context that is used below the floor, or report that it would be."""
     protocol = base.protocol.__get__(context)
     if protocol not in FLEXIBLE:
         _tell_low("refused", _contexts().FIXED.get(protocol, 0))

@@ -1,0 +1,61 @@
+# What happens where arming fails as Python starts: what TLSFLOOR_ON_ERROR chooses. It must parse on Python 2.7, as
+# the start-up files must; what it knows is in sys._tlsfloor.
+import os
+import sys
+
+
+def chosen():
+    """Return the harshest outcome that anybody asks for; block where nobody does, or what is unknown."""
+    state = sys._tlsfloor
+    asked = {file["outcome"] for file in state["files"]}
+    asked = asked.union([state["environment"].get("TLSFLOOR_ON_ERROR")]) - {None}
+    if observes() and not any(file["floor"] for file in state["files"]):
+        return "warn"  # it changes nothing, so that it refuses nothing
+    return "abort" if "abort" in asked else "warn" if asked == {"warn"} else "block"
+
+
+def observes():
+    return sys._tlsfloor["environment"].get("TLSFLOOR_MODE") == "observe"
+
+
+def fail(error):
+    """Do as the outcome says; return the text of the refusal where TLS is to be refused."""
+    text = "tlsfloor: error: %s" % error
+    known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
+    sys._tlsfloor["failure"] = text
+    outcome = chosen()
+    if outcome == "block":
+        return text
+    if outcome == "warn":
+        text += "; this process runs without the floor"
+    if outcome == "abort" or not known:
+        say(text)
+    if outcome == "abort":
+        os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
+    return None
+
+
+def refuse(error):
+    """Do as the outcome says where nothing could be armed: refuse all TLS stacks, as if there were none."""
+    text = fail(error)
+    if text:
+        import tlsfloor.refusal as refusal
+
+        refusal.refuse({"ssl", "_ssl"}.union(refusal.others(say)), lambda: text)
+
+
+def make_absolute(folder):
+    """Let children find the folder on PYTHONPATH from wherever they start."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
+    if any(ours):
+        entries = [folder if mine else each for each, mine in zip(entries, ours)]
+        os.environ["PYTHONPATH"] = os.pathsep.join(entries)
+
+
+def say(text):
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except (AttributeError, EnvironmentError):
+        pass  # it is closed, so that nobody can be told; status() says the same
