@@ -396,7 +396,7 @@ def test_a_folder_that_python_did_not_run_is_named(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         problems, error, after = done.stdout.splitlines()
         for text in (problems, error, done.stderr):
-            assert ("did not run the start-up file" in text) is said
+            assert ("Python did not run the start-up file" in text) is said
         assert after == "[]"
     # Where it ran, nothing is said.
     env = clean_environment(PYTHONPATH=BOOTSTRAP)

@@ -8,6 +8,7 @@ Importing it changes nothing, and imports nothing: each name is loaded when it i
 562). One line on stderr says so where a bootstrap folder is on the path that Python did not run.
 """
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -69,7 +70,7 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-if not hasattr(sys, "_tlsfloor") and any("bootstrap" in entry for entry in sys.path):
+if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{os.environ.get('PYTHONPATH')}":
     from tlsfloor import outcome, policy
 
     if policy.never_ran():

@@ -187,19 +187,19 @@ def never_ran() -> str:
     """Return what is wrong where a bootstrap folder is on the path and Python did not run its file.
 
     So it is with options that extend ``sys.path`` once Python has started (``pythonpath`` of uWSGI,
-    ``python-path`` of mod_wsgi), with ``-S``, and behind another ``sitecustomize``.
+    ``python-path`` of mod_wsgi), with ``-E``, ``-I`` and ``-S``, and behind another
+    ``sitecustomize``.
     """
-    ran = getattr(sys, "_tlsfloor", {}).get("ran", ())
-    ran = {os.path.realpath(each) for each in ran}
-    for entry in sys.path:
+    ran = {os.path.realpath(each) for each in getattr(sys, "_tlsfloor", {}).get("ran", ())}
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    for entry in filter(None, [*sys.path, *named]):
         folder = os.path.realpath(entry)
-        ours = os.path.join("tlsfloor", "bootstrap")
         file = os.path.join(folder, "sitecustomize.py")
-        if folder.endswith(os.sep + ours) and os.path.exists(file) and file not in ran:
+        ours = folder.endswith(os.sep + os.path.join("tlsfloor", "bootstrap"))
+        if ours and file not in ran and os.path.exists(file):
             return (
-                f"{folder} is on sys.path, and Python did not run the start-up file in it; hint: "
-                "set PYTHONPATH in the environment of the process, or call tlsfloor.enforce() "
-                "where the program starts"
+                f"Python did not run the start-up file in {folder}; hint: call tlsfloor.enforce() "
+                "where the program starts, or see docs/how-to/launchers.md"
             )
     return ""
 
