@@ -23,6 +23,7 @@ ELSEWHERE = [
     "tests/test_find.py",
     "tests/test_formats.py",
     "tests/test_guide*.py",
+    "tests/test_launchers.py",
     "tests/test_neighbours.py",
     "tests/test_package.py",
     "tests/test_policy.py",
@@ -34,8 +35,12 @@ ELSEWHERE = [
 ]
 
 # What does not go into one environment with the other stacks and the site: some programs pin what
-# these need newer, and an agent imports each stack that it finds.
-APART = [*map(str, Path("tests").glob("test_guide_*.py")), "tests/test_neighbours.py"]
+# these need newer, and an agent imports each stack that it finds. Launchers and servers are many.
+APART = [
+    *map(str, Path("tests").glob("test_guide_*.py")),
+    "tests/test_launchers.py",
+    "tests/test_neighbours.py",
+]
 
 
 def install(session: nox.Session, what: str) -> None:
@@ -76,8 +81,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def apart(session: nox.Session) -> None:
-    """Run the tests of agents, and of the guides whose programs pin what others need newer."""
-    install(session, ".[test,guides,neighbours]")
+    """Run the tests of agents, launchers, and guides whose programs pin what others need newer."""
+    install(session, ".[test,guides,launchers,neighbours]")
     session.run("pytest", *APART, *session.posargs)
 
 

@@ -1,0 +1,11 @@
+"""The second application of a server, which relies on the first one to call ``enforce()``."""
+
+import os
+import sys
+
+os.environ.pop("FLOOR_CALLED", None)
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+
+from app import application
+
+__all__ = ["application"]

@@ -1,0 +1,124 @@
+"""The table of launchers in ``docs/reference/starting.md``: each row is what the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import guides
+from harness import python
+from parts import need, need_program
+
+need("tlslite", "rich")
+
+sys.path.append(str(Path(__file__).parent.parent / "docs"))
+import launchers
+
+GUIDE = "how-to/launchers.md"
+
+KNOWN = {(each.row, each.route): each.outcome for each in launchers.read()}
+
+#: One row of those that differ in an option alone, so that the test takes no longer than it must.
+TRIED = [
+    "PEX",
+    "PEX, `--inherit-path=prefer`",
+    "PyInstaller, one folder",
+    "shiv",
+    "`uv run --isolated`",
+    "`uvx`",
+    "gunicorn",
+    "uWSGI, the folder by `pythonpath=`",
+    "uWSGI, `no-site`",
+    "uWSGI, the second of two mounts",
+    "mod_wsgi, the folder by `envvars`",
+    "mod_wsgi, the folder by `python-path=`",
+    "mod_wsgi, the second application group",
+    "Celery, `prefork`",
+    "Jupyter kernel",
+    "multiprocessing, forkserver that runs already",
+    "`InterpreterPoolExecutor`",
+    "loky, workers that run already",
+    "Dask, workers that run already",
+]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Any]:
+    with launchers.places() as made:
+        yield made
+
+
+def need_row(row: str) -> None:
+    needs = launchers.missing(row)
+    if needs == "mod_wsgi":
+        need_program("apache2")
+        need_program(launchers.MOD_WSGI)
+    elif needs == "concurrent.futures.interpreter":
+        need(needs, since=(3, 14))
+    elif needs:
+        need("uwsgidecorators" if needs == "uwsgi" else needs)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the page is about POSIX")
+@pytest.mark.parametrize("row", TRIED)
+def test_a_row_is_what_the_page_says(row: str, place: Any) -> None:
+    need_row(row)
+    # By the folder, and what the page says to do, which is often one of the other routes.
+    by = launchers.ROWS[row].by
+    routes = (launchers.NO_FLOOR, "folder", by or "called")
+    cells = launchers.measure(row, place(row), routes)
+    assert [each.route for each in cells] == list(routes)
+    assert {(each.row, each.route): each.outcome for each in cells}.items() <= KNOWN.items()
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    assert launchers.table(launchers.read()) in launchers.PAGE.read_text("utf-8")
+
+
+def test_every_row_is_open_without_a_floor_and_armed_by_what_the_page_says_to_do() -> None:
+    for row in launchers.ROWS:
+        outcomes = {route: outcome for (each, route), outcome in KNOWN.items() if each == row}
+        assert outcomes[launchers.NO_FLOOR] == "open", row
+        assert launchers.helps(row, outcomes), row
+
+
+def test_the_guide_has_all_that_the_table_says_to_do() -> None:
+    guide = (guides.DOCS / GUIDE).read_text("utf-8")
+    for row in launchers.ROWS.values():
+        for code in re.findall(r"`(.+?)`", row.advice):
+            for word in re.split(r"[\s;]+|DIR", code):
+                assert word in guide, (word, row.advice)
+
+
+def test_the_files_of_the_guide_are_those_that_were_run() -> None:
+    arm = (launchers.PROGRAMS / "launched" / "arm.py").read_text()
+    assert arm.endswith(guides.block(GUIDE, "file: arm.py"))
+    assert guides.block(GUIDE, "file: gunicorn.conf.py") == launchers.POST_FORK
+    assert guides.block(GUIDE, "file: floor.env") == launchers.env_file(
+        "/opt/tlsfloor/tlsfloor/bootstrap"
+    )
+
+
+def test_a_frozen_program_has_every_guard_and_what_the_verifier_shows() -> None:
+    need("PyInstaller")
+    import tlsfloor
+    from tlsfloor import pyinstaller
+    from tlsfloor.stacks import TABLE
+
+    [folder] = pyinstaller.folders()
+    # In a process of its own: it imports the package to look at it.
+    program = "import json, runpy, sys; found = runpy.run_path(sys.argv[1]); "
+    program += "print(json.dumps([found['hiddenimports'], found['datas']]))"
+    done = python("-c", program, os.path.join(folder, "hook-tlsfloor.py"))
+    hidden, datas = json.loads(done.stdout.splitlines()[-1])
+    assert {*TABLE.values(), "tlsfloor._enforce", "tlsfloor.facts"} <= set(hidden), done.stderr
+    assert str(Path(tlsfloor.__file__).parent / "verify" / "peer.pem") in [
+        each[0] for each in datas
+    ]
