@@ -43,6 +43,7 @@ RANKS = {
     "neighbours": 8,
     "bundle": 8,
     "install": 8,
+    "pyinstaller": 9,
     "_enforce": 9,
     "bootstrap": 9,
     "cli": 10,
