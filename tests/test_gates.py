@@ -101,7 +101,8 @@ def test_warnings_keep_the_file_and_line_of_the_caller(tmp_path: Path, route: st
     said = assert_unchanged(tmp_path, route, WARNINGS)
     if sys.version_info >= (3, 10):
         assert len(said) >= 7
-        assert {each[2] for each in said[:-1]} == {str(tmp_path / "snippet.py")}
+        if sys.implementation.name == "cpython":  # PyPy's _ssl is Python, and names itself
+            assert {each[2] for each in said[:-1]} == {str(tmp_path / "snippet.py")}
 
 
 @every_route
@@ -146,7 +147,10 @@ attempt(ssl.SSLContext, 99)
 def test_nonsense_is_refused_as_ever(tmp_path: Path, route: str) -> None:
     without, said = (run(tmp_path, each, NONSENSE) for each in ("none", route))
     assert said == without
-    assert {"TypeError", "ValueError", "OverflowError"} <= {str(each[0]) for each in without}
+    kinds = {"TypeError", "ValueError"}
+    if sys.implementation.name == "cpython":  # PyPy's _ssl takes numbers of any size
+        kinds.add("OverflowError")
+    assert kinds <= {str(each[0]) for each in without}
 
 
 SUBCLASSES = """
@@ -192,7 +196,7 @@ def test_the_module_reads_as_without_us(tmp_path: Path, route: str) -> None:
         """
 say(type(ssl.__spec__.loader).__module__, type(ssl.__loader__).__module__)
 say(ssl.__spec__.loader is ssl.__loader__, ssl.__spec__.name, ssl.__spec__.origin)
-say(repr(ssl), ssl.__cached__)
+say(repr(ssl), getattr(ssl, "__cached__", "gone since 3.15"))
 import importlib.util, inspect
 say(importlib.util.find_spec("ssl") is ssl.__spec__)
 say(inspect.getsource(ssl)[:9], inspect.getfile(ssl.SSLContext))
