@@ -94,7 +94,7 @@ def test_nothing_of_a_stack_gets_below_the_floor(
 ) -> None:
     about = constants(name)
     need(*about["NEEDS"])
-    # For the table in the documentation: docs/coverage.py reads it from the results.
+    # For the table in the documentation: docs/coverage_tables.py reads it from the results.
     record_property("program", name)
     record_property(
         "row", about["ROW"] or next(row for row in ABOUT if guard_of(row) == about["STACK"])

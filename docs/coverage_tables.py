@@ -1,4 +1,4 @@
-"""Write the tables of ``reference/stacks.md``: ``python docs/coverage.py RESULTS.xml [...]``.
+"""Write the tables of ``reference/stacks.md``: ``python docs/coverage_tables.py RESULTS.xml ...``.
 
 The results are what ``pytest tests/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or more
 interpreters. A stack of which a program failed, or that none showed, gets no line, and the exit
