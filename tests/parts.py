@@ -1,7 +1,7 @@
 """The real parts that tests drive: libraries, programs, and names that not every Python has.
 
-A part that is missing skips its tests on a developer's machine, with a reason that names it. In CI
-it fails them, so that a check cannot silently stop being made; only what cannot exist for an
+Tests of a part that is missing are left out, and ``conftest.py`` says so in one line. With
+``CI=true`` they fail, so that no check silently stops being made; only what cannot exist for an
 interpreter is skipped there too.
 """
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,19 +25,26 @@ import pytest
 URLLIB3 = {"1": ["urllib3<2", "requests<2.30"], "2": ["urllib3>=2", "requests>=2.30"]}
 
 
+class LeftOut(pytest.skip.Exception):
+    """A test cannot run, as a part of it is missing."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"{part} is missing")
+        self.part = part
+
+
 def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
-    """Skip, or in CI fail, unless these modules are there; before ``since`` there can be none."""
+    """Leave the test out, unless these modules are there; before ``since`` there can be none."""
     for module in modules:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
         if importlib.util.find_spec(module) is None:
-            _missing(f"{module} is not installed; hint: an extra of pyproject.toml has it")
+            leave_out(module, "it is not installed; hint: an extra of pyproject.toml has it")
 
 
 def need_program(name: str) -> str:
-    """Return where a program is; skip, or in CI fail, if it is nowhere on PATH."""
-    hint = "hint: .ci/run names its package"
-    return shutil.which(name) or _missing(f"{name} is not on PATH; {hint}")
+    """Return where a program is; leave the test out if it is nowhere on PATH."""
+    return shutil.which(name) or leave_out(name, "not on PATH; hint: .ci/run names its package")
 
 
 def need_name(module: object, name: str) -> None:
@@ -65,7 +73,7 @@ def fetched(cache: pytest.Cache, name: str, *packages: str) -> str:
         done = subprocess.run([*pip, *packages], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             shutil.rmtree(fresh)
-            _missing(f"no {' '.join(packages)}: {done.stderr}")
+            leave_out(" ".join(packages), f"pip: {done.stderr}")
         try:
             os.rename(fresh, folder)
         except OSError:  # another worker of pytest was faster
@@ -94,7 +102,8 @@ def pythons() -> list[str]:
     return found + [name for name in [shutil.which("pypy3")] if name]
 
 
-def _missing(reason: str) -> str:
+def leave_out(part: str, why: str) -> NoReturn:
+    """Leave the running test out for a part that is missing; in CI fail."""
     if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+        pytest.fail(f"{part}: {why}")
+    raise LeftOut(part)

@@ -211,7 +211,7 @@ class Reader:
             status, printed = self.client.run(command)
             if command.startswith("pip "):  # whose warnings are its own affair
                 if status:
-                    parts._missing(f"pip cannot install what tlsfloor needs: {printed}")
+                    parts.leave_out("what pip installs", printed)
                 continue
             assert (status, as_shown(shown, printed)) == (0, True), (command, printed)
 

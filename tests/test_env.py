@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import BOOTSTRAP, clean_environment, python
-from parts import need
+from parts import need, need_program
 
 #: What the folder of a bundle may be called, at worst.
 FOLDERS = ["/opt/tlsfloor", '/opt/it\'s 100% "$HOME" \\ `id`/$(id)']
@@ -87,15 +86,13 @@ def test_systemd_takes_it(folder: str) -> None:
     assert taken == [[f"PYTHONPATH={folder}/tlsfloor/bootstrap"], ["TLSFLOOR=1.2"]]
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
 def test_systemd_itself_finds_nothing_wrong(tmp_path: os.PathLike[str]) -> None:
+    program = need_program("systemd-analyze")
     unit = os.path.join(tmp_path, "app.service")
     with open(unit, "w") as file:
         file.write(lines("--format", "systemd", "--path", FOLDERS[1]))
         file.write(f"ExecStart={sys.executable} -V\n")
-    done = subprocess.run(
-        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, "verify", unit], capture_output=True, text=True, check=False)
     assert "Environment" not in done.stderr
 
 

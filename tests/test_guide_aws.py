@@ -19,14 +19,14 @@ from typing import Iterator
 import parts
 import pytest
 
+from aws_endpoint import answer
 from guides import DOCS, block, blocks, commands
 from harness import BOOTSTRAP, HERE, PATIENCE, clean_environment, python
 
-parts.need("awscli", "pcluster", "boto3", "tlslite", since=(3, 10))
-
-from aws_endpoint import answer
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
+
+pytestmark = pytest.mark.needs("awscli", "pcluster", "boto3", since=(3, 10))
 
 PAGE = "how-to/aws.md"
 DEBIAN = "/usr/bin/python3"

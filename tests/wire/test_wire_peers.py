@@ -7,7 +7,6 @@ Three implementations: the OpenSSL behind Python's ``ssl`` (in memory), tlslite-
 from __future__ import annotations
 
 import errno
-import shutil
 import socket
 import ssl
 import subprocess
@@ -15,6 +14,7 @@ import warnings
 
 import pytest
 
+import parts
 from tlsfloor.wire import Alert, ClientHello, Handshake, Messages, Record, ServerHello
 from tlsfloor.wire import extensions as ext
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
@@ -294,9 +294,7 @@ def test_tlslite_selects_that_version(certificate, client_context, version) -> N
     ids=["default", "1.2", "fallback", "1.0"],
 )
 def test_openssl_s_client_offers_that_version(arguments, highest) -> None:
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("there is no openssl on PATH")
+    program = parts.need_program("openssl")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -1,0 +1,106 @@
+"""The README's test commands: CI runs the same, and what is not installed is one line."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import clean_environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+def test_ci_runs_the_readmes_test_commands_as_they_are() -> None:
+    section = (ROOT / "README.md").read_text("utf-8").partition("\n## Tests\n")[2]
+    commands = re.findall(r"^\$ (.*)$", section.partition("\n## ")[0], re.MULTILINE)
+    assert len(commands) == 2
+    ran = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert [line for line in ran if line in commands] == commands
+    # Each gets an environment of its own, and nothing is tested before the first.
+    first, second = (ran.index(each) for each in commands)
+    assert "rm -rf .venv" in ran[first:second]
+    assert not [line for line in ran[:first] if "pytest" in line or "pip install" in line]
+
+
+#: Tests with parts that this Python has, that it lacks, and that it gets later.
+TESTS = """
+import parts, pytest
+
+def test_that_needs_nothing(): pass
+@pytest.mark.parametrize("number", range(9))
+def test_that_needs(number): parts.need("no_such_module")
+@pytest.mark.needs("no_other_module", "os")
+def test_that_is_marked(): pass
+def test_that_needs_a_program(): parts.need_program("no-such-program")
+def test_that_cannot_be(): parts.need("os", since=(9, 0))
+"""
+
+
+class Suite:
+    """Tests in a folder, with the ``conftest.py`` and ``parts.py`` of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("conftest.py", "parts.py"):
+            shutil.copy(HERE / name, folder)
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = -ra\n")
+        (folder / "test_it.py").write_text(TESTS)
+
+    def run(self, *args: str, **env: str) -> tuple[int, str]:
+        """Run them; return the exit status and what pytest printed."""
+        given = {**clean_environment(**env), "PYTHONPATH": str(self.folder)}
+        if "CI" not in env:
+            given.pop("CI", None)
+        command = [sys.executable, "-m", "pytest", *args]
+        done = subprocess.run(
+            command, cwd=self.folder, env=given, stdout=subprocess.PIPE, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return Suite(tmp_path)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_what_is_left_out_is_one_line(suite: Suite, workers: str) -> None:
+    status, printed = suite.run("-n", workers)
+    assert status == 0, printed
+    lines = printed.splitlines()
+    named = "no-such-program, no_other_module, no_such_module"
+    assert [line for line in lines if "no_" in line] == [f"left out: 11 tests that need {named}"]
+    assert re.search(r"\b1 passed, 1 skipped, 11 left out in ", lines[-1]), printed
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_later_run_makes_up_for_it(suite: Suite, workers: str) -> None:
+    suite.run("-n", workers)
+    suite.run("-k", "needs_nothing")  # which changes nothing of it
+    (suite.folder / "no_such_module.py").touch()
+    status, printed = suite.run("-n", workers, "--left-out")
+    assert status == 0, printed
+    assert re.search(r" 9 passed, (2 deselected, )?2 left out in ", printed), printed
+    # In CI the last such run tells what no run has made up for.
+    status, printed = suite.run("-n", workers, "--left-out", CI="true")
+    assert status == 1
+    assert re.search(r" 1 failed, (11 deselected, )?1 error in ", printed), printed
+    (suite.folder / "no_other_module.py").touch()
+    (suite.folder / "test_it.py").write_text(TESTS.replace("needs_a_program", "is_renamed"))
+    suite.run()
+    (suite.folder / "test_it.py").write_text(TESTS)
+    status, printed = suite.run("--left-out", "-k", "marked", CI="true")
+    assert (status, "never run: test_it.py::test_that_is_renamed" in printed) == (1, True), printed
+
+
+def test_in_ci_a_missing_part_is_a_failure(suite: Suite) -> None:
+    status, printed = suite.run(CI="true")
+    assert (status, "10 failed, 1 passed, 1 skipped, 1 error in" in printed) == (1, True), printed
+    assert "hint: an extra of pyproject.toml has it" in printed
+    assert "hint: .ci/run names its package" in printed
