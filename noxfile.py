@@ -34,6 +34,11 @@ ELSEWHERE = [
     "tests/test_verify_targets.py",
 ]
 
+# The interpreters of .ci/debian-pythons, and the tests that depend most on an interpreter:
+# on its import system, its ssl module and its start.
+NEWER = ["3.13t", "3.14", "3.15", "pypy3", "pypy3.11"]
+HOOKS = ["tests/test_hooks.py", "tests/test_gates.py", "tests/test_bootstrap.py"]
+
 # What does not go into one environment with the other stacks and the site: some programs pin what
 # these need newer, and an agent imports each stack that it finds. Launchers and servers are many.
 APART = [
@@ -62,6 +67,14 @@ def floor(session: nox.Session) -> None:
     install(session, ".[test]")
     ignored = [f"--ignore-glob={each}" for each in ELSEWHERE]
     session.run("pytest", "-n", "2", *ignored, *session.posargs)
+
+
+@nox.session(python=NEWER)
+def hooks(session: nox.Session) -> None:
+    """Run the tests that depend most on the interpreter, where many packages have no wheels."""
+    install(session, ".[pytest,verify]")
+    found = [file for file in HOOKS if Path(file).exists()]
+    session.run("pytest", "-n", "2", *found, *session.posargs)
 
 
 @nox.session
