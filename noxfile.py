@@ -22,6 +22,7 @@ ELSEWHERE = [
     "tests/test_env.py",
     "tests/test_find.py",
     "tests/test_formats.py",
+    "tests/test_front_door.py",
     "tests/test_guide*.py",
     "tests/test_launchers.py",
     "tests/test_neighbours.py",
