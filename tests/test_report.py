@@ -76,6 +76,7 @@ BREAKS = {
     "no handshake": ([event("armed", text="TLSFLOOR")], "unknown", "unknown"),
     "nothing": ([], "unknown", "unknown"),
     "uncovered": ([FINE, event("uncovered", stack="FreeTDS")], "unknown", "unknown"),
+    "no row": ([FINE, event("unknown", stack="acmetls")], "unknown", "unknown"),
     "a kind to come": ([FINE, event("measured")], "unknown", "unknown"),
     "a kind to come, beside what breaks": ([OLD, event("measured")], "yes", "yes"),
     "raised": ([FINE, event("raised", asked="TLS 1.0")], "no", "no"),

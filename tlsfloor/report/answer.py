@@ -11,7 +11,7 @@ from collections import Counter
 
 from tlsfloor import versions
 from tlsfloor.report import words
-from tlsfloor.report.tally import NO, UNKNOWN, YES
+from tlsfloor.report.tally import NO, UNKNOWN, UNSEEN, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ class Answer:
             doubts.append("no event was read")
         elif not self.handshakes:
             doubts.append("no handshake was seen")
-        unseen = [row for row in self.rows if row.kind == "uncovered"]
+        unseen = [row for row in self.rows if row.kind in UNSEEN]
         for stack in sorted({row.stack or "a TLS stack" for row in unseen}):
             programs = {row.program for row in unseen if (row.stack or "a TLS stack") == stack}
             doubts.append(
                 f"{stack} was imported by {words.named(programs)}, and its TLS is not seen"
             )
-        vague = [row for row in self.rows if row.kind != "uncovered"]
+        vague = [row for row in self.rows if row.kind not in UNSEEN]
         for text, found in (
             ("of a kind that this version of tlsfloor does not know", ("other",)),
             ("handshakes of an unknown version", ("handshake",)),

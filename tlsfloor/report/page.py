@@ -49,6 +49,7 @@ _TODO = {
     "exempt it for a while.",
     ("discarded", ""): "Discarded: as a handshake of that version, and the stack let it happen.",
     ("uncovered", ""): "Not seen: <code>tlsfloor stacks</code> tells what holds a floor there.",
+    ("unknown", ""): "Not seen: tlsfloor does not know this library, and holds no floor there.",
 }
 
 _LISTS = {

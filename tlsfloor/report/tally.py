@@ -55,9 +55,13 @@ KINDS = (
     "failed",
     "discarded",
     "uncovered",
+    "unknown",
     "exempted",
     "unexempted",
 )
+
+#: Kinds that say that nothing is seen of a stack.
+UNSEEN = ("uncovered", "unknown")
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
@@ -120,8 +124,8 @@ class Row:
                 # It did not come to a version. What one floor broke, a stricter one breaks.
                 return YES if 0 < self.floor <= floor else UNKNOWN
         else:
-            # Nothing is seen of an uncovered stack. A raised context may well be content with more.
-            return NO if self.kind in KINDS and self.kind != "uncovered" else UNKNOWN
+            # A raised context may well be content with more.
+            return NO if self.kind in KINDS and self.kind not in UNSEEN else UNKNOWN
         return UNKNOWN if not told else YES if told < floor else NO
 
 

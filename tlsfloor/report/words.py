@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from tlsfloor import versions
+from tlsfloor.report.tally import UNSEEN
 from tlsfloor.verify.formats import printable
 
 TYPE_CHECKING = False
@@ -59,7 +60,7 @@ def what(row: Row) -> str:
         "refused": f"{would}refused: {versions.name(row.asked)}" if row.asked else "refused",
         "failed": "handshake failed",
         "discarded": f"{would}discarded: {version(row.version)}",
-        "uncovered": f"not seen: {row.stack or 'a TLS stack'}",
+        **dict.fromkeys(UNSEEN, f"not seen: {row.stack or 'a TLS stack'}"),
         "raised": f"{would}raised{asked}",
         "clamped": f"{would}clamped{asked}",
         "other": "of an unknown kind",
@@ -85,7 +86,7 @@ def towards(row: Row) -> str:
 
 def through(row: Row) -> str:
     """Say which library it went through, and which stack if that is not ``ssl``."""
-    stack = "" if row.stack in ("ssl", row.library) or row.kind == "uncovered" else row.stack
+    stack = "" if row.stack in ("ssl", row.library) or row.kind in UNSEEN else row.stack
     return ", ".join(filter(None, (row.library, stack)))
 
 
