@@ -25,6 +25,7 @@ def enforce(
     children: bool = False,
     uncovered: str | None = None,
     stacks: Mapping[str, str] | None = None,
+    unknown: str | None = None,
     on_event: Callable[[dict[str, Any]], object] | None = None,
 ) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
@@ -45,6 +46,9 @@ def enforce(
             latter; where nobody asks, that too.
         stacks: the same for single stacks: the name of a stack, as ``tlsfloor stacks`` has it, or
             of the module that brings it -> ``"warn"`` or ``"block"``.
+        unknown: what happens to a library that carries TLS and that no row of the table covers:
+            ``"warn"``, it is imported and named, as where nobody asks; ``"block"``, it cannot be
+            imported. Of two that are asked for, the latter.
         on_event: called with each event, a dict, in the thread that causes it; what it raises is in
             the status, and nowhere else.
 
@@ -63,6 +67,7 @@ def enforce(
     wire = policy.floor_of(floor, "enforce()")
     policy.mode_of(mode, "enforce()")
     strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
+    policy.unknown_of(unknown, "enforce()")
     asked = policy.floor_in(os.environ)
     # What the environment only observes it does not ask to be held.
     observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode
@@ -70,6 +75,8 @@ def enforce(
         wire, set_by = asked, f"{set_by}, raised by the environment"
     arm.want(strengths, "enforce()")
     arm.want(policy.strengths_in(os.environ), policy.STACKS)
+    arm.want_unknown(unknown)
+    arm.want_unknown(policy.unknown_of(os.environ.get(policy.UNKNOWN), policy.UNKNOWN))
     if on_event is not None and on_event not in events.callbacks:
         events.callbacks.append(on_event)
     try:

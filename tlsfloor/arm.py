@@ -17,6 +17,7 @@ from tlsfloor.stacks import COVERED, TABLE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
@@ -53,7 +54,7 @@ def start(
     if hooks.is_watching():
         hooks.put()
     else:
-        hooks.watch(_as_chosen(guard), _as_chosen(before))
+        hooks.watch(_as_chosen(guard), _as_chosen(before), _look)
     route = "PYTHONPATH" if floor is None else "an installed file"
     # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
     if any(each["route"] == route for each in current.files):
@@ -110,6 +111,13 @@ def _as_chosen(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
     return take
 
 
+def _look(spec: "ModuleSpec") -> None:
+    from tlsfloor.stacks import _unknown
+
+    if _unknown.look(spec):  # of all others nothing more is loaded
+        _as_chosen(unknown)(spec)
+
+
 def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     """Hold the floor (a wire number) on every stack of the table, now and as each is imported.
 
@@ -121,7 +129,7 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     """
     since = time.time()
     _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
-    hooks.watch(guard, before)
+    hooks.watch(guard, before, unknown)
     guard_imported()
 
 
@@ -150,6 +158,7 @@ def _adopt(file: "dict[str, Any]") -> None:
         from tlsfloor import policy
 
         want(policy.strengths_in(environment), policy.STACKS)
+        want_unknown(policy.unknown_of(environment.get(policy.UNKNOWN), policy.UNKNOWN))
         floors = policy.start_up_floors(environment, file["floor"])
     set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
     for floor, mode in floors:
@@ -210,7 +219,7 @@ def check(floor: int) -> None:
 def guard_imported() -> None:
     """Guard the stacks that were imported before the floor was armed, as ``guard()`` does.
 
-    One that cannot be guarded keeps no other from it.
+    One that cannot be guarded keeps no other from it. And look at all other extension modules.
     """
     from tlsfloor.errors import GuardError
     from tlsfloor.stacks import guards
@@ -222,6 +231,13 @@ def guard_imported() -> None:
                 __import__(name)  # waits for another thread that is just executing it
                 guard(sys.modules[name])
                 guards.ask(name, "catch_up")
+            except GuardError as error:
+                failed.append(error)
+    for module in list(sys.modules.values()):
+        spec: Any = getattr(module, "__dict__", {}).get("__spec__")
+        if str(getattr(spec, "origin", "")).endswith(hooks.SUFFIXES):
+            try:
+                unknown(spec)
             except GuardError as error:
                 failed.append(error)
     if failed:
@@ -302,6 +318,27 @@ def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
         from tlsfloor.stacks import guards
 
         guards.refuse_uncovered(name, state, current.wanted)
+
+
+def unknown(spec: "ModuleSpec") -> None:
+    """Look at an extension module that no row of the table names, before it is loaded.
+
+    Raises:
+        GuardError: it carries TLS, and somebody wants such libraries to be refused.
+    """
+    from tlsfloor.stacks import _unknown
+
+    what = _unknown.look(spec)
+    if what and current.least != current.NO_FLOOR:
+        from tlsfloor.stacks import _unknown_found
+
+        _unknown_found.note(spec.name, str(spec.origin), what, current.wanted_unknown)
+
+
+def want_unknown(strength: "str | None") -> None:
+    """Record what a source wants of such libraries, if anything. The strictest wins."""
+    if strength is not None:
+        current.wanted_unknown.add(strength)
 
 
 def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:

@@ -24,7 +24,8 @@ class Status:
     * ``floor``: ``"1.2"``, or None when nothing is armed;
     * ``observed``: the floor that is observed and not held, None where there is none above
       ``floor``;
-    * ``held``: the floor is armed and holds on every stack met so far, with its gates in place;
+    * ``held``: the floor is armed and holds on every stack met so far, with its gates in place, and
+      no library was loaded that carries TLS and is in no row of the table;
     * ``armings``: a dict for each route that armed a floor: floor, mode, route, set_by, since (RFC
       3339, UTC);
     * ``stacks``: the name of each stack met so far -> ``"guarded"``, ``"configured"``,
@@ -35,7 +36,7 @@ class Status:
       only ``status()`` looks for them;
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
-    * ``problems``: why the process is not, or not wholly, protected;
+    * ``problems``: why the process is not, or not wholly, protected; unknown libraries are here;
     * ``events``: where events go -> ``"well"``, or what went wrong there the last time;
     * ``exemptions``: a dict for each entry of the operator's file: host, port, minimum, reason,
       expires, days_left, applies; what is wrong with the file is on stderr, and an event;
@@ -136,6 +137,10 @@ def status() -> Status:
 def found() -> Status:
     """Return what the guards say of this process, and the state of it."""
     problems = _problems()
+    if current.unknown:
+        from tlsfloor.stacks import _unknown_found
+
+        problems += _unknown_found.problems()
     below: list[str] = []
     states = dict(current.stacks)
     if current.is_held():

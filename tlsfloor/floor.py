@@ -52,6 +52,9 @@ stacks: "dict[str, str]" = {}
 #: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
 wanted: "list[tuple[str | None, dict[str, str]]]" = []
 
+#: The same of libraries that carry TLS and that no row of the table covers.
+wanted_unknown: "set[str]" = set()
+
 #: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
 unknown: "dict[str, str]" = {}
 

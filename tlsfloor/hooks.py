@@ -98,7 +98,7 @@ def _create(create):
         # type: (Any, *Any) -> Any
         name = _row_of(spec.name)
         if name not in TABLE:
-            if spec.origin.endswith(_SUFFIXES) and "lib-dynload" not in spec.origin:
+            if spec.origin.endswith(SUFFIXES) and "lib-dynload" not in spec.origin:
                 _call(_other, spec)
             return create(spec, *rest)
         _call(_before, name)
@@ -144,8 +144,8 @@ def _load_plainly(spec):
         spec.loader = _files.SourceFileLoader(spec.name, spec.origin)
 
 
-# What an extension module is called; a built-in one has the origin "built-in".
-_SUFFIXES = tuple(_imp.extension_suffixes())
+#: What an extension module is called; a built-in one has the origin "built-in".
+SUFFIXES = tuple(_imp.extension_suffixes())
 
 #: Where a hook goes, the name it has there, and what makes it from the function that is there.
 HOOKS = (

@@ -98,6 +98,7 @@ def start_up_floor(environment: Mapping[str, str], written: str | None = None) -
     if ON_ERROR in environment:
         outcome_of(environment[ON_ERROR], ON_ERROR)
     strengths_in(environment)
+    unknown_of(environment.get(UNKNOWN), UNKNOWN)
     asked = floor_in(environment)
     least = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
     if asked is None:
@@ -151,6 +152,15 @@ def strengths_of(
     for name, strength in stacks.items():
         _one_of(STRENGTHS, strength, f"strength of {name!r}", sources[1])
     return uncovered, dict(stacks)
+
+
+def unknown_of(value: str | None, source: str) -> str | None:
+    """Return what ``source`` wants of libraries that carry TLS and have no row; None if nothing.
+
+    Raises:
+        PolicyError: there is no such strength.
+    """
+    return None if value is None else _one_of(STRENGTHS, value, "strength", source)
 
 
 def mode_of(value: object, source: str) -> str:

@@ -40,14 +40,14 @@ def arm(state):
 
 
 def put_beneath(state):
-    """Wake tlsfloor once a TLS stack, or any extension that is not Python's own, is about to be loaded."""
+    """Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded."""
     import _frozen_importlib as importlib
     import _imp
     from _frozen_importlib_external import SourceFileLoader
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
-            extension = name == "create_dynamic" and (spec.name[-5:] == "._ssl" or "lib-dynload" not in spec.origin)
+            extension = name == "create_dynamic" and (spec.name[-5:] == "._ssl" or carries_tls(spec))
             if extension or spec.name in STACKS:
                 wake(state, spec.name)
                 if getattr(module, name) is not hook:
@@ -66,6 +66,14 @@ def put_beneath(state):
         code = code or hook.__code__.replace(co_filename=importlib._load_unlocked.__code__.co_filename)
         hook.__code__ = code
         setattr(module, name, hook)
+
+
+def carries_tls(spec):
+    """Tell whether an extension module has to be looked at by tlsfloor itself: most carry no TLS."""
+    try:
+        return "lib-dynload" not in spec.origin and __import__("tlsfloor.stacks._unknown").stacks._unknown.look(spec)
+    except Exception:
+        return not sys._tlsfloor.get("failure")  # tlsfloor cannot be loaded, which wake() says once
 
 
 def wake(state, name=None):
