@@ -45,7 +45,17 @@ AGAIN = "the same again"
 FACTS = ("cpu_count", "cpu_model_name", "load_avg_1min", "platform", "python_implementation")
 
 #: Distributions whose version matters, where they are installed.
-PARTS = ("boto3", "ddtrace", "opentelemetry-distro", "redis", "truststore", "urllib3", "wrapt")
+PARTS = (
+    "boto3",
+    "ddtrace",
+    "numpy",
+    "opentelemetry-distro",
+    "pandas",
+    "redis",
+    "truststore",
+    "urllib3",
+    "wrapt",
+)
 
 
 class Row(NamedTuple):

@@ -32,6 +32,12 @@ PROGRAMS = {
     "start with import ssl, urllib3, boto3, redis": ("import ssl, urllib3, boto3, redis", 1.02),
 }
 
+#: Programs that load many extension modules without TLS, each of which is looked at.
+EXTENSIONS = {
+    "start with import numpy": ("import numpy", 1.02),
+    "start with import pandas": ("import pandas", 1.02),
+}
+
 #: Peers that are a folder of a package, and those that are a ``sitecustomize`` to be written.
 FOLDERS = {
     "opentelemetry-instrument": ("opentelemetry.instrumentation", "auto_instrumentation"),
@@ -48,6 +54,7 @@ QUIET = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     "DD_TRACE_ENABLED": "false",
+    "OPENBLAS_NUM_THREADS": "1",  # no two starts of its threads run as many instructions
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_TRACES_EXPORTER": "none",
@@ -68,19 +75,33 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         for name, text in WRITTEN.items() if not quick else ():
             folders[name] = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folders[name], "sitecustomize.py").write_text(text)
-        for name, (program, most) in PROGRAMS.items():
-            command = [sys.executable, "-c", program]
-            for folder in folders.values():  # their byte code is written
-                processor_seconds(command, environment(folder, **QUIET))
-            for unit, measure, rounds in (
-                ("integer", instructions, 1),
-                ("second", processor_seconds, 15),
-            ):
-                variants = {
-                    each: partial(measure, command, environment(folder, **QUIET))
-                    for each, folder in folders.items()
-                }
-                goal = most if unit == "integer" else 0
-                yield Row(name, unit, variants, most=goal, rounds=rounds)
-                if quick:
-                    return
+        yield from _measured(PROGRAMS, folders, quick=quick)
+        if not quick:
+            ours = dict(list(folders.items())[:2])  # the others do nothing there
+            there = {name: each for name, each in EXTENSIONS.items() if _is_there(each[0])}
+            yield from _measured(there, ours)
+
+
+def _is_there(program: str) -> bool:
+    return find_spec(program.rpartition(" ")[2]) is not None
+
+
+def _measured(
+    programs: dict[str, tuple[str, float]], folders: dict[str, str], *, quick: bool = False
+) -> Iterator[Row]:
+    for name, (program, most) in programs.items():
+        command = [sys.executable, "-c", program]
+        for folder in folders.values():  # their byte code is written
+            processor_seconds(command, environment(folder, **QUIET))
+        for unit, measure, rounds in (
+            ("integer", instructions, 1),
+            ("second", processor_seconds, 15),
+        ):
+            variants = {
+                each: partial(measure, command, environment(folder, **QUIET))
+                for each, folder in folders.items()
+            }
+            goal = most if unit == "integer" else 0
+            yield Row(name, unit, variants, most=goal, rounds=rounds)
+            if quick:
+                return
