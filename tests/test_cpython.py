@@ -1,9 +1,10 @@
-"""CPython's own tests of ``ssl``: under the floor one of them tells the difference, no other."""
+"""CPython's own tests of ``ssl``: under the floor two of them tell the difference, no other."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 #: It lowers a context and reads the lower value back, which is what a floor is about.
 DIFFERENT = {"ContextTests.test_min_max_version"}
+
+#: It wants the type _ssl._SSLContext to be immutable: a class with gates has its name. (A metaclass
+#: would make that one so, and break ``class X(SSLContext, ABC)``.)
+MUTABLE = {"BasicSocketTests.test_ssl_types"} if sys.version_info >= (3, 10) else set()
 
 #: How often a test is asked again, with and without the floor.
 ROUNDS = 8
@@ -35,14 +40,14 @@ def failing(tmp_path: Path, env: dict[str, str], *tests: str) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", ["enforce", "observe"])
-def test_cpythons_own_tests_see_one_difference(mode: str, tmp_path: Path) -> None:
-    """And none under a floor that is only observed."""
+def test_cpythons_own_tests_see_no_other_difference(mode: str, tmp_path: Path) -> None:
+    """And the type alone under a floor that is only observed."""
     if (
         importlib.util.find_spec("test") is None
         or importlib.util.find_spec("test.test_ssl") is None
     ):
         pytest.skip("this Python came without its own tests")
-    different = DIFFERENT if mode == "enforce" else set()
+    different = (DIFFERENT if mode == "enforce" else set()) | MUTABLE
     armed = armed_environment("1.2", TLSFLOOR_MODE=mode, TLSFLOOR_EVENTS=str(tmp_path / "events"))
     found = failing(tmp_path, armed)
     # Some fail now and then, with or without the floor (one of 3.8's in four runs of ten), and some

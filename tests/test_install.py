@@ -251,9 +251,8 @@ def test_a_package_that_vanished_blocks_and_says_so(
     shutil.rmtree(made)
     done = python(START, *ports, executable=venv.python)
     assert done.returncode == 0
-    assert done.stderr.startswith("tlsfloor: error: No module named 'tlsfloor'")
-    assert done.stderr.count("\n") == 1
-    assert "ImportError: tlsfloor: error: " in done.stdout
+    assert done.stderr == ""
+    assert "ImportError: tlsfloor: error: No module named 'tlsfloor" in done.stdout
     assert "TLSv1" not in done.stdout
 
 
@@ -347,7 +346,7 @@ def test_an_externally_managed_environment_is_left_to_its_manager() -> None:
 
 def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
     """It would be blocked from its next start on: the install finds out, and takes it back."""
-    (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = {}\n")
+    (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = None\n")
     done = tlsfloor("install", "--prefix", str(venv.prefix))
     assert done.returncode == 2
     assert "does not arm itself: " in done.stderr

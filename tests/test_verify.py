@@ -270,10 +270,10 @@ UNDONE = """
 import ssl, tlsfloor
 tlsfloor.enforce("1.2")
 held = tlsfloor.status().held
-import tlsfloor.stacks.stdlib as guard
-guard._floor = 0x0301  # as code in the process can, which is no boundary, and is still told
+import tlsfloor.floor as state
+state.held = state.least = 0x0301  # as code in the process can, which is no boundary; it is named
 undone = tlsfloor.status()
-print(held, undone.held, "the verifier says: client" in " ".join(undone.problems))
+print(held, undone.held, "the floor was changed to 1.0" in " ".join(undone.problems))
 """
 
 

@@ -62,6 +62,7 @@ def enforce(
 
     .. versionadded:: 0.1
     """
+    arm.adopt()
     caller = sys._getframe(1)
     set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
     wire = policy.floor_of(floor, "enforce()")

@@ -136,6 +136,7 @@ def status() -> Status:
 
 def found() -> Status:
     """Return what the guards say of this process, and the state of it."""
+    arm.adopt()
     problems = _problems()
     if current.unknown:
         from tlsfloor.stacks import _unknown_found
@@ -197,6 +198,9 @@ def _problems() -> list[str]:
     """Return why this process as a whole is not protected."""
     if current.is_held():
         found = [hooks.undone()]
+        asked = max(each["floor"] for each in current.armings if each["mode"] == policy.ENFORCE)
+        if current.held != asked:
+            found.append(f"the floor was changed to {_name(current.held)} by code of this process")
         if current.forkserver is not None and current.forkserver == running_forkserver():
             found.append(
                 f"the forkserver of multiprocessing (process {current.forkserver}) was started "

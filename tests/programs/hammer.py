@@ -1,7 +1,7 @@
-"""Threads lower a shared context past every gate, by the C descriptor, while others use it.
+"""Threads lower a shared context as gevent does, beneath ``ssl.SSLContext``, while others use it.
 
-There is a moment between the gate of use and OpenSSL's copy of the bounds; what counts is which
-connections the program is handed in the end.
+There is a moment between the gate of use and OpenSSL's copy of the bounds: nothing may be lowered
+in it.
 """
 
 import collections
@@ -55,19 +55,15 @@ def by_bio(context, plain):
 
 
 def main(job, context):
-    # The attribute itself, which no gate of a class below can see.
-    put = ssl.SSLContext.__mro__[1].minimum_version.__set__
+    put = super(ssl.SSLContext, ssl.SSLContext).minimum_version.__set__
     use = globals()[job["use"]]
     outcomes = collections.Counter()
     begun = time.monotonic()
-    # Hand the interpreter over so often that the moment comes ten times in a second, not twice.
+    # Hand the interpreter over so often that the moment comes ten times in a second.
     sys.setswitchinterval(1e-5)
 
     def going():
-        passed = time.monotonic() - begun
-        # On until the moment was met: what the gate of completion discards is a ProtocolRefused.
-        met = outcomes["ProtocolRefused"] >= job["moments"]
-        return passed < job["seconds"] or (not met and passed < job["patience"])
+        return time.monotonic() - begun < job["seconds"]
 
     def hammer():
         while going():

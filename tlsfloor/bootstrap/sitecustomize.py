@@ -35,7 +35,8 @@ def arm(state):
     if MODERN and "wake" not in state:
         state["wake"] = wake
         put_beneath(state)
-    if not (MODERN and plain and STACKS.isdisjoint(sys.modules)):
+    # Not later where it was loaded already, by an installed file or by a stack that came first.
+    if state.get("wake") is None or not (plain and STACKS.isdisjoint(sys.modules)):
         wake(state)
 
 

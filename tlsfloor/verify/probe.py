@@ -336,9 +336,9 @@ def facts(job):
     for name in ("minimum_version", "security_level"):
         if hasattr(context, name):
             found[name] = int(getattr(context, name))
-    ledger = sys.modules.get("tlsfloor.ledger")
-    if ledger:
-        found["armings"] = [[each.floor, each.route, each.set_by] for each in ledger.armings]
+    armings = getattr(sys, "_tlsfloor", {}).get("armings")
+    if armings is not None:
+        found["armings"] = [[each["floor"], each["route"], each["set_by"]] for each in armings]
         known = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
         found["exemptions"] = [each.as_dict() for each in known]
     return found
