@@ -346,7 +346,7 @@ def test_an_externally_managed_environment_is_left_to_its_manager() -> None:
 
 def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
     """It would be blocked from its next start on: the install finds out, and takes it back."""
-    (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = None\n")
+    (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = {'pending': 3}\n")
     done = tlsfloor("install", "--prefix", str(venv.prefix))
     assert done.returncode == 2
     assert "does not arm itself: " in done.stderr

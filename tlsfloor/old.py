@@ -1,10 +1,14 @@
 # The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package: it
 # parses on all of them.
 #
-# As in stacks/stdlib.py, SSLContext is changed in place, at four gates: birth (__new__, which is Python's own
-# here and warns of nothing), change (what was set is put, and then raised), use (_wrap_socket and _wrap_bio),
-# and completion: the first handshake, whose version is compared, since another thread can lower a context
-# while OpenSSL copies it. A context of a fixed version cannot be raised, and is refused at its use.
+# There are four gates, as in stacks/stdlib.py: birth (__new__, which is Python's own here and warns of nothing),
+# change (what was set is put, and then raised), use (_wrap_socket and _wrap_bio), and completion: the first
+# handshake, whose version is compared. A context of a fixed version cannot be raised, and is refused at its use.
+#
+# On 3.6 and 3.7 they are on a subclass that takes the name of the C type in _ssl as soon as that is loaded, by
+# whatever importer (tlsfloor/hooks.py says how). Python 2.7 imports extensions in C, where nothing can be put: there
+# SSLContext is changed in place once a finder has seen the import of ssl. What is open there: a copy of ssl.py
+# under another name, and ssl loaded by imp.load_source() or runpy.
 import os
 import sys
 
@@ -146,11 +150,11 @@ def is_gated(cls):
 
 
 def guard(module):
-    """Hold the floor on a module named ssl; ImportError where it cannot be held."""
-    import _ssl
-
+    """Hold the floor on a module named ssl, or on _ssl; ImportError where it cannot be held."""
+    _ssl = module if module.__name__.endswith("_ssl") else __import__("_ssl")
     floor = held["asked"]
-    base, made = getattr(_ssl, "_SSLContext", None), getattr(module, "SSLContext", None)
+    base = getattr(_ssl, "_SSLContext", None)
+    made = base if module is _ssl else getattr(module, "SSLContext", None)
     if base is None or not isinstance(made, type) or not issubclass(made, base):
         hint = "use Python 2.7.9 or newer, and its own ssl"
         raise ImportError("the floor cannot be held on %r: its SSLContext is %r; hint: %s" % (module, made, hint))
@@ -159,6 +163,9 @@ def guard(module):
         raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, name(floor), hint))
     off = sum(flag for version, flag in TURN_OFF if version < floor)
     held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
+    if module is _ssl and not is_gated(base):
+        _ssl._SSLContext = type("_SSLContext", (base,), {"__slots__": (), "__module__": "_ssl"})
+        install(_ssl._SSLContext, base)
     for cls in made.__mro__:
         if base in cls.__bases__ and not is_gated(cls):
             install(cls, base)
@@ -184,6 +191,21 @@ def executed(module):
 
 def refuse(*args, **kwargs):
     raise ImportError(held["refusal"])
+
+
+def created(create):
+    """Return what takes the place of a function of _imp that makes a native module."""
+
+    def create_and_guard(spec, *rest):
+        native = spec.name == "_ssl" or spec.name.endswith("._ssl")
+        if native and "refusal" in held:
+            refuse()
+        module = create(spec, *rest)
+        if native:
+            executed(module)
+        return module
+
+    return create_and_guard
 
 
 class Finder(object):
@@ -293,6 +315,11 @@ def watch(floor, set_by, refused):
     """
     if floor > held["asked"]:
         held.update(asked=floor, set_by=set_by, refused=refused)
+    if sys.version_info >= (3,) and "hooked" not in held:
+        import _imp
+
+        held["hooked"] = True
+        _imp.create_dynamic, _imp.create_builtin = created(_imp.create_dynamic), created(_imp.create_builtin)
     finder = held.setdefault("finder", Finder())
     if finder not in sys.meta_path:
         sys.meta_path.insert(0, finder)
