@@ -18,7 +18,7 @@ import pytest
 import parts
 import tlsfloor
 from drive import NAMES, REFUSALS
-from harness import HERE, LADDER, clean_environment, python
+from harness import BOOTSTRAP, HERE, LADDER, clean_environment, python
 from tlsfloor import errors, policy, versions
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
@@ -517,12 +517,13 @@ def test_every_further_execution_of_ssl_is_guarded(executable: str) -> None:
 RATCHET = """
 old = watch(0x303, "the first")
 import ssl
-gate = ssl.SSLContext.__dict__["_wrap_socket"]
+owner = [each for each in ssl.SSLContext.__mro__ if "_wrap_socket" in each.__dict__][0]
+gate = owner.__dict__["_wrap_socket"]
 for floor in (0x303, 0x302):
     say(lowest(ssl), watch(floor).status()["floor"])
 def once():
     finders = [each for each in sys.meta_path if type(each).__name__ == "Finder"]
-    return ssl.SSLContext.__dict__["_wrap_socket"] is gate and len(finders) == 1
+    return owner.__dict__["_wrap_socket"] is gate and len(finders) == 1
 say(once())
 sys.modules.pop("tlsfloor_old")  # what imp does not reset, a new module is
 say(watch(0x304, "a stricter").status()["floor"], lowest(ssl), once())
@@ -530,7 +531,7 @@ say(watch(0x303).status()["floor"], lowest(ssl))
 real, ssl.SSLContext = ssl.SSLContext, type("SSLContext", (object,), {})
 say(old.status()["state"])
 ssl.SSLContext = real
-del real._wrap_socket
+del owner._wrap_socket
 say(old.status()["state"])
 say(watch().status()["state"], lowest(ssl))
 """
@@ -691,3 +692,28 @@ def test_an_ssl_in_a_zip_is_guarded(executable: str, tmp_path: Path) -> None:
         path=(tmp_path / "stdlib.zip",),
     )
     assert said == [[str(tmp_path / "stdlib.zip" / "ssl.py"), BELOW["1.2"]]]
+
+
+COPIED = """
+import importlib.util, os, sys, warnings
+warnings.simplefilter("ignore")
+file = os.path.join(os.path.dirname(os.__file__), "ssl.py")
+spec = importlib.util.spec_from_file_location("vendored", file)
+ssl = sys.modules["vendored"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(ssl)
+try:
+    print(type(ssl.SSLContext(ssl.PROTOCOL_TLSv1).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())))
+except ssl.SSLError as error:
+    print(error.reason)
+"""
+
+
+@pytest.mark.parametrize(
+    "executable",
+    [each for each in parts.old_pythons() if "python2" not in each and "/2." not in each],
+)
+def test_a_copy_of_ssl_is_held_beneath_the_import(executable: str) -> None:
+    for path, told in (("", "<class 'vendored.SSLObject'>"), (BOOTSTRAP, "UNSUPPORTED_PROTOCOL")):
+        env = clean_environment(PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1")
+        done = python("-c", COPIED, env=env, executable=executable)
+        assert done.stdout.strip() == told, done.stderr
