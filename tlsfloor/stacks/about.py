@@ -20,6 +20,9 @@ GUARDED = {"1.2": "guarded", "1.3": "guarded"}
 #: No version below 1.2 is in it, and nothing holds it to 1.3.
 NOT_BELOW_1_2 = {"1.2": "inherent", "1.3": "uncovered"}
 
+#: No version below 1.2 is in it, and what would begin TLS is refused above that.
+REFUSED_ABOVE_1_2 = {"1.2": "inherent", "1.3": "guarded"}
+
 #: Row -> the stack, who uses it, and floor -> coverage. (Of ``pins`` nothing depends: no row.)
 ABOUT = {
     "ssl": (
@@ -55,14 +58,20 @@ ABOUT = {
     "granian.server": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "pymssql._mssql": ("FreeTDS", "pymssql", {"1.2": "uncovered", "1.3": "uncovered"}),
-    "grpc._cython.cygrpc": ("gRPC's BoringSSL", "grpcio, Google Cloud clients", NOT_BELOW_1_2),
-    "obstore._obstore": ("rustls in obstore", "obstore", NOT_BELOW_1_2),
-    "deltalake._internal": ("rustls in deltalake", "deltalake", NOT_BELOW_1_2),
+    "grpc._cython.cygrpc": ("gRPC's BoringSSL", "grpcio, Google Cloud clients", REFUSED_ABOVE_1_2),
+    "obstore._obstore": ("rustls in obstore", "obstore", REFUSED_ABOVE_1_2),
+    "deltalake._internal": ("rustls in deltalake", "deltalake", REFUSED_ABOVE_1_2),
     **{
-        f"_polars_runtime_{kind}._polars_runtime": ("rustls in polars", "polars", NOT_BELOW_1_2)
+        f"pyarrow.{name}": ("libcurl in Arrow", "pyarrow", REFUSED_ABOVE_1_2)
+        for name in ("_azurefs", "_fs", "_gcsfs", "_s3fs", "_substrait")
+    },
+    "pyarrow._flight": ("gRPC in Arrow Flight", "pyarrow", REFUSED_ABOVE_1_2),
+    "opendal._opendal": ("rustls in OpenDAL", "opendal", REFUSED_ABOVE_1_2),
+    **{
+        f"_polars_runtime_{kind}._polars_runtime": ("rustls in polars", "polars", REFUSED_ABOVE_1_2)
         for kind in ("32", "64", "compat")
     },
-    "polars.polars": ("rustls in polars", "polars", NOT_BELOW_1_2),
+    "polars.polars": ("rustls in polars", "polars", REFUSED_ABOVE_1_2),
     "aioquic.tls": ("aioquic", "aioquic", {"1.2": "inherent", "1.3": "inherent"}),
 }
 

@@ -1,0 +1,104 @@
+"""The guard of OpenDAL, whose services are remote or local, and speak TLS by rustls.
+
+An operator names its service as it is made, and connects when it is used. One that was made before
+the floor does not tell what it is for; ``below()`` says so.
+"""
+
+from __future__ import annotations
+
+from tlsfloor import floor as current
+from tlsfloor import versions
+from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks.gates import Gates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+STACK = "OpenDAL's rustls"
+_HINT = "use a service on this machine, such as 'fs' or 'memory'"
+
+# Services that open no connection (opendal.services).
+_LOCAL = {
+    "cacache",
+    "dashmap",
+    "fs",
+    "memory",
+    "mini-moka",
+    "moka",
+    "persy",
+    "redb",
+    "sled",
+    "sqlite",
+}
+
+# How an address in plain text begins, of those services that do not always speak TLS.
+_PLAIN = ("http:", "redis:", "tcp:")
+
+_gates = Gates()
+_covered = current.held
+
+
+def guard(module: ModuleType) -> str:
+    """Refuse operators of services that speak TLS.
+
+    Raises:
+        GuardError: this OpenDAL has no operators.
+
+    .. versionadded:: 0.2
+    """
+    global _covered
+    if _begin.is_fresh(module):
+        _covered = current.held
+    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    if found != "guarded":
+        return found
+    holder = "operator." if hasattr(module, "operator") else ""  # since 0.46
+    for kind in ("Operator", "AsyncOperator"):
+        _begin.gate(_gates, module, f"{holder}{kind}.__init__", _judge)
+        for name in ("from_uri", "from_config"):
+            if hasattr(_begin.find(module, f"{holder}{kind}")[0].__dict__[kind], name):
+                _begin.gate(_gates, module, f"{holder}{kind}.{name}", _judge)
+    for name in ("_reconstruct_operator", "_reconstruct_async_operator"):
+        if hasattr(module, name):
+            _begin.gate(_gates, module, name, _judge)
+    return "guarded"
+
+
+def below() -> list[str]:
+    """Say that there may be operators older than the floor: nothing lists them.
+
+    .. versionadded:: 0.2
+    """
+    late = versions.TLS1_2 < current.held and _covered < current.held
+    return ["any operator of OpenDAL that is older than the floor"] * late
+
+
+def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    given = [*args, *kwargs.values()]
+    first = kwargs.get("scheme", args[0] if args else kwargs.get("uri", ""))
+    first = first or kwargs.get("config", "")
+    if isinstance(first, dict):  # a configuration
+        first = first.get("scheme", "")
+    service = (_remote.scheme_of(first) or first).lower().replace("_", "-")
+    if service in _LOCAL:
+        return
+    endpoints = [
+        each
+        for each in _remote.addresses(given)
+        if _remote.scheme_of(each) and _remote.scheme_of(each) != service
+    ]
+    if service == "http":
+        endpoints += [each for each in _remote.addresses(given) if _remote.scheme_of(each)]
+    plain = endpoints and all(each.lower().startswith(_PLAIN) for each in endpoints)
+    if plain and not _remote.proxied_by_tls():
+        if any(each.lower().startswith("http:") for each in endpoints):
+            _begin.plain(row, STACK)
+        return
+    _begin.refuse(
+        row,
+        f"OpenDAL's service {service!r} speaks TLS 1.2, and has no setting that forbids it",
+        _HINT,
+    )
+
