@@ -42,10 +42,7 @@ _said: set[tuple[str, str]] = set()
 
 
 def state(row: str, stack: str, lowest: int, remark: str = "has no setting that forbids it") -> str:
-    """Return what a row is at the floor, given the lowest version that it can be made to speak.
-
-    .. versionadded:: 0.2
-    """
+    """Return what a row is at the floor, given the lowest version that it can be made to speak."""
     if lowest >= current.held:
         return "inherent"
     if passes(row):
@@ -58,8 +55,6 @@ def refuse(row: str, problem: str, hint: str) -> None:
 
     Raises:
         ProtocolRefused: it does not.
-
-    .. versionadded:: 0.2
     """
     if passes(row):
         # If it was let pass after the import, nobody has said so yet.
@@ -83,8 +78,6 @@ def plain(row: str, stack: str) -> None:
 
     It is not TLS, and no floor forbids it. But where its server answers with a redirect to
     ``https``, this stack goes there with what it speaks, and nothing can stop it on the way.
-
-    .. versionadded:: 0.2
     """
     if (row, "plain") in _said or passes(row):
         return
@@ -121,10 +114,7 @@ def row_of(module: ModuleType) -> str:
 
 
 def is_fresh(module: ModuleType) -> bool:
-    """Tell whether a module is just being imported, so that nobody can have used it yet.
-
-    .. versionadded:: 0.2
-    """
+    """Tell whether a module is just being imported, so that nobody can have used it yet."""
     return bool(getattr(module.__spec__, "_initializing", False))
 
 
@@ -133,8 +123,6 @@ def find(module: ModuleType, path: str) -> tuple[Any, str]:
 
     Raises:
         GuardError: there is no such attribute: a version that this guard does not know.
-
-    .. versionadded:: 0.2
     """
     owner: Any = module
     *owners, name = path.split(".")
@@ -157,8 +145,6 @@ def gate(gates: Gates, module: ModuleType, path: str, judge: Judge) -> None:
 
     Raises:
         GuardError: the module has no such attribute, or it cannot be replaced.
-
-    .. versionadded:: 0.2
     """
     owner, name = find(module, path)
     if (owner, name) in gates:
@@ -194,10 +180,7 @@ def gate(gates: Gates, module: ModuleType, path: str, judge: Judge) -> None:
 
 
 def stand_in(real: Any, methods: dict[str, Any]) -> Any:
-    """Return a subclass to take the place of an extension type; instances of that are its own.
-
-    .. versionadded:: 0.2
-    """
+    """Return a subclass to take the place of an extension type; instances of that are its own."""
 
     class Kind(type(real)):  # type: ignore[misc] # the type of a type
         def __instancecheck__(cls, instance: object) -> bool:
@@ -212,10 +195,7 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
 
 
 def replace(gates: Gates, before: Any, after: Any) -> None:
-    """Put ``after`` where ``before`` is, in every module that has it, whatever its name there.
-
-    .. versionadded:: 0.2
-    """
+    """Put ``after`` where ``before`` is, in every module that has it, whatever its name there."""
     from types import ModuleType
 
     for module in list(sys.modules.values()):
@@ -235,8 +215,6 @@ def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> 
 
     Raises:
         GuardError: the namespace cannot be had.
-
-    .. versionadded:: 0.2
     """
     import gc
 
@@ -269,8 +247,6 @@ def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) 
 
     Raises:
         GuardError: the module has no such type.
-
-    .. versionadded:: 0.2
     """
     owner, name = find(module, name)
     real = getattr(owner, name)

@@ -33,8 +33,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this Arrow has other types.
-
-    .. versionadded:: 0.2
     """
     global _covered
     row = _begin.row_of(module)
@@ -47,10 +45,7 @@ def guard(module: ModuleType) -> str:
 
 
 def below() -> list[str]:
-    """Say that there may be file systems and clients older than the floor: nothing lists them.
-
-    .. versionadded:: 0.2
-    """
+    """Say that there may be file systems and clients older than the floor: nothing lists them."""
     late = versions.TLS1_2 < current.held and _covered < current.held
     return ["any remote file system or Flight client of Arrow older than the floor"] * late
 

@@ -31,8 +31,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this deltalake has no table.
-
-    .. versionadded:: 0.2
     """
     global _covered
     row = _begin.row_of(module)
@@ -57,10 +55,7 @@ def guard(module: ModuleType) -> str:
 
 
 def below() -> list[str]:
-    """Say that there may be remote tables older than the floor: nothing lists them.
-
-    .. versionadded:: 0.2
-    """
+    """Say that there may be remote tables older than the floor: nothing lists them."""
     late = versions.TLS1_2 < current.held and _covered < current.held
     return ["any remote table of deltalake that is older than the floor"] * late
 

@@ -46,8 +46,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this gRPC has other credentials.
-
-    .. versionadded:: 0.2
     """
     global _covered
     if _begin.is_fresh(module):
@@ -59,10 +57,7 @@ def guard(module: ModuleType) -> str:
 
 
 def below() -> list[str]:
-    """Say that there may be channels and servers older than the floor: nothing lists them.
-
-    .. versionadded:: 0.2
-    """
+    """Say that there may be channels and servers older than the floor: nothing lists them."""
     late = versions.TLS1_2 < current.held and _covered < current.held
     return ["any secure channel or server of gRPC that is older than the floor"] * late
 

@@ -34,8 +34,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this obstore has other classes.
-
-    .. versionadded:: 0.2
     """
     found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
     if found != "guarded":

@@ -45,8 +45,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this OpenDAL has no operators.
-
-    .. versionadded:: 0.2
     """
     global _covered
     if _begin.is_fresh(module):
@@ -67,10 +65,7 @@ def guard(module: ModuleType) -> str:
 
 
 def below() -> list[str]:
-    """Say that there may be operators older than the floor: nothing lists them.
-
-    .. versionadded:: 0.2
-    """
+    """Say that there may be operators older than the floor: nothing lists them."""
     late = versions.TLS1_2 < current.held and _covered < current.held
     return ["any operator of OpenDAL that is older than the floor"] * late
 

@@ -56,8 +56,6 @@ def guard(module: ModuleType) -> str:
 
     Raises:
         GuardError: this Polars has other functions.
-
-    .. versionadded:: 0.2
     """
     global _covered
     if _begin.is_fresh(module):
@@ -84,10 +82,7 @@ def guard(module: ModuleType) -> str:
 
 
 def below() -> list[str]:
-    """Say that there may be frames older than the floor: nothing lists them.
-
-    .. versionadded:: 0.2
-    """
+    """Say that there may be frames older than the floor: nothing lists them."""
     late = versions.TLS1_2 < current.held and _covered < current.held
     return ["any lazy frame of Polars over remote files that is older than the floor"] * late
 

@@ -1,0 +1,15 @@
+"""wreq, asked for TLS 1.0 by a client and by its options, which win over it."""
+
+import wreq
+import wreq.blocking
+
+STACK = "wreq"
+ROW = "wreq.wreq"
+NEEDS = ("wreq",)
+
+
+def connect(port, job, made):
+    oldest = wreq.TlsVersion.TLS_1_0
+    options = {"tls_options": wreq.TlsOptions(min_tls_version=oldest)} if port % 2 else {}
+    client = wreq.blocking.Client(tls_verify=False, tls_min_version=oldest, **options)
+    return client.get(f"https://localhost:{port}/").text().split(" : ")[1].strip()
