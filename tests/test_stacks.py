@@ -8,6 +8,7 @@ constants, which are read and not executed:
 * ``NEEDS``: the modules that it imports;
 * ``ROLE``: ``"client"`` unless given, or ``"server"``;
 * ``OUT_OF_REACH``: the peers, such as ``"1.0 ecdhe"``, that it cannot reach without a floor;
+* ``REFUSED``: the floors at which its stack is refused where TLS would begin, whatever the peer;
 * ``UNCOVERED``: the floors at which nothing covers its stack: it must be refused there;
 * ``PEER``: a name of ``starttls.PROTOCOLS``: what its peer speaks before TLS and within it.
 """
@@ -15,6 +16,7 @@ constants, which are read and not executed:
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import json
 from importlib import metadata
@@ -48,7 +50,15 @@ PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
 #: Guards that change nothing in a stack, or whose stack is not that module's.
 NO_GATES = ("stdlib", "pins", "named")
 
-DEFAULTS = {"ROW": "", "ROLE": "client", "OUT_OF_REACH": (), "UNCOVERED": (), "PEER": ""}
+NONE: tuple[str, ...] = ()
+DEFAULTS = {
+    "ROW": "",
+    "ROLE": "client",
+    "OUT_OF_REACH": NONE,
+    "UNCOVERED": NONE,
+    "REFUSED": NONE,
+    "PEER": "",
+}
 
 
 def constants(name: str) -> dict[str, Any]:
@@ -103,6 +113,8 @@ def test_nothing_of_a_stack_gets_below_the_floor(
     options = starttls.PROTOCOLS[about["PEER"]] if about["PEER"] else {}
     if floor in about["UNCOVERED"]:
         assert_refused(name, route, floor, options)
+    elif floor in about["REFUSED"]:
+        assert_refused_at_use(name, route, floor, options, about["OUT_OF_REACH"])
     elif about["ROLE"] == "client":
         out_of_reach = about["OUT_OF_REACH"]
         assert_held(
@@ -131,8 +143,26 @@ def assert_refused(name: str, route: str, floor: str, options: dict[str, Any]) -
     assert not any(each in FLOORS or each.startswith(COMPLETED) for each in told.values()), told
 
 
+@functools.lru_cache(maxsize=None)
+def without_floor(name: str) -> dict[str, str]:
+    peer = constants(name)["PEER"]
+    return reach(name, "none", "", starttls.PROTOCOLS[peer] if peer else {})
+
+
+def assert_refused_at_use(
+    name: str, route: str, floor: str, options: dict[str, Any], out_of_reach: tuple[str, ...]
+) -> None:
+    """Assert that a program is refused where it would begin TLS, with a reason, and sends nothing."""
+    without = without_floor(name)
+    reached = {peer for peer, got in without.items() if got in FLOORS or got.startswith(COMPLETED)}
+    assert reached == set(LADDER) - set(out_of_reach), without
+    for peer, got in reach(name, route, floor, options).items():
+        assert f", and the floor is {floor}, set by " in got, (peer, got)
+        assert not got.startswith(COMPLETED), (peer, got)
+
+
 def test_every_row_of_the_table_is_shown_by_a_program() -> None:
-    guards = {guard_of(row) for row in TABLE} - {"stdlib", "pins"}
+    guards = {guard_of(row) for row in TABLE} - {"stdlib", "pins", "named"}
     assert guards == {constants(name)["STACK"] for name in PROGRAMS}
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 from functools import wraps
+from types import ModuleType
 
 from tlsfloor import events, policy, versions
 from tlsfloor import floor as current
@@ -29,7 +30,6 @@ from tlsfloor.stacks.gates import Gates
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
     from typing import Any
 
     #: Raises if the call that it is given (the row, the positional arguments, those by name) would
@@ -176,7 +176,7 @@ def gate(gates: Gates, module: ModuleType, path: str, judge: Judge) -> None:
     except TypeError as error:
         raise GuardError(f"{path} of {row} cannot be held: {error}") from error
     if owner is module and not is_fresh(module):
-        replace(gates, function, gated)  # others may have copied it
+        replace(gates, row, function, gated)  # others may have copied it
 
 
 def stand_in(real: Any, methods: dict[str, Any]) -> Any:
@@ -194,16 +194,21 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
     return made
 
 
-def replace(gates: Gates, before: Any, after: Any) -> None:
-    """Put ``after`` where ``before`` is, in every module that has it, whatever its name there."""
-    from types import ModuleType
+def replace(gates: Gates, row: str, before: Any, after: Any) -> None:
+    """Put ``after`` where ``before`` is, in every module that has it, whatever its name there.
 
-    for module in list(sys.modules.values()):
+    Gates are those in the stack's own modules: what others do with their copies later is their own
+    affair.
+    """
+    package = row.partition(".")[0]
+    for place, module in list(sys.modules.items()):
         if issubclass(type(module), ModuleType):  # cffi's libraries only say that they are some
             # Not vars(): a module that importlib loads lazily would be loaded by that.
             for name, value in list(object.__getattribute__(module, "__dict__").items()):
-                if value is before:
+                if value is before and place.partition(".")[0] == package:
                     gates.put(module, name, after)
+                elif value is before:
+                    setattr(module, name, after)
 
 
 def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> None:
@@ -228,7 +233,6 @@ def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> 
         return function(*args, **kwargs)
 
     gate = staticmethod(gated)
-    before = vars(kind)[name]
     try:
         from ctypes import py_object, pythonapi
 
@@ -239,7 +243,7 @@ def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> 
         pythonapi.PyType_Modified(py_object(kind))
     except (ImportError, AttributeError, StopIteration) as error:
         raise GuardError(f"{kind.__qualname__}.{name} cannot be held here: {error}") from error
-    gates._put[kind, name] = (before, gate)
+    gates._put[kind, name] = gate
 
 
 def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) -> None:
@@ -272,4 +276,4 @@ def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) 
             judge(row, (), args[0])
 
         gate_static(gates, real, "_reconstruct", judge_pickled, row)
-    replace(gates, real, made)
+    replace(gates, row, real, made)

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 GUARDED = {"1.2": "guarded", "1.3": "guarded"}
 
-#: No version below 1.2 is in it, and nothing holds it to 1.3.
-NOT_BELOW_1_2 = {"1.2": "inherent", "1.3": "uncovered"}
-
-#: No version below 1.2 is in it, and what would begin TLS is refused above that.
+#: No version below 1.2 is in it, and what would begin TLS is refused at 1.3 (see ``_begin``).
 REFUSED_ABOVE_1_2 = {"1.2": "inherent", "1.3": "guarded"}
 
 #: Row -> the stack, who uses it, and floor -> coverage. (Of ``pins`` nothing depends: no row.)
@@ -60,7 +57,9 @@ ABOUT = {
     "pygit2.ffi": ("libgit2", "pygit2", GUARDED),
     "granian.server": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
     "granian.server.common": ("Granian", "its servers", {"1.2": "inherent", "1.3": "guarded"}),
-    "pymssql._mssql": ("FreeTDS", "pymssql", {"1.2": "uncovered", "1.3": "uncovered"}),
+    "pymssql._mssql": ("FreeTDS", "pymssql", GUARDED),
+    "tlslite.handshakesettings": ("tlslite-ng", "tlslite-ng", GUARDED),
+    "hf_transfer.hf_transfer": ("OpenSSL in hf_transfer", "huggingface_hub", GUARDED),
     "grpc._cython.cygrpc": ("gRPC's BoringSSL", "grpcio, Google Cloud clients", REFUSED_ABOVE_1_2),
     "obstore._obstore": ("rustls in obstore", "obstore", REFUSED_ABOVE_1_2),
     "deltalake._internal": ("rustls in deltalake", "deltalake", REFUSED_ABOVE_1_2),
@@ -69,6 +68,25 @@ ABOUT = {
         for name in ("_azurefs", "_fs", "_gcsfs", "_s3fs", "_substrait")
     },
     "pyarrow._flight": ("gRPC in Arrow Flight", "pyarrow", REFUSED_ABOVE_1_2),
+    "impit.impit": ("rustls in impit", "impit, Crawlee", REFUSED_ABOVE_1_2),
+    "primp.primp": ("rustls in primp", "primp, ddgs", REFUSED_ABOVE_1_2),
+    "pyqwest._pyqwest": ("rustls in pyqwest", "pyqwest", REFUSED_ABOVE_1_2),
+    "temporalio.bridge.temporal_sdk_bridge": (
+        "rustls in Temporal's SDK",
+        "temporalio",
+        REFUSED_ABOVE_1_2,
+    ),
+    "_pulsar": ("OpenSSL in Pulsar's client", "pulsar-client", REFUSED_ABOVE_1_2),
+    "adbc_driver_manager._lib": (
+        "the drivers of ADBC",
+        "adbc-driver-flightsql and others",
+        GUARDED,
+    ),
+    "snowflake.connector._core.sf_core_python": (
+        "rustls in Snowflake's core",
+        "snowflake-connector-python 5",
+        REFUSED_ABOVE_1_2,
+    ),
     "opendal._opendal": ("rustls in OpenDAL", "opendal", REFUSED_ABOVE_1_2),
     **{
         f"_polars_runtime_{kind}._polars_runtime": ("rustls in polars", "polars", REFUSED_ABOVE_1_2)
@@ -80,6 +98,10 @@ ABOUT = {
 
 # Where a package of another name carries the library of a row: its folder or file -> the row.
 _CARRIERS = {
+    "adbc_driver_bigquery": "adbc_driver_manager._lib",
+    "adbc_driver_flightsql": "adbc_driver_manager._lib",
+    "adbc_driver_postgresql": "adbc_driver_manager._lib",
+    "adbc_driver_snowflake": "adbc_driver_manager._lib",
     "awscrt": "_awscrt",
     "cproton_ffi": "cproton",
     "mysql": "_mysql_connector",
@@ -87,6 +109,8 @@ _CARRIERS = {
     "psycopg_binary": "psycopg",
     "psycopg_c": "psycopg",
     "cryptography": "cryptography.hazmat.bindings.openssl.binding",
+    "pulsar_client": "_pulsar",
+    "pyarrow": "pyarrow._fs",
     "_ssl": "ssl",
 }
 

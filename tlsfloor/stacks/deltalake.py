@@ -23,7 +23,7 @@ _HINT = "use a table on this machine, or one at a plain endpoint"
 _gates = Gates()
 
 # The floor of which no table is older, as far as is known.
-_covered = current.held
+_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -43,7 +43,7 @@ def guard(module: ModuleType) -> str:
     real = _begin.find(module, "RawDeltaTable")[0].RawDeltaTable
     if not isinstance(real, _Final):
         _begin.gate(_gates, module, "RawDeltaTable.is_deltatable", _judge)
-        _begin.replace(_gates, real, _Final(real, row))
+        _begin.replace(_gates, row, real, _Final(real, row))
     for name, value in list(vars(native).items()):
         if callable(value) and not isinstance(value, (type, _Final)) and not name.startswith("_"):
             _begin.gate(_gates, module, name, _judge)

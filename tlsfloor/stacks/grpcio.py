@@ -35,7 +35,7 @@ _FUNCTIONS = (
 _OTHERS = ("server_credentials_local", "server_credentials_alts", "insecure_server_credentials")
 
 _gates = Gates()
-_covered = current.held
+_covered = current.NO_FLOOR
 
 # Credentials of a server that mean no TLS. It is not to be seen in them.
 _harmless: list[Any] = []
@@ -93,7 +93,7 @@ def _put(module: ModuleType) -> None:
             real = getattr(native, name)
             held = _port(getattr(real, method), row, native.ServerCredentials)
             made = _begin.stand_in(real, {method: held})
-            _begin.replace(_gates, real, made)
+            _begin.replace(_gates, row, real, made)
     for name in _FUNCTIONS:
         if hasattr(native, name):
             _begin.gate(_gates, module, name, _judge)

@@ -1,39 +1,50 @@
 """The stacks that can only be named: nothing here changes them.
 
 Each is inherent up to the lowest version that it was seen to speak when it was asked for as little
-as it lets a program ask, by handshakes; and uncovered above that.
+as it lets a program ask, by handshakes. Above that it is refused before its module is executed, as
+there is no other place: see ``_begin`` for stacks in which there is one.
 """
 
 from __future__ import annotations
 
 from tlsfloor import floor as current
 from tlsfloor import versions
+from tlsfloor.errors import GuardError
+from tlsfloor.stacks import _begin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
-_RUSTLS = ("rustls", versions.TLS1_2, "a program cannot forbid it")
-
 #: Module -> the stack, the lowest version that it can be made to speak, and a remark.
 NAMED = {
-    "_polars_runtime_32._polars_runtime": _RUSTLS,
-    "_polars_runtime_64._polars_runtime": _RUSTLS,
-    "_polars_runtime_compat._polars_runtime": _RUSTLS,
     # QUIC has no other version (RFC 9001, section 4.2).
     "aioquic.tls": ("aioquic", versions.TLS1_3, "it has no other"),
-    "deltalake._internal": _RUSTLS,
-    "grpc._cython.cygrpc": ("gRPC's BoringSSL", versions.TLS1_2, "a program cannot forbid it"),
-    "obstore._obstore": _RUSTLS,
-    # TLS 1.1 was seen by default; freetds.conf(5) has an `enable tls v1`.
-    "polars.polars": _RUSTLS,  # of Polars that brings one runtime only
-    "pymssql._mssql": ("pymssql's FreeTDS", versions.TLS1_0, "a program cannot forbid it"),
 }
+
+
+def before(name: str) -> None:
+    """Refuse a stack that can be made to speak less than the floor.
+
+    Raises:
+        GuardError: it can, and the policy does not let it pass.
+    """
+    state = _state(name)
+    if state != "inherent" and not _begin.passes(name):
+        current.stacks[name] = state
+        raise GuardError(
+            f"{name} is {state}",
+            hint=f"do without it, or let it go below the floor: TLSFLOOR_STACKS={name}=warn",
+        )
 
 
 def guard(module: ModuleType) -> str:
     """Return what is known of the stack; change nothing."""
-    stack, lowest, remark = NAMED[getattr(module.__spec__, "name", module.__name__)]
+    return _state(_begin.row_of(module))
+
+
+def _state(name: str) -> str:
+    stack, lowest, remark = NAMED[name]
     if lowest >= current.held:
         return "inherent"
     return f"uncovered: {stack} can be made to speak {versions.name(lowest)}, and {remark}"

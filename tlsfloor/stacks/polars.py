@@ -48,7 +48,7 @@ _ADDRESSES = {
 _OPTIONS = ("cloud_options", "storage_options")
 
 _gates = Gates()
-_covered = current.held
+_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:

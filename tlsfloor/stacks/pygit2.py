@@ -58,7 +58,8 @@ def guard(module: ModuleType) -> str:
         for name in (*_REMOTES, *_SUBMODULES, _CLONE, "git_remote_create_anonymous"):
             if not hasattr(library, name):
                 raise GuardError(f"this pygit2 has no {name}()", hint="install another version")
-        _begin.replace(_gates, library, _Library(_begin.row_of(module), library, native.ffi))
+        row = _begin.row_of(module)
+        _begin.replace(_gates, row, library, _Library(row, library, native.ffi))
     return "guarded"
 
 

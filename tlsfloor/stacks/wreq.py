@@ -101,8 +101,8 @@ class _Library:
             for verb in _VERBS:
                 if holder.__dict__.get(verb) is not None:
                     function = getattr(holder, verb)
-                    _begin.replace(_gates, function, self.function(function, verb, made))
-            _begin.replace(_gates, real, made)
+                    _begin.replace(_gates, self.native.__name__, function, self.function(function, verb, made))
+            _begin.replace(_gates, self.native.__name__, real, made)
 
     def places(self) -> list[tuple[Any, str]]:
         """Return the classes of clients: where each is, and its name there."""
@@ -207,8 +207,8 @@ class _Wreq(_Library):
             self.emulation = self.native.emulation.Emulation
             self.real_options = self.native.tls.TlsOptions
             self.profile = self.native.emulation.Profile
-            _begin.replace(_gates, self.real_options, self.options())
-            _begin.replace(_gates, self.emulation, self.emulations())
+            _begin.replace(_gates, self.native.__name__, self.real_options, self.options())
+            _begin.replace(_gates, self.native.__name__, self.emulation, self.emulations())
         super().put()
 
     def options(self) -> type:

@@ -6,12 +6,11 @@ os.environ["GRPC_SSL_CIPHER_SUITES"] = "ALL"
 
 import grpc
 
-STACK = "named"
-ROW = "grpc._cython.cygrpc"
+STACK = "grpcio"
 NEEDS = ("grpc",)
 PEER = "h2"
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe")
-UNCOVERED = ("1.3",)
+REFUSED = ("1.3",)
 
 
 def connect(port, job, made):

@@ -3,11 +3,10 @@
 import obstore
 from obstore.store import HTTPStore
 
-STACK = "named"
-ROW = "obstore._obstore"
+STACK = "obstore"
 NEEDS = ("obstore",)
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")
-UNCOVERED = ("1.3",)
+REFUSED = ("1.3",)
 
 
 def connect(port, job, made):

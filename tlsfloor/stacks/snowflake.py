@@ -1,0 +1,54 @@
+"""The guard of the core in Rust that Snowflake's connector has since version 5.
+
+Python calls it by the name of a method. That which opens a session is refused: its addresses are
+https. Earlier connectors speak TLS by Python's ``ssl``.
+"""
+
+from __future__ import annotations
+
+from tlsfloor import floor as current
+from tlsfloor import versions
+from tlsfloor.stacks import _begin
+from tlsfloor.stacks.gates import Gates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+STACK = "rustls in Snowflake's core"
+_HINT = "use snowflake-connector-python<5, which speaks TLS by Python's ssl"
+
+_gates = Gates()
+_covered = current.NO_FLOOR
+
+
+def guard(module: ModuleType) -> str:
+    """Refuse to open a session.
+
+    Raises:
+        GuardError: this core is called in another way.
+    """
+    global _covered
+    if _begin.is_fresh(module):
+        _covered = current.held
+    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    if found == "guarded":
+        _begin.gate(_gates, module, "call_proto", _judge)
+        _begin.gate(_gates, module, "call_proto_async", _judge)
+    return found
+
+
+def below() -> list[str]:
+    """Say that there may be sessions older than the floor: nothing lists them."""
+    late = versions.TLS1_2 < current.held and _covered < current.held
+    return ["any connection of Snowflake's connector that is older than the floor"] * late
+
+
+def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    if "connection_init" in (*args, *kwargs.values()):
+        _begin.refuse(
+            row,
+            "Snowflake's connector speaks TLS 1.2, and has no setting that forbids it",
+            _HINT,
+        )

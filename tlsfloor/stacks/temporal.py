@@ -1,0 +1,73 @@
+"""The guard of Temporal's SDK, whose core in Rust speaks TLS by rustls.
+
+Its Python looks up the functions of the core at each call. A client is told whether to use TLS,
+metrics are exported to an address, and a server for development may be downloaded first.
+"""
+
+from __future__ import annotations
+
+from tlsfloor import floor as current
+from tlsfloor import versions
+from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks.gates import Gates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+STACK = "Temporal's rustls"
+_HINT = "connect without TLS, to a proxy that holds TLS 1.3"
+
+_gates = Gates()
+_covered = current.NO_FLOOR
+
+
+def guard(module: ModuleType) -> str:
+    """Refuse what would begin TLS.
+
+    Raises:
+        GuardError: this core has other functions.
+    """
+    global _covered
+    if _begin.is_fresh(module):
+        _covered = current.held
+    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    if found == "guarded":
+        _begin.gate(_gates, module, "connect_client", _judge_client)
+        _begin.gate(_gates, module, "init_runtime", _judge_runtime)
+        for name in ("start_dev_server", "start_test_server"):
+            _begin.gate(_gates, module, name, _judge_server)
+    return found
+
+
+def below() -> list[str]:
+    """Say that there may be clients older than the floor: nothing lists them."""
+    late = versions.TLS1_2 < current.held and _covered < current.held
+    return ["any client of Temporal that is older than the floor"] * late
+
+
+def _judge_client(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for config in (*args, *kwargs.values()):
+        secure = getattr(config, "tls_config", None) is not None
+        if secure or _remote.scheme_of(getattr(config, "target_url", "")) == "https":
+            _refuse(row, "a client of Temporal")
+
+
+def _judge_runtime(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for options in (*args, *kwargs.values()):
+        telemetry = getattr(options, "telemetry", options)
+        metrics = getattr(telemetry, "metrics", None)
+        exporter = getattr(metrics, "opentelemetry", None)
+        if _remote.scheme_of(getattr(exporter, "url", "")) == "https":
+            _refuse(row, "the export of metrics by Temporal")
+
+
+def _judge_server(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for config in (*args, *kwargs.values()):
+        if hasattr(config, "existing_path") and not config.existing_path:
+            _refuse(row, "the download of a server by Temporal")
+
+
+def _refuse(row: str, what: str) -> None:
+    _begin.refuse(row, f"{what} speaks TLS 1.2, and has no setting that forbids it", _HINT)
