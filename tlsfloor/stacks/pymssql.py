@@ -1,6 +1,6 @@
-"""The guard of pymssql, whose FreeTDS speaks TLS 1.0 where a server asks for it.
+"""The guard of pymssql, whose FreeTDS speaks TLS 1.1, and 1.0 where a configuration lets it.
 
-FreeTDS takes no minimum from a program (``freetds.conf`` has an "enable tls v1"). Whether it uses
+FreeTDS takes no minimum (``freetds.conf`` has an "enable tls v1"). Whether it uses
 TLS at all is for the server to say, unless the program forbids it. So a connection is refused
 unless it says ``encryption="off"``.
 """
@@ -33,9 +33,8 @@ def guard(module: ModuleType) -> str:
     if _begin.is_fresh(module):
         _covered = current.held
     found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_0)
-    if found == "guarded":
-        _begin.gate(_gates, module, "connect", _judge)
-        _begin.gate_constructor(_gates, module, "MSSQLConnection", _judge)
+    if found == "guarded" and (module, "connect") not in _gates:
+        _put(module)
     return found
 
 
@@ -45,12 +44,33 @@ def below() -> list[str]:
     return ["any connection of pymssql that is older than the floor"] * late
 
 
+def _put(module: ModuleType) -> None:
+    row = _begin.row_of(module)
+    native: Any = module
+    real = getattr(*_begin.find(module, "MSSQLConnection"))
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
+        _judge(row, args, kwargs)
+        real.__init__(self, *args, **kwargs)
+
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        # Of the subclass: pymssql's other module in Cython takes what stands here for the type.
+        return made(*args, **kwargs)
+
+    methods: dict[str, Any] = {"__init__": __init__}
+    if "__pyx_vtable__" in vars(real):  # by which that module calls what is C in it
+        methods["__pyx_vtable__"] = vars(real)["__pyx_vtable__"]
+    made = _begin.stand_in(real, methods)
+    _begin.replace(_gates, row, native.connect, connect)
+    _begin.replace(_gates, row, real, made)
+
+
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     del args
     if kwargs.get("encryption") != "off":
         _begin.refuse(
             row,
-            "pymssql's FreeTDS speaks TLS 1.0 where the server asks for it, and takes no minimum",
+            "pymssql's FreeTDS speaks TLS 1.1, and 1.0 where freetds.conf lets it, and takes no minimum",
             "use python-tds with pyOpenSSL, which can be held; or encryption='off' where plain text "
             "is allowed",
         )
