@@ -211,8 +211,8 @@ def replace(gates: Gates, row: str, before: Any, after: Any) -> None:
                     setattr(module, name, after)
 
 
-def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> None:
-    """Let a judge see each call of a static method of a type that Cython made.
+def gate_method(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> None:
+    """Let a judge see each call of a method of a type that Cython made.
 
     Such a type is immutable, and a subclass in its place would not be what its other subclasses
     derive from. Its namespace is a plain dict all the same, which the interpreter must be told of
@@ -227,12 +227,14 @@ def gate_static(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> 
         return
     function = getattr(kind, name)
 
+    static = isinstance(vars(kind)[name], staticmethod)
+
     @wraps(function)
     def gated(*args: Any, **kwargs: Any) -> Any:
-        judge(row, args, kwargs)
+        judge(row, args if static else args[1:], kwargs)
         return function(*args, **kwargs)
 
-    gate = staticmethod(gated)
+    gate = staticmethod(gated) if static else gated
     try:
         from ctypes import py_object, pythonapi
 
@@ -275,5 +277,5 @@ def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) 
         def judge_pickled(row: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
             judge(row, (), args[0])
 
-        gate_static(gates, real, "_reconstruct", judge_pickled, row)
+        gate_method(gates, real, "_reconstruct", judge_pickled, row)
     replace(gates, row, real, made)

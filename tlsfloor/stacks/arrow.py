@@ -52,9 +52,9 @@ def below() -> list[str]:
 
 def _files(module: ModuleType) -> None:
     kind = getattr(*_begin.find(module, "FileSystem"))
-    _begin.gate_static(_gates, kind, "from_uri", _judge_uri, _begin.row_of(module))
+    _begin.gate_method(_gates, kind, "from_uri", _judge_uri, _begin.row_of(module))
     if hasattr(kind, "_native_from_uri"):
-        _begin.gate_static(_gates, kind, "_native_from_uri", _judge_uri, _begin.row_of(module))
+        _begin.gate_method(_gates, kind, "_native_from_uri", _judge_uri, _begin.row_of(module))
 
 
 def _s3(module: ModuleType) -> None:

@@ -90,10 +90,8 @@ def _put(module: ModuleType) -> None:
     row = _begin.row_of(module)
     for name, method in (("Server", "add_http2_port"), ("AioServer", "add_secure_port")):
         if hasattr(native, name):
-            real = getattr(native, name)
-            held = _port(getattr(real, method), row, native.ServerCredentials)
-            made = _begin.stand_in(real, {method: held})
-            _begin.replace(_gates, row, real, made)
+            judge = _judge_of_ports(native.ServerCredentials)
+            _begin.gate_method(_gates, getattr(native, name), method, judge, row)
     for name in _FUNCTIONS:
         if hasattr(native, name):
             _begin.gate(_gates, module, name, _judge)
@@ -112,17 +110,15 @@ def _noting(make: Any) -> Any:
     return noting
 
 
-def _port(add: Any, row: str, kind: type) -> Any:
-    def gated(server: Any, *args: Any, **kwargs: Any) -> Any:
+def _judge_of_ports(kind: type) -> _begin.Judge:
+    def judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for given in (*args, *kwargs.values()):
             each = getattr(given, "_credentials", given)  # what asyncio's gets has it within
             known = any(each is one for one in _harmless)
             if isinstance(each, kind) and not known:
                 _refuse(row, "a port of a server")
-        return add(server, *args, **kwargs)
 
-    gated.__name__ = add.__name__
-    return gated
+    return judge
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
