@@ -70,6 +70,8 @@ def _load_unlocked(load):
             return _watched[name]
         _call(_before, name)
         module = load(spec)
+        if type(spec.loader) is _files.ExtensionFileLoader:
+            return module  # whose guard was called when it was executed
         try:
             _call(_executed, module)
         except BaseException:
