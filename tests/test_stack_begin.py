@@ -181,7 +181,7 @@ REMOTE = [
         "pl.DataFrame({'a': [1]}).write_parquet('s3://b/x')",
         "pl.DataFrame({'a': [1]}).lazy().sink_csv('s3://b/x')",
         "pl.DataFrame({'a': [1]}).write_parquet(pl.PartitionBy('s3://b/x', key=['a']))",
-        '''pl.SQLContext().execute("SELECT * FROM read_parquet('s3://b/x')")''',
+        """pl.SQLContext().execute("SELECT * FROM read_parquet('s3://b/x')")""",
         "pl.Catalog('https://localhost:1').list_catalogs()",
     )
 ]
@@ -211,7 +211,11 @@ REMOTE += [
     )
 ]
 REMOTE += [
-    ("obstore", "from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store, from_url", call)
+    (
+        "obstore",
+        "from obstore.store import AzureStore, GCSStore, HTTPStore, S3Store, from_url",
+        call,
+    )
     for call in (
         "S3Store('b')",
         "HTTPStore('https://localhost:1')",
@@ -300,7 +304,7 @@ IMPORTS = (
 
 @pytest.mark.parametrize("name", IMPORTS)
 def test_a_stack_is_imported_at_floor_1_3_and_held(name: str) -> None:
-    need(name.split(".")[0])
+    need(name.split(".", maxsplit=1)[0])
     program = f"import importlib, tlsfloor; importlib.import_module({name!r}); import {name}"
     check = "; status = tlsfloor.status(); assert status.held, status.problems"
     done = python("-c", program + check, env=armed_environment("1.3"))
@@ -395,8 +399,10 @@ S3 = "endpoint='http://localhost:1', access_key_id='x', secret_access_key='x', r
         ),
         (
             "polars",
-            "import polars; polars.scan_parquet('s3://b/x', storage_options={'aws_endpoint_url':"
-            " 'http://localhost:1', 'aws_access_key_id': 'x', 'aws_secret_access_key': 'x'})",
+            (
+                "import polars as p; p.scan_parquet('s3://b/x', storage_options={'endpoint':"
+                "'http://localhost:1', 'access_key_id': 'x', 'secret_access_key': 'x'})"
+            ),
         ),
     ],
 )
@@ -449,13 +455,15 @@ except OSError as error:
         ("pyarrow", "from pyarrow.flight import connect", "connect('grpc+tls://localhost:1')"),
         (
             "pyarrow",
-            "import pickle; from pyarrow.fs import S3FileSystem as S;"
-            " p = pickle.dumps(S(access_key='x', secret_key='x', region='x'))",
+            (
+                "import pickle; from pyarrow.fs import S3FileSystem as S;"
+                " p = pickle.dumps(S(access_key='x', secret_key='x', region='x'))"
+            ),
             "pickle.loads(p)",
         ),
         (
             "polars",
-            "import io, polars as p; s = p.scan_csv('https://x/y', schema={'a': p.Int8}).serialize()",
+            "import io, polars as p; s = p.scan_csv('https://x', schema={'a': p.Int8}).serialize()",
             "p.LazyFrame.deserialize(io.BytesIO(s))",
         ),
         ("deltalake", "from deltalake import DeltaTable", "DeltaTable('s3://b/t')"),
@@ -466,8 +474,10 @@ except OSError as error:
         ),
         (
             "grpc",
-            "import grpc; from tlsfloor.verify import peers; p = open(peers.PEER_FILE, 'rb').read();"
-            " s = grpc.server(None); c = grpc.ssl_server_credentials([(p, p)])",
+            (
+                "import grpc; from tlsfloor.verify import peer; p = open(peer.PEER_FILE, 'rb').read();"
+                " s = grpc.server(None); c = grpc.ssl_server_credentials([(p, p)])"
+            ),
             "s.add_secure_port('localhost:0', c)",
         ),
         ("rnet", "import rnet; c = rnet.BlockingClient()", "c.get('https://localhost:1')"),
@@ -508,4 +518,20 @@ for emulation in (Profile.Safari16, Emulation(profile=Profile.Safari16)):
     raise SystemExit(emulation)
 """
     done = python("-c", program, env=armed_environment("1.2"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_peers_of_the_verifier_say_yes_in_a_process_that_is_held() -> None:
+    """They are tlslite-ng's, which a program of the same process speaks no TLS 1.0 with."""
+    need("tlslite")
+    program = """
+from tlsfloor.verify import peers
+from tlslite.api import HandshakeSettings
+settings = HandshakeSettings()
+settings.minVersion = (3, 1)
+assert settings.validate().minVersion == (3, 4)
+with peers.ServerPeer(0x301) as server:
+    assert peers.call("127.0.0.1", server.port, 0x301).version == 0x301
+"""
+    done = python("-W", "ignore", "-c", program, env=armed_environment("1.3"))
     assert (done.returncode, done.stderr) == (0, "")

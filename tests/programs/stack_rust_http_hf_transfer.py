@@ -1,4 +1,4 @@
-"""hf_transfer, whose OpenSSL an operator told to speak everything: by an OPENSSL_CONF of its own."""
+"""hf_transfer, whose OpenSSL an operator told to speak everything, by OPENSSL_CONF."""
 
 import os
 import tempfile

@@ -12,12 +12,12 @@ REFUSED = ("1.3",)
 
 
 def connect(port, job, made):
-    asyncio.run(call(port, job))
-
-
-async def call(port, job):
     with open(job["ca"], "rb") as file:
         tls = TLSConfig(server_root_ca_cert=file.read())
+    asyncio.run(call(port, tls))
+
+
+async def call(port, tls):
     try:
         await Client.connect(f"localhost:{port}", tls=tls)
     except RuntimeError:

@@ -34,7 +34,9 @@ def main(job, made):
                 tls.handshakeServer(**options)
                 tls.recv(1000)
                 # At once: in TLS 1.0 it would send the first byte by itself.
-                for _ in tls._sendMsg(ApplicationData().create(b"hello"), randomizeFirstBlock=False):
+                for _ in tls._sendMsg(
+                    ApplicationData().create(b"hello"), randomizeFirstBlock=False
+                ):
                     pass
                 tls.close()
             except Exception as error:

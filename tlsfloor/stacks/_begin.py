@@ -25,12 +25,13 @@ from tlsfloor import floor as current
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import about
 from tlsfloor.stacks.contexts import refusal
-from tlsfloor.stacks.gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from tlsfloor.stacks.gates import Gates
 
     #: Raises if the call that it is given (the row, the positional arguments, those by name) would
     #: begin TLS.
@@ -40,14 +41,33 @@ if TYPE_CHECKING:
 #: was seen: each is said once.
 _said: set[tuple[str, str]] = set()
 
+#: Row -> the lowest version that its stack can be made to speak; and the floor of which nothing in
+#: it is older, as far as is known.
+_lowest: dict[str, int] = {}
+_covered: dict[str, int] = {}
 
-def state(row: str, stack: str, lowest: int, remark: str = "has no setting that forbids it") -> str:
-    """Return what a row is at the floor, given the lowest version that it can be made to speak."""
+
+def state(
+    module: ModuleType, stack: str, lowest: int, remark: str = "has no setting that forbids it"
+) -> str:
+    """Return what a stack is at the floor, by the lowest version that it can be made to speak."""
+    row = row_of(module)
+    _lowest[row] = lowest
+    if is_fresh(module):
+        _covered[row] = current.held
     if lowest >= current.held:
         return "inherent"
     if passes(row):
         return f"uncovered: {stack} can be made to speak {versions.name(lowest)}, and {remark}"
     return "guarded"
+
+
+def older(row: str, what: str) -> list[str]:
+    """Say that there may be something of a stack that is older than the floor: nothing lists it."""
+    may_be = _lowest.get(row, current.held) < current.held
+    if may_be and _covered.get(row, current.NO_FLOOR) < current.held:
+        return [f"any {what} that is older than the floor"]
+    return []
 
 
 def refuse(row: str, problem: str, hint: str) -> None:
@@ -184,7 +204,9 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
 
     class Kind(type(real)):  # type: ignore[misc] # the type of a type
         def __instancecheck__(cls, instance: object) -> bool:
-            return isinstance(instance, real) if cls is made else type.__instancecheck__(cls, instance)
+            return (
+                isinstance(instance, real) if cls is made else type.__instancecheck__(cls, instance)
+            )
 
         def __subclasscheck__(cls, other: type) -> bool:
             return issubclass(other, real) if cls is made else type.__subclasscheck__(cls, other)

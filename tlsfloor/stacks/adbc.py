@@ -26,7 +26,6 @@ _GO = ("flightsql", "snowflake", "bigquery")
 _PLAIN = {"grpc", "grpc+tcp", "grpc+unix", "http"}
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -35,16 +34,15 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this manager has no databases.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    _begin.gate_constructor(_gates, module, "AdbcDatabase", _judge)
-    return "guarded"
+    found = _begin.state(module, "a driver of ADBC", versions.TLS1_0)
+    if found == "guarded":
+        _begin.gate_constructor(_gates, module, "AdbcDatabase", _judge)
+    return found
 
 
 def below() -> list[str]:
     """Say that there may be databases older than the floor: nothing lists them."""
-    return ["any database of ADBC that is older than the floor"] * (_covered < current.held)
+    return _begin.older("adbc_driver_manager._lib", "database of ADBC")
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -55,7 +53,7 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     if any(each in driver for each in _LOCAL):
         return
     if any(each in driver for each in _GO):
-        if versions.TLS1_2 >= current.held:
+        if current.held <= versions.TLS1_2:
             return
         more = [str(value) for name, value in kwargs.items() if name != "uri"]
         tokens = any(each.lower().startswith("https:") for each in more)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
 from tlsfloor.stacks.gates import Gates
@@ -25,7 +24,6 @@ _FILES = "use s3fs, gcsfs or adlfs, which Arrow takes as well and which speak TL
 _FLIGHT = "use a location that begins with grpc+tcp: or grpc+unix:"
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -34,11 +32,8 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Arrow has other types.
     """
-    global _covered
     row = _begin.row_of(module)
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(row, _STACKS[row], versions.TLS1_2)
+    found = _begin.state(module, _STACKS[row], versions.TLS1_2)
     if found == "guarded":
         _GUARDS[row](module)
     return found
@@ -46,8 +41,8 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be file systems and clients older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any remote file system or Flight client of Arrow older than the floor"] * late
+    what = "remote file system or Flight client of Arrow"
+    return sorted({each for row in _GUARDS for each in _begin.older(row, what)})
 
 
 def _files(module: ModuleType) -> None:
@@ -119,7 +114,9 @@ def _judge_s3(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     proxy = kwargs.get("proxy_options") or ""
     proxied = str(proxy.get("scheme") if isinstance(proxy, dict) else proxy).startswith("https")
     # Else a role is assumed, or a token fetched, by TLS.
-    keys = kwargs.get("access_key") or kwargs.get("anonymous") or os.environ.get("AWS_ACCESS_KEY_ID")
+    keys = (
+        kwargs.get("access_key") or kwargs.get("anonymous") or os.environ.get("AWS_ACCESS_KEY_ID")
+    )
     if kwargs.get("scheme") == "http" and keys and not proxied and not _remote.proxied_by_tls():
         _begin.plain(row, _STACKS[row])
     else:
@@ -165,7 +162,9 @@ def _judge_flight(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
     else:
         address = getattr(location, "uri", location)
         scheme = _remote.scheme_of(address)
-        tls = scheme not in {"grpc", "grpc+tcp", "grpc+unix"} or bool(kwargs.get("tls_certificates"))
+        tls = scheme not in {"grpc", "grpc+tcp", "grpc+unix"} or bool(
+            kwargs.get("tls_certificates")
+        )
     if tls:
         _begin.refuse(
             row,

@@ -7,7 +7,6 @@ function. A table that was opened before the floor goes on; ``below()`` says so.
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
 from tlsfloor.stacks.gates import Gates
@@ -22,9 +21,6 @@ _HINT = "use a table on this machine, or one at a plain endpoint"
 
 _gates = Gates()
 
-# The floor of which no table is older, as far as is known.
-_covered = current.NO_FLOOR
-
 
 def guard(module: ModuleType) -> str:
     """Refuse tables at addresses that mean TLS.
@@ -32,11 +28,8 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this deltalake has no table.
     """
-    global _covered
     row = _begin.row_of(module)
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(row, STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     native: Any = module
@@ -56,8 +49,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be remote tables older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any remote table of deltalake that is older than the floor"] * late
+    return _begin.older("deltalake._internal", "remote table of deltalake")
 
 
 class _Final:

@@ -8,7 +8,6 @@ the floor is judged where a channel or a port is opened with it. Plain text, Uni
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin
 from tlsfloor.stacks.gates import Gates
@@ -35,7 +34,6 @@ _FUNCTIONS = (
 _OTHERS = ("server_credentials_local", "server_credentials_alts", "insecure_server_credentials")
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 # Credentials of a server that mean no TLS. It is not to be seen in them.
 _harmless: list[Any] = []
@@ -47,10 +45,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this gRPC has other credentials.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found == "guarded" and "SSLChannelCredentials" not in _names(module):
         _put(module)
     return found
@@ -58,8 +53,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be channels and servers older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any secure channel or server of gRPC that is older than the floor"] * late
+    return _begin.older("grpc._cython.cygrpc", "secure channel or server of gRPC")
 
 
 def _names(module: ModuleType) -> set[str]:
@@ -71,33 +65,36 @@ def _put(module: ModuleType) -> None:
     secure = tuple(getattr(native, name) for name in _TYPES if hasattr(native, name))
     for name in ("SSLChannelCredentials", "server_credentials_ssl", "Channel", "Server"):
         _begin.find(module, name)
-    for name in _OTHERS:
-        if hasattr(native, name):
-            _gates.put(module, name, _noting(getattr(native, name)))
+    for name in _there(native, *_OTHERS):
+        _gates.put(module, name, _noting(getattr(native, name)))
+    for name in _there(native, "Channel", "AioChannel"):
+        _begin.gate_constructor(_gates, module, name, _judge_of_channels(secure))
+    row, judge = _begin.row_of(module), _judge_of_ports(native.ServerCredentials)
+    for name in _there(native, "Server", "AioServer"):
+        method = {"Server": "add_http2_port", "AioServer": "add_secure_port"}[name]
+        _begin.gate_method(_gates, getattr(native, name), method, judge, row)
+    for name in _there(native, *_FUNCTIONS):
+        _begin.gate(_gates, module, name, _judge)
+    for name in _there(native, *_TYPES):
+        _begin.gate_constructor(_gates, module, name, _judge)
 
+
+def _there(native: Any, *names: str) -> list[str]:
+    """Return those names that this version has."""
+    return [name for name in names if hasattr(native, name)]
+
+
+def _judge_of_channels(secure: tuple[type, ...]) -> _begin.Judge:
     def is_secure(credentials: Any) -> bool:
         inner = getattr(credentials, "_channel_credentials", None)
         return isinstance(credentials, secure) or (inner is not None and is_secure(inner))
 
-    def judge_channel(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for each in (*args, *kwargs.values()):
             if is_secure(each):
                 _refuse(row, "a channel")
 
-    for name in ("Channel", "AioChannel"):
-        if hasattr(native, name):
-            _begin.gate_constructor(_gates, module, name, judge_channel)
-    row = _begin.row_of(module)
-    for name, method in (("Server", "add_http2_port"), ("AioServer", "add_secure_port")):
-        if hasattr(native, name):
-            judge = _judge_of_ports(native.ServerCredentials)
-            _begin.gate_method(_gates, getattr(native, name), method, judge, row)
-    for name in _FUNCTIONS:
-        if hasattr(native, name):
-            _begin.gate(_gates, module, name, _judge)
-    for name in _TYPES:
-        if hasattr(native, name):
-            _begin.gate_constructor(_gates, module, name, _judge)
+    return judge
 
 
 def _noting(make: Any) -> Any:
@@ -127,6 +124,4 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(
-        row, f"{what} of gRPC speaks TLS 1.2, and has no setting that forbids it", _HINT
-    )
+    _begin.refuse(row, f"{what} of gRPC speaks TLS 1.2, and has no setting that forbids it", _HINT)

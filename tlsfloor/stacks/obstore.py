@@ -35,7 +35,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this obstore has other classes.
     """
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     for name in _STORES:
@@ -64,7 +64,9 @@ def guard(module: ModuleType) -> str:
 
 def _judge(row: str, kind: str, what: str) -> None:
     if kind == _remote.TLS:
-        _begin.refuse(row, f"{what} of obstore speaks TLS 1.2, and has no setting that forbids it", _HINT)
+        _begin.refuse(
+            row, f"{what} of obstore speaks TLS 1.2, and has no setting that forbids it", _HINT
+        )
     elif kind == _remote.PLAIN:
         _begin.plain(row, STACK)
 

@@ -6,7 +6,6 @@ the floor does not tell what it is for; ``below()`` says so.
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
 from tlsfloor.stacks.gates import Gates
@@ -37,7 +36,6 @@ _LOCAL = {
 _PLAIN = ("http:", "redis:", "tcp:")
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -46,10 +44,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this OpenDAL has no operators.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     holder = "operator." if hasattr(module, "operator") else ""  # since 0.46
@@ -66,8 +61,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be operators older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any operator of OpenDAL that is older than the floor"] * late
+    return _begin.older("opendal._opendal", "operator of OpenDAL")
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -96,4 +90,3 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         f"OpenDAL's service {service!r} speaks TLS 1.2, and has no setting that forbids it",
         _HINT,
     )
-

@@ -8,7 +8,6 @@ floor is judged nowhere: ``below()`` says so.
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import _begin, _remote
@@ -20,9 +19,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 STACK = "Polars' rustls"
-_HINT = (
-    "open the file by fsspec (s3fs, adlfs), which speaks TLS by Python's ssl, and hand that to Polars"
+
+_ROWS = (
+    *(f"_polars_runtime_{each}._polars_runtime" for each in ("32", "64", "compat")),
+    "polars.polars",
 )
+_HINT = "open the file by fsspec (s3fs, adlfs), which speaks TLS by Python's ssl, and pass it on"
 
 # Functions that are given addresses: the class (or nothing), how their names begin.
 _PLACES = (
@@ -48,7 +50,6 @@ _ADDRESSES = {
 _OPTIONS = ("cloud_options", "storage_options")
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -57,10 +58,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Polars has other functions.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     placed = 0
@@ -83,8 +81,8 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be frames older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any lazy frame of Polars over remote files that is older than the floor"] * late
+    what = "lazy frame of Polars over remote files"
+    return sorted({each for row in _ROWS for each in _begin.older(row, what)})
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

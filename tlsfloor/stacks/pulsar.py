@@ -1,12 +1,11 @@
 """The guard of Pulsar's client, in C++ over an OpenSSL of its own: TLS 1.2 and 1.3.
 
-An address says whether a client uses TLS, and one that gets tokens (OAuth 2.0, Athenz) asks for them
-by https.
+An address says whether a client uses TLS, and one that gets tokens (OAuth 2.0, Athenz) asks for
+them by https.
 """
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
 from tlsfloor.stacks.gates import Gates
@@ -20,7 +19,6 @@ STACK = "Pulsar's OpenSSL"
 _HINT = "use a service URL that begins with pulsar:, to a proxy that holds TLS 1.3"
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -29,10 +27,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Pulsar has no client.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
         _begin.gate(_gates, module, "Client.__init__", _judge)
         for name in ("ServiceInfo.__init__", *map("{}.create".format, _tokens(module))):
@@ -43,8 +38,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be clients older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any client of Pulsar that is older than the floor"] * late
+    return _begin.older("_pulsar", "client of Pulsar")
 
 
 def _tokens(module: ModuleType) -> list[str]:
@@ -57,8 +51,6 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for text in [each for each in given if isinstance(each, str)]:
         schemes = {_remote.scheme_of(each) for each in text.split(",")}
         if schemes & {"pulsar+ssl", "https"} or _remote.mentions(text):
-            _begin.refuse(
-                row, "Pulsar speaks TLS 1.2, and has no setting that forbids it", _HINT
-            )
+            _begin.refuse(row, "Pulsar speaks TLS 1.2, and has no setting that forbids it", _HINT)
         elif "http" in schemes:
             _begin.plain(row, STACK)

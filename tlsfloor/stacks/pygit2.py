@@ -126,9 +126,7 @@ def _judge(library: _Library, addresses: list[str]) -> None:
         _begin.plain(row, STACK)
         return
     lowest = versions.name(_offered) if _offered else "no version that could be found out"
-    _begin.refuse(
-        row, f"libgit2 offers {lowest}, and has no setting that forbids it", _HINT
-    )
+    _begin.refuse(row, f"libgit2 offers {lowest}, and has no setting that forbids it", _HINT)
 
 
 def _rewritten(addresses: list[str]) -> bool:
@@ -139,9 +137,9 @@ def _rewritten(addresses: list[str]) -> bool:
         with contextlib.suppress(OSError):  # there is no such file
             for entry in load():
                 name = entry.name.lower()
-                if name.startswith("url.http") and name.endswith("insteadof"):
-                    if any(each.startswith(entry.value) for each in addresses):
-                        return True
+                replaces = name.startswith("url.http") and name.endswith("insteadof")
+                if replaces and any(each.startswith(entry.value) for each in addresses):
+                    return True
     return False
 
 
@@ -198,7 +196,7 @@ def _lowest(data: bytes) -> int:
         first = stream.read()
         if not isinstance(first, Handshake):
             return 0
-        # Without that extension it offers whatever there is up to TLS 1.2 (RFC 8446, section 4.2.1).
+        # Without that extension it offers whatever there is up to TLS 1.2 (RFC 8446, 4.2.1).
         listed = ClientHello.parse(first.body).supported_versions() or []
     except WireError:
         return 0

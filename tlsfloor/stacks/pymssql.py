@@ -7,7 +7,6 @@ unless it says ``encryption="off"``.
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin
 from tlsfloor.stacks.gates import Gates
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 STACK = "pymssql's FreeTDS"
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -29,10 +27,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this pymssql has no connections.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_0)
+    found = _begin.state(module, STACK, versions.TLS1_0)
     if found == "guarded" and (module, "connect") not in _gates:
         _put(module)
     return found
@@ -40,8 +35,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be connections older than the floor: nothing lists them."""
-    late = versions.TLS1_0 < current.held and _covered < current.held
-    return ["any connection of pymssql that is older than the floor"] * late
+    return _begin.older("pymssql._mssql", "connection of pymssql")
 
 
 def _put(module: ModuleType) -> None:
@@ -70,7 +64,8 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     if kwargs.get("encryption") != "off":
         _begin.refuse(
             row,
-            "pymssql's FreeTDS speaks TLS 1.1, and 1.0 where freetds.conf lets it, and takes no minimum",
-            "use python-tds with pyOpenSSL, which can be held; or encryption='off' where plain text "
-            "is allowed",
+            "pymssql's FreeTDS speaks TLS 1.1, and 1.0 where freetds.conf says so; it takes no"
+            " minimum",
+            "use python-tds with pyOpenSSL, which can be held; or encryption='off' where plain"
+            " text is allowed",
         )

@@ -46,15 +46,15 @@ def guard(module: ModuleType) -> str:
     """
     row = _begin.row_of(module)
     name, classes, methods = _STACKS[row]
-    found = _begin.state(row, name, _lowest(row))
+    found = _begin.state(module, name, _lowest(row))
     if found.startswith("uncovered") or (found == "inherent" and row != _OPENSSL):
         return found
     _begin.find(module, f"{classes[0]}.execute" if "pyqwest" in row else methods[0])
-    for owner in (module, *(getattr(module, each, None) for each in classes)):
+    for kind in ("", *classes):
+        owner: Any = getattr(module, kind, None) if kind else module
         for method in methods:
             if callable(getattr(owner, method, None)):
-                path = method if owner is module else f"{owner.__name__}.{method}"
-                _begin.gate(_gates, module, path, _judge)
+                _begin.gate(_gates, module, f"{kind}.{method}".lstrip("."), _judge)
     # A configuration can come with the environment later.
     return "guarded"
 

@@ -6,7 +6,6 @@ https. Earlier connectors speak TLS by Python's ``ssl``.
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin
 from tlsfloor.stacks.gates import Gates
@@ -20,7 +19,6 @@ STACK = "rustls in Snowflake's core"
 _HINT = "use snowflake-connector-python<5, which speaks TLS by Python's ssl"
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -29,10 +27,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this core is called in another way.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
         _begin.gate(_gates, module, "call_proto", _judge)
         _begin.gate(_gates, module, "call_proto_async", _judge)
@@ -41,8 +36,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be sessions older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any connection of Snowflake's connector that is older than the floor"] * late
+    return _begin.older("snowflake.connector._core.sf_core_python", "connection of Snowflake")
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ metrics are exported to an address, and a server for development may be download
 
 from __future__ import annotations
 
-from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
 from tlsfloor.stacks.gates import Gates
@@ -20,7 +19,6 @@ STACK = "Temporal's rustls"
 _HINT = "connect without TLS, to a proxy that holds TLS 1.3"
 
 _gates = Gates()
-_covered = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
@@ -29,10 +27,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this core has other functions.
     """
-    global _covered
-    if _begin.is_fresh(module):
-        _covered = current.held
-    found = _begin.state(_begin.row_of(module), STACK, versions.TLS1_2)
+    found = _begin.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
         _begin.gate(_gates, module, "connect_client", _judge_client)
         _begin.gate(_gates, module, "init_runtime", _judge_runtime)
@@ -43,8 +38,7 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be clients older than the floor: nothing lists them."""
-    late = versions.TLS1_2 < current.held and _covered < current.held
-    return ["any client of Temporal that is older than the floor"] * late
+    return _begin.older("temporalio.bridge.temporal_sdk_bridge", "client of Temporal")
 
 
 def _judge_client(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -67,7 +67,7 @@ def _raised(settings: Any) -> Any:
         current.counts["clamped"] += 1
         settings.maxVersion = floor
     if floor == (3, 4) and hasattr(settings, "eccCurves"):
-        # RFC 8446 has no such curves, and tlslite-ng offers them even if it offers no other version.
+        # RFC 8446 has no such curves, and tlslite-ng offers them all the same.
         kept = [each for each in settings.eccCurves if not each.startswith("brainpool")]
         settings.eccCurves = kept or settings.eccCurves
     if hasattr(settings, "versions"):  # since 0.8

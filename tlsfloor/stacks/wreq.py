@@ -66,9 +66,9 @@ def guard(module: ModuleType) -> str:
     try:
         if row.startswith("rnet"):
             _Rnet(native).put()
-            return _begin.state(row, "rnet", versions.TLS1_2, "cannot speak TLS 1.3 alone").replace(
-                "inherent", "guarded"
-            )
+            return _begin.state(
+                module, "rnet", versions.TLS1_2, "cannot speak TLS 1.3 alone"
+            ).replace("inherent", "guarded")
         _Wreq(native).put()
     except AttributeError as error:
         raise GuardError(
@@ -101,7 +101,9 @@ class _Library:
             for verb in _VERBS:
                 if holder.__dict__.get(verb) is not None:
                     function = getattr(holder, verb)
-                    _begin.replace(_gates, self.native.__name__, function, self.function(function, verb, made))
+                    _begin.replace(
+                        _gates, self.native.__name__, function, self.function(function, verb, made)
+                    )
             _begin.replace(_gates, self.native.__name__, real, made)
 
     def places(self) -> list[tuple[Any, str]]:
@@ -246,9 +248,7 @@ class _Wreq(_Library):
 
         def any_one() -> Any:
             known = [getattr(profiles, name) for name in dir(profiles)]
-            chosen = [
-                each for each in known if isinstance(each, profiles) and self.lowest(each)
-            ]
+            chosen = [each for each in known if isinstance(each, profiles) and self.lowest(each)]
             return held(profile=random.choice(chosen), platform=random.choice(platforms))  # noqa: S311
 
         methods = {"__slots__": ("_profile",), "__new__": __new__, "random": staticmethod(any_one)}
