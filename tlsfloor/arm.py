@@ -229,6 +229,8 @@ def guard_imported() -> None:
         if sys.modules.get(name) is not None:
             try:
                 __import__(name)  # waits for another thread that is just executing it
+                if getattr(sys.modules[name].__spec__, "_initializing", False):
+                    continue  # this thread is: its hook comes when that is done
                 guard(sys.modules[name])
                 guards.ask(name, "catch_up")
             except GuardError as error:

@@ -50,6 +50,9 @@ _before = _executed = _other = None  # type: Callable[[Any], object] | None
 # they are loaded.
 _watched = dict.fromkeys(TABLE)  # type: dict[str, Any]
 
+# The extension module whose guard was called last, so that it is called once for each import.
+_last = None  # type: Any
+
 # What was put where: (module, name) -> the function that stands there.
 _put = {}  # type: dict[tuple[Any, str], Any]
 
@@ -70,7 +73,7 @@ def _load_unlocked(load):
             return _watched[name]
         _call(_before, name)
         module = load(spec)
-        if type(spec.loader) is _files.ExtensionFileLoader:
+        if module is _last:
             return module  # whose guard was called when it was executed
         try:
             _call(_executed, module)
@@ -116,9 +119,11 @@ def _execute(execute):
     # type: (Any) -> Any
     def _call_with_frames_removed(module):
         # type: (Any) -> Any
+        global _last
         result = execute(module)
         if name_of(module) in TABLE:
             _call(_executed, module)
+            _last = module
         return result
 
     return _call_with_frames_removed

@@ -16,11 +16,16 @@ VARIABLES = (
 PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
 # The names of tlsfloor.stacks.TABLE.
 STACKS = set(
-    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _cffi_ssl._stdssl _interpreters _ldap _mysql_connector _polars_runtime_32._polars_runtime "
-    "_polars_runtime_64._polars_runtime _polars_runtime_compat._polars_runtime _ssl _xxsubinterpreters aioquic.tls awscrt.s3 "
-    "bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton cryptography.hazmat.bindings.openssl.binding "
-    "curl_cffi deltalake._internal granian.server granian.server.common grpc._cython.cygrpc mariadb._mariadb "
-    "obstore._obstore polars.polars psycopg psycopg2 pycurl pycurl._pycurl pymssql._mssql ssl urllib3.util.ssl_".split()
+    "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _cffi_ssl._stdssl _interpreters _ldap "
+    "_mysql_connector _polars_runtime_32._polars_runtime _polars_runtime_64._polars_runtime "
+    "_polars_runtime_compat._polars_runtime _pulsar _ssl _xxsubinterpreters adbc_driver_manager._lib "
+    "aioquic.tls awscrt.s3 bonsai._bonsai botocore.httpsession confluent_kafka.cimpl cproton "
+    "cryptography.hazmat.bindings.openssl.binding curl_cffi deltalake._internal granian.server "
+    "granian.server.common grpc._cython.cygrpc hf_transfer.hf_transfer impit.impit mariadb._mariadb "
+    "obstore._obstore opendal._opendal polars.polars primp.primp psycopg psycopg2 pyarrow._azurefs "
+    "pyarrow._flight pyarrow._fs pyarrow._gcsfs pyarrow._s3fs pyarrow._substrait pycurl pycurl._pycurl "
+    "pygit2.ffi pymssql._mssql pyqwest._pyqwest rnet.rnet snowflake.connector._core.sf_core_python ssl "
+    "temporalio.bridge.temporal_sdk_bridge tlslite.handshakesettings urllib3.util.ssl_ wreq.wreq".split()
 )
 
 

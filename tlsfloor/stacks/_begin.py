@@ -167,7 +167,7 @@ def gate(gates: Gates, module: ModuleType, path: str, judge: Judge) -> None:
         GuardError: the module has no such attribute, or it cannot be replaced.
     """
     owner, name = find(module, path)
-    if (owner, name) in gates:
+    if gates.stands(owner, name):
         return
     row = row_of(module)
     held = vars(owner).get(name) if isinstance(owner, type) else None
@@ -245,7 +245,7 @@ def gate_method(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> 
     """
     import gc
 
-    if (kind, name) in gates:
+    if gates.stands(kind, name):
         return
     function = getattr(kind, name)
 
@@ -278,7 +278,7 @@ def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) 
     """
     owner, name = find(module, name)
     real = getattr(owner, name)
-    if (owner, name) in gates:
+    if gates.stands(owner, name):
         return
     row = row_of(module)
 

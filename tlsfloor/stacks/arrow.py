@@ -70,7 +70,7 @@ def _flight(module: ModuleType) -> None:
         _begin.gate_constructor(_gates, module, name, _judge_flight)
     _begin.gate(_gates, module, "connect", _judge_flight)
     client = getattr(*_begin.find(module, "FlightClient"))
-    if (client, "connect") not in _gates and hasattr(client, "connect"):
+    if not _gates.stands(client, "connect") and hasattr(client, "connect"):
 
         def connect(cls: Any, location: Any, *args: Any, **kwargs: Any) -> Any:
             if args:  # as the method of old that this is

@@ -21,6 +21,10 @@ class Gates:
     def __contains__(self, place: tuple[Any, str]) -> bool:
         return place in self._put
 
+    def stands(self, owner: Any, name: str) -> bool:
+        """Tell whether a gate was put here and is still in place."""
+        return (owner, name) in self._put and vars(owner).get(name) is self._put[owner, name]
+
     def owners(self) -> set[Any]:
         """Return the classes and modules that have gates."""
         return {owner for owner, _name in list(self._put)}

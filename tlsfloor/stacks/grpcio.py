@@ -46,7 +46,7 @@ def guard(module: ModuleType) -> str:
         GuardError: this gRPC has other credentials.
     """
     found = _begin.state(module, STACK, versions.TLS1_2)
-    if found == "guarded" and "SSLChannelCredentials" not in _names(module):
+    if found == "guarded" and not _gates.stands(module, "SSLChannelCredentials"):
         _put(module)
     return found
 
@@ -54,10 +54,6 @@ def guard(module: ModuleType) -> str:
 def below() -> list[str]:
     """Say that there may be channels and servers older than the floor: nothing lists them."""
     return _begin.older("grpc._cython.cygrpc", "secure channel or server of gRPC")
-
-
-def _names(module: ModuleType) -> set[str]:
-    return {name for owner, name in _gates._put if owner is module}
 
 
 def _put(module: ModuleType) -> None:

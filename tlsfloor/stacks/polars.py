@@ -118,7 +118,7 @@ def _judge_text(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
 def _look_after(module: ModuleType, name: str) -> None:
     """Look at what a frame would read that comes as a whole, once it is there."""
     kind = getattr(module, "PyLazyFrame", None)
-    if not hasattr(kind, name) or (kind, name) in _gates:
+    if not hasattr(kind, name) or _gates.stands(kind, name):
         return
     row = _begin.row_of(module)
     real = getattr(kind, name)

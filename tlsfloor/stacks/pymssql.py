@@ -28,7 +28,7 @@ def guard(module: ModuleType) -> str:
         GuardError: this pymssql has no connections.
     """
     found = _begin.state(module, STACK, versions.TLS1_0)
-    if found == "guarded" and (module, "connect") not in _gates:
+    if found == "guarded" and not _gates.stands(module, "connect"):
         _put(module)
     return found
 

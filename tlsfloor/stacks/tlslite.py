@@ -32,7 +32,7 @@ def guard(module: ModuleType) -> str:
     validate = getattr(kind, "validate", None)
     if kind is None or validate is None:
         raise GuardError("this tlslite has no HandshakeSettings.validate()")
-    if (kind, "validate") not in _gates:
+    if not _gates.stands(kind, "validate"):
 
         @wraps(validate)
         def gated(settings: Any) -> Any:

@@ -90,7 +90,7 @@ class _Library:
 
     def put(self) -> None:
         """Put the gates, where they are not yet."""
-        if (self.native, "get") in _gates:
+        if _gates.stands(self.native, "get"):
             return
         for holder, name in self.places():
             real = getattr(holder, name)
@@ -205,7 +205,7 @@ class _Wreq(_Library):
         return [(self.native, "Client"), (self.native.blocking, "Client")]
 
     def put(self) -> None:
-        if (self.native, "get") not in _gates:
+        if not _gates.stands(self.native, "get"):
             self.emulation = self.native.emulation.Emulation
             self.real_options = self.native.tls.TlsOptions
             self.profile = self.native.emulation.Profile
