@@ -475,8 +475,9 @@ except OSError as error:
         (
             "grpc",
             (
-                "import grpc; from tlsfloor.verify.peer import PEER_FILE; p = open(PEER_FILE, 'rb').read();"
-                " s = grpc.server(None); c = grpc.ssl_server_credentials([(p, p)])"
+                "import grpc; from tlsfloor.verify.peer import PEER_FILE as f;"
+                " p = open(f, 'rb').read(); s = grpc.server(None);"
+                " c = grpc.ssl_server_credentials([(p, p)])"
             ),
             "s.add_secure_port('localhost:0', c)",
         ),
