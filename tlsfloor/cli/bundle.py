@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("folder", metavar="DIR", help="the folder: new, empty, or an older bundle")
+    parser.add_argument(
+        "--compile",
+        action="append",
+        default=[],
+        metavar="PYTHON",
+        help="another interpreter to have bytecode for, by path or by name: Pythons of its version "
+        "start faster with the bundle then (may be repeated; this interpreter is always one)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make it, and print what goes on PYTHONPATH."""
-    facts = bundle.bundle(arguments.folder)
+    facts = bundle.bundle(arguments.folder, arguments.compile)
     print(os.path.join(os.path.abspath(arguments.folder), bundle.BOOTSTRAP))
     sys.stderr.write("tlsfloor {tlsfloor}, wrapt {wrapt} for Python {python}\n".format(**facts))
+    sys.stderr.write(f"bytecode for {', '.join(facts['bytecode'])}\n")
     if facts["python"] != ">=3.8":
         sys.stderr.write(
             "hint: older Pythons refuse the TLS stacks whose guards need wrapt; "
