@@ -141,7 +141,6 @@ FAILURES = {
         "unknown floor in TLS_MIN_VERSION: it is empty",
     ),
     "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
-    "package broken": Failure(broken_package("__init__.py"), "invalid syntax"),
     "arming broken": Failure(broken_package("arm.py"), "invalid syntax"),
     "hooks broken": Failure(broken_package("hooks.py"), "invalid syntax"),
     "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),

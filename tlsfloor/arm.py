@@ -10,8 +10,9 @@ import sys
 import time
 from _thread import allocate_lock
 
-from tlsfloor import floor as current
-from tlsfloor import hooks
+# Written so that Python looks for no name in the package, which would execute its __init__.py.
+import tlsfloor.floor as current
+import tlsfloor.hooks as hooks  # noqa: PLR0402
 from tlsfloor.stacks import COVERED, TABLE
 
 TYPE_CHECKING = False
