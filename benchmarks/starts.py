@@ -1,12 +1,17 @@
-"""The start of a Python with the bootstrap folder; beside an empty ``sitecustomize``.
+"""The start of a Python with tlsfloor on ``PYTHONPATH``, beside an empty ``sitecustomize`` there.
 
-The peers change or watch a process in the same way, through the same PYTHONPATH: for those that are
-started by a command of their own, the folder that this puts there; the command itself, which is
-another start of Python, is left out. What would ask the network is switched off in them.
+First in a bare virtual environment, as ``python -m venv`` makes it, with the folder and with a
+bundle. A bundle is measured as on a read-only mount, the empty file too: no bytecode is written.
+Then with packages, and beside others that change or watch a process in the same way: for those
+that are started by a command of their own, the folder that this puts on ``PYTHONPATH``; the command
+itself, which is another start of Python, is left out. What would ask the network is switched off
+in them.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -23,12 +28,23 @@ from benchmarks.measure import (
     instructions,
     processor_seconds,
 )
+from tlsfloor import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: What a bare Python does -> the program, and the goals of the folder and of the bundle.
+BARE = {
+    "start of an idle Python": ("pass", 1.02, 1.1),
+    "start with import ssl and a context": (
+        "import ssl; ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)",
+        1.05,
+        1.15,
+    ),
+}
+
 PROGRAMS = {
-    "start of an idle Python": ("pass", 1.05),
+    "start of an idle Python, with packages": ("pass", 0),
     "start with import ssl, urllib3, boto3, redis": ("import ssl, urllib3, boto3, redis", 1.02),
 }
 
@@ -62,36 +78,76 @@ QUIET = {
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield each program, by instructions and by time."""
+    """Yield the bare starts by instructions, and the others by time too."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from bare(Path(folder), quick=quick)
+    if not quick:
+        yield from beside()
+
+
+def bare(folder: Path, *, quick: bool) -> Iterator[Row]:
+    """Yield the starts of a Python that has no packages."""
+    venv = [sys.executable, "-m", "venv", *["--without-pip"][: int(quick)], str(folder / "venv")]
+    subprocess.run(venv, check=True)
+    python = str(folder / "venv" / "bin" / "python")
+    bundle.bundle(str(folder / "bundle"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(folder / "bundle", folder / "sources", ignore=ignored)
+    mounted = {
+        "a bundle": str(folder / "bundle" / bundle.BOOTSTRAP),
+        "a bundle without bytecode": str(folder / "sources" / bundle.BOOTSTRAP),
+    }
+    for name, (program, most, most_of_a_bundle) in BARE.items():
+        for what, folders, goal, more in (
+            (name, {"tlsfloor": BOOTSTRAP}, most, {}),
+            (
+                f"{name}, read-only",
+                mounted,
+                most_of_a_bundle,
+                {"PYTHONDONTWRITEBYTECODE": "1"},
+            ),
+        ):
+            with empty_folder() as fresh:  # no bytecode of the other row is in it
+                variants = {}
+                for each, path in {"an empty sitecustomize": fresh, **folders}.items():
+                    env = environment(path, **more)
+                    del env["PYTHONPYCACHEPREFIX"]  # a bundle has its own
+                    command = [python, "-c", program]
+                    processor_seconds(command, env)  # all bytecode is written that can be
+                    variants[each] = partial(instructions, command, env)
+                yield Row(what, "integer", variants, most=goal, rounds=1)
+            if quick:
+                return
+
+
+def beside() -> Iterator[Row]:
+    """Yield the starts of this Python, with its packages, beside its peers."""
     with ExitStack() as stack:
         folders = {
             "an empty sitecustomize": stack.enter_context(empty_folder()),
             "tlsfloor": BOOTSTRAP,
         }
-        for name, (package, below) in FOLDERS.items() if not quick else ():
+        for name, (package, below) in FOLDERS.items():
             found = find_spec(package)
             if found and found.submodule_search_locations:
                 folders[name] = str(Path(found.submodule_search_locations[0], below))
-        for name, text in WRITTEN.items() if not quick else ():
+        for name, text in WRITTEN.items():
             folders[name] = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folders[name], "sitecustomize.py").write_text(text)
-        yield from _measured(PROGRAMS, folders, quick=quick)
-        if not quick:
-            ours = dict(list(folders.items())[:2])  # the others do nothing there
-            there = {name: each for name, each in EXTENSIONS.items() if _is_there(each[0])}
-            yield from _measured(there, ours)
+        yield from _measured(PROGRAMS, folders)
+        ours = dict(list(folders.items())[:2])  # the others do nothing there
+        there = {name: each for name, each in EXTENSIONS.items() if _is_there(each[0])}
+        yield from _measured(there, ours)
 
 
 def _is_there(program: str) -> bool:
     return find_spec(program.rpartition(" ")[2]) is not None
 
 
-def _measured(
-    programs: dict[str, tuple[str, float]], folders: dict[str, str], *, quick: bool = False
-) -> Iterator[Row]:
+def _measured(programs: dict[str, tuple[str, float]], folders: dict[str, str]) -> Iterator[Row]:
     for name, (program, most) in programs.items():
         command = [sys.executable, "-c", program]
-        for folder in folders.values():  # their byte code is written
+        for folder in folders.values():  # their bytecode is written
             processor_seconds(command, environment(folder, **QUIET))
         for unit, measure, rounds in (
             ("integer", instructions, 1),
@@ -103,5 +159,3 @@ def _measured(
             }
             goal = most if unit == "integer" else 0
             yield Row(name, unit, variants, most=goal, rounds=rounds)
-            if quick:
-                return
