@@ -84,6 +84,8 @@ def carries_tls(spec):
 
 def wake(state, name=None):
     """Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says."""
+    import os
+
     state["wake"] = None
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
@@ -127,6 +129,8 @@ def make_package():
     package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")
 
     def complete(name):
+        import os
+
         del package.__getattr__
         folder = PACKAGE or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         file = os.path.join(folder, "__init__.py")
@@ -219,3 +223,6 @@ if FLOOR is not None or os.environ.get("TLSFLOOR", "").strip().lower() != "off":
 if FLOOR is None:
     sys._tlsfloor["ran"].append(__file__)
     run_next(sys._tlsfloor["ran"])
+# What stays beneath the import would keep them alive as Python ends, which costs an idle process more
+# than half of what this file does.
+del os, time
