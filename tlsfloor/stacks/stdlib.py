@@ -278,8 +278,10 @@ def _birth(base: "Any") -> "Any":
         # Without this one, the next in line would be called; object's has its own opinion of
         # arguments where a class has an __init__ of its own (CPython, Objects/typeobject.c).
         mro = type(self).__mro__
-        following = mro[mro.index(gated[base]) + 1 :]
-        owner: Any = next(each for each in following if "__init__" in vars(each))
+        owner: Any = object
+        for owner in mro[mro.index(gated[base]) + 1 :]:
+            if "__init__" in owner.__dict__:
+                break
         if owner is not object:
             owner.__init__(self, *args, **kwargs)
         elif type(self).__init__ not in _births:
@@ -338,9 +340,9 @@ def _uses(base: "Any") -> "dict[str, Any]":
 
 def _contexts() -> "Any":
     """Return what is only needed where a context is below the floor: few processes have one."""
-    from tlsfloor.stacks import contexts
-
-    return contexts
+    # An import statement would cost a context that is raised a hundredth of what making it does.
+    name = "tlsfloor.stacks.contexts"
+    return sys.modules.get(name) or __import__(name, fromlist=["hold"])
 
 
 def _see(owner: "Any") -> None:
@@ -362,9 +364,8 @@ def _use_low(base: "Any", context: "Any") -> None:
 
 def _tell_low(kind: str, lowest: int) -> None:
     """Report each floor that a context is below, the one that is held and the one observed."""
-    from tlsfloor.stacks.connections import tell_low
-
-    tell_low(kind, lowest)
+    name = "tlsfloor.stacks.connections"
+    (sys.modules.get(name) or __import__(name, fromlist=["tell_low"])).tell_low(kind, lowest)
 
 
 def _bound(base: "Any", name: str) -> property:
