@@ -71,6 +71,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+def is_heard() -> bool:
+    """Tell whether anybody may hear of any event at all, which is no in most programs."""
+    loaded = sys.modules
+    return bool("logging" in loaded or file or callbacks or "opentelemetry.metrics" in loaded)
+
+
 def wanted(kind: str) -> bool:
     """Tell whether anybody would hear of an event of this kind.
 

@@ -71,7 +71,9 @@ def _seeing(before: Any) -> Any:
     @wraps(before)
     def do_handshake(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Asked before, and of the object of the C type: a second call makes no second handshake.
-        listening = events.wanted("handshake") or events.wanted(events.BELOW)
+        listening = events.is_heard() and (
+            events.wanted("handshake") or events.wanted(events.BELOW)
+        )
         begun = listening and is_open(getattr(self, "_sslobj", None))
         try:
             done = before(self, *args, **kwargs)
