@@ -30,13 +30,14 @@ STACKS = set(
 
 
 def arm(state):
-    """Arm this process: with the first TLS stack where nothing can go wrong before, else now."""
+    # Arm this process: with the first TLS stack where nothing can go wrong before, else now.
     if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
         state["environment"] = {name: os.environ[name] for name in VARIABLES.split() if name in os.environ}
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
-    plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
+    if path[:1] != os.sep or os.pathsep in path:
+        plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
     if MODERN and "wake" not in state:
         state["wake"] = wake
         put_beneath(state)
@@ -46,7 +47,7 @@ def arm(state):
 
 
 def put_beneath(state):
-    """Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded."""
+    # Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded.
     import _frozen_importlib as importlib
     import _imp
     from _frozen_importlib_external import SourceFileLoader
@@ -75,7 +76,7 @@ def put_beneath(state):
 
 
 def carries_tls(spec):
-    """Tell whether an extension module has to be looked at by tlsfloor itself: most carry no TLS."""
+    # Tell whether an extension module has to be looked at by tlsfloor itself: most carry no TLS.
     try:
         return "lib-dynload" not in spec.origin and __import__("tlsfloor.stacks._unknown").stacks._unknown.look(spec)
     except Exception:
@@ -83,7 +84,7 @@ def carries_tls(spec):
 
 
 def wake(state, name=None):
-    """Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says."""
+    # Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says.
     import os
 
     state["wake"] = None
@@ -125,7 +126,7 @@ def say(text):
 
 
 def make_package():
-    """Make the package importable from this file's own folder; nothing of it is read until it is used."""
+    # Make the package importable from this file's own folder; nothing of it is read until it is used.
     package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")
 
     def complete(name):
@@ -165,7 +166,7 @@ def make_package():
 
 
 def find(entry):
-    """Return what runs the sitecustomize of an entry of the path, and where it is; None where there is none."""
+    # Return what runs the sitecustomize of an entry of the path, and where it is; None where there is none.
     if not MODERN and sys.version_info < (3,):
         import imp
 
@@ -190,7 +191,7 @@ def find(entry):
 
 
 def may_hold(entry):
-    """Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder."""
+    # Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder.
     start = entry + os.sep + "sitecustomize"
     for end in ("", ".py", ".pyc"):
         if os.access(start + end, os.F_OK):
@@ -199,7 +200,7 @@ def may_hold(entry):
 
 
 def run_next(ran):
-    """Run the next sitecustomize after this folder, under its own name, unless it ran already."""
+    # Run the next sitecustomize after this folder, under its own name, unless it ran already.
     here = os.path.dirname(__file__)
     for entry in sys.path[sys.path.index(here) + 1 if here in sys.path else 0 :]:
         found = find(entry) if may_hold(entry) else None
