@@ -42,9 +42,7 @@ def test_the_metadata_say_what_the_readme_says(wheel: zipfile.ZipFile) -> None:
     assert facts["Requires-Python"] == ">=3.8"
     assert facts["License-Expression"] == "Apache-2.0"
     assert {"verify", "aws", "test"} <= set(facts.get_all("Provides-Extra"))
-    # What the floor itself needs in a process: wrapt, and that only for stacks other than ssl; and
-    # before 3.11, a reader of exemptions.
+    # What the floor itself needs in a process: before 3.11, a reader of exemptions.
     assert [each for each in facts.get_all("Requires-Dist") if "extra" not in each] == [
         "tomli>=1.1; python_version < '3.11'",
-        "wrapt>=1.15",
     ]

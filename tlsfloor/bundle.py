@@ -1,9 +1,7 @@
 """A self-contained folder to mount into any container: ``tlsfloor bundle DIR``.
 
-It holds the package, with the bootstrap folder inside, and ``wrapt``, of which some guards are
-made, in pure Python: one folder for every CPython from 3.8 on, and PyPy. Nothing in it becomes
-importable but these two: the start-up file loads ``tlsfloor`` by its place, and ``stacks.guards``
-finds ``wrapt`` there where an interpreter has none of its own.
+It holds the package, with the bootstrap folder inside: one folder for every CPython, and PyPy.
+Nothing in it becomes importable but ``tlsfloor``, which the start-up file loads by its place.
 
 It has bytecode for the interpreter that makes it and for each one that is named, since a mount is
 mostly read-only, and compiling the start-up file again and again would cost a half of each start of
@@ -33,15 +31,17 @@ if TYPE_CHECKING:
 MARKER = "tlsfloor-bundle.json"
 
 #: How a bundle is laid out below its folder; what a Python is armed by comes last.
-PARTS = ("wrapt", MARKER, "tlsfloor")
+PARTS = (MARKER, "tlsfloor")
+
+#: What a bundle of version 0.1 has in addition: some guards were made of it.
+OLD_PARTS = ("wrapt",)
 
 #: What goes on PYTHONPATH, below the folder of a bundle.
 BOOTSTRAP = os.path.join("tlsfloor", "bootstrap")
 
-#: Compiles two packages for the interpreter that runs it, and prints the name that this gives to
-#: its bytecode: ``COMPILE FOLDER FINAL_FOLDER``. Of wrapt an interpreter cannot import what it
-#: cannot compile. Python notes the name of the source in the code, and corrects it as a module is
-#: loaded from another place (importlib, ``_compile_bytecode()``).
+#: Compiles the package for the interpreter that runs it, and prints the name that this gives to
+#: its bytecode: ``COMPILE FOLDER FINAL_FOLDER``. Python notes the name of the source in the code,
+#: and corrects it as a module is loaded from another place (importlib, ``_compile_bytecode()``).
 COMPILE = """
 import sys
 if sys.version_info < (3, 8):
@@ -50,20 +50,18 @@ sys.path = [each for each in sys.path if each]  # nothing of the current folder
 import os, py_compile
 from importlib.util import cache_from_source
 os.umask(0o022)  # others must read it
-for package in ("tlsfloor", "wrapt"):
-    for place, _, names in os.walk(os.path.join(sys.argv[1], package)):
-        for name in names:
-            source = os.path.join(place, name)
-            if not name.endswith(".py"):
-                continue
-            shown = os.path.join(sys.argv[2], os.path.relpath(source, sys.argv[1]))
-            mode = py_compile.PycInvalidationMode.CHECKED_HASH
-            cache = cache_from_source(source, optimization="")
-            try:
-                py_compile.compile(source, cache, shown, doraise=True, invalidation_mode=mode)
-            except py_compile.PyCompileError as error:
-                if package == "tlsfloor":
-                    sys.exit(error.msg)
+for place, _, names in os.walk(os.path.join(sys.argv[1], "tlsfloor")):
+    for name in names:
+        source = os.path.join(place, name)
+        if not name.endswith(".py"):
+            continue
+        shown = os.path.join(sys.argv[2], os.path.relpath(source, sys.argv[1]))
+        mode = py_compile.PycInvalidationMode.CHECKED_HASH
+        cache = cache_from_source(source, optimization="")
+        try:
+            py_compile.compile(source, cache, shown, doraise=True, invalidation_mode=mode)
+        except py_compile.PyCompileError as error:
+            sys.exit(error.msg)
 print(sys.implementation.cache_tag)
 """
 
@@ -78,8 +76,8 @@ def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
     in it when this fails. ``pythons`` are more interpreters to have bytecode for.
 
     Returns:
-        What is in it: ``tlsfloor`` and ``wrapt`` -> their versions; ``python``: what wrapt needs;
-        ``bytecode``: the names that interpreters have for theirs, ``cpython-311`` for one.
+        What is in it: ``tlsfloor``: its version; ``bytecode``: the names that interpreters have
+        for theirs, ``cpython-311`` for one.
 
     Raises:
         InstallError: the folder holds something else, or cannot be written; an interpreter cannot
@@ -87,21 +85,13 @@ def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
 
     .. versionadded:: 0.1
     """
-    from importlib import metadata, util
-
-    found = util.find_spec("wrapt")
-    if found is None or not found.origin:
-        raise InstallError("wrapt is not installed", hint="pip install 'wrapt>=1.15'")
-    facts: dict[str, Any] = {
-        "tlsfloor": tlsfloor.__version__,
-        "wrapt": metadata.version("wrapt"),
-        "python": metadata.metadata("wrapt")["Requires-Python"],
-    }
+    facts: dict[str, Any] = {"tlsfloor": tlsfloor.__version__}
     folder = os.path.abspath(folder)
     try:
         os.makedirs(folder, exist_ok=True)
         there = sorted(set(os.listdir(folder)) - {"lost+found"})  # of a fresh volume
-        strange = [each for each in there if MARKER not in there or each not in PARTS]
+        known = (*PARTS, *OLD_PARTS)
+        strange = [each for each in there if MARKER not in there or each not in known]
         if strange:
             raise InstallError(
                 f"{folder} is no bundle, and not empty: there is {strange[0]} in it",
@@ -110,7 +100,6 @@ def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
         fresh = tempfile.mkdtemp(prefix=".tlsfloor-", dir=folder)
         try:
             os.chmod(fresh, 0o755)  # noqa: S103 - others must read it
-            _copy(os.path.dirname(found.origin), os.path.join(fresh, "wrapt"))
             _copy(
                 os.path.dirname(os.path.abspath(tlsfloor.__file__)), os.path.join(fresh, "tlsfloor")
             )
@@ -142,7 +131,7 @@ def _copy(package: str, to: str) -> None:
 
 
 def _compile(python: str, fresh: str, folder: str) -> str:
-    """Let an interpreter compile the packages; return the name that it has for its bytecode.
+    """Let an interpreter compile the package; return the name that it has for its bytecode.
 
     No start-up file of its environment runs for that, and no variable counts. (``-I`` would say so
     too, and 2.7 does not know it.)
@@ -175,8 +164,9 @@ def _compile(python: str, fresh: str, folder: str) -> str:
 
 def _put(fresh: str, folder: str) -> None:
     """Put the parts in their places, one by one: a volume cannot be replaced as a whole."""
-    for part in PARTS:
+    for part in (*PARTS, *OLD_PARTS):
         place = os.path.join(folder, part)
         if os.path.exists(place):
             os.rename(place, os.path.join(fresh, f"old {part}"))
-        os.rename(os.path.join(fresh, part), place)
+        if part in PARTS:
+            os.rename(os.path.join(fresh, part), place)

@@ -11,9 +11,10 @@ however a module is asked for, CPython has one way in for each kind:
   (PEP 489; ``_ssl`` before 3.10) is executed by the first of the two calls already.
 * **Modules in Python**: every ``import``, whichever finder answered, ends in
   ``_load_unlocked(spec)`` of ``importlib._bootstrap``, and every ``reload()`` in
-  ``_exec(spec, module)``, both looked up among the globals of that module (the same file,
-  ``_find_and_load_unlocked``, and ``reload`` of Lib/importlib/__init__.py). A program that executes the code of a Python module itself is not
-  seen here, which is why a guard belongs at the extension module where there is one.
+  ``_exec(spec, module)``. Both are looked up among the globals of that module (the same file,
+  ``_find_and_load_unlocked``, and ``reload`` of Lib/importlib/__init__.py). A program that executes
+  the code of a Python module itself is not seen here, which is why a guard belongs at the extension
+  module where there is one.
 
 So functions are put there. An idle process pays for putting them, and an import for one look-up.
 

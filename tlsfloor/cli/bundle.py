@@ -29,11 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Make it, and print what goes on PYTHONPATH."""
     facts = bundle.bundle(arguments.folder, arguments.compile)
     print(os.path.join(os.path.abspath(arguments.folder), bundle.BOOTSTRAP))
-    sys.stderr.write("tlsfloor {tlsfloor}, wrapt {wrapt} for Python {python}\n".format(**facts))
+    sys.stderr.write(f"tlsfloor {facts['tlsfloor']}\n")
     sys.stderr.write(f"bytecode for {', '.join(facts['bytecode'])}\n")
-    if facts["python"] != ">=3.8":
-        sys.stderr.write(
-            "hint: older Pythons refuse the TLS stacks whose guards need wrapt; "
-            "pip install 'wrapt<2.1' and bundle again to have these from 3.8 on\n"
-        )
     return 0

@@ -136,9 +136,9 @@ def _rewritten(addresses: list[str]) -> bool:
     for load in (Config.get_system_config, Config.get_xdg_config, Config.get_global_config):
         with contextlib.suppress(OSError):  # there is no such file
             for entry in load():
-                name = entry.name.lower()
+                name, value = str(entry.name).lower(), str(entry.value)
                 replaces = name.startswith("url.http") and name.endswith("insteadof")
-                if replaces and any(each.startswith(entry.value) for each in addresses):
+                if replaces and any(each.startswith(value) for each in addresses):
                     return True
     return False
 
