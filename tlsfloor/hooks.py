@@ -147,9 +147,15 @@ def _bring_back():
 
 def _load_plainly(spec):
     # type: (Any) -> None
-    """Let a module of ours be loaded as it is: what instruments others would break it."""
-    if isinstance(spec.loader, _files.SourceFileLoader):
-        spec.loader = _files.SourceFileLoader(spec.name, spec.origin)
+    """Let a module of ours be loaded as it is: what instruments others would break it.
+
+    Tools derive a loader from importlib's own (typeguard), have one that is like none (pytest), or
+    put one around it (Mercurial's demandimport, ddtrace). What is the file is no matter of theirs.
+    """
+    file = spec.origin
+    # Not in a zip file, nor frozen.
+    if isinstance(file, str) and file[-3:] == ".py" and _files._path_isfile(file):
+        spec.loader = _files.SourceFileLoader(spec.name, file)
 
 
 #: What an extension module is called; a built-in one has the origin "built-in".

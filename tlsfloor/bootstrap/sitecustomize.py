@@ -59,7 +59,7 @@ def put_beneath(state):
                 wake(state, spec.name)
                 if getattr(module, name) is not hook:
                     return getattr(module, name)(spec, *rest)
-            elif spec.name[:9] == "tlsfloor." and isinstance(spec.loader, SourceFileLoader):
+            elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and os.path.isfile(spec.origin):
                 spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
             return function(spec, *rest)
 
