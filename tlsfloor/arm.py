@@ -131,6 +131,7 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     since = time.time()
     _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
     hooks.watch(guard, before, unknown)
+    hooks.remember()
     guard_imported()
 
 

@@ -22,9 +22,10 @@ Their code objects have the file name of importlib's own. CPython removes frames
 the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a traceback
 reads as without tlsfloor.
 
-Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
-is armed and what they guard. ddtrace drops all that its own start has loaded. And they are loaded
-as they are, whatever loader another tool has for them.
+Modules of tlsfloor that somebody drops from ``sys.modules`` or reloads come back as they were: they
+know what is armed and what they guard. ddtrace drops all that its own start has loaded, and IPython
+reloads what was upgraded. And they are loaded as they are, whatever loader another tool has for
+them.
 """
 
 import _frozen_importlib as _importlib
@@ -90,6 +91,8 @@ def _exec(execute):
     # type: (Any) -> Any
     def _exec(spec, module):
         # type: (Any, Any) -> Any
+        if _watched.get(spec.name) is module:
+            return module  # one of ours: a reload would lose what is armed
         result = execute(spec, module)
         if spec.name in TABLE:
             _call(_executed, result)
@@ -224,9 +227,9 @@ def put():
 
 def remember():
     # type: () -> None
-    """Keep the modules of tlsfloor, for those who drop them."""
+    """Keep the modules of tlsfloor, for those who drop or reload them."""
     loaded = sys.modules.copy().items()
-    _watched.update({name: module for name, module in loaded if name[:8] == "tlsfloor"})
+    _watched.update({name: module for name, module in loaded if f"{name}."[:9] == "tlsfloor."})
 
 
 def undone():
