@@ -50,7 +50,7 @@ def put_beneath(state):
     # Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded.
     import _frozen_importlib as importlib
     import _imp
-    from _frozen_importlib_external import SourceFileLoader
+    from _frozen_importlib_external import SourceFileLoader, _path_isfile
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
@@ -59,7 +59,7 @@ def put_beneath(state):
                 wake(state, spec.name)
                 if getattr(module, name) is not hook:
                     return getattr(module, name)(spec, *rest)
-            elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and os.path.isfile(spec.origin):
+            elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and _path_isfile(spec.origin):
                 spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
             return function(spec, *rest)
 
