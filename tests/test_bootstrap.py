@@ -155,7 +155,10 @@ def test_the_next_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> No
 
 def test_a_sitecustomize_that_hides_ours_leaves_no_claim(tmp_path: Path) -> None:
     """Somebody else's comes first and runs no other: nothing is armed, and nothing says it is."""
-    found = tell([folder(tmp_path, "theirs", PLAIN), BOOTSTRAP])
+    path = [folder(tmp_path, "theirs", PLAIN), BOOTSTRAP, str(Path(BOOTSTRAP).parents[1])]
+    done = python("-c", TELL, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
+    assert done.stderr.startswith("tlsfloor: error: Python did not run the start-up file in ")
+    found = json.loads(done.stdout)
     assert found["ran"] == ["theirs as sitecustomize"]
     assert found["claimed"] is None
     assert not found["held"]

@@ -229,7 +229,9 @@ def remember():
     # type: () -> None
     """Keep the modules of tlsfloor, for those who drop or reload them."""
     loaded = sys.modules.copy().items()
-    _watched.update({name: module for name, module in loaded if f"{name}."[:9] == "tlsfloor."})
+    _watched.update(
+        {name: module for name, module in loaded if name[:8] == "tlsfloor" and name[8:9] in "."}
+    )
 
 
 def undone():

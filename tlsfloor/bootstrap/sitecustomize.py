@@ -196,7 +196,7 @@ def may_hold(entry):
     for end in ("", ".py", ".pyc"):
         if os.access(start + end, os.F_OK):
             return True
-    return os.path.isfile(entry)
+    return os.access(entry, os.F_OK) and not os.access(entry + os.sep + ".", os.F_OK)  # a zip file
 
 
 def run_next(ran):
