@@ -150,6 +150,23 @@ def test_without_the_hook_of_python_modules_one_gets_around(tmp_path: Path) -> N
         assert bool(expected) == bool(done.returncode)
 
 
+def test_an_interpreter_that_lacks_a_function_gets_a_finder_and_says_so(
+    tmp_path: Path, port: str
+) -> None:
+    folder = mutant(tmp_path)
+    hooks = Path(folder).parent / "hooks.py"
+    for name in ("_load_unlocked", "create_dynamic", "exec_dynamic"):
+        hooks.write_text(hooks.read_text().replace(f'"{name}", _', f'"{name}_of_old", _'))
+    env = clean_environment(PYTHONPATH=folder)
+    assert python(str(HOOKED), "plain", port, env=env).stdout.startswith("refused: ")
+    program = "import ssl, tlsfloor; print(tlsfloor.status().held, tlsfloor.status().problems)"
+    done = python("-c", program, env=env)
+    assert done.stdout.startswith('False ["this interpreter has no ') or done.stdout.startswith(
+        "False ['this interpreter has no "
+    )
+    assert "a finder on sys.meta_path" in done.stdout
+
+
 def test_the_start_up_file_repeats_the_table_and_the_variables() -> None:
     """It loads neither: an idle process pays for what it imports."""
     tree = ast.parse(Path(BOOTSTRAP, "sitecustomize.py").read_text())

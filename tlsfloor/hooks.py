@@ -59,6 +59,10 @@ _last = None  # type: Any
 _put = {}  # type: dict[tuple[Any, str], Any]
 
 
+# The functions that this interpreter lacks.
+_missing = set()  # type: set[str]
+
+
 def _load_unlocked(load):
     # type: (Any) -> Any
     def _load_unlocked(spec):
@@ -157,7 +161,7 @@ def _load_plainly(spec):
     """
     file = spec.origin
     # Not in a zip file, nor frozen.
-    if isinstance(file, str) and file[-3:] == ".py" and _files._path_isfile(file):
+    if isinstance(file, str) and file[-3:] == ".py" and vars(_files)["_path_isfile"](file):
         spec.loader = _files.SourceFileLoader(spec.name, file)
 
 
@@ -215,7 +219,10 @@ def put():
     file = vars(_importlib)["_load_unlocked"].__code__.co_filename
     codes = {}  # type: dict[Any, Any]
     for module, name, make in HOOKS:
-        function = getattr(module, name)
+        function = getattr(module, name, None)
+        if function is None:
+            _missing.add(f"{module.__name__}.{name}")
+            continue
         # What the start-up file put there has done its work.
         beneath = getattr(function, "tlsfloor_wakes", None)
         if beneath or (module, name) not in _put:
@@ -223,20 +230,27 @@ def put():
             codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
             hook.__code__ = codes[make]
             setattr(module, name, _put.setdefault((module, name), hook))
+    if _missing and _executed is not None:
+        from tlsfloor import finder
+
+        finder.put(lambda module: _call(_executed, module))
 
 
 def remember():
     # type: () -> None
     """Keep the modules of tlsfloor, for those who drop or reload them."""
-    loaded = sys.modules.copy().items()
-    _watched.update(
-        {name: module for name, module in loaded if name[:8] == "tlsfloor" and name[8:9] in "."}
-    )
+    for name in [name for name in sys.modules.copy() if name[:8] == "tlsfloor"]:
+        if name[8:9] in ("", "."):
+            _watched[name] = sys.modules[name]
 
 
 def undone():
     # type: () -> str
     """Return which hook is no longer called, as text; empty when all are in place."""
+    if _missing:
+        from tlsfloor import finder
+
+        return finder.problem(_missing)
     for (module, name), hook in _put.items():
         if getattr(module, name, None) is not hook:
             return f"{module.__name__}.{name} was replaced: a stack imported next may pass"

@@ -40,7 +40,10 @@ def arm(state):
         plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
     if MODERN and "wake" not in state:
         state["wake"] = wake
-        put_beneath(state)
+        try:
+            put_beneath(state)
+        except AttributeError:  # an interpreter that lacks one: tlsfloor.hooks knows what to do
+            plain = False
     # Not later where it was loaded already, by an installed file or by a stack that came first.
     if state.get("wake") is None or not (plain and STACKS.isdisjoint(sys.modules)):
         wake(state)
