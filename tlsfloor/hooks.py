@@ -22,10 +22,11 @@ Their code objects have the file name of importlib's own. CPython removes frames
 the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a traceback
 reads as without tlsfloor.
 
-Modules of tlsfloor that somebody drops from ``sys.modules`` or reloads come back as they were: they
-know what is armed and what they guard. ddtrace drops all that its own start has loaded, and IPython
-reloads what was upgraded. And they are loaded as they are, whatever loader another tool has for
-them.
+Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
+is armed and what they guard. ddtrace drops all that its own start has loaded. For the same reason
+none is reloaded: IPython's autoreload does so with what was upgraded, and empties it first, which
+it undoes where the reload fails. And they are loaded as they are, whatever loader another tool has
+for them.
 """
 
 import _frozen_importlib as _importlib
@@ -96,7 +97,8 @@ def _exec(execute):
     def _exec(spec, module):
         # type: (Any, Any) -> Any
         if _watched.get(spec.name) is module:
-            return module  # one of ours: a reload would lose what is armed
+            text = "it holds the floor of this process; hint: restart the process"
+            raise ImportError(f"{spec.name} cannot be reloaded: {text}", name=spec.name)
         result = execute(spec, module)
         if spec.name in TABLE:
             _call(_executed, result)
