@@ -54,7 +54,7 @@ _WITHOUT = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
 
 # Modules that need libssl and whose TLS is that of ssl: PyPy's _ssl is built on the first; the
 # others change TLS objects that ssl has made, and make none.
-_OF_SSL = {"_pypy_openssl", "sslkeylog", "sslpsk2", "sslpsk3"}
+_OF_SSL = {"_pypy_openssl", "_sslkeylog", "sslpsk", "sslpsk2", "sslpsk3"}
 
 # Libraries that speak TLS, or speak it for others: "lib", this, and then a hash or a version.
 _CARRIERS = (
