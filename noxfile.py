@@ -32,6 +32,7 @@ ELSEWHERE = [
     "tests/test_serve.py",
     "tests/test_stack*.py",
     "tests/test_starting.py",
+    "tests/test_tools.py",
     "tests/test_verify_targets.py",
 ]
 
@@ -46,6 +47,7 @@ APART = [
     *map(str, Path("tests").glob("test_guide_*.py")),
     "tests/test_launchers.py",
     "tests/test_neighbours.py",
+    "tests/test_tools.py",
 ]
 
 
@@ -95,8 +97,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def apart(session: nox.Session) -> None:
-    """Run the tests of agents, launchers, and guides whose programs pin what others need newer."""
-    install(session, ".[test,guides,launchers,neighbours]")
+    """Run the tests of agents, tools, launchers, and guides whose programs pin what others need."""
+    install(session, ".[test,guides,launchers,neighbours,tools]")
     which = [] if "--left-out" in session.posargs else APART
     session.run("pytest", *which, *session.posargs)
 
