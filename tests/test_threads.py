@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
-from harness import ROUTES, drive
+from harness import BOOTSTRAP, ROUTES, clean_environment, drive, python
 from tlsfloor.verify import peers
 from tlsfloor.verify.peers import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
@@ -126,3 +127,37 @@ def test_asking_what_holds_does_not_disturb_other_threads() -> None:
 def test_lowering_does_not_disturb_arming() -> None:
     """What one thread tries on a context must not pass for a fault of OpenSSL in another."""
     assert drive("clamps", "early", "1.2", {"seconds": 2 * SECONDS}) == [[], [TLS1_2]]
+
+
+SLOWLY = """
+import sys, threading, time, tlsfloor
+from importlib.machinery import SourceFileLoader
+tlsfloor.enforce("1.3")
+import ssl
+load, slow = SourceFileLoader.get_code, []
+
+def get_code(self, name):
+    if name in ("tlsfloor.stacks.connections", "tlsfloor.stacks.contexts"):
+        slow.append(name)
+        time.sleep(0.5)  # in sys.modules it is by now
+    return load(self, name)
+
+def work():
+    made.append(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version)
+
+SourceFileLoader.get_code = get_code
+made = []
+threads = [threading.Thread(target=work) for _ in range(4)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+assert slow
+assert made == [ssl.TLSVersion.TLSv1_3] * 4, made
+"""
+
+
+def test_the_first_contexts_that_are_raised_may_be_those_of_several_threads() -> None:
+    """What raises them is loaded by the first one, and the others wait for it."""
+    done = python("-c", SLOWLY, env=clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1])))
+    assert (done.returncode, done.stderr) == (0, "")

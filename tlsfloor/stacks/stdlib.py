@@ -69,6 +69,9 @@ _seen: "set[type]" = set()
 _births: "set[Any]" = set()
 _gates: "dict[Any, dict[str, Any]]" = {}
 
+# What _later() has returned.
+_loaded: "dict[str, Any]" = {}
+
 #: The name of the class of contexts that nobody uses.
 SPARE = "Spare"
 
@@ -340,9 +343,16 @@ def _uses(base: "Any") -> "dict[str, Any]":
 
 def _contexts() -> "Any":
     """Return what is only needed where a context is below the floor: few processes have one."""
+    return _later("tlsfloor.stacks.contexts")
+
+
+def _later(name: str) -> "Any":
     # An import statement would cost a context that is raised a hundredth of what making it does.
-    name = "tlsfloor.stacks.contexts"
-    return sys.modules.get(name) or __import__(name, fromlist=["hold"])
+    # And sys.modules has what another thread is just loading, as far as that is.
+    module = _loaded.get(name)
+    if module is None:
+        module = _loaded[name] = __import__(name, fromlist=["*"])
+    return module
 
 
 def _see(owner: "Any") -> None:
@@ -364,8 +374,7 @@ def _use_low(base: "Any", context: "Any") -> None:
 
 def _tell_low(kind: str, lowest: int) -> None:
     """Report each floor that a context is below, the one that is held and the one observed."""
-    name = "tlsfloor.stacks.connections"
-    (sys.modules.get(name) or __import__(name, fromlist=["tell_low"])).tell_low(kind, lowest)
+    _later("tlsfloor.stacks.connections").tell_low(kind, lowest)
 
 
 def _bound(base: "Any", name: str) -> property:
