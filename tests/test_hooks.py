@@ -346,3 +346,29 @@ print(type(sock._sslobj).__name__, type(memory._sslobj).__name__)
     ]
     assert said[0] == said[1]
     assert len(set(said[0])) == 1
+
+
+LAZY = """
+import importlib.util, sys, warnings
+from importlib.machinery import PathFinder
+warnings.simplefilter("ignore")
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path) if name == "ssl" else None
+        if spec is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+sys.meta_path.insert(0, Finder())
+import ssl
+print(type(ssl).__name__)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = 0x301
+print(type(ssl).__name__, int(context.minimum_version))
+"""
+
+
+def test_a_lazy_module_stays_lazy_and_is_held_when_it_is_used() -> None:
+    """As Mercurial's demandimport makes them: a look at one would execute it."""
+    for path, minimum in (("", 0x301), (BOOTSTRAP, 0x303)):
+        done = python("-c", LAZY, env=clean_environment(PYTHONPATH=path))
+        assert done.stdout.splitlines() == ["_LazyModule", f"module {minimum}"], done.stderr

@@ -38,19 +38,23 @@ class Finder:
             find_spec: Any = getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find_spec and find_spec(fullname, path, target)
             if spec is not None:
-                self._listen(spec.loader)
+                listen(spec.loader, self.executed)
                 return spec
         return None
 
-    def _listen(self, loader: Any) -> None:
-        """Have a loader, which is for this one module, guard it inside of its execution."""
-        execute = loader.exec_module
 
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            self.executed(module)
+def listen(loader: Any, executed: Callable[[ModuleType], object]) -> None:
+    """Have a loader, which is for one module, guard it inside of its execution.
 
-        loader.exec_module = exec_module
+    So is one that is executed when it is first used (``importlib.util.LazyLoader``).
+    """
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        execute(module)
+        executed(module)
+
+    loader.exec_module = exec_module
 
 
 def put(executed: Callable[[ModuleType], object]) -> None:

@@ -82,6 +82,11 @@ def _load_unlocked(load):
         module = load(spec)
         if module is _last:
             return module  # whose guard was called when it was executed
+        if type(module).__name__ == "_LazyModule":  # a look at it would execute it
+            from tlsfloor import finder
+
+            finder.listen(object.__getattribute__(module, "__spec__").loader, _guard)
+            return module
         try:
             _call(_executed, module)
         except BaseException:
@@ -137,6 +142,11 @@ def _execute(execute):
         return result
 
     return _call_with_frames_removed
+
+
+def _guard(module):
+    # type: (Any) -> None
+    _call(_executed, module)
 
 
 def _call(function, what):
@@ -235,7 +245,7 @@ def put():
     if _missing and _executed is not None:
         from tlsfloor import finder
 
-        finder.put(lambda module: _call(_executed, module))
+        finder.put(_guard)
 
 
 def remember():
