@@ -24,6 +24,7 @@ ELSEWHERE = [
     "tests/test_formats.py",
     "tests/test_front_door.py",
     "tests/test_guide*.py",
+    "tests/test_hooks_everywhere.py",
     "tests/test_launchers.py",
     "tests/test_neighbours.py",
     "tests/test_package.py",

@@ -107,12 +107,6 @@ def test_no_way_gets_around_the_floor(
     assert_held(port, route, tmp_path, executable, control=sys.executable)
 
 
-@pytest.mark.parametrize("executable", parts.pythons()[1:], ids=os.path.basename)
-def test_no_way_gets_around_the_floor_elsewhere(executable: str, port: str, tmp_path: Path) -> None:
-    """On every other interpreter of this machine, by the folder on PYTHONPATH."""
-    assert_held(port, "PYTHONPATH", tmp_path, executable)
-
-
 def mutant(tmp_path: Path, *without: str) -> str:
     """Return the bootstrap folder of a copy that lacks some hooks."""
     copy = tmp_path / "mutant" / "tlsfloor"
