@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(tlsfloor.__file__).parent
 
-#: The order of docs/design: a module imports only modules of a lower rank, or of its own folder.
+#: The order of CONTRIBUTING.md, "The house": a module imports only modules of a lower rank, or of
+#: its own folder.
 RANKS = {
     "errors": 0,
     "events": 0,

@@ -510,3 +510,43 @@ def test_with_a_floor_that_is_unknown_no_stack_is_left(tmp_path: Path) -> None:
     done = python("-c", program, env=env)
     assert (done.returncode, done.stdout) == (1, "")
     assert "ImportError: tlsfloor: error: unknown floor in TLSFLOOR" in done.stderr
+
+
+TWICE = """
+import json, sys
+said = []
+for name in ("ssl", "http.client", "urllib.request", "ssl", "_ssl"):
+    try:
+        __import__(name)
+    except ImportError as error:
+        said.append(str(error))
+if "status" in sys.argv:
+    sys.path.append(sys.argv[1])
+    import tlsfloor
+    said.append(tlsfloor.status().held)
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TLSFLOOR", "2.0"),
+        ("TLSFLOOR_MODE", "nonsense"),
+        ("TLSFLOOR_STACKS", "foo=warn"),
+        ("TLSFLOOR_STACKS", "nonsense"),
+        ("TLSFLOOR_UNCOVERED", "nonsense"),
+        ("TLSFLOOR_UNKNOWN", "nonsense"),
+    ],
+)
+def test_what_is_refused_once_is_refused_again(name: str, value: str) -> None:
+    """Programs try again, and by other ways: urllib imports ssl where it can."""
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, **{name: value})
+    home = str(Path(BOOTSTRAP).parents[1])
+    for words in ([home], [home, "status"]):
+        done = python("-c", TWICE, *words, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        said = json.loads(done.stdout)
+        assert len([each for each in said if isinstance(each, str)]) == 3, said
+        assert all(f"in {name}" in each for each in said[:3])
+        assert said[3:] == [False] * (len(words) - 1)

@@ -17,7 +17,7 @@ from tlsfloor.stacks import COVERED, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -82,7 +82,12 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
     else:
         from tlsfloor import policy
 
+        # Only to see that all can be understood: what it says is taken over by ``_adopt()``.
         policy.start_up_floors(environment, written["floor"])
+        if policy.STACKS in environment:
+            from tlsfloor.stacks import about
+
+            about.check_names(policy.strengths_in(environment)[1], policy.STACKS)
     if written["floor"] is None and not os.environ.get("PYTHONPATH", os.sep).startswith(os.sep):
         from tlsfloor import outcome
 
@@ -129,7 +134,11 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
             others.
     """
     since = time.time()
-    _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
+    arming = {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}
+    _open_files()
+    with _lock:
+        current.add(arming)
+    _report(arming)
     hooks.watch(guard, before, unknown)
     hooks.remember()
     guard_imported()
@@ -139,12 +148,11 @@ def adopt() -> None:
     """Take over the floors that start-up files armed without loading this module."""
     if current.wake is not None:
         current.wake(vars(current))
-    with _lock:
-        fresh = [file for file in current.files if not file.get("adopted")]
-        for file in fresh:
-            file["adopted"] = True
-    for file in fresh:
-        _adopt(file)
+    # A file counts as adopted once its floors are recorded, and not before: else another thread
+    # would import a stack in between and find no floor, and so would a second try after an error.
+    for file in current.files[:]:
+        if not file.get("adopted"):
+            _adopt(file)
 
 
 def _adopt(file: "dict[str, Any]") -> None:
@@ -163,18 +171,24 @@ def _adopt(file: "dict[str, Any]") -> None:
         want_unknown(policy.unknown_of(environment.get(policy.UNKNOWN), policy.UNKNOWN))
         floors = policy.start_up_floors(environment, file["floor"])
     set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
-    for floor, mode in floors:
-        route, since = file["route"], file["since"]
-        _add({"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since})
-
-
-def _add(arming: "dict[str, Any]") -> None:
-    """Record an arming, and report it; with the first one come the files of the operator."""
+    route, since = file["route"], file["since"]
+    armings = [
+        {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}
+        for floor, mode in floors
+    ]
+    _open_files()
     with _lock:
-        current.add(arming)
-    environment = os.environ if current.environment is None else current.environment
-    if current.armings[0] is arming:
-        _open_files(environment)
+        if file.get("adopted"):
+            return  # by another thread
+        for arming in armings:
+            current.add(arming)
+        file["adopted"] = True
+    for arming in armings:
+        _report(arming)
+
+
+def _report(arming: "dict[str, Any]") -> None:
+    """Report an arming."""
     if "logging" in sys.modules or "tlsfloor.events" in sys.modules:  # else nobody hears of it
         from tlsfloor import events, versions
 
@@ -183,8 +197,14 @@ def _add(arming: "dict[str, Any]") -> None:
         events.note("armed", floor=floor, mode=arming["mode"], text=text)
 
 
-def _open_files(environment: "Mapping[str, str]") -> None:
-    """Take over where events go, and what is exempted; nothing is loaded where neither is asked."""
+def _open_files() -> None:
+    """Take over where events go, and what is exempted, before a first floor is there.
+
+    Nothing is loaded where neither is asked for.
+    """
+    environment = os.environ if current.environment is None else current.environment
+    if current.armings:
+        return
     if "TLSFLOOR_EVENTS" in environment:
         from tlsfloor import events
 
@@ -206,13 +226,13 @@ def check(floor: int) -> None:
     Raises:
         GuardError: it cannot.
     """
+    _guard_of("_ssl")  # that it cannot even be imported is found out here as well
     from tlsfloor.errors import GuardError
-    from tlsfloor.stacks import contexts, stdlib
+    from tlsfloor.stacks import contexts
 
-    del stdlib  # a guard that cannot even be imported is found out here as well
     try:
         contexts.check(floor)
-    except GuardError:
+    except GuardError:  # which is an ImportError, too
         raise
     except ImportError:
         return  # a Python without _ssl: no stack here, and nothing to hold

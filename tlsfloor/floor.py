@@ -32,14 +32,14 @@ set_by = ""
 #: time).
 armings: "list[dict[str, Any]]" = []
 
-#: The start-up files that armed this process, the variables of tlsfloor as they were then, and
-#: those of the files that are folders' own, so that none runs twice.
+#: The start-up files that armed this process; the variables of tlsfloor as they were then; every
+#: ``sitecustomize`` that ran, so that none runs twice.
 files: "list[dict[str, Any]]" = []
 environment: "dict[str, str] | None" = None
 ran: "list[str]" = []
 #: What loads the rest for a start-up file that waits for the first TLS stack.
 wake: "Callable[[dict[str, Any]], object] | None" = None
-#: Why arming failed as Python started; empty if it did not.
+#: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 
 #: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for

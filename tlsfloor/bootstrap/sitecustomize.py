@@ -57,9 +57,9 @@ def put_beneath(state):
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
-            extension = name == "create_dynamic" and (spec.name[-5:] == "._ssl" or carries_tls(spec))
-            if extension or spec.name in STACKS:
-                wake(state, spec.name)
+            row = "_ssl" if spec.name[-5:] == "._ssl" else spec.name  # a copy, as in tlsfloor/hooks.py
+            if row in STACKS or (name == "create_dynamic" and carries_tls(spec)):
+                wake(state, row)
                 if getattr(module, name) is not hook:
                     return getattr(module, name)(spec, *rest)
             elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and _path_isfile(spec.origin):

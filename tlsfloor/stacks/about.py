@@ -157,6 +157,12 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, s
     return described
 
 
+def _names(row: str) -> tuple[str, ...]:
+    """Return what a policy may call a row, the most exact first: the packages come last."""
+    stack = ABOUT[row][0]
+    return row, stack, *sorted(each.split(".")[0] for each in ABOUT if ABOUT[each][0] == stack)
+
+
 def check_names(named: Iterable[str], source: str) -> None:
     """Look for a stack, or a module that brings one, of each name.
 
@@ -165,7 +171,7 @@ def check_names(named: Iterable[str], source: str) -> None:
 
     .. versionadded:: 0.1
     """
-    known = {*ABOUT, *(stack for stack, _users, _coverage in ABOUT.values())}
+    known = {name for row in ABOUT for name in _names(row)}
     for name in named:
         if name not in known:
             import difflib
@@ -186,5 +192,8 @@ def strength(row: str, wanted: Iterable[tuple[str | None, dict[str, str]]]) -> s
 
     .. versionadded:: 0.1
     """
-    asked = {named.get(row, named.get(ABOUT[row][0], general)) for general, named in wanted}
+    names = _names(row)
+    asked = {
+        next((named[name] for name in names if name in named), general) for general, named in wanted
+    }
     return next((each for each in reversed(STRENGTHS) if each in asked), None)

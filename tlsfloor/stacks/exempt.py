@@ -14,7 +14,7 @@ from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
 from tlsfloor.stacks.connections import EXEMPT
 from tlsfloor.stacks.contexts import FIXED, asked
-from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, turn
+from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, put_quietly, turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]
     before = {name: getattr(base, name).__get__(context) for name in bounds}
     try:
         for name, bound in bounds.items():
-            getattr(base, name).__set__(context, bound)
+            put_quietly(getattr(base, name).__set__, context, bound)
         yield
     finally:
         for name, bound in bounds.items():
             now = getattr(base, name).__get__(context)
             if now == bound or now < floor:  # else somebody has set it meanwhile
-                getattr(base, name).__set__(context, before[name])
+                put_quietly(getattr(base, name).__set__, context, before[name])

@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def _of(name: str) -> Any:
+    # None where it cannot be imported: ``floor.stacks`` has the reason.
+    try:
+        return __import__(TABLE[name], fromlist=["guard"])
+    except Exception:  # noqa: BLE001 - whatever it was, there is no guard
+        return None
+
+
 def ask(name: str, function: str) -> Any:
     """Call a function of a stack's guard; None where it has no such function, or nothing to say."""
-    asked = getattr(__import__(TABLE[name], fromlist=["guard"]), function, None)
+    asked = getattr(_of(name), function, None)
     return asked and asked()
 
 
 def undone(name: str, module: ModuleType) -> Any:
     """Return what of a guard is no longer in place; empty when all of it is."""
-    guard = __import__(TABLE[name], fromlist=["guard"])
+    guard = _of(name)
     if hasattr(guard, "undone"):
         return guard.undone(module)
     gates = getattr(guard, "_gates", None)
@@ -45,7 +53,7 @@ def refuse_uncovered(
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
-            f"TLSFLOOR_STACKS={name}=warn",
+            f"TLSFLOOR_STACKS='{about.ABOUT[name][0]}=warn'",
         )
     try:  # noqa: SIM105 - contextlib is expensive where every process of a company comes by
         sys.stderr.write(f"tlsfloor: error: {name} is {state}; it is imported all the same\n")
