@@ -8,7 +8,6 @@ Importing it changes nothing, and imports nothing: each name is loaded when it i
 562). One line on stderr says so where a bootstrap folder is on the path that Python did not run.
 """
 
-import os
 import sys
 
 TYPE_CHECKING = False
@@ -70,7 +69,8 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{os.environ.get('PYTHONPATH')}":
+_environment = getattr(sys.modules.get("os"), "environ", {})
+if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{_environment.get('PYTHONPATH')}":
     from tlsfloor import outcome, policy
 
     if policy.never_ran():

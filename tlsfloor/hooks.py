@@ -256,6 +256,13 @@ def remember():
             _watched[name] = sys.modules[name]
 
 
+def forget(name):
+    # type: (str) -> None
+    """Call no guard for a module of the table: the command ``tlsfloor`` brings peers of its own."""
+    TABLE.pop(name, None)
+    _watched.pop(name, None)
+
+
 def undone():
     # type: () -> str
     """Return which hook is no longer called, as text; empty when all are in place."""

@@ -41,7 +41,7 @@ def refuse(error):
     if text:
         import tlsfloor.refusal as refusal
 
-        refusal.refuse({"ssl", "_ssl"}.union(refusal.others(say)), lambda: text)
+        refusal.refuse({"ssl", "_ssl", "_cffi_ssl._stdssl"}.union(refusal.others(say)), lambda: text)
 
 
 def make_absolute(folder):

@@ -44,7 +44,10 @@ def refuse(names, text):
         except Exception:  # the installation is damaged, which is what is being said
             pass
         else:
-            hooks.watch(refusal.load_module, before=refusal.load_module)
+            hooks.watch(
+                lambda module: hooks.name_of(module) in names and refusal.load_module(),
+                before=lambda name: name in names and refusal.load_module(),
+            )
             return
     if "_ssl" in names:
         sys.modules["_ssl"] = None  # in case that a finder comes before this one

@@ -29,7 +29,11 @@ STACKS = set(
 )
 
 
-def arm(state):
+def arm():
+    pass  # what a .start file calls (PEP 829): it was done when this file was imported
+
+
+def arm_process(state):
     # Arm this process: with the first TLS stack where nothing can go wrong before, else now.
     if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
         state["environment"] = {name: os.environ[name] for name in VARIABLES.split() if name in os.environ}
@@ -114,7 +118,9 @@ def wake(state, name=None):
             sys.modules.pop(each, None)
             if not MODERN:
                 sys.modules[each] = None
-        if name in STACKS:
+        # These bring no TLS of their own, or also other things.
+        others = "urllib3.util.ssl_ botocore.httpsession _interpreters _xxsubinterpreters pyarrow._fs pyarrow._substrait"
+        if name in STACKS.difference(others.split()):
             raise ImportError(text)
     finally:
         sys.dont_write_bytecode = writes
@@ -223,7 +229,7 @@ if not hasattr(sys, "_tlsfloor"):
 if FLOOR is not None or os.environ.get("TLSFLOOR", "").strip().lower() != "off":
     if "tlsfloor" not in sys.modules:
         make_package()
-    arm(sys._tlsfloor)
+    arm_process(sys._tlsfloor)
 if FLOOR is None:
     sys._tlsfloor["ran"].append(__file__)
     run_next(sys._tlsfloor["ran"])

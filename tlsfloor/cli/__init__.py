@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 
 import tlsfloor
+from tlsfloor import hooks
 from tlsfloor.errors import TLSFloorError
 
 TYPE_CHECKING = False
@@ -66,6 +67,7 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     words = sys.argv[1:] if words is None else words
     command: Any = None
+    hooks.forget("tlslite.handshakesettings")  # its peers speak old versions on purpose
     chosen = next((word for word in words if not word.startswith("-")), "")
     try:
         for name, purpose in COMMANDS.items():
