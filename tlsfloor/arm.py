@@ -146,8 +146,9 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 
 def adopt() -> None:
     """Take over the floors that start-up files armed without loading this module."""
-    if current.wake is not None:
-        current.wake(vars(current))
+    if len(current.files) < len(current.pending):
+        for each in current.pending:
+            start(*each)
     # A file counts as adopted once its floors are recorded, and not before: else another thread
     # would import a stack in between and find no floor, and so would a second try after an error.
     for file in current.files[:]:
@@ -251,9 +252,10 @@ def guard_imported() -> None:
         if sys.modules.get(name) is not None:
             try:
                 __import__(name)  # waits for another thread that is just executing it
-                if getattr(sys.modules[name].__spec__, "_initializing", False):
-                    continue  # this thread is: its hook comes when that is done
-                guard(sys.modules[name])
+                module: Any = sys.modules.get(name)
+                if getattr(getattr(module, "__spec__", None), "_initializing", module is None):
+                    continue  # this thread is, and its hook comes when that is done; or it failed
+                guard(module)
                 guards.ask(name, "catch_up")
             except GuardError as error:
                 failed.append(error)
@@ -295,7 +297,8 @@ def guard(module: "ModuleType") -> None:
     finally:
         if current.observed != current.NO_FLOOR:
             _observe(name, guard_module, module)
-    hooks.remember()
+    if name != "_ssl":  # after which comes ssl
+        hooks.remember()
 
 
 def _guard_of(name: str) -> "Any":

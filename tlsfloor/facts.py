@@ -145,7 +145,7 @@ def found() -> Status:
     below: list[str] = []
     states = dict(current.stacks)
     if current.is_held():
-        loaded = {name: sys.modules[name] for name in stacks.TABLE if sys.modules.get(name)}
+        loaded = {name: module for name, module in list(sys.modules.items()) if _is_loaded(name)}
         for name, module in loaded.items():
             key = arm.state_of(name)
             if states.setdefault(key, "guarded") == "guarded":
@@ -180,6 +180,14 @@ def found() -> Status:
         events={**sinks, **events.failures},
         exemptions=[each.as_dict() for each in exemptions.known],
         children=policy.of_children(os.environ, written),
+    )
+
+
+def _is_loaded(name: str) -> bool:
+    """Tell whether a module of the table is here; one that is still being executed is not."""
+    module: Any = sys.modules.get(name) if name in stacks.TABLE else None
+    return module is not None and not getattr(
+        getattr(module, "__spec__", None), "_initializing", False
     )
 
 

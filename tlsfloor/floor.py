@@ -15,7 +15,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 #: Below every version, also below MINIMUM_SUPPORTED (-2) of ``ssl``.
@@ -37,8 +36,8 @@ armings: "list[dict[str, Any]]" = []
 files: "list[dict[str, Any]]" = []
 environment: "dict[str, str] | None" = None
 ran: "list[str]" = []
-#: What loads the rest for a start-up file that waits for the first TLS stack.
-wake: "Callable[[dict[str, Any]], object] | None" = None
+#: What the start-up files ask for (file, floor, outcome, time), started or still to be started.
+pending: "list[tuple[str, str | None, str | None, float]]" = []
 #: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 

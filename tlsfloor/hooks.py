@@ -237,6 +237,8 @@ def put():
             continue
         # What the start-up file put there has done its work.
         beneath = getattr(function, "tlsfloor_wakes", None)
+        if beneath and _executed is None:
+            continue  # it waits for the first TLS stack, and nobody else watches yet
         if beneath or (module, name) not in _put:
             hook = make(beneath or function)
             codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
@@ -254,13 +256,6 @@ def remember():
     for name in [name for name in sys.modules.copy() if name[:8] == "tlsfloor"]:
         if name[8:9] in ("", "."):
             _watched[name] = sys.modules[name]
-
-
-def forget(name):
-    # type: (str) -> None
-    """Call no guard for a module of the table: the command ``tlsfloor`` brings peers of its own."""
-    TABLE.pop(name, None)
-    _watched.pop(name, None)
 
 
 def undone():

@@ -10,7 +10,7 @@ def under_opentelemetry() -> None:
 
     .. versionadded:: 0.1
     """
-    ran = getattr(sys, "_tlsfloor", {"ran": []})["ran"]
+    ran = [os.path.realpath(each) for each in getattr(sys, "_tlsfloor", {"ran": []})["ran"]]
     for entry in map(os.path.realpath, sys.path):
         file = os.path.join(entry, "sitecustomize.py")
         if entry.endswith(os.path.join("tlsfloor", "bootstrap")) and file not in ran:

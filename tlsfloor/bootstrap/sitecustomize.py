@@ -42,30 +42,38 @@ def arm_process(state):
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
     if path[:1] != os.sep or os.pathsep in path:
         plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
-    if MODERN and "wake" not in state:
-        state["wake"] = wake
+    if MODERN and "beneath" not in state:
+        state["beneath"] = True
         try:
-            put_beneath(state)
+            put_beneath()
         except AttributeError:  # an interpreter that lacks one: tlsfloor.hooks knows what to do
             plain = False
     # Not later where it was loaded already, by an installed file or by a stack that came first.
-    if state.get("wake") is None or not (plain and STACKS.isdisjoint(sys.modules)):
-        wake(state)
+    if "files" in state or not (MODERN and plain and STACKS.isdisjoint(sys.modules)):
+        wake()
 
 
-def put_beneath(state):
+def put_beneath():
     # Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded.
     import _frozen_importlib as importlib
     import _imp
     from _frozen_importlib_external import SourceFileLoader, _path_isfile
 
+    passing = []
+
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
             row = "_ssl" if spec.name[-5:] == "._ssl" else spec.name  # a copy, as in tlsfloor/hooks.py
+            if spec in passing:  # a tool has wrapped this, and is beneath what has taken its place
+                return function(spec, *rest)
             if row in STACKS or (name == "create_dynamic" and carries_tls(spec)):
-                wake(state, row)
+                wake(row)
                 if getattr(module, name) is not hook:
-                    return getattr(module, name)(spec, *rest)
+                    passing.append(spec)
+                    try:
+                        return getattr(module, name)(spec, *rest)
+                    finally:
+                        passing.remove(spec)
             elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and _path_isfile(spec.origin):
                 spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
             return function(spec, *rest)
@@ -90,11 +98,14 @@ def carries_tls(spec):
         return not sys._tlsfloor.get("failure")  # tlsfloor cannot be loaded, which wake() says once
 
 
-def wake(state, name=None):
-    # Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says.
+def wake(name=None):
+    # Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says. It may be
+    # interrupted anywhere, and called by several threads at once and again: what is put here stays until all is done.
     import os
 
-    state["wake"] = None
+    state = sys._tlsfloor
+    if "tlsfloor" not in sys.modules:  # somebody has dropped it
+        make_package()
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
@@ -141,11 +152,10 @@ def make_package():
     def complete(name):
         import os
 
-        del package.__getattr__
         folder = PACKAGE or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
-            del sys.modules["tlsfloor"]
+            sys.modules.pop("tlsfloor", None)
             vars(package).update(vars(__import__("tlsfloor")))
             return getattr(package, name)
         package.__path__, package.__file__ = [folder], file
@@ -159,8 +169,7 @@ def make_package():
             package.__spec__.has_location = True
 
             def execute(name):
-                del package.__getattr__
-                loader.exec_module(package)
+                loader.exec_module(package)  # this brings a __getattr__ of its own
                 return getattr(package, name)
 
             package.__getattr__ = execute

@@ -16,6 +16,7 @@ from importlib import import_module
 import tlsfloor
 from tlsfloor import hooks
 from tlsfloor.errors import TLSFloorError
+from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     words = sys.argv[1:] if words is None else words
     command: Any = None
-    hooks.forget("tlslite.handshakesettings")  # its peers speak old versions on purpose
+    for rows in (TABLE, hooks._watched):
+        rows.pop("tlslite.handshakesettings", None)  # our own peers speak old versions on purpose
     chosen = next((word for word in words if not word.startswith("-")), "")
     try:
         for name, purpose in COMMANDS.items():

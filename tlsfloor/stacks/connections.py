@@ -59,7 +59,8 @@ def see(kind: type) -> None:
     for cls in kind.__mro__:
         before: Any = vars(cls).get("do_handshake")
         if before is not None:
-            if not hasattr(before, "_tlsfloor"):
+            # Another kind of attribute (a property, a partial method, a mock) is left as it is.
+            if type(before) is type(see) and not hasattr(before, "_tlsfloor"):
                 cls.do_handshake = _seeing(before)  # type: ignore[attr-defined] # it has one
             return
 

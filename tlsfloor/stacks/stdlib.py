@@ -261,11 +261,14 @@ def _subclass(base: "Any") -> "Any":
         from tlsfloor.stacks.exempt import exempting
 
         gates = {name: exempting(base, getattr(base, name), gates[name]) for name in gates}
-    for name, gate in gates.items():
-        gate.__doc__ = getattr(base, name).__doc__
     gates["__init__"] = _birth(base)
     for name in ("minimum_version", "maximum_version"):
         gates[name] = _bound(base, name)
+    for name, gate in gates.items():
+        if not isinstance(gate, property):  # nobody has to find the types of these
+            gate.__annotations__ = {}
+            gate.__qualname__ = f"{base.__name__}.{name}"
+            gate.__doc__ = getattr(base, name).__doc__
     kind = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
     ours = type(base.__name__, (base,), {**kind, **gates})
     del ours.__slots__  # type: ignore[attr-defined] # the C type has none to show
