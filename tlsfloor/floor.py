@@ -7,6 +7,9 @@ Start-up files run before this module is loaded. They leave what they know in ``
 from then on that is this module's namespace. So there is one state even where somebody drops the
 modules of tlsfloor and imports them again.
 
+Types are comments here, as in the other modules that every process with TLS loads: annotations of
+variables are executed.
+
 The counts are written without a lock, on purpose: a gate must never wait for another thread, and a
 count that is too small by one harms nobody.
 """
@@ -29,15 +32,15 @@ set_by = ""
 
 #: One entry for each time a floor was armed, oldest first: floor, mode, route, set_by, since (Unix
 #: time).
-armings: "list[dict[str, Any]]" = []
+armings = []  # type: list[dict[str, Any]]
 
 #: The start-up files that armed this process; the variables of tlsfloor as they were then; every
 #: ``sitecustomize`` that ran, so that none runs twice.
-files: "list[dict[str, Any]]" = []
-environment: "dict[str, str] | None" = None
-ran: "list[str]" = []
+files = []  # type: list[dict[str, Any]]
+environment = None  # type: dict[str, str] | None
+ran = []  # type: list[str]
 #: What the start-up files ask for (file, floor, outcome, time), started or still to be started.
-pending: "list[tuple[str, str | None, str | None, float]]" = []
+pending = []  # type: list[tuple[str, str | None, str | None, float]]
 #: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 
@@ -46,19 +49,19 @@ failure = ""
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
-stacks: "dict[str, str]" = {}
+stacks = {}  # type: dict[str, str]
 
 #: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
-wanted: "list[tuple[str | None, dict[str, str]]]" = []
+wanted = []  # type: list[tuple[str | None, dict[str, str]]]
 
 #: The same of libraries that carry TLS and that no row of the table covers.
-wanted_unknown: "set[str]" = set()
+wanted_unknown = set()  # type: set[str]
 
 #: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
-unknown: "dict[str, str]" = {}
+unknown = {}  # type: dict[str, str]
 
 #: The process id of a forkserver that was started before ``enforce(children=True)``.
-forkserver: "int | None" = None
+forkserver = None  # type: int | None
 
 globals().update(getattr(sys, "_tlsfloor", {}))
 sys._tlsfloor = globals()  # type: ignore[attr-defined] # a name of ours

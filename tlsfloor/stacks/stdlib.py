@@ -50,7 +50,7 @@ FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
 UNBOUNDED = -1
 
 #: The C type -> the class with gates that took its name.
-gated: "dict[Any, Any]" = {}
+gated = {}  # type: dict[Any, Any]
 
 #: Held while a context is lowered, for a connection to be born that an exemption lets go below.
 turn = RLock()
@@ -63,14 +63,14 @@ _BOUNDS = {-2, *_DEPRECATED, 0x303, 0x304}
 _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 
 # The classes of TLS objects whose handshakes are seen; filled by ``connections.see()``.
-_seen: "set[type]" = set()
+_seen = set()  # type: set[type]
 
 # The ``__init__`` of each class with gates, and all the gates of each class.
-_births: "set[Any]" = set()
-_gates: "dict[Any, dict[str, Any]]" = {}
+_births = set()  # type: set[Any]
+_gates = {}  # type: dict[Any, dict[str, Any]]
 
 # What _later() has returned.
-_loaded: "dict[str, Any]" = {}
+_loaded = {}  # type: dict[str, Any]
 
 #: The name of the class of contexts that nobody uses.
 SPARE = "Spare"
@@ -121,11 +121,11 @@ def _put_quietly(put: "Any", context: "Any", bound: int) -> None:
 # warn_explicit(): "module can be None if a warning is emitted late during Python shutdown"). The
 # frame that it looks at is the second one above the C code, so there are two. A filter would be
 # seen by the program and, with threads, lost by it (as the documentation of warnings says).
-_function: "Any" = type(_put)
+_function = type(_put)  # type: Any
 _nameless = {"__name__": None, "_put": _put}
 
 #: Set a bound by a descriptor's ``__set__``, without the DeprecationWarning of an old version.
-put_quietly: "Any" = _function(_put_quietly.__code__, _nameless)
+put_quietly = _function(_put_quietly.__code__, _nameless)  # type: Any
 
 
 def c_type() -> "Any":
