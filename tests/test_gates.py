@@ -689,3 +689,76 @@ except tlsfloor.GuardError as error:
 def test_a_stack_that_cannot_be_guarded_keeps_no_other_from_it() -> None:
     told = python("-c", ONE_FAILS).stdout.strip().split("|")
     assert told == [str(TLS1_0), str(TLS1_2), "this version is of the future", "False"]
+
+
+FROZEN = """
+import copy, inspect, pickle, typing
+warnings.simplefilter("ignore")
+context = client()
+for function in (copy.copy, copy.deepcopy, pickle.dumps):
+    attempt(function, context)
+attempt(delattr, context, "minimum_version")
+attempt(delattr, context, "maximum_version")
+class Own(ssl.SSLContext):
+    def __init__(self, protocol):
+        super().__init__(protocol)
+attempt(Own, ssl.PROTOCOL_TLS_CLIENT)
+say(isinstance(context, ssl.SSLContext.__mro__[-2]), issubclass(Own, ssl.SSLContext))
+say([name for name, _ in inspect.getmembers(ssl.SSLContext)])
+say([name for name, _ in inspect.getmembers(context)])
+say(sorted(map(str, typing.get_type_hints(ssl.SSLContext))))
+say(sorted(map(str, typing.get_type_hints(ssl.SSLContext.__init__))))
+say(ssl.SSLContext.__init__.__doc__, ssl.SSLContext.__base__.__name__, repr(ssl.SSLContext))
+say(type(ssl.SSLContext).__name__, ssl.SSLContext.__module__, sorted(vars(context)))
+"""
+
+
+@every_route
+def test_what_a_program_can_ask_of_the_class_reads_as_ever(tmp_path: Path, route: str) -> None:
+    said = assert_unchanged(tmp_path, route, FROZEN)
+    assert said[0][0] == "TypeError"
+
+
+ALL_WARNINGS = """
+import ssl, warnings
+def caught(mode):
+    said = []
+    for value in (0x300, 0x301, 0x302, 0x303, 0x304):
+        for bound in ("minimum_version", "maximum_version"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter(mode)
+                try:
+                    setattr(context, bound, value)
+                except (DeprecationWarning, ValueError) as error:
+                    said.append(repr(error))
+            said += [(str(each.message), each.filename, each.lineno) for each in seen]
+    return said
+class Below(ssl.SSLContext):
+    @property
+    def minimum_version(self):
+        return super(ssl.SSLContext, ssl.SSLContext).minimum_version.__get__(self)
+    @minimum_version.setter
+    def minimum_version(self, value):
+        super(ssl.SSLContext, ssl.SSLContext).minimum_version.__set__(self, value)
+print(caught("always"))
+print(caught("error"))
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    Below(ssl.PROTOCOL_TLS_SERVER).minimum_version = 0x302
+print([(str(each.message), each.lineno) for each in seen])
+"""
+
+
+@pytest.mark.parametrize("floor", ["1.0", "1.1", "1.2", "1.3"])
+@pytest.mark.parametrize("flags", [(), ("-Werror",)], ids=["", "-W error"])
+def test_each_warning_is_what_it_was_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
+    """Its category, text, file and line, by the setters of ``ssl`` and by those of gevent's kind."""
+    said = []
+    for path in ("", BOOTSTRAP):
+        env = clean_environment(PYTHONPATH=path, TLSFLOOR=floor)
+        done = python(*flags, "-c", ALL_WARNINGS, env=env)
+        assert done.returncode == 0, done.stderr
+        said.append((done.stdout, done.stderr))
+    assert said[0] == said[1]
+    assert ("TLSv1 is deprecated" in said[0][0]) == (sys.version_info >= (3, 10))
