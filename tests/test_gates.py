@@ -696,13 +696,13 @@ import copy, inspect, pickle, typing
 warnings.simplefilter("ignore")
 context = client()
 for function in (copy.copy, copy.deepcopy, pickle.dumps):
-    attempt(function, context)
+    attempt(lambda: type(function(context)).__name__)  # PyPy's can be copied
 attempt(delattr, context, "minimum_version")
 attempt(delattr, context, "maximum_version")
 class Own(ssl.SSLContext):
     def __init__(self, protocol):
         super().__init__(protocol)
-attempt(Own, ssl.PROTOCOL_TLS_CLIENT)
+attempt(lambda: type(Own(ssl.PROTOCOL_TLS_CLIENT)).__name__)
 say(isinstance(context, ssl.SSLContext.__mro__[-2]), issubclass(Own, ssl.SSLContext))
 say([name for name, _ in inspect.getmembers(ssl.SSLContext)])
 say([name for name, _ in inspect.getmembers(context)])
@@ -754,6 +754,8 @@ print([(str(each.message), each.lineno) for each in seen])
 @pytest.mark.parametrize("flags", [(), ("-Werror",)], ids=["", "-W error"])
 def test_each_warning_is_what_it_was_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
     """Its category, text, file and line, by the setters of ``ssl`` and by those of gevent's kind."""
+    if sys.implementation.name == "pypy" and floor in {"1.0", "1.1"}:
+        pytest.skip("PyPy warns of these bounds from its own _ssl; docs/limits says so")
     said = []
     for path in ("", BOOTSTRAP):
         env = clean_environment(PYTHONPATH=path, TLSFLOOR=floor)

@@ -4,6 +4,8 @@ A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in 
 by its protocol number: the names do not exist on every OpenSSL.
 """
 
+from _weakref import ReferenceType
+
 from tlsfloor import floor as current
 from tlsfloor.stacks.stdlib import FLEXIBLE, SPARE, UNBOUNDED, c_type, gated, put_quietly
 
@@ -27,30 +29,39 @@ _spares: "dict[Any, Any]" = {}
 # child.
 _holdable: "set[tuple[Any, int]]" = set()
 
-# The bounds that a context asked for and did not get are attributes of it. Only where there is one
-# can the floor be the reason of what fails.
-_ASKED = {
-    "minimum_version": "_tlsfloor_minimum_version",
-    "maximum_version": "_tlsfloor_maximum_version",
-}
+# The bounds that contexts asked for and did not get, by id. Only where there is one can the floor be
+# the reason of what fails. (An attribute of the context would show in vars(); a WeakKeyDictionary
+# asks a subclass for its own __eq__ and __hash__.)
+_asked: "dict[int, tuple[Any, dict[str, int]]]" = {}
+_BOUNDS = ("minimum_version", "maximum_version")
 
 
 def asked(context: "Any") -> "dict[str, int]":
     """Return the bounds that a context would have without the floor, where they are others."""
-    held = getattr(context, "__dict__", {})
-    return {name: held[key] for name, key in _ASKED.items() if key in held}
+    ref, bounds = _asked.get(id(context), (None, {}))
+    return dict(bounds) if ref is not None and ref() is context else {}
 
 
 def note_asked(context: "Any", name: str, bound: int) -> None:
     """Record that a context does not get a bound that it has, or was asked to have."""
-    held = getattr(context, "__dict__", None)
-    if held is not None:  # else one of the C type itself, which takes no attribute
-        held[_ASKED[name]] = bound
+    key = id(context)
+    bounds = {**asked(context), name: bound}
+    try:
+        _asked[key] = ReferenceType(context, lambda ref: _forget(key, ref)), bounds
+    except TypeError:
+        pass  # one of the C type itself, which takes no weak reference
 
 
 def forget_asked(context: "Any", name: str) -> None:
     """Record that a program has set a bound at or above the floor."""
-    getattr(context, "__dict__", {}).pop(_ASKED[name], None)
+    if name in asked(context):
+        _asked[id(context)][1].pop(name, None)
+
+
+def _forget(key: int, ref: "Any") -> None:
+    # On PyPy another context may have that id by now.
+    if _asked.get(key, (None,))[0] is ref:
+        _asked.pop(key, None)
 
 
 def check(floor: int) -> None:
@@ -145,7 +156,7 @@ def raise_bounds(base: "Any", context: "Any", floor: int) -> None:
     Raises:
         GuardError: this OpenSSL knows no such version.
     """
-    for name in _ASKED:
+    for name in _BOUNDS:
         get, put = getattr(base, name).__get__, getattr(base, name).__set__
         before = get(context)
         if UNBOUNDED != before < floor:
