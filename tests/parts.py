@@ -38,7 +38,11 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
     for module in modules:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
-        if importlib.util.find_spec(module) is None:
+        try:
+            found = importlib.util.find_spec(module)
+        except ModuleNotFoundError:  # the package that it would be in
+            found = None
+        if found is None:
             leave_out(module, "it is not installed; hint: an extra of pyproject.toml has it")
 
 

@@ -283,7 +283,7 @@ def armed(route: str, acme: str, program: str, **env: str) -> subprocess.Complet
     if route == "PYTHONPATH":
         env = armed_environment(**{"PYTHONPATH": os.pathsep.join([BOOTSTRAP, acme]), **env})
     else:
-        env = clean_environment(PYTHONPATH=os.pathsep.join([HOME, acme]), **env)
+        env = clean_environment(PYTHONPATH=os.pathsep.join([acme, HOME]), **env)
         call = "import tlsfloor; tlsfloor.enforce('1.2')"
         program = f"{call}\n{program}" if route == "early" else program.replace("# late", call)
     return python("-u", "-c", program, env=env)

