@@ -753,9 +753,11 @@ print([(str(each.message), each.lineno) for each in seen])
 @pytest.mark.parametrize("floor", ["1.0", "1.1", "1.2", "1.3"])
 @pytest.mark.parametrize("flags", [(), ("-Werror",)], ids=["", "-W error"])
 def test_each_warning_is_what_it_was_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
-    """Its category, text, file and line, by the setters of ``ssl`` and by those of gevent's kind."""
+    """Its category, text, file and line, by setters of ``ssl`` and of gevent's kind."""
     if sys.implementation.name == "pypy" and floor in {"1.0", "1.1"}:
-        pytest.skip("PyPy warns of these bounds from its own _ssl; docs/limits says so")
+        pytest.skip(
+            "PyPy warns of these bounds itself, on its own lines; the page on how it works says so"
+        )
     said = []
     for path in ("", BOOTSTRAP):
         env = clean_environment(PYTHONPATH=path, TLSFLOOR=floor)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from guides import block, blocks, commands
-from harness import clean_environment
+from harness import BOOTSTRAP, clean_environment
 from parts import need
 from redis_server import free_port, redis_server
 from test_clients import list_buckets
@@ -25,12 +25,16 @@ from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 PAGE = "how-to/roll-out.md"
 
-#: The start-up file that comes after tlsfloor's: it sets the clock of every Python.
+#: A start-up file that sets the clock of every Python, and then runs tlsfloor's as Python would.
 CLOCK = """
-import time
+import importlib.util, sys, time
+from importlib.machinery import PathFinder
 real, first = time.time, {now}
 begun = real()
 time.time = lambda: first + real() - begun
+spec = PathFinder.find_spec("sitecustomize", [{bootstrap!r}])
+module = sys.modules["sitecustomize"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
 """
 
 #: Seconds since 1970, on a day on which the exemption applies, and on the one after its last.
@@ -70,12 +74,12 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         stack.callback(terminal.end)
 
         def do(name: str, now: int) -> None:
-            (clock / "sitecustomize.py").write_text(CLOCK.format(now=now))
+            (clock / "sitecustomize.py").write_text(CLOCK.format(now=now, bootstrap=BOOTSTRAP))
             for command, shown in commands(here(block(PAGE, name))):
                 if command.startswith("gunicorn"):
                     serve(tmp_path, command, ports["7443"], str(clock))
                     continue
-                command = command.replace("$(tlsfloor path)", f"$(tlsfloor path):{clock}")
+                command = command.replace("$(tlsfloor path)", f"{clock}:$(tlsfloor path)")
                 _, printed = terminal.run(command)
                 # Columns are as wide as what is in them.
                 assert as_shown(even(shown), even(printed)), (command, printed)
@@ -106,7 +110,7 @@ def serve(folder: Path, command: str, port: int, clock: str) -> None:
     ).stdout.strip()
     env = clean_environment(
         PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
-        PYTHONPATH=f"{path}{os.pathsep}{clock}",
+        PYTHONPATH=f"{clock}{os.pathsep}{path}",
         TLSFLOOR_MODE="observe",
         TLSFLOOR_EVENTS=str(folder / "events.jsonl"),
     )

@@ -68,7 +68,10 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     if words is None:
         words = sys.argv[1:]
-        for rows in (TABLE, hooks._watched):  # the process is ours, and its peers speak old versions
+        for rows in (
+            TABLE,
+            hooks._watched,
+        ):  # the process is ours, and its peers speak old versions
             rows.pop("tlslite.handshakesettings", None)
     command: Any = None
     chosen = next((word for word in words if not word.startswith("-")), "")

@@ -29,9 +29,9 @@ _spares: "dict[Any, Any]" = {}
 # child.
 _holdable: "set[tuple[Any, int]]" = set()
 
-# The bounds that contexts asked for and did not get, by id. Only where there is one can the floor be
-# the reason of what fails. (An attribute of the context would show in vars(); a WeakKeyDictionary
-# asks a subclass for its own __eq__ and __hash__.)
+# The bounds that contexts asked for and did not get, by id. Only where there is one can the floor
+# be the reason of what fails. (An attribute of the context would show in vars(); a
+# WeakKeyDictionary asks a subclass for its own __eq__ and __hash__.)
 _asked: "dict[int, tuple[Any, dict[str, int]]]" = {}
 _BOUNDS = ("minimum_version", "maximum_version")
 
@@ -46,10 +46,8 @@ def note_asked(context: "Any", name: str, bound: int) -> None:
     """Record that a context does not get a bound that it has, or was asked to have."""
     key = id(context)
     bounds = {**asked(context), name: bound}
-    try:
+    if hasattr(type(context), "__weakref__"):  # else one of the C type itself
         _asked[key] = ReferenceType(context, lambda ref: _forget(key, ref)), bounds
-    except TypeError:
-        pass  # one of the C type itself, which takes no weak reference
 
 
 def forget_asked(context: "Any", name: str) -> None:
