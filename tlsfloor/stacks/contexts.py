@@ -4,8 +4,6 @@ A *fixed-version* context (``PROTOCOL_TLSv1`` and its kind) cannot be raised in 
 by its protocol number: the names do not exist on every OpenSSL.
 """
 
-from _weakref import ReferenceType
-
 from tlsfloor import floor as current
 from tlsfloor.stacks.stdlib import FLEXIBLE, SPARE, UNBOUNDED, c_type, gated, put_quietly
 
@@ -44,22 +42,18 @@ def asked(context: "Any") -> "dict[str, int]":
 
 def note_asked(context: "Any", name: str, bound: int) -> None:
     """Record that a context does not get a bound that it has, or was asked to have."""
-    key = id(context)
-    bounds = {**asked(context), name: bound}
     if hasattr(type(context), "__weakref__"):  # else one of the C type itself
-        _asked[key] = ReferenceType(context, lambda ref: _forget(key, ref)), bounds
+        from _weakref import ReferenceType  # where nothing is raised it would only cost
+
+        key = id(context)
+        bounds = {**asked(context), name: bound}
+        _asked[key] = ReferenceType(context, lambda _: _asked.pop(key, None)), bounds
 
 
 def forget_asked(context: "Any", name: str) -> None:
     """Record that a program has set a bound at or above the floor."""
     if name in asked(context):
         _asked[id(context)][1].pop(name, None)
-
-
-def _forget(key: int, ref: "Any") -> None:
-    # On PyPy another context may have that id by now.
-    if _asked.get(key, (None,))[0] is ref:
-        _asked.pop(key, None)
 
 
 def check(floor: int) -> None:
