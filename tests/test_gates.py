@@ -715,8 +715,7 @@ say(type(ssl.SSLContext).__name__, ssl.SSLContext.__module__, sorted(vars(contex
 
 @every_route
 def test_what_a_program_can_ask_of_the_class_reads_as_ever(tmp_path: Path, route: str) -> None:
-    said = assert_unchanged(tmp_path, route, FROZEN)
-    assert said[0][0] == "TypeError"
+    assert_unchanged(tmp_path, route, FROZEN)
 
 
 ALL_WARNINGS = """
