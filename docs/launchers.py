@@ -287,7 +287,7 @@ def uwsgi_mounts(place: Place, route: str) -> str:
 
 
 def mod_wsgi(place: Place, route: str, how: str = "envvars", path: str = "/1") -> str:
-    """Start Apache; ``how`` is how it is told of the folder, where that is the route."""
+    """Start Apache; ``how`` is the directive that names the folder, where that is the route."""
     given = how if route == "folder" else ""
     if how == "WSGIPythonPath":  # that is for the processes of Apache itself
         lines = [f"WSGIPythonHome {place.prefix}"]

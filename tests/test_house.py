@@ -115,7 +115,7 @@ def test_a_start_with_tls_does_not_execute_the_face() -> None:
 
 
 def test_arming_does_not_import_ssl() -> None:
-    """So that gevent and its like can still come first, and nobody pays for unused TLS."""
+    """gevent and eventlet can still come first, and unused TLS costs nothing."""
     program = """
 import sys, tlsfloor
 status = tlsfloor.enforce("1.2")

@@ -152,7 +152,7 @@ def without_floor(name: str) -> dict[str, str]:
 def assert_refused_at_use(
     name: str, route: str, floor: str, options: dict[str, Any], out_of_reach: tuple[str, ...]
 ) -> None:
-    """Assert that a program is refused where it would begin TLS, and is told the reason."""
+    """Assert that a program is refused where it would begin TLS, with the reason in the error."""
     without = without_floor(name)
     reached = {peer for peer, got in without.items() if got in FLOORS or got.startswith(COMPLETED)}
     assert reached == set(LADDER) - set(out_of_reach), without

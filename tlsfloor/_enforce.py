@@ -32,7 +32,7 @@ def enforce(
 
     Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
     one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is
-    not imported by it, so that gevent and its like can still come first.
+    not imported by it, so that gevent and eventlet can still come first.
 
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of

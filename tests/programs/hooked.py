@@ -60,7 +60,7 @@ def finder_in_front():
 
 
 def finders_wrapped():
-    """As Mercurial and bpython do: whoever walks sys.meta_path meets himself."""
+    """As Mercurial and bpython do: replace each finder on sys.meta_path by a wrapper."""
 
     class Wrapper:
         def __init__(self, finder):

@@ -1,4 +1,4 @@
-"""tlslite-ng, which is told to speak TLS 1.0 as well."""
+"""tlslite-ng, with settings that permit TLS 1.0."""
 
 import socket
 

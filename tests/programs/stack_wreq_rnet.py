@@ -1,4 +1,4 @@
-"""rnet: a client that impersonates an old Safari, and is told to do so again."""
+"""rnet: a client that impersonates an old Safari when it is made and again at each update."""
 
 import rnet
 

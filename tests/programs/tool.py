@@ -250,7 +250,7 @@ def reload():
 
 
 def dropped():
-    """Whatever a tool has loaded for itself, a program is to load anew."""
+    """Forget the modules that the tool itself loaded, so that the program loads them anew."""
     import ssl
 
     before = ssl

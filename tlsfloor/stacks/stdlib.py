@@ -59,7 +59,7 @@ turn = RLock()
 # bounds that it knows.
 _DEPRECATED = {0x300: "SSLv3", 0x301: "TLSv1", 0x302: "TLSv1_1"}
 _BOUNDS = {-2, *_DEPRECATED, 0x303, 0x304}
-# (PyPy warns by itself, of a line of its own, whoever sets the bound.)
+# (PyPy warns from a line of its own _ssl, whatever code sets the bound.)
 _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 
 # The classes of TLS objects whose handshakes are seen; filled by ``connections.see()``.

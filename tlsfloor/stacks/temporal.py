@@ -1,6 +1,6 @@
 """The guard of Temporal's SDK, whose core in Rust speaks TLS by rustls.
 
-Its Python looks up the functions of the core at each call. A client is told whether to use TLS,
+Its Python looks up the functions of the core at each call. A client has an option for TLS,
 metrics are exported to an address, and a server for development may be downloaded first.
 """
 
