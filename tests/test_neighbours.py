@@ -65,7 +65,7 @@ DDTRACE = Agent(
 )
 OPENTELEMETRY = Agent(
     launcher=("opentelemetry-instrument",),
-    module="opentelemetry",
+    module="opentelemetry.distro",
     chains=True,
     env={
         "OTEL_TRACES_EXPORTER": "console",
@@ -384,7 +384,7 @@ print(json.dumps(found))
 
 
 def test_metrics_of_opentelemetry_count_each_event(ports: list[str]) -> None:
-    parts.need("opentelemetry", "opentelemetry.sdk")
+    parts.need("opentelemetry.sdk")
     env = clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1]))
     done = python("-W", "ignore", "-c", METRICS, *ports, env=env)
     assert done.returncode == 0, done.stderr
