@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -44,12 +43,6 @@ class Step(NamedTuple):
         anything = re.escape(_even("[…]"))
         pattern = re.escape(_even(self.expected)).replace(anything, ".*")
         return re.fullmatch(pattern, _even(self.printed), re.DOTALL) is not None
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextlib.contextmanager

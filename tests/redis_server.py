@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Iterator
 
 import parts
+from ports import reserved_port
 
 from tlsfloor.verify import peers
 
@@ -30,7 +31,7 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
     program = parts.need_program("redis-server")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         control = str(Path(folder) / "control.sock")
-        port = free_port()
+        port = reserved_port(BUS)
         options = {
             "port": "0",
             "tls-port": str(port),
@@ -59,17 +60,6 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
             log.seek(0)
             raise RuntimeError(f"redis-server: {error}:\n{log.read()}") from error
         yield port
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens, nor on that of the bus that goes with it."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                other.bind(("127.0.0.1", port + BUS))
-                return port
 
 
 def wait_for(

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 import parts
 import pytest
 from harness import clean_environment
-from redis_server import free_port, redis_server
+from ports import reserved_port
+from redis_server import redis_server
 from tlsfloor import cli
 from tlsfloor.errors import VerifyError
 from tlsfloor.verify import peers
@@ -210,7 +211,7 @@ def test_gunicorn(tmp_path: Path, context: ssl.SSLContext) -> None:
     (tmp_path / "app.py").write_text(
         "def app(environ, start):\n    start('200 OK', [])\n    return [b'']\n"
     )
-    port = free_port()
+    port = reserved_port()
     command = [
         sys.executable,
         "-m",

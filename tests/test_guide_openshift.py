@@ -21,9 +21,10 @@ import pytest
 
 import guides
 import parts
-from guide_shell import assert_as_printed, free_port, running
+from guide_shell import assert_as_printed, running
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from kubernetes_files import FOLDER, bundle, check, environment, resources
+from ports import reserved_port
 from test_servers import NAMES
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
@@ -58,7 +59,7 @@ def speak(port: int, name: str, server_name: str = "localhost") -> str:
 
 def test_the_server_accepts_tls_1_0_without_a_floor_and_refuses_it_with_one(folder: Path) -> None:
     for name in ("without a floor", "with a floor"):
-        with running(guides.block(PAGE, name), folder, {"8443": free_port()}) as steps:
+        with running(guides.block(PAGE, name), folder, {"8443": reserved_port()}) as steps:
             assert_as_printed(steps)
 
 
@@ -66,10 +67,10 @@ def test_a_client_that_cannot_speak_tls_1_0_proves_nothing(folder: Path) -> None
     parts.need_program("openssl")
     [(server, _), _] = guides.commands(guides.block(PAGE, "without a floor"))
     text = f"$ {server}\n{guides.block(PAGE, 'a client that can and one that cannot')}"
-    with running(text, folder, {"8443": free_port()}) as steps:
+    with running(text, folder, {"8443": reserved_port()}) as steps:
         assert_as_printed(steps)
     held = f"$ export PYTHONPATH={BOOTSTRAP}\n{text}"
-    with running(held, folder, {"8443": free_port()}) as steps:
+    with running(held, folder, {"8443": reserved_port()}) as steps:
         *_, cannot, can = steps
         assert "tlsv1 alert protocol version" in cannot.printed
         assert "tlsv1 alert protocol version" in can.printed
@@ -90,9 +91,9 @@ def test_ssl_version_of_gunicorn_is_no_floor(folder: Path) -> None:
     text = guides.block(PAGE, "ssl-version")
     path = str(folder / "bin")
     # ``tlsfloor`` is this Python's, whose libraries these are.
-    with running(text, folder, {"8443": free_port()}, path, PYTHONPATH=libraries) as steps:
+    with running(text, folder, {"8443": reserved_port()}, path, PYTHONPATH=libraries) as steps:
         assert_as_printed(steps)
-    port = free_port()
+    port = reserved_port()
     both = os.pathsep.join([BOOTSTRAP, libraries])
     with running(text, folder, {"8443": port}, path, PYTHONPATH=both):
         assert "protocol_version" in speak(port, "1.0")
@@ -104,7 +105,7 @@ def test_client_certificates_stay_demanded_with_a_floor(folder: Path) -> None:
     parts.need_program("curl")
     text = guides.block(PAGE, "client certificates")
     for env in ({}, {"PYTHONPATH": BOOTSTRAP, "TLS_MIN_VERSION": "VersionTLS13"}):
-        with running(text, folder, {"8443": free_port()}, **env) as steps:
+        with running(text, folder, {"8443": reserved_port()}, **env) as steps:
             assert_as_printed(steps)
 
 
@@ -144,7 +145,7 @@ def pod(folder: Path, floor: str | None, *, tls: bool = True) -> Iterator[int]:
     env = {}
     if floor:
         env = environment(container, {FOLDER: bundle(folder / floor), "VersionTLS13": floor})
-    port = free_port()
+    port = reserved_port()
     here = {"/etc/tls/": f"{folder}/", "0.0.0.0:8443": f"127.0.0.1:{port}"}
     with running(f"$ {' '.join(command)} &\n", folder, here, **env):
         yield port

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import re
 import shutil
 import socket
@@ -26,6 +25,7 @@ import redis_server
 from drive import REFUSALS
 from guides import DOCS, block, commands, write_files
 from harness import armed_environment, clean_environment, python
+from ports import reserved_port
 
 from tlsfloor.verify import peers
 
@@ -113,25 +113,12 @@ def refused(failure: str) -> bool:
     return any(word in failure for word in REFUSALS)
 
 
-def steady_ports(number: int) -> list[int]:
-    """Return free ports from below those that the system gives to others meanwhile."""
-    found: list[int] = []
-    while len(found) < number:
-        port = random.randrange(11_000, 22_000)
-        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            other.bind(("127.0.0.1", port + redis_server.BUS))
-            if port not in found:
-                found.append(port)
-    return found
-
-
 @pytest.fixture
 def cluster() -> Iterator[list[Node]]:
     """Three masters with a replica each, which speak no TLS yet."""
     parts.need("redis")
     server, cli = parts.need_program("redis-server"), parts.need_program("redis-cli")
-    ports = steady_ports(12)
+    ports = [reserved_port(redis_server.BUS) for _ in range(12)]
     nodes = []
     with contextlib.ExitStack() as stack:
         # Not pytest's folder: the name of a socket has to be short.
@@ -170,6 +157,15 @@ def settled(node: Node) -> bool:
     replication = ask(node.control, ["INFO", "replication"])
     linked = "master_link_status:up" in replication or "state=online" in replication
     return linked and "cluster_state:ok" in ask(node.control, ["CLUSTER", "INFO"])
+
+
+def heard_since(node: Node, moment: float) -> bool:
+    """Tell whether every other node has answered a ping of this one after a moment."""
+    lines = redis_server.ask(node.control, ["CLUSTER", "NODES"]).splitlines()
+    others = [
+        fields for fields in map(str.split, lines) if len(fields) > 7 and "myself" not in fields[2]
+    ]
+    return len(others) == 5 and all(int(fields[5]) > moment * 1000 for fields in others)
 
 
 @pytest.fixture
@@ -222,9 +218,9 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
         tls = [start(route, url) for route in ROUTES]
         for client in tls:
             client.wait_for("connected")
-        # Longer than it takes nodes to find each other lost.
-        time.sleep(6)
+        switched = time.time()
         for node in cluster:
+            wait_until(lambda node=node: heard_since(node, switched), "the other nodes, over TLS")
             wait_until(lambda node=node: settled(node), "replication over TLS")
 
         moved = time.monotonic()
@@ -236,7 +232,8 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
             assert open_before.recv(100) == b""
         for client in plain:
             client.wait_for("Connection refused")
-        time.sleep(1)
+            failed = len(client.failures())
+            wait_until(lambda: len(client.failures()) > failed + 10, "further tries")  # noqa: B023
 
         for client in plain:
             assert client.stop() > 100
@@ -284,8 +281,7 @@ def only_tls_1_1(cluster: list[Node], folder: Path, start: object) -> None:
     # It shows too that a failure of that kind would have been seen, and counted, above.
     url = f"rediss://127.0.0.1:{cluster[1].tls_port}?ssl_ca_certs={folder}/ca.pem"
     client = start("PYTHONPATH", url)  # type: ignore[operator]
-    client.wait_for("failed: ")
-    time.sleep(3)
+    wait_until(lambda: len(client.failures()) > 3, "operations on that node")
     done = client.stop()
     assert all(map(refused, client.failures()))
     assert done > 0

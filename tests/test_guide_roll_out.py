@@ -17,7 +17,8 @@ import pytest
 from guides import block, blocks, commands
 from harness import BOOTSTRAP, clean_environment
 from parts import need
-from redis_server import free_port, redis_server
+from ports import reserved_port
+from redis_server import redis_server
 from test_clients import list_buckets
 from test_docs import Terminal, as_shown
 from tlsfloor.verify import peers
@@ -50,7 +51,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         s3 = stack.enter_context(peers.ServerPeer(TLS1_2, "ecdhe", reply=list_buckets))
         cache = stack.enter_context(redis_server("TLSv1.2 TLSv1.3"))
         ports = {"8443": erp.port, "8444": other.port, "9443": s3.port, "6380": cache}
-        ports["7443"] = free_port()
+        ports["7443"] = reserved_port()
 
         def here(text: str) -> str:
             return re.sub(r"\b(8443|8444|9443|6380|7443)\b", lambda each: str(ports[each[0]]), text)
