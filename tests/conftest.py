@@ -7,8 +7,11 @@ and not one for each. They are remembered, as pytest remembers failures for ``--
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +32,33 @@ def _elsewhere() -> Iterator[None]:
     os.chdir(before)
 
 
+@pytest.fixture(scope="session")
+def fetched(pytestconfig: pytest.Config) -> Callable[[str], str]:
+    """Return what gives the folder of some of ``parts.PACKAGES``, once they are in it."""
+    assert pytestconfig.cache is not None
+    return functools.partial(parts.fetched, Path(pytestconfig.cache.mkdir("packages")))
+
+
+@pytest.fixture(scope="session")
+def urllib3_path(fetched: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """Return what tells which path has a major version of urllib3: none if it is installed."""
+
+    def path(major: str) -> list[str]:
+        parts.need("urllib3", "requests")
+        return [] if version("urllib3").split(".")[0] == major else [fetched(f"urllib3-{major}")]
+
+    return path
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     told = "only the tests that runs before this one left out, or all if there are none"
     parser.addoption("--left-out", action="store_true", help=told)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A script starts what it runs in the background with SIGINT ignored, and so would be the
+    # servers that tests end by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*modules, since): left out unless they are there")
     config.pluginmanager.register(LeftOut(config))
 

@@ -14,15 +14,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from filelock import FileLock
 
-#: What makes an environment of each major version of urllib3: one of them is installed beside the
-#: tests (which, is botocore's to say), and the other one is fetched.
-URLLIB3 = {"1": ["urllib3<2", "requests<2.30"], "2": ["urllib3>=2", "requests>=2.30"]}
+#: What cannot be installed beside the tests: another urllib3 than botocore's, with a requests that
+#: is content with it; the last cryptography with an OpenSSL 1.1.1, and a pyOpenSSL with methods of
+#: a single version; what changes each process by a start-up file of its own.
+PACKAGES = {
+    "certs": ["pip-system-certs"],
+    "pyopenssl-20": ["pyOpenSSL==20.0.1", "cryptography==3.4.8"],
+    "typeguard": ["typeguard"],
+    "urllib3-1": ["urllib3<2", "requests<2.30"],
+    "urllib3-2": ["urllib3>=2", "requests>=2.30"],
+}
+
+#: Which of these pip could not install in this run -> what it said.
+_failures: dict[str, str] = {}
 
 
 class LeftOut(pytest.skip.Exception):
@@ -57,31 +67,22 @@ def need_name(module: object, name: str) -> None:
         pytest.skip(f"this Python has no {module.__name__}.{name}")  # type: ignore[attr-defined]
 
 
-def urllib3_path(major: str, cache: pytest.Cache) -> list[str]:
-    """Return what to put on the path for urllib3 1 or 2, and a requests that is content with it.
-
-    Nothing if it is installed.
-    """
-    need("urllib3", "requests")
-    if version("urllib3").split(".")[0] == major:
-        return []
-    return [fetched(cache, f"urllib3-{major}", *URLLIB3[major])]
-
-
-def fetched(cache: pytest.Cache, name: str, *packages: str) -> str:
-    """Return a folder with these packages, which pip fills once for each version of Python."""
-    folder = Path(cache.mkdir("packages")) / f"{sys.implementation.cache_tag}-{name}"
-    if not folder.exists():
-        fresh = tempfile.mkdtemp(dir=folder.parent)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh]
-        done = subprocess.run([*pip, *packages], stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            shutil.rmtree(fresh)
-            leave_out(" ".join(packages), f"pip: {done.stderr}")
-        try:
-            os.rename(fresh, folder)
-        except OSError:  # another worker of pytest was faster
-            shutil.rmtree(fresh)
+def fetched(cache: Path, name: str) -> str:
+    """Return a folder with some of PACKAGES, which pip fills once for each version of Python."""
+    folder = cache / f"{sys.implementation.cache_tag}-{name}"
+    with FileLock(f"{folder}.lock"):  # other workers of pytest wait, and find it
+        if name not in _failures and not folder.exists():
+            fresh = tempfile.mkdtemp(dir=cache)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh]
+            command = [*pip, *PACKAGES[name]]
+            done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                shutil.rmtree(fresh)
+                _failures[name] = f"pip: {done.stderr}"
+            else:
+                os.rename(fresh, folder)
+    if name in _failures:
+        leave_out(" ".join(PACKAGES[name]), _failures[name])
     return str(folder)
 
 

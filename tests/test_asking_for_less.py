@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import parts
@@ -100,11 +101,11 @@ def test_wrap_socket_gets_no_less_than_the_floor(route: str, floor: str) -> None
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_urllib3_1_gets_more_by_a_pin_below_the_floor(
-    route: str, floor: str, pytestconfig: pytest.Config
+    route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     """Its context would be of a fixed version, and is if it was made before the floor: refused."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
-    job = {"urllib3": "1", "path": parts.urllib3_path("1", pytestconfig.cache)}
+    job = {"urllib3": "1", "path": urllib3_path("1")}
     assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
     allowed = tuple(name for name in FLOORS if FLOORS[name] >= FLOORS[floor])
     assert_reaches(() if route == "late" else allowed, "less_urllib3", route, floor, **job)
@@ -120,11 +121,11 @@ def test_a_maximum_below_the_floor_is_clamped_to_it(route: str, floor: str) -> N
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_urllib3_2_gets_the_floor_by_a_pin_below_it(
-    route: str, floor: str, pytestconfig: pytest.Config
+    route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     """It makes a minimum and a maximum of it, which are clamped as any."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
-    job = {"urllib3": "2", "path": parts.urllib3_path("2", pytestconfig.cache)}
+    job = {"urllib3": "2", "path": urllib3_path("2")}
     assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
     assert_reaches((floor,), "less_urllib3", route, floor, **job)
 
@@ -154,10 +155,10 @@ for asked in (
 @pytest.mark.parametrize("major", ["1", "2"])
 @pytest.mark.parametrize("floor", ["1.0", "1.2", "1.3"])
 def test_urllib3_says_of_a_pin_what_it_says_without_the_floor(
-    major: str, floor: str, pytestconfig: pytest.Config
+    major: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     parts.need_name(ssl, "PROTOCOL_TLSv1")
-    path = parts.urllib3_path(major, pytestconfig.cache)
+    path = urllib3_path(major)
     without = python("-c", SAYS, *path, env=clean_environment()).stdout
     assert "Error" in without
     assert {"FutureWarning" in without, "ValueError" in without} == {major == "2"}

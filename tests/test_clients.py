@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import parts
@@ -80,13 +81,12 @@ CLIENTS = [
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("client", CLIENTS, ids=str)
 def test_no_connection_below_the_floor(
-    client: Client, route: str, floor: str, pytestconfig: pytest.Config
+    client: Client, route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     parts.need(*client.needs, since=client.since)
     job: dict[str, Any] = {}
     if client.urllib3:
-        path = parts.urllib3_path(client.urllib3, pytestconfig.cache)
-        job = {"urllib3": client.urllib3, "path": path}
+        job = {"urllib3": client.urllib3, "path": urllib3_path(client.urllib3)}
     assert_held(
         client.program,
         route,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +106,20 @@ def test_in_ci_a_missing_part_is_a_failure(suite: Suite) -> None:
     assert (status, "10 failed, 1 passed, 1 skipped, 1 error in" in printed) == (1, True), printed
     assert "hint: an extra of pyproject.toml has it" in printed
     assert "hint: .ci/run names its package" in printed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is what a POSIX shell does")
+def test_the_tests_run_in_the_background_of_a_script(suite: Suite) -> None:
+    """What such a script starts ignores SIGINT, which ends the servers of some tests."""
+    (suite.folder / "test_it.py").write_text(
+        "import subprocess, sys\n"
+        "def test_it():\n"
+        "    program = 'import signal; print(signal.getsignal(signal.SIGINT).__name__)'\n"
+        "    printed = subprocess.check_output([sys.executable, '-c', program], text=True)\n"
+        "    assert printed == 'default_int_handler\\n'\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert suite.run()[0] == suite.run("-n", "2")[0] == 0
+    finally:
+        signal.signal(signal.SIGINT, before)

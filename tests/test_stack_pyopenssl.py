@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,6 @@ from tlsfloor.versions import FLOORS
 HOME = str(Path(BOOTSTRAP).parents[1])
 
 BINDING = "cryptography.hazmat.bindings.openssl.binding"
-
-#: The last cryptography with an OpenSSL 1.1.1, and a pyOpenSSL with methods of a single version.
-OLD = ["pyOpenSSL==20.0.1", "cryptography==3.4.8"]
 
 
 @pytest.fixture(autouse=True)
@@ -59,18 +57,18 @@ def test_who_asks_for_tls_1_0_only_speaks_the_floor(how: str, route: str, floor:
 @pytest.mark.parametrize("how", ["context", "connection", "implicit", "own"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_single_version_that_cannot_be_raised_is_refused(
-    how: str, route: str, pytestconfig: pytest.Config
+    how: str, route: str, fetched: Callable[[str], str]
 ) -> None:
-    path = [parts.fetched(pytestconfig.cache, "pyopenssl-20", *OLD)]
+    path = [fetched("pyopenssl-20")]
     assert reached("none", "", how=how, path=path)[0] == {"1.0"}
     versions, others = reached(route, "1.2", how=how, path=path)
     assert versions == set()
     assert all("this connection speaks TLSv1 only" in told for told in others), others
 
 
-def test_a_single_version_that_nobody_uses_is_let_be(pytestconfig: pytest.Config) -> None:
+def test_a_single_version_that_nobody_uses_is_let_be(fetched: Callable[[str], str]) -> None:
     """As Twisted 21 makes one where it is imported."""
-    path = [parts.fetched(pytestconfig.cache, "pyopenssl-20", *OLD)]
+    path = [fetched("pyopenssl-20")]
     program = """
 SSL.Connection(SSL.Context(SSL.TLSv1_METHOD), None)
 print(json.dumps(tlsfloor.status().counts["refused"]))
@@ -247,7 +245,7 @@ print(json.dumps([client.get_protocol_version_name(), tlsfloor.status().counts, 
     assert len(errors) == 2
 
 
-def test_a_session_does_not_bring_a_single_version_back(pytestconfig: pytest.Config) -> None:
+def test_a_session_does_not_bring_a_single_version_back(fetched: Callable[[str], str]) -> None:
     """OpenSSL 1.1.1 makes the connection anew after its context, which was changed before."""
     program = """
 client, server = pair(context())
@@ -260,7 +258,7 @@ again.set_connect_state()
 told = attempt(again.send, b"hello")
 print(json.dumps([before, again.get_protocol_version_name(), told]))
 """
-    path = [parts.fetched(pytestconfig.cache, "pyopenssl-20", *OLD)]
+    path = [fetched("pyopenssl-20")]
     before, after, told = run(PAIR + program, *path)
     assert (before, after) == ("TLSv1.3", "TLSv1")
     assert told.startswith("WantReadError"), told  # its hello is written
@@ -344,7 +342,9 @@ typeguard.install_import_hook()
 from OpenSSL"""
 
 
-def test_typeguard_in_front_of_all_finders_does_not_get_round(pytestconfig: pytest.Config) -> None:
+def test_typeguard_in_front_of_all_finders_does_not_get_round(
+    fetched: Callable[[str], str],
+) -> None:
     program = (
         PAIR.replace("from OpenSSL", TYPEGUARD)
         + """
@@ -356,7 +356,7 @@ shake(*ends)
 print(json.dumps(ends[0].get_protocol_version_name()))
 """
     )
-    path = [parts.fetched(pytestconfig.cache, "typeguard", "typeguard")]
+    path = [fetched("typeguard")]
     assert run(program, *path) == "TLSv1"
     assert run(program, *path, armed="1.2") == "TLSv1.2"
 
@@ -413,7 +413,7 @@ print(json.dumps([told, "OpenSSL" in sys.modules, state]))
         assert (told, state) == ([False, False, "TLSv1.2"], "guarded")
 
 
-def test_cryptography_without_pyopenssl_says_why_it_refuses(pytestconfig: pytest.Config) -> None:
+def test_cryptography_without_pyopenssl_says_why_it_refuses(fetched: Callable[[str], str]) -> None:
     program = """
 import ssl as python
 old = lib.SSL_new(lib.SSL_CTX_new(lib.TLSv1_method()))
@@ -426,7 +426,7 @@ for use in ("do_handshake", "write"):
         told.append(str(error))
 print(json.dumps(told))
 """
-    path = [parts.fetched(pytestconfig.cache, "pyopenssl-20", *OLD)]
+    path = [fetched("pyopenssl-20")]
     assert run(BARE + program, *path) == []
     for told in run(BARE + program, *path, armed="1.2"):
         assert "this connection speaks TLSv1 only, and the floor is 1.2" in told

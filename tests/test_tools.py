@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +122,10 @@ def test_with_a_tool_in_the_process_the_floor_holds(
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_with_the_certificates_of_the_system_the_floor_holds(
-    route: str, ports: list[str], pytestconfig: pytest.Config
+    route: str, ports: list[str], fetched: Callable[[str], str]
 ) -> None:
     """In a folder of its own: where it is installed, its start-up file changes each process."""
-    cache = pytestconfig.cache
-    assert cache is not None
-    assert_held("pip_system_certs", route, ports, parts.fetched(cache, "certs", "pip-system-certs"))
+    assert_held("pip_system_certs", route, ports, fetched("certs"))
 
 
 def assert_held(tools: str, route: str, ports: list[str], *path: str) -> None:
