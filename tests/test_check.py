@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
+import random
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import parts
 import pytest
-from harness import clean_environment
+from harness import PATIENCE, clean_environment
 from ports import reserved_port
 from redis_server import redis_server
 from tlsfloor import cli
@@ -53,6 +56,8 @@ def _nothing_left() -> Iterator[None]:
     """No test may leave a thread behind; a socket would be a ResourceWarning."""
     before = set(threading.enumerate())
     yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10 * TIMEOUT)  # who reads no further does not wait for them
     assert set(threading.enumerate()) - before == set()
 
 
@@ -324,6 +329,10 @@ def test_a_server_that_wants_a_client_certificate(
         "CERTIFICATE" in without.negotiated.reason
         or "HANDSHAKE_FAILURE" in without.negotiated.reason
     )
+    speaks, _, why = without.cut_off(TLS1_2)[1].partition(
+        ", but this Python does not connect to it"
+    )
+    assert (speaks[:16], why[:33]) == ("it speaks TLS 1.", ", and not because of its version:")
     if version == ssl.TLSVersion.TLSv1_2:
         [attempt] = [
             each
@@ -366,6 +375,42 @@ def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext)
     assert gone.state == "unreachable"
     assert silent.state == "timed out"
     assert closed.state == "refused"
+
+
+def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
+    """One truth: no floor is why this Python (CPython from 3.10 on) does not connect."""
+    modern = negotiation.trust(peers.CA_FILE)
+    modern.set_ciphers("ECDHE+AESGCM")
+    plain = negotiation.trust(peers.CA_FILE)
+    plain.set_ciphers("AES128-GCM-SHA256:ECDHE+AESGCM")
+    with s_server("-tls1_2", "-cipher", "AES128-GCM-SHA256") as port:
+        without, control = local(port, context=modern), local(port, context=plain)
+        status, out, _ = run(f"localhost:{port}", "--ca-certs", peers.CA_FILE)
+    assert accepted(without) == {(TLS1_2, "rsa")}
+    sentence = (
+        "it speaks TLS 1.2, but this Python does not connect to it, with or without a floor: "
+        "it accepts static RSA key exchange only, which this Python's cipher suites leave out"
+    )
+    assert without.cut_off(TLS1_2) == ("no", sentence)
+    assert without.as_dict(TLS1_2)["negotiated"]["explanation"]
+    assert control.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
+    offered = negotiation.trust(peers.CA_FILE).get_ciphers()
+    leaves_out = all(each["name"] != "AES128-GCM-SHA256" for each in offered)
+    why = sentence if leaves_out else "it speaks TLS 1.2"
+    assert (status, out.count(f"localhost:{port}: floor 1.2 would cut it off: no: {why}\n")) == (
+        0,
+        1,
+    )
+
+
+def test_a_minimum_of_this_process_is_named_as_the_reason() -> None:
+    context = negotiation.trust(peers.CA_FILE)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+        report = local(peer.port, context=context)
+    why = "it speaks TLS 1.2, but this Python does not connect to it: its own minimum is TLS 1.3"
+    assert report.cut_off(TLS1_2) == ("no", why)
+    assert report.cut_off(TLS1_3)[0] == "yes"
 
 
 @pytest.mark.parametrize("what", ["missing", "garbage", "a folder", "no key", "wrong key"])
@@ -571,6 +616,138 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
     )
 
 
+def speaks_everything(hello: ClientHello) -> bytes:
+    return offer.server_hello(hello, hello.versions()[0])
+
+
+@contextlib.contextmanager
+def dropping(
+    dropped: Callable[[int], bool],
+    choose: Callable[[ClientHello], bytes] = speaks_everything,
+) -> Iterator[int]:
+    """Close the connections of these numbers at once, and answer the others; yield the port."""
+    count = itertools.count()
+    answer = answering(choose, patient=False)
+    with serving(lambda connection: None if dropped(next(count)) else answer(connection)) as port:
+        yield port
+
+
+# By the number of the connection; the first one is the one that finds the address.
+DROPS: dict[str, Callable[[int], bool]] = {
+    **{f"after {many}": lambda number, many=many: number > many for many in range(1, 9)},  # type: ignore[misc]
+    **{
+        f"{bad} of {all_of_them} from {phase}": (
+            lambda number, bad=bad, all_of_them=all_of_them, phase=phase: (  # type: ignore[misc]
+                (number + phase) % all_of_them < bad
+            )
+        )
+        for bad, all_of_them in [(1, 2), (1, 3), (2, 3), (2, 4), (1, 5), (3, 5)]
+        for phase in range(all_of_them)
+    },
+    **{
+        f"half, seed {seed}": lambda number, seed=seed: (
+            random.Random(f"{seed} {number}").random()  # type: ignore[misc]
+            < 0.5
+        )
+        for seed in range(6)
+    },
+}
+
+
+def test_who_drops_nothing_speaks_everything() -> None:
+    """The control of what follows."""
+    with dropping(lambda number: False) as port:
+        report = local(port)
+    assert report.accepted() == [SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3]
+    assert (report.unsteady, report.accepts_less(TLS1_2)[0]) == ("", "yes")
+
+
+@pytest.mark.parametrize("dropped", DROPS.values(), ids=DROPS)
+def test_who_drops_connections_is_never_said_to_refuse(dropped: Callable[[int], bool]) -> None:
+    """A ban, a load balancer with servers that are down, an overloaded machine."""
+    with dropping(dropped) as port:
+        report = local(port)
+    for each in report.attempts:
+        assert each.outcome != "refused", report
+    for floor in (TLS1_1, TLS1_2, TLS1_3):
+        assert report.cut_off(floor)[0] != "yes"
+        less, why = report.accepts_less(floor)
+        assert less != "no"
+        if report.accepted() and less == "unknown" and report.state == "reached":
+            assert "go slower, --pause 1" in why
+
+
+@pytest.mark.parametrize("lost", ["closed", "reset"])
+def test_who_refuses_by_a_drop_is_said_to_refuse(lost: str) -> None:
+    """Each time, and never what it speaks."""
+
+    def choose(hello: ClientHello) -> bytes:
+        if TLS1_2 not in hello.versions():
+            raise ValueError("it is closed")
+        return speaks_everything(hello)
+
+    answer = answering(choose, patient=False)
+
+    def behave(connection: socket.socket) -> None:
+        if lost == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        answer(connection)
+
+    with serving(behave) as port:
+        report = local(port)
+    assert accepted(report) >= both(TLS1_2)
+    assert report.unsteady == ""
+    assert report.accepts_less(TLS1_2) == ("no", "")
+    assert report.cut_off(TLS1_3)[0] == "yes"
+
+
+def test_an_alert_that_all_get_in_the_end_is_no_refusal() -> None:
+    """As by a server that has run out of memory; a protocol_version alert stays what it is."""
+    count = itertools.count()
+
+    def choose(hello: ClientHello) -> bytes:
+        if next(count) < 1:
+            return speaks_everything(hello)
+        return ALERT + (b"\x46" if TLS1_0 in hello.versions() else b"\x50")
+
+    with serving(answering(choose, patient=False)) as port:
+        report = local(port)
+    assert accepted(report) == {(TLS1_2, "ecdhe")}
+    outcomes = {each.version: each.outcome for each in report.attempts if each.version != TLS1_2}
+    assert outcomes == dict.fromkeys((SSL3, TLS1_1, TLS1_3), "inconclusive") | {TLS1_0: "refused"}
+    assert report.accepts_less(TLS1_2)[0] == "unknown"
+
+
+def at_most_two_in(seconds: float) -> Callable[[int], bool]:
+    """Drop a connection if two others came in so many seconds before."""
+    times: list[float] = []
+
+    def dropped(number: int) -> bool:
+        del number
+        times.append(time.monotonic())
+        return len(times) > 2 and times[-1] - times[-3] < seconds
+
+    return dropped
+
+
+def test_a_rate_limit_is_told_and_a_pause_stays_below_it() -> None:
+    """The whole command: 3 is "not known", and slowly it is known."""
+    with dropping(at_most_two_in(60)) as port:
+        status, out, _ = run(f"localhost:{port}", "--json")
+    with dropping(at_most_two_in(60)) as port:
+        status_of_text, text, _ = run(f"localhost:{port}")
+    with dropping(at_most_two_in(0.05)) as port:
+        slow_status, slow_out, _ = run(f"localhost:{port}", "--pause", "0.1", "--json")
+    [fast], [slow] = (json.loads(each)["endpoints"] for each in (out, slow_out))
+    assert (status, status_of_text) == (3, 3), fast
+    assert (fast["accepts"], fast["accepts_less"]["answer"]) == (["TLS 1.2"], "unknown")
+    assert "--pause 1" in fast["unsteady"]
+    assert "it accepts less than 1.2: unknown: " in text
+    assert "go slower, --pause 1" in text
+    assert slow["accepts"] == ["SSLv3", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"]
+    assert (slow_status, slow["accepts_less"]["answer"], slow["unsteady"]) == (0, "yes", "")
+
+
 def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
     with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
         report = endpoints.examine(Endpoint("localhost", port), timeout=1.0)
@@ -631,6 +808,39 @@ def test_the_exit_status_and_the_text() -> None:
     assert f"[::1]:{old.port}: floor" in run(f"[::1]:{old.port}")[1]  # no markup of rich's
 
 
+def test_ctrl_c_ends_it_at_once() -> None:
+    """Amid connections to servers that say nothing, each of which may take a minute."""
+    if os.name == "nt":
+        pytest.skip("a console sends Ctrl-C to the tests as well")
+    connected = threading.Semaphore(0)
+
+    def behave(connection: socket.socket) -> None:
+        connected.release()
+        drain(connection)
+
+    with contextlib.ExitStack() as stack:
+        ports = [stack.enter_context(serving(behave)) for _ in range(3)]
+        command = [sys.executable, "-m", "tlsfloor", "check", "--timeout", "60", "--jobs", "2"]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [*command, *(f"localhost:{port}" for port in ports)],
+                env=clean_environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        stack.callback(process.kill)
+        for _ in range(4):  # two connections to each: one to find it, one to say hello
+            assert connected.acquire(timeout=PATIENCE)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - begun
+    assert (process.returncode, out, errors) == (130, "", "error: interrupted\n")
+    assert took < 30  # of the 60 that each of them would wait
+
+
 def test_the_json(tmp_path: Path) -> None:
     with peers.ServerPeer(TLS1_1) as old, peers.ServerPeer(TLS1_3) as new:
         listed = tmp_path / "hosts"
@@ -651,6 +861,7 @@ def test_the_json(tmp_path: Path) -> None:
         "reason",
         "accepts",
         "attempts",
+        "unsteady",
         "negotiated",
         "cut_off",
         "accepts_less",
@@ -728,6 +939,7 @@ def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
         (["a", "--timeout", "0"], "--timeout 0 is no time"),
         (["a", "--timeout", "nan"], "--timeout nan is no time"),
         (["a", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
+        (["a", "--pause", "-1"], "--pause -1 is no time"),
         (["a", "--jobs", "0"], "--jobs 0 is not 1 to 256"),
         (["a", "--key", "NOWHERE"], "--key needs --cert"),
         (["a", "--ca-certs", "NOWHERE"], "cannot be used: no such file or directory"),

@@ -90,6 +90,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except ImportError as error:
         complain(f"a part is missing: {error}", "pip install 'tlsfloor[verify]'")
         return 2
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 130  # as a shell has it: 128 and the number of SIGINT
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would complain once more when it closes
         # stdout.

@@ -58,6 +58,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=int, default=8, help="how many endpoints at a time (default: 8)"
     )
     parser.add_argument(
+        "--pause",
+        type=float,
+        default=0,
+        help="seconds between two connections to an endpoint (default: 0)",
+    )
+    parser.add_argument(
         "--ca-certs", metavar="FILE", help="authorities to trust instead of certifi's"
     )
     parser.add_argument(
@@ -72,12 +78,15 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine, report; 0 none would be cut off, 1 one would, 3 one could not be told."""
+    """Examine, report; 0 none would be cut off, 1 one would, 3 one answer is not known."""
     floor = floor_of(arguments.floor, "--floor")
     _require(
         0 < arguments.timeout < math.inf,
         f"--timeout {arguments.timeout:g} is no time",
         "--timeout 10",
+    )
+    _require(
+        0 <= arguments.pause < math.inf, f"--pause {arguments.pause:g} is no time", "--pause 1"
     )
     _require(0 < arguments.jobs <= 256, f"--jobs {arguments.jobs} is not 1 to 256", "--jobs 8")
     _require(arguments.cert or not arguments.key, "--key needs --cert", "--cert FILE --key FILE")
@@ -94,25 +103,28 @@ def run(arguments: argparse.Namespace) -> int:
     found = list(dict.fromkeys(wanted(arguments)))
     _require(found, "no endpoint to check", "tlsfloor check example.com:443")
     context = negotiation.trust(arguments.ca_certs, arguments.cert, arguments.key)
-    settings: dict[str, Any] = {"timeout": arguments.timeout, "context": context}
-    reports = []
+    reports: list[Report] = []
+    examined = endpoints.examine_all(
+        found, arguments.jobs, timeout=arguments.timeout, context=context, pause=arguments.pause
+    )
     talk = Console(stderr=True)
     status = talk.status(f"0 of {len(found)} checked")
     try:
         if talk.is_terminal:
             status.start()
-        for report in endpoints.examine_all(found, arguments.jobs, **settings):
+        for report in examined:
             reports.append(report)
             status.update(f"{len(reports)} of {len(found)} checked")
-    except KeyboardInterrupt:
-        return 130  # as a shell has it
     finally:
         status.stop()
+        examined.close()  # the connections that are open end by themselves: none is waited for
     if arguments.json:
         print(json.dumps(as_dict(reports, floor), indent=2))
     else:
         show(reports, floor)
     answers = {report.cut_off(floor)[0] for report in reports}
+    if any(report.accepts_less(floor)[0] == "unknown" for report in reports):
+        answers.add("unknown")
     return 1 if "yes" in answers else 3 if "unknown" in answers else 0
 
 

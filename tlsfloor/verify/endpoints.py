@@ -1,23 +1,22 @@
 """The examination of an endpoint, and its judgement: what it accepts, what a floor would cut off.
 
-A ladder of attempts is climbed, each version with each kind of key exchange. A refusal counts only
-beside something that was accepted: who accepts nothing may have any reason. What cannot be told is
+What is connected to, and what a dropped connection means, is in ``ladder``. What cannot be told is
 *unknown*, with the reason, and never a pass.
 """
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.verify.attempts import (
     ACCEPTED,
-    CLOSED,
     INCONCLUSIVE,
     REFUSED,
     TIMED_OUT,
@@ -25,30 +24,16 @@ from tlsfloor.verify.attempts import (
     UNREACHABLE,
     Attempt,
     Endpoint,
-    complete,
-    hello,
     words,
 )
-from tlsfloor.verify.negotiation import Negotiation, negotiate
-from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
+from tlsfloor.verify.ladder import Caller, climb
+from tlsfloor.verify.negotiation import Negotiation, explain, negotiate
+from tlsfloor.versions import SSL3, TLS1_3
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
     from typing import Any
-
-# What is tried, in this order: the first two differ most, and who answers neither is given up.
-_LADDER = (
-    (TLS1_2, "ecdhe"),
-    (TLS1_0, "rsa"),
-    (TLS1_3, "ecdhe"),
-    (TLS1_2, "rsa"),
-    (TLS1_1, "rsa"),
-    (TLS1_1, "ecdhe"),
-    (TLS1_0, "ecdhe"),
-    (SSL3, "rsa"),
-    (SSL3, "ecdhe"),
-)
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
@@ -56,6 +41,8 @@ _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 @dataclass
 class Report:
     """All about one endpoint; ``state`` is ``"reached"``, or what it did instead, by ``reason``.
+
+    ``unsteady`` says why what it drops means nothing; it is empty if the controls were answered.
 
     .. versionadded:: 0.1
     """
@@ -66,6 +53,7 @@ class Report:
     reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     negotiated: Negotiation | None = None
+    unsteady: str = ""
 
     def accepted(self) -> list[int]:
         """Return the versions that were accepted with any key exchange, the lowest first."""
@@ -78,11 +66,13 @@ class Report:
         if not self.accepted():
             said = ", ".join(dict.fromkeys(each.told for each in self.attempts))
             return f"it accepts nothing that was tried: {said}"
-        return "; ".join(
-            f"{versions.name(each.version)} {each.key_exchange}: {each.told}"
-            for each in self.attempts
-            if low <= each.version < high and each.outcome == INCONCLUSIVE
-        )
+        found: dict[str, list[str]] = {}
+        for each in self.attempts:
+            if low <= each.version < high and each.outcome == INCONCLUSIVE:
+                tried = f"{versions.name(each.version)} {each.key_exchange}"
+                found.setdefault(each.told, []).append(tried)
+        doubts = [f"{', '.join(tried)}: {told}" for told, tried in found.items()]
+        return "; ".join([*doubts, self.unsteady] if doubts and self.unsteady else doubts)
 
     def cut_off(self, floor: int) -> tuple[str, str]:
         """Tell whether a floor (a wire number) would cut it off: yes, no or unknown, and why.
@@ -91,7 +81,8 @@ class Report:
         """
         held = [version for version in self.accepted() if version >= floor]
         if held:
-            return "no", f"it speaks {versions.name(held[-1])}"
+            but = self.negotiated.explanation if self.negotiated else ""
+            return "no", f"it speaks {versions.name(held[-1])}{but and f', but {but}'}"
         doubt = self._doubt(floor, TLS1_3 + 1)
         if doubt:
             return "unknown", doubt
@@ -123,6 +114,7 @@ class Report:
             "reason": self.reason,
             "accepts": [versions.name(version) for version in self.accepted()],
             "attempts": [attempt.as_dict() for attempt in self.attempts],
+            "unsteady": self.unsteady,
             "negotiated": None if self.negotiated is None else dict(vars(self.negotiated)),
             "cut_off": {"answer": cut_off[0], "reason": cut_off[1]},
             "accepts_less": {"answer": less[0], "reason": less[1]},
@@ -130,11 +122,28 @@ class Report:
 
 
 def examine(
-    endpoint: Endpoint, *, timeout: float = TIMEOUT, context: ssl.SSLContext | None = None
+    endpoint: Endpoint,
+    *,
+    timeout: float = TIMEOUT,
+    context: ssl.SSLContext | None = None,
+    pause: float = 0.0,
+    stop: threading.Event | None = None,
 ) -> Report:
     """Try everything against one endpoint; with a ``context``, what this interpreter gets too.
 
+    Args:
+        endpoint: what to connect to.
+        timeout: seconds for each connection.
+        context: what this interpreter connects with.
+        pause: seconds between two connections, for an endpoint with a rate limit.
+        stop: gives up before the next connection once it is set.
+
+    Raises:
+        CancelledError: ``stop`` was set.
+
     .. versionadded:: 0.1
+    .. versionchanged:: 0.2
+        ``pause`` and ``stop``; a dropped connection is no refusal by itself.
     """
     report = Report(endpoint)
     try:
@@ -144,27 +153,55 @@ def examine(
     except (OSError, UnicodeError) as error:
         report.state, report.reason = UNREACHABLE, words(error)
     else:
-        _climb(report, timeout)
-        if report.state == "reached" and context is not None:
-            report.negotiated = negotiate(endpoint, report.address, context, timeout)
+        caller = Caller(endpoint, report.address, timeout, pause, stop)
+        report.attempts, report.unsteady = climb(caller)
+        if all(each.fault for each in report.attempts):
+            report.state, report.reason = report.attempts[0].fault, report.attempts[0].told
+        elif context is not None:
+            caller.wait()
+            found = report.negotiated = negotiate(endpoint, report.address, context, timeout)
+            if found.state == REFUSED:
+                found.explanation = explain(report.attempts, context, found.reason)
+    report.attempts.sort(key=lambda each: (-each.version, each.key_exchange))
     return report
 
 
-def examine_all(endpoints: Iterable[Endpoint], jobs: int = 8, **options: Any) -> Iterator[Report]:
+def examine_all(
+    endpoints: Iterable[Endpoint], jobs: int = 8, **options: Any
+) -> Generator[Report, None, None]:
     """Yield a report for each endpoint, in their order, ``jobs`` of them at a time.
 
-    ``options`` are those of ``examine``.
+    ``options`` are those of ``examine``. Closing the generator gives up the rest at once: a thread
+    that waits for an endpoint then ends by itself, within its time-out, and keeps no process alive
+    (which is why they are not those of an executor).
 
     .. versionadded:: 0.1
     """
-    with ThreadPoolExecutor(jobs, "tlsfloor-check") as pool:
-        futures = [pool.submit(examine, endpoint, **options) for endpoint in endpoints]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:  # who reads no further wants no more of them
-            for future in futures:
-                future.cancel()
+    stop = threading.Event()
+    waiting: queue.SimpleQueue[tuple[Future[Report], Endpoint]] = queue.SimpleQueue()
+    futures: list[Future[Report]] = []
+    for endpoint in endpoints:
+        futures.append(Future())
+        waiting.put((futures[-1], endpoint))
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                future, endpoint = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                future.set_result(examine(endpoint, stop=stop, **options))
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                future.set_exception(error)
+
+    for _ in range(min(jobs, len(futures))):
+        threading.Thread(target=work, daemon=True, name="tlsfloor-check").start()
+    try:
+        for future in futures:
+            yield future.result()
+    finally:
+        stop.set()
 
 
 def _reach(endpoint: Endpoint, timeout: float) -> str:
@@ -210,29 +247,3 @@ def _resolve(endpoint: Endpoint, timeout: float) -> list[str]:
     if thread.is_alive():
         raise socket.timeout
     return found
-
-
-def _climb(report: Report, timeout: float) -> None:
-    """Try the ladder of versions; give up early on an endpoint that does not speak TLS at all."""
-    endpoint, address, attempts = report.endpoint, report.address, report.attempts
-    for version, key_exchange in _LADDER:
-        attempts.append(hello(endpoint, address, version, key_exchange, timeout))
-        faults = [each.fault for each in attempts]
-        if len(attempts) >= 2 and all(faults) and set(faults) != {CLOSED}:
-            break
-    spoken = [each for each in attempts if not each.fault]
-    if not spoken:
-        report.state, report.reason = attempts[0].fault, attempts[0].told
-    for version in (TLS1_3, TLS1_2, TLS1_1, TLS1_0) if spoken else ():
-        tried = [each for each in attempts if each.version == version]
-        certain = any(
-            each.outcome == ACCEPTED or each.told == "alert protocol_version" for each in tried
-        )
-        if not certain:
-            attempts.append(hello(endpoint, address, version, "other", timeout))
-    for each in attempts:
-        if each.outcome == ACCEPTED and each.key_exchange != "other":
-            each.handshake = complete(endpoint, address, each, timeout)
-        elif each.fault == CLOSED and report.accepted():
-            each.outcome = REFUSED  # the way in which some servers say no
-    attempts.sort(key=lambda each: (-each.version, each.key_exchange))

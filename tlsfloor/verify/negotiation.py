@@ -13,20 +13,23 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tlsfloor import versions
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify.attempts import REFUSED, TIMED_OUT, TIMEOUT, UNREACHABLE, words
+from tlsfloor.verify.attempts import ACCEPTED, REFUSED, TIMED_OUT, TIMEOUT, UNREACHABLE, words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
-    from tlsfloor.verify.attempts import Endpoint
+    from tlsfloor.verify.attempts import Attempt, Endpoint
 
 
 @dataclass
 class Negotiation:
     """What this interpreter gets.
 
-    ``state`` is negotiated, untrusted, refused, timed out or unreachable.
+    ``state`` is negotiated, untrusted, refused, timed out or unreachable. ``explanation`` is for a
+    refusal by or of an endpoint that speaks a version which the floor allows.
 
     .. versionadded:: 0.1
     """
@@ -35,6 +38,7 @@ class Negotiation:
     protocol: str = ""
     suite: str = ""
     reason: str = ""
+    explanation: str = ""
 
 
 def trust(
@@ -113,3 +117,22 @@ def negotiate(
     finally:
         connection.close()
     return found
+
+
+def explain(attempts: Iterable[Attempt], context: ssl.SSLContext, reason: str) -> str:
+    """Return why this interpreter gets no connection to an endpoint that accepts a version of TLS.
+
+    .. versionadded:: 0.2
+    """
+    minimum = max(0, context.minimum_version)  # MINIMUM_SUPPORTED is negative
+    accepted = [each for each in attempts if each.outcome == ACCEPTED and each.version >= minimum]
+    if not accepted:
+        return f"this Python does not connect to it: its own minimum is {versions.name(minimum)}"
+    # OpenSSL, SSL_CIPHER_description: the suites of TLS 1.3 have "any", and PSK has RSAPSK.
+    static_rsa = any("Kx=RSA " in suite["description"] for suite in context.get_ciphers())
+    if {each.key_exchange for each in accepted} == {"rsa"} and not static_rsa:
+        return (
+            "this Python does not connect to it, with or without a floor: "
+            "it accepts static RSA key exchange only, which this Python's cipher suites leave out"
+        )
+    return f"this Python does not connect to it, and not because of its version: {reason}"
