@@ -74,9 +74,12 @@ def python(
     )
 
 
-def drive(program: str, route: str, floor: str, job: dict[str, Any]) -> Any:
-    """Run ``programs/<program>.py`` under a route and a floor; return what came out of it."""
-    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+def drive(program: str, route: str, floor: str, job: dict[str, Any], **more: str) -> Any:
+    """Run ``programs/<program>.py`` under a route and a floor; return what came out of it.
+
+    ``more`` is for its environment.
+    """
+    env = armed_environment(floor, **more) if route == "PYTHONPATH" else clean_environment(**more)
     done = python(
         str(HERE / "drive.py"),
         str(HERE / "programs" / f"{program}.py"),

@@ -119,6 +119,32 @@ def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
     assert outcomes == [0] * 100
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="free-threaded CPython 3.13 itself hangs in a child that was forked amid a collection",
+)
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy",
+    reason="PyPy takes the lock of a module at each import of it, and a fork may leave it held",
+)
+@pytest.mark.parametrize(("hold", "children"), [(True, 1), (False, 100)], ids=["held", "amid"])
+def test_a_fork_amid_all_features_leaves_a_child_that_can_use_them(
+    hold: bool, children: int, tmp_path: Path
+) -> None:
+    """First with every lock of tlsfloor held by another thread, then by chance."""
+    file = tmp_path / "exemptions.toml"
+    file.write_text(
+        '[[exemption]]\nhost = "old.example.com"\nminimum = "1.0"\nreason = "a test"\n'
+        "expires = 2999-12-31\n"
+    )
+    more = {"TLSFLOOR_EXEMPTIONS": str(file), "TLSFLOOR_EVENTS": str(tmp_path / "events.jsonl")}
+    job = {"hold": hold, "children": children}
+    known, outcomes = drive("forks_amid", "PYTHONPATH", "1.2", job, **more)
+    assert known >= 3, "not every lock was found"
+    assert outcomes == [0] * children
+
+
 def test_asking_what_holds_does_not_disturb_other_threads() -> None:
     """It must not touch what they are just building, as a walk over all objects would."""
     assert drive("tuples", "none", "", {"seconds": SECONDS}) == [[], TLS1_2]

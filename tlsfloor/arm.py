@@ -28,14 +28,17 @@ _lock = allocate_lock()
 _FLOORS = ("TLSFLOOR", "TLS_MIN_VERSION")
 
 
-def _renew_lock() -> None:
-    # A fork leaves the lock as it was in some other thread, which does not exist in the child.
+def _renew_locks() -> None:
+    # A fork leaves a lock as it was in some other thread, which does not exist in the child.
     global _lock
     _lock = allocate_lock()
+    stdlib: Any = sys.modules.get("tlsfloor.stacks.stdlib")
+    if stdlib is not None:
+        stdlib.turn = type(stdlib.turn)()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 # Floors that need no parser. All else is read by ``policy``, before the program runs.

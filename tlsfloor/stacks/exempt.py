@@ -12,9 +12,10 @@ import sys
 
 from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
+from tlsfloor.stacks import stdlib
 from tlsfloor.stacks.connections import EXEMPT
 from tlsfloor.stacks.contexts import FIXED, asked
-from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, put_quietly, turn
+from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, put_quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
     """Return the gate of a use that lets what is exempted go below the floor."""
 
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with turn:
+        with stdlib.turn:  # another one after a fork
             found = find(args, kwargs, current.least)
             if found is not None:
                 least = lowest(base, self, found)
@@ -124,7 +125,7 @@ def lowest(base: Any, context: Any, exemption: Exemption) -> int:
 
 @contextlib.contextmanager
 def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]:
-    """Have the bounds of a context as low as that for a moment; call it in ``turn``."""
+    """Have the bounds of a context as low as that for a moment; call it in ``stdlib.turn``."""
     if base.protocol.__get__(context) not in FLEXIBLE:
         yield
         return

@@ -52,7 +52,8 @@ UNBOUNDED = -1
 #: The C type -> the class with gates that took its name.
 gated = {}  # type: dict[Any, Any]
 
-#: Held while a context is lowered, for a connection to be born that an exemption lets go below.
+#: Held while a context is lowered, for a connection to be born that an exemption lets go below. A
+#: forked child gets another one: ``arm`` renews it.
 turn = RLock()
 
 # CPython, Modules/_ssl.c, set_min_max_proto_version(): what it warns of since 3.10, and the other
