@@ -6,12 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+import parts
 from harness import BOOTSTRAP, armed_environment, clean_environment, python
+from tlsfloor import errors
 from tlsfloor.verify import peers
-from tlsfloor.versions import TLS1_0
+from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: A program that is careless about TLS: prints the version it reached, or the refusal.
 CARELESS = """
@@ -160,3 +166,69 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+#: A name that would forge a line, and colour a terminal.
+HOSTILE = "x\nerror: forged\x1b[31m\r\x9b2J"
+ESCAPED = r"x\nerror: forged\x1b[31m\r\x9b2J"
+
+
+def is_in_one_line(done: subprocess.CompletedProcess[str]) -> bool:
+    lines = f"{done.stdout}{done.stderr}".split("\n")
+    return all(each.isprintable() for each in lines) and any(ESCAPED in each for each in lines)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--", HOSTILE),
+        ("stacks", HOSTILE),
+        ("check", "--from", HOSTILE),
+        ("verify", HOSTILE),
+        ("report", HOSTILE),
+        ("install", "--prefix", HOSTILE),
+        ("serve", "--version", "1.2", "--cert", HOSTILE),
+        ("status", HOSTILE),
+    ],
+    ids=" ".join,
+)
+def test_what_somebody_chose_stays_within_its_line(words: tuple[str, ...]) -> None:
+    assert is_in_one_line(tlsfloor(*words))
+
+
+def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> None:
+    folder = tmp_path / HOSTILE
+    folder.mkdir()
+    assert is_in_one_line(tlsfloor("stacks", str(folder)))
+    file = folder / "exemptions.toml"
+    file.write_text(
+        '[[exemption]]\nhost = "old.example.com"\nminimum = "1.0"\nexpires = 2999-12-31\n'
+        f"reason = {json.dumps(HOSTILE)}\n"
+    )
+    assert is_in_one_line(tlsfloor("status", env=armed_environment(TLSFLOOR_EXEMPTIONS=str(file))))
+    # What is wrong with the file is said on stderr.
+    file.write_text("[[exemption")
+    env = armed_environment(TLSFLOOR_EXEMPTIONS=str(file))
+    assert is_in_one_line(python("-c", "import ssl", env=env))
+
+
+def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    parts.need("rich")
+    from tlsfloor.cli import check
+    from tlsfloor.verify.endpoints import Attempt, Endpoint, Negotiation, Report
+
+    reports = [
+        Report(Endpoint("localhost", 443), state="unreachable", reason=HOSTILE),
+        Report(Endpoint("localhost", 444), negotiated=Negotiation("untrusted", reason=HOSTILE)),
+        Report(Endpoint("localhost", 445), negotiated=Negotiation("x", "TLSv1", HOSTILE, HOSTILE)),
+    ]
+    reports[1].attempts.append(Attempt(TLS1_0, "rsa", "inconclusive", HOSTILE))
+    check.show(reports, TLS1_2)
+    lines = capsys.readouterr().out.split("\n")
+    assert all(each.isprintable() for each in lines)
+    assert sum(each.count(ESCAPED) for each in lines) >= 4
+
+
+def test_every_error_is_one_line() -> None:
+    error = errors.PolicyError(f"problem of {HOSTILE}", hint=HOSTILE)
+    assert str(error) == f"problem of {ESCAPED}; hint: {ESCAPED}"

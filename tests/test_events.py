@@ -420,6 +420,67 @@ def test_who_only_observes_is_warned_of_handshakes_below_the_floor(ports: list[s
     assert line.startswith("WARNING handshake: mode observe, floor 1.2, stack ssl, version TLS 1.0")
 
 
+HOSTILE = """
+import json, logging, ssl, socket, sys, warnings
+warnings.simplefilter("ignore")
+logging.basicConfig(format="%(levelname)s %(message)s")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.minimum_version = ssl.TLSVersion.TLSv1
+context.set_ciphers("ALL:@SECLEVEL=0")
+with socket.create_connection(("localhost", int(sys.argv[1]))) as plain:
+    try:
+        context.wrap_socket(plain, server_hostname="x\\nWARNING forged\\x1b[31m").close()
+        print("connected")
+    except OSError as error:
+        print(json.dumps([str(error), *getattr(error, "__notes__", ())]))
+"""
+
+
+# The verifier's peer wants names of hosts; OpenSSL takes any.
+TAKES_ANY_NAME = """
+import socket, ssl, sys, warnings
+warnings.simplefilter("ignore")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+context.set_ciphers("ALL:@SECLEVEL=0")
+with socket.create_server(("localhost", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    try:
+        context.wrap_socket(listener.accept()[0], server_side=True).close()
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.parametrize("mode", ["off", "observe", "enforce"])
+def test_the_name_of_a_server_forges_no_line(mode: str, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    env = clean_environment()
+    if mode != "off":
+        env = armed_environment(TLSFLOOR_MODE=mode, TLSFLOOR_EVENTS=str(file))
+    command = [sys.executable, "-c", TAKES_ANY_NAME, peers.PEER_FILE]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        done = python("-c", HOSTILE, server.stdout.readline().strip(), env=env)
+    if mode == "off":
+        assert (done.stdout, done.stderr) == ("connected\n", "")  # the control
+        return
+    kind = "handshake" if mode == "observe" else "failed"
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"WARNING {kind}: ")
+    assert r"x\nWARNING forged\x1b[31m" in line
+    if mode == "enforce":
+        said = json.loads(done.stdout)
+        assert all(each.isprintable() for each in said)
+        assert any(r"x\nWARNING forged\x1b[31m" in each for each in said)
+    # As data it is what it was.
+    assert {each["server_name"] for each in events(file, kind)} == {"x\nWARNING forged\x1b[31m"}
+
+
 def test_the_page_names_each_kind_and_its_level() -> None:
     page = (HERE.parent / "docs" / "reference" / "events.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| ([A-Z]+)\b", page, re.MULTILINE))

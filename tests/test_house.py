@@ -24,10 +24,10 @@ PACKAGE = Path(tlsfloor.__file__).parent
 #: its own folder.
 RANKS = {
     "errors": 0,
-    "events": 0,
     "files": 0,
     "floor": 0,
     "versions": 0,
+    "events": 1,
     "exemptions": 1,
     "policy": 1,
     "wire": 1,

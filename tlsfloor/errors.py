@@ -14,9 +14,40 @@
 
 ``ProtocolRefused`` is made when it is first asked for: this module is loaded in every process of a
 company, and ``ssl`` must not be.
+
+What an error says may name a server, a file, a value of somebody's choice, and ends in a log or a
+terminal. So it is one line, whatever is in it: ``printable``.
 """
 
 from __future__ import annotations
+
+import sys
+
+
+def printable(text: str) -> str:
+    """Return a text of unknown origin as one line, without what moves a cursor.
+
+    Control characters, line ends among them, and lone surrogates become escapes of Python.
+
+    .. versionadded:: 0.2
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
+def say(line: str) -> None:
+    """Write one line to stderr; nothing where it is closed, for ``status()`` says the same.
+
+    .. versionadded:: 0.2
+    """
+    try:  # noqa: SIM105 - contextlib is expensive where every process passes
+        sys.stderr.write(f"{printable(line)}\n")
+    except (AttributeError, OSError):
+        pass
 
 
 class TLSFloorError(Exception):
@@ -36,10 +67,10 @@ class TLSFloorError(Exception):
     @property
     def problem(self) -> str:
         """What went wrong, without the hint."""
-        return super().__str__()
+        return printable(super().__str__())
 
     def __str__(self) -> str:
-        return f"{self.problem}; hint: {self.hint}" if self.hint else self.problem
+        return f"{self.problem}; hint: {printable(self.hint)}" if self.hint else self.problem
 
 
 class PolicyError(TLSFloorError, ValueError):

@@ -299,6 +299,8 @@ def _log(event: dict[str, Any]) -> None:
 
 
 def _log_waiting() -> None:
+    from tlsfloor.errors import printable
+
     logger = _logger()
     if any(map(_is_at_work, _handlers(logger))):
         return
@@ -307,7 +309,8 @@ def _log_waiting() -> None:
         _unlogged.clear()
     for event in waiting:
         facts = {name: value for name, value in event.items() if name not in _ABOUT}
-        words = ", ".join(f"{name} {value}" for name, value in facts.items())
+        # One line, whatever a server or a file is called.
+        words = printable(", ".join(f"{name} {value}" for name, value in facts.items()))
         # In this order: SSLv3, TLS 1.0, TLS 1.1 ...
         below = event.get("version", "TLS 9") < f"TLS {event.get('floor', '')}"
         level = _LEVELS.get(BELOW if below else event["kind"], _WARNING)

@@ -8,11 +8,11 @@ gets more.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 
 from tlsfloor import versions
+from tlsfloor.errors import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def load(path: str, *, installed: bool) -> None:
         if each.days_left() < 0
     )
     for problem in problems:
-        with contextlib.suppress(AttributeError, OSError):  # stderr is closed; status() tells too
-            sys.stderr.write(f"tlsfloor: error: {problem}: it does not apply\n")
+        say(f"tlsfloor: error: {problem}: it does not apply")
 
 
 def find(name: object, address: object, port: int | None) -> Exemption | None:

@@ -54,6 +54,8 @@ def make_absolute(folder):
 
 
 def say(text):
+    # One line, whatever a file or a value in it is called.
+    text = "".join(each if " " <= each < "\x7f" or each > "\x9f" else repr(each)[1:-1] for each in text)
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()

@@ -15,7 +15,7 @@ from importlib import import_module
 
 import tlsfloor
 from tlsfloor import hooks
-from tlsfloor.errors import TLSFloorError
+from tlsfloor.errors import TLSFloorError, printable, say
 from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
@@ -54,9 +54,14 @@ class _Parser(argparse.ArgumentParser):
 
 def complain(problem: str, hint: str = "") -> None:
     """Say on stderr what went wrong, and what mends it."""
-    sys.stderr.write(f"error: {problem}\n")
+    say(f"error: {problem}")
     if hint:
-        sys.stderr.write(f"hint: {hint}\n")
+        say(f"hint: {hint}")
+
+
+def tell(line: str) -> None:
+    """Print one line of a result: a path, a server or a reason in it stays within that line."""
+    print(printable(line))
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tlsfloor import versions
 from tlsfloor.cli import JSON_SCHEMA
-from tlsfloor.errors import VerifyError
+from tlsfloor.errors import VerifyError, printable
 from tlsfloor.policy import floor_of
 
 if TYPE_CHECKING:
@@ -278,19 +278,21 @@ def show(reports: list[Report], floor: int) -> None:
     for report in reports:
         answer, why = report.cut_off(floor)
         line = Text(f"{report.endpoint}: floor {name} would cut it off: ")
-        line.append(answer, styles[answer]).append(f": {why}")
+        line.append(answer, styles[answer]).append(printable(f": {why}"))
         console.print(line)
         if report.state != "reached":
             continue
         less, what = report.accepts_less(floor)
         if less != "no":
-            console.print(f"  it accepts less than {name}: {less}: {what}")
+            console.print(printable(f"  it accepts less than {name}: {less}: {what}"))
         got = report.negotiated
         if got is not None and got.protocol:
             reason = f", then {got.state}: {got.reason}" if got.reason else ""
-            console.print(f"  Protocol : {got.protocol} ({got.suite}, with this Python){reason}")
+            text = f"  Protocol : {got.protocol} ({got.suite}, with this Python){reason}"
+            console.print(printable(text))
         elif got is not None:
-            console.print(f"  Protocol : none with this Python, {got.state}: {got.reason}")
+            text = f"  Protocol : none with this Python, {got.state}: {got.reason}"
+            console.print(printable(text))
 
 
 def _cell(report: Report, version: int, floor: int) -> Any:

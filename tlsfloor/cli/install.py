@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tlsfloor import install, policy
+from tlsfloor.cli import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     for path in install.install(
         interpreter, floor, arguments.on_error, anyway=arguments.break_system_packages
     ):
-        print(f"wrote {path}")
-    print(f"{interpreter} starts with floor {arguments.floor}")
+        tell(f"wrote {path}")
+    tell(f"{interpreter} starts with floor {arguments.floor}")
     return 0

@@ -7,7 +7,7 @@ import os
 import sys
 
 from tlsfloor import stacks, versions
-from tlsfloor.cli import JSON_SCHEMA
+from tlsfloor.cli import JSON_SCHEMA, tell
 from tlsfloor.errors import VerifyError
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import about
@@ -53,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({**facts, "libraries": described, "unread": unread}, indent=2))
     else:
         for each in described:
-            print("{path}: {holds}: {coverage}".format(**each) + _of(each["stack"]))
+            tell("{path}: {holds}: {coverage}".format(**each) + _of(each["stack"]))
         for path, why in unread.items():
-            print(f"not read: {path}: {why}")
+            tell(f"not read: {path}: {why}")
         if not described:
-            print(f"no implementation of TLS in {', '.join(folders)}")
+            tell(f"no implementation of TLS in {', '.join(folders)}")
     covered = all(set(each["coverage"].split(", ")) <= set(stacks.COVERED) for each in described)
     return 0 if covered and not unread else 1
 

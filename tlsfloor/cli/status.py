@@ -6,7 +6,7 @@ import json
 import sys
 
 import tlsfloor
-from tlsfloor.cli import JSON_SCHEMA
+from tlsfloor.cli import JSON_SCHEMA, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,27 +44,27 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(facts, indent=2))
         return 0 if found.held else 1
-    print(f"interpreter: {sys.executable}")
-    print(
+    tell(f"interpreter: {sys.executable}")
+    tell(
         f"floor: {found.floor} ({'held' if found.held else 'not held'})"
         if found.floor
         else "floor: none"
     )
     if found.observed:
-        print(f"observed: {found.observed}")
+        tell(f"observed: {found.observed}")
     for arming in found.armings:
-        print("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
+        tell("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
     for name, state in found.stacks.items():
-        print(f"stack {name}: {state}")
+        tell(f"stack {name}: {state}")
     for library in found.libraries:
-        print("library {path}: {holds}: {coverage}".format(**library))
+        tell("library {path}: {holds}: {coverage}".format(**library))
     lines = [f"events to {sink}: {state}" for sink, state in found.events.items()]
     for line in [*map(exempted, found.exemptions), *lines]:
-        print(line)
-    print(f"children: {found.children}")
-    print(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
+        tell(line)
+    tell(f"children: {found.children}")
+    tell(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
     for line in (*found.below, *found.problems):
-        print(f"problem: {line}")
+        tell(f"problem: {line}")
     if refusal:
-        print(f"ssl cannot be imported: {refusal}")
+        tell(f"ssl cannot be imported: {refusal}")
     return 0 if found.held else 1

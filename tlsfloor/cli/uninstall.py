@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlsfloor import install
-from tlsfloor.cli import complain
+from tlsfloor.cli import complain, tell
 from tlsfloor.cli.install import whose
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
     removed = install.uninstall(interpreter)
     for path in removed:
-        print(f"removed {path}")
+        tell(f"removed {path}")
     if not removed:
         complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
         return 1

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from tlsfloor import versions
+from tlsfloor.errors import printable
 from tlsfloor.report.tally import UNSEEN
-from tlsfloor.verify.formats import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,4 +99,4 @@ def hosts(row: Row) -> str:
 
 def clean(text: str) -> str:
     """Return a text of an event, or a path, as it can be shown."""
-    return text if text.isprintable() else printable(text)
+    return printable(text)

@@ -22,7 +22,7 @@ from types import ModuleType
 
 from tlsfloor import events, policy, versions
 from tlsfloor import floor as current
-from tlsfloor.errors import GuardError
+from tlsfloor.errors import GuardError, say
 from tlsfloor.stacks import about
 from tlsfloor.stacks.contexts import refusal
 
@@ -120,10 +120,7 @@ def passes(row: str) -> bool:
 def _say(row: str, text: str, line: str, kind: str = "passes") -> None:
     _said.add((row, kind))
     events.note("uncovered", stack=row, floor=versions.floor_name(current.held), text=text)
-    try:  # noqa: SIM105 - contextlib costs more than this
-        sys.stderr.write(f"{line}\n")
-    except (AttributeError, OSError):  # it is closed; status() says the same
-        pass
+    say(line)
 
 
 def row_of(module: ModuleType) -> str:

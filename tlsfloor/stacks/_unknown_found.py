@@ -6,7 +6,7 @@ import sys
 
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.errors import GuardError
+from tlsfloor.errors import GuardError, say
 from tlsfloor.stacks import _unknown, about
 
 TYPE_CHECKING = False
@@ -115,7 +115,8 @@ def note(name: str, path: str, what: str, wanted: Iterable[str]) -> None:
     if (package, what) not in _said:
         _said.add((package, what))
         current.unknown[name] = text
-        _say(f"{problem}; hint: TLSFLOOR_UNKNOWN=block refuses it, `tlsfloor stacks` lists all")
+        hint = "TLSFLOOR_UNKNOWN=block refuses it, `tlsfloor stacks` lists all"
+        say(f"tlsfloor: warning: {problem}; hint: {hint}")
 
 
 def problems() -> list[str]:
@@ -125,10 +126,3 @@ def problems() -> list[str]:
         for name, text in current.unknown.items()
         if not text.endswith(REFUSED) or name in sys.modules
     ]
-
-
-def _say(text: str) -> None:
-    try:  # noqa: SIM105 - contextlib is expensive where every process passes
-        sys.stderr.write(f"tlsfloor: warning: {text}\n")
-    except (AttributeError, OSError):  # it is closed; status() says the same
-        pass

@@ -259,11 +259,12 @@ def _explain(error: OSError, holder: Any, caller: FrameType) -> None:
     who = "the client" if about["role"] == "server" else where
     hint = "" if about["role"] == "server" else f"; hint: tlsfloor check {where}"
     from tlsfloor import exemptions
+    from tlsfloor.errors import printable
 
     expired = exemptions.find(about["server_name"], about.get("peer"), _port(about))
     if expired is not None and expired.days_left() < 0:
         hint = f"; the exemption of {expired.host} expired on {expired.expires}{hint}"
-    text = (
+    text = printable(  # a server may have any name
         f"tlsfloor: {who} offers nothing at or above {name}, which is the floor of this process, "
         f"set by {current.set_by}; the context asked for {versions.bound_name(low)}{hint}"
     )

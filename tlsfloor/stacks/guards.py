@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.errors import GuardError
+from tlsfloor.errors import GuardError, say
 from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
@@ -55,7 +53,4 @@ def refuse_uncovered(
             hint="do without it, or let the process run without the floor there: "
             f"TLSFLOOR_STACKS='{about.ABOUT[name][0]}=warn'",
         )
-    try:  # noqa: SIM105 - contextlib is expensive where every process of a company comes by
-        sys.stderr.write(f"tlsfloor: error: {name} is {state}; it is imported all the same\n")
-    except (AttributeError, OSError):  # it is closed; status() says the same
-        pass
+    say(f"tlsfloor: error: {name} is {state}; it is imported all the same")

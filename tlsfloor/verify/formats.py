@@ -10,6 +10,7 @@ import json
 from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
+from tlsfloor.errors import printable
 from tlsfloor.verify.examine import STATUSES
 from tlsfloor.verify.judge import SOUND
 
@@ -116,14 +117,3 @@ def _test(suite: ET.Element, name: str, outcome: str | None, message: str, text:
         lines = [printable(line) for line in text.split("\n")]
         element = ET.SubElement(case, outcome, type=message, message=lines[0][:500])
         element.text = "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Return a text of unknown origin without what moves a cursor or cannot be written.
-
-    .. versionadded:: 0.1
-    """
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
-    )

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tlsfloor import versions
-from tlsfloor.verify.formats import printable
+from tlsfloor.errors import printable
 from tlsfloor.verify.judge import SOUND
 from tlsfloor.versions import FLOORS, SSL3
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from tlsfloor import versions
-from tlsfloor.verify.formats import printable
+from tlsfloor.errors import printable
 from tlsfloor.verify.judge import SOUND
 
 TYPE_CHECKING = False
