@@ -151,8 +151,26 @@ def test_a_script_called_python_is_named_and_not_started(tmp_path: Path) -> None
     assert (found.interpreters, found.empty) == ([], [str(tmp_path)])
     assert found.skipped == {str(shim): "a script, not an interpreter: #!/bin/sh"}
     [named] = find.search([str(shim)]).interpreters
-    assert named.problem == "a script, not an interpreter: #!/bin/sh"
+    assert named.problem.startswith("a script, not an interpreter: #!/bin/sh; hint: ")
     assert not trace.exists()
+
+
+def test_the_hint_for_a_script_reaches_the_interpreter_behind_it(tmp_path: Path) -> None:
+    shim = tmp_path / "it's a shim" / "python"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    shim.chmod(0o755)
+    [named] = find.search([str(shim)]).interpreters
+    _, _, command = named.problem.partition("tlsfloor verify ")
+    program = f'set -- {command}; printf %s "$1"'
+    done = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, check=True)
+    [behind] = find.search([done.stdout]).interpreters
+    assert (behind.path, behind.problem) == (sys.executable, "")
+
+
+def test_a_path_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
+    path = program(tmp_path / os.fsdecode(b"caf\xe9") / "python")
+    assert paths(find.search([str(tmp_path)])) == [str(path)]
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,25 @@ def test_sarif_has_a_result_for_each_flagged_interpreter() -> None:
     assert told == ["not searched: /root: Permission denied", "skipped: /app/python: a script"]
 
 
+def test_a_sarif_rule_says_what_was_seen_and_what_helps() -> None:
+    """What could not be proven was not tried by handshakes, and no floor would prove it."""
+    for evidence, seen in (("handshake", "a full handshake below"), ("hello", "a crafted hello")):
+        report = a_report(examined("inconclusive"))
+        report.evidence = evidence
+        [run] = json.loads(sarif.to_sarif(report))["runs"]
+        rules = {each["id"]: each for each in run["tool"]["driver"]["rules"]}
+        for verdict in ("leaks", "lowerable"):
+            assert seen in rules[f"tlsfloor/{verdict}"]["fullDescription"]["text"]
+            assert rules[f"tlsfloor/{verdict}"]["help"]["text"].startswith("arm the floor")
+        unproven = rules["tlsfloor/inconclusive"]
+        text = unproven["fullDescription"]["text"]
+        assert not any(word in text for word in ("full handshake", "hello", "was tried"))
+        assert (
+            unproven["help"]["text"] == "the result names the reason: remove it, and verify again"
+        )
+        assert run["results"][0]["properties"]["reasons"][0] == "first"
+
+
 def test_ssl_3_is_shown_where_it_was_accepted() -> None:
     def shown(outcome: str) -> bool:
         found = examined("leaks", results=[result(outcome, SSL3), result("accepted", TLS1_2)])

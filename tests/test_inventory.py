@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+import parts
+from harness import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.stacks import COVERED, TABLE, about
 from tlsfloor.verify import libraries
@@ -45,6 +46,8 @@ def made(folder: Path, files: dict[str, bytes]) -> Path:
         (b"\0libldap-2.5.so.0\0", {"libldap-2.5.so.0": ""}),
         (b"\0libssl-8b66dd34.so.3\0libpq.so.5\0", {"libssl-8b66dd34.so.3": "", "libpq.so.5": ""}),
         (b"\0libssl says nothing\0", {}),
+        (b"client finished" + OPENSSL + b"libssl.so.3\0", {"OpenSSL": "3.0.19", "libssl.so.3": ""}),
+        (OPENSSL + b"libssl.so.3\0", {"libssl.so.3": ""}),  # PyPy's: it was built for that one
         (b"", {}),
     ],
 )
@@ -88,6 +91,44 @@ def test_an_environment_is_covered_as_a_whole_or_not(tmp_path: Path) -> None:
     ]
 
 
+def test_what_comes_with_tlsfloor_is_covered(tmp_path: Path) -> None:
+    """An environment with the extra `verify` and nothing else has its own tlslite-ng."""
+    made(tmp_path, {"tlslite/__init__.py": b"", "_ssl.so": b"\0libssl.so.3\0"})
+    status, facts = stacks(str(tmp_path))
+    assert (status, len(facts["libraries"])) == (0, 2)
+    made(tmp_path, {"dtls/__init__.py": b""})  # or it would prove nothing
+    assert stacks(str(tmp_path))[0] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_ssl.cpython-311-x86_64-linux-gnu.so",
+        "_pypy_openssl.pypy311-pp73-x86_64-linux-gnu.so",
+        "libpython3.12.so.1.0",
+    ],
+)
+def test_the_library_of_ssl_itself_is_told_as_such(name: str, tmp_path: Path) -> None:
+    """By the extension that is built on it, or in a Python that has it within."""
+    made(tmp_path, {name: b"\0libssl.so.3\0", "libssl.so.3": b"client finished" + OPENSSL})
+    _, facts = stacks(str(tmp_path))
+    assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
+        ("ssl", "guarded")
+    ] * 2
+
+
+def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
+    """PyPy's lie there; and below it, on Debian, packages that a virtual environment has not."""
+    made(tmp_path, {"pypy/_pypy_openssl.so": b"\0libssl.so.3\0", "pypy/packages/a.so": OPENSSL})
+    made(tmp_path, {"site/b.so": OPENSSL, "site/below/c.so": OPENSSL})
+    own = str(tmp_path / "pypy")
+    path = ["", own, str(tmp_path / "site"), str(tmp_path / "site" / "below"), "/no/such/folder"]
+    folders, found, unread = libraries.installed(path, own)
+    assert (folders, unread) == ([own, str(tmp_path / "site")], {})
+    assert [os.path.basename(each.path) for each in found] == ["_pypy_openssl.so", "b.so", "c.so"]
+    assert libraries.installed([], str(tmp_path / "python311.zip")) == ([], [], {})
+
+
 def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
     done = python("-m", "tlsfloor", "stacks", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, f"no implementation of TLS in {tmp_path}\n")
@@ -120,14 +161,42 @@ def test_a_path_that_is_no_folder_is_a_mistake(path: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
-def test_status_names_what_is_loaded() -> None:
-    armed = json.loads(python("-c", STATUS, env=armed_environment()).stdout)
+@pytest.mark.parametrize("executable", parts.pythons(), ids=os.path.basename)
+def test_status_names_what_is_loaded(executable: str) -> None:
+    here = str(Path(BOOTSTRAP).parent.parent)
+    env = armed_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, here]))
+    armed = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
     found = {each["path"]: each for each in armed["libraries"]}
     assert found
     assert {each["coverage"] for each in found.values()} == {"guarded"}
     assert any("OpenSSL " in each["holds"] for each in found.values())
-    without = json.loads(python("-c", STATUS, env=clean_environment()).stdout)
+    env = clean_environment(PYTHONPATH=here)
+    without = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
     assert {each["coverage"] for each in without["libraries"]} == {"uncovered"}
+
+
+MAPPED = """
+import mmap, os, sys
+from tlsfloor.verify import libraries
+name = os.path.join(os.fsencode(sys.argv[1]), b"libssl-caf\\xe9.so.9")
+with open(name, "wb+") as file:
+    file.write(b"\\0libssl.so.9\\0" * 400)
+    file.flush()
+    mapped = mmap.mmap(file.fileno(), 0)
+def found():
+    return [str(each) for each in libraries.loaded() if os.fsencode(each.path) == name]
+print(found())
+os.unlink(name)
+print(found())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_a_loaded_library_may_have_any_name_and_be_replaced(tmp_path: Path) -> None:
+    done = python("-c", MAPPED, str(tmp_path))
+    first, second = done.stdout.splitlines()
+    assert first == "['libssl.so.9']"
+    assert second.endswith(" replaced since']")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")

@@ -123,6 +123,23 @@ def test_a_way_without_a_control_of_its_own_is_in_doubt() -> None:
     assert judge.verdict(OPEN, launch(told, seen), TLS1_2)[0] == "inconclusive"
 
 
+def test_where_the_suites_are_refused_nothing_is_tried() -> None:
+    """A fixed version has no control of its own, and the default one asks for no suites."""
+
+    def told(case: cases.Case) -> dict[str, str]:
+        refused = {"error": "SSLError: ('No cipher can be selected.',)"}
+        return refused if case.way.endswith("@SECLEVEL=0") else allowed_only(case)
+
+    def seen(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 and not case.way.endswith("@SECLEVEL=0"), ""
+
+    found = launch(told, seen)
+    outcomes = {each.case.way: each.outcome for each in found.results if each.case.version < TLS1_2}
+    assert outcomes["PROTOCOL_TLSv1"] == "refused"
+    assert outcomes["PROTOCOL_TLSv1, @SECLEVEL=0"] == "inconclusive"
+    assert judge.verdict(OPEN, found, TLS1_2)[0] == "inconclusive"
+
+
 def test_a_handshake_that_only_the_peer_saw_counts() -> None:
     def seen(case: cases.Case) -> tuple[bool, str]:
         return case.version >= TLS1_2 or case.way == "lowered", ""
@@ -258,6 +275,29 @@ def test_a_process_can_verify_itself_by_one_call() -> None:
     without, below, held, too_much, tried = python("-W", "ignore", "-c", CALL).stdout.split()
     assert (without, below, held, too_much) == ("False", "True", "True", "False")
     assert int(tried) > 20
+
+
+WITHOUT_LEVELS = """
+import ssl
+suites = ssl.SSLContext.set_ciphers
+def set_ciphers(self, text):
+    if "@SECLEVEL" in text:  # as AWS-LC, BoringSSL and OpenSSL 1.0.2 do
+        raise ssl.SSLError("No cipher can be selected.")
+    return suites(self, text)
+ssl.SSLContext.set_ciphers = set_ciphers
+"""
+
+
+def test_an_ssl_without_security_levels_can_be_verified() -> None:
+    """It is asked for all suites without the level, and a program that does so is held."""
+    program = f"""{WITHOUT_LEVELS}
+import tlsfloor
+before = tlsfloor.verify()
+tlsfloor.enforce("1.2")
+after = tlsfloor.verify("1.2")
+print(bool(before), len(before.doubts), bool(after), len(after.doubts))
+"""
+    assert python("-W", "ignore", "-c", program).stdout.split() == ["False", "0", "True", "0"]
 
 
 @pytest.mark.parametrize("floor", ["", "x", None, 1.2])

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from harness import BOOTSTRAP, clean_environment, python
-from parts import need
+from parts import need, old_pythons
 from tlsfloor import versions
 from tlsfloor.verify import bounded, cases, examine, find, hello_peers, launch, peers
 from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
 
+from test_verify import WITHOUT_LEVELS
 from tlslite.tlsconnection import TLSConnection
 
 PLANNED = [case for case in cases.plan(TLS1_2) if case.via == "ssl"]
@@ -453,6 +454,81 @@ def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -
         "inconclusive",
         "as deployed: the probe printed no facts",
     )
+
+
+def test_an_ssl_without_security_levels_is_tried_without_them(venv: Path) -> None:
+    """What OpenSSL alone knows is left away where it is refused: AWS-LC, OpenSSL 1.0.2."""
+    path = misbehave(venv, WITHOUT_LEVELS)
+    every = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60, armed=True)
+    _, deployed, armed = every.launches
+    assert [each.facts["all_ciphers"] for each in every.launches] == [
+        "ALL:@SECLEVEL=0",
+        "ALL",
+        "ALL",
+    ]
+    for each in deployed, armed:
+        assert {found.outcome for found in each.results} <= {"accepted", "refused", "absent"}
+        allowed = [found for found in each.results if found.case.version == TLS1_2]
+        assert {found.outcome for found in allowed} == {"accepted"}
+    assert every.more["with floor 1.2"][0] == "enforced"
+
+
+MAPPED = """
+import mmap, os
+path = os.path.join({folder!r}, b"libssl-caf\\xe9.so.9")
+with open(path, "wb+") as file:
+    file.write(b"x" * 4096)
+    file.flush()
+    mapped = mmap.mmap(file.fileno(), 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_a_mapped_file_may_have_any_name(venv: Path, tmp_path: Path) -> None:
+    path = misbehave(venv, MAPPED.format(folder=os.fsencode(tmp_path)))
+    found = launch.as_deployed(path, SHORT, TLS1_2, 30)
+    assert found.failure == ""
+    assert str(tmp_path / os.fsdecode(b"libssl-caf\xe9.so.9")) in found.facts["loaded"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+@pytest.mark.parametrize("executable", [sys.executable, *old_pythons()])
+def test_a_path_may_be_in_any_encoding(executable: str, tmp_path: Path) -> None:
+    """Python 2 knows its own path as bytes."""
+    path = tmp_path / os.fsdecode(b"caf\xe9") / "python"
+    path.parent.mkdir()
+    path.symlink_to(os.path.realpath(executable))
+    for name in ("isolated", "as_deployed"):
+        found = getattr(launch, name)(str(path), SHORT, TLS1_2, 60)
+        assert (found.failure, found.facts["executable"]) == ("", str(path))
+        assert {each.outcome for each in found.results} <= {"accepted", "refused"}
+
+
+@pytest.mark.parametrize("executable", [sys.executable, *old_pythons()])
+@pytest.mark.parametrize("first", ["", "os.getcwd()"])
+def test_the_probe_takes_nothing_from_the_current_folder(
+    first: str, executable: str, tmp_path: Path
+) -> None:
+    """Which is an empty name on the path, and on PyPy 7.3.5 an absolute one."""
+    (tmp_path / "socket.py").write_text("raise SystemExit('socket.py of the current folder')")
+    (tmp_path / "json.py").write_text("raise SystemExit('json.py of the current folder')")
+    probe = Path(launch.__file__).with_name("probe.py")
+    program = f"import os, sys; sys.path[0] = {first}; exec(sys.stdin.read())" if first else None
+    job = json.dumps({"ca": peers.CA_FILE, "identity": "", "timeout": 1, "cases": []})
+    command = [executable, *(["-c", program] if program else ["-"]), job]
+    with probe.open() as file:
+        done = subprocess.run(
+            command,
+            stdin=file,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=clean_environment(),
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "<tlsfloor-facts>" in done.stdout
 
 
 def test_libraries_from_outside_of_an_image_prove_nothing_about_it(tmp_path: Path) -> None:

@@ -36,17 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
     floor = versions.floor_name(floor_of(arguments.floor, "--floor"))
     if arguments.path is not None and not os.path.isdir(arguments.path):
         raise VerifyError(f"{arguments.path} is no folder", hint="tlsfloor stacks .venv")
-    folders = (
-        [arguments.path]
-        if arguments.path
-        else libraries.environment(sys.path, os.path.dirname(os.__file__))
-    )
-    found: list[libraries.Library] = []
-    unread: dict[str, str] = {}
-    for folder in folders:
-        more, problems = libraries.search(folder)
-        found += more
-        unread.update(problems)
+    if arguments.path is None:
+        folders, found, unread = libraries.installed(sys.path, os.path.dirname(os.__file__))
+    else:
+        folders = [arguments.path]
+        found, unread = libraries.search(arguments.path)
     described = about.describe(found, about.coverage(floor))
     if arguments.json:
         facts = {"schema": JSON_SCHEMA, "floor": floor, "searched": folders}

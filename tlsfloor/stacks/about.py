@@ -112,6 +112,8 @@ _CARRIERS = {
     "pulsar_client": "_pulsar",
     "pyarrow": "pyarrow._fs",
     "_ssl": "ssl",
+    "_pypy_openssl": "ssl",
+    "libpython3": "ssl",  # a CPython with all of its extensions linked into it
 }
 
 

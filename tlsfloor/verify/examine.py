@@ -140,8 +140,7 @@ def _libraries(launched: judge.Launch) -> list[Library]:
     path, own = launched.facts.get("path"), launched.facts.get("standard_library")
     if not isinstance(path, list) or not isinstance(own, str):
         return []
-    folders = libraries.environment([each for each in path if isinstance(each, str)], own)
-    return [library for folder in folders for library in libraries.search(folder)[0]]
+    return libraries.installed([each for each in path if isinstance(each, str)], own)[1]
 
 
 def _outside(examined: Examined) -> str:

@@ -19,6 +19,7 @@ import errno
 import filecmp
 import os
 import re
+import shlex
 import stat
 from dataclasses import dataclass, field, replace
 
@@ -99,15 +100,22 @@ def search(targets: Sequence[str]) -> Found:
         elif os.path.lexists(path):
             named = _look(path, found)
             # Somebody says that it is one: then what it is instead is the answer.
-            candidates.append(
-                named or Interpreter(path, problem=found.skipped.pop(path, "not a program"))
-            )
+            candidates.append(named or Interpreter(path, problem=_instead(path, found)))
         else:
             raise VerifyError(
                 f"there is no {target}", hint="a TARGET is an interpreter or a folder"
             )
     found.interpreters = list(_fold(candidates))
     return found
+
+
+def _instead(path: str, found: Found) -> str:
+    """Return what a named target is that is no interpreter, and how to reach the one behind it."""
+    problem = found.skipped.pop(path, "not a program")
+    if not problem.startswith("a script"):
+        return problem
+    ask = f"{shlex.quote(path)} -c 'import sys; print(sys.executable)'"
+    return f'{problem}; hint: if it starts an interpreter: tlsfloor verify "$({ask})"'
 
 
 def _walk(top: str, found: Found) -> Iterator[str]:

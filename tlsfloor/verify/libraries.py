@@ -41,6 +41,9 @@ _LINKED = (
     rb"\.(?:so|dylib)[.\d]*)\0"
 )
 
+# What an implementation of TLS up to 1.2 cannot be without (RFC 5246, section 7.4.9).
+_LABEL = b"client finished"
+
 # What a shared library is called on Linux, macOS and Windows.
 _SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
 
@@ -91,6 +94,8 @@ def _look(path: str, *_as_it_is: int) -> dict[str, str]:
         linked: dict[bytes, str] = {}
         for each in _matches(data, b"\0lib", _LINKED):
             linked.setdefault(each.group(2), each.group(1).decode("ascii"))
+        if b"ssl" in linked and data.find(_LABEL) < 0:
+            found.pop("OpenSSL", None)  # it is the one that it was built for, and not in here
     return {**found, **dict.fromkeys(linked.values(), "")}
 
 
@@ -105,10 +110,10 @@ def _matches(data: mmap.mmap, word: bytes, pattern: bytes) -> Iterator[re.Match[
         place = data.find(word, place + 1)
 
 
-def search(folder: str) -> tuple[list[Library], dict[str, str]]:
+def search(folder: str, *, deep: bool = True) -> tuple[list[Library], dict[str, str]]:
     """Return what is at or below a folder, and what could not be read: path -> why.
 
-    Links to folders are not followed.
+    Links to folders are not followed. Unless ``deep``, other folders are not looked into.
 
     .. versionadded:: 0.1
     """
@@ -118,7 +123,7 @@ def search(folder: str) -> tuple[list[Library], dict[str, str]]:
         unread[str(error.filename)] = error.strerror or str(error)
 
     for place, folders, files in os.walk(folder, onerror=fail):
-        folders.sort()
+        folders[:] = sorted(folders) if deep else ()
         for name in folders:
             path = os.path.join(place, name)
             if name in PACKAGES and os.path.isfile(os.path.join(path, "__init__.py")):
@@ -148,18 +153,28 @@ def loaded() -> list[Library]:
         if name in sys.modules
     ]
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-            names = {line.split(None, 5)[5].rstrip("\n") for line in file if "/" in line}
+        with open("/proc/self/maps", "rb") as file:  # a name may be in any encoding
+            lines = [line.rstrip(b"\n") for line in file if b"/" in line]
     except OSError:  # no Linux: its modules are named by their rows all the same
         return found
-    for path in sorted(name for name in names if _SHARED.search(name)):
+    names = {os.fsdecode(line.split(None, 5)[5]) for line in lines}
+    for name in sorted(names):
+        path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
+        if not _SHARED.search(path):
+            continue
         try:
-            held = look(path)
-        except (OSError, ValueError):  # it was replaced since it was mapped
+            held = look(path) if path == name else None
+        except (OSError, ValueError):  # it is in another namespace, or not readable
+            held = None
+        if held is None:
             held = {os.path.basename(path): "replaced since"}
         if held:
             found.append(Library(path, held))
     return _whole(found)
+
+
+# How the kernel marks a file that is mapped, and was removed or replaced (proc(5)).
+_DELETED = " (deleted)"
 
 
 def _whole(found: list[Library]) -> list[Library]:
@@ -179,21 +194,30 @@ def _is_part(library: Library, name: str) -> bool:
     return os.path.basename(library.path).startswith(name)
 
 
-def environment(path: Iterable[str], standard_library: str) -> list[str]:
-    """Return the folders of a ``sys.path`` in which libraries are found, none inside another.
+def installed(
+    path: Iterable[str], standard_library: str
+) -> tuple[list[str], list[Library], dict[str, str]]:
+    """Return the folders of a ``sys.path``, none inside another, and what ``search`` finds there.
 
-    Not the standard library itself: its extensions have an entry of their own, and below it may lie
-    the packages of an interpreter, which a virtual environment of that one does not see.
+    Of the standard library only the files in the folder itself: there are PyPy's extensions.
+    CPython's have an entry of their own, and below it may lie the packages of an interpreter, which
+    a virtual environment of that one does not see.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.2
     """
-    folders = {os.path.realpath(each) for each in path if each and os.path.isdir(each)}
-    folders.discard(os.path.realpath(standard_library))
-    return sorted(
+    own = os.path.realpath(standard_library)
+    all_of_it = {os.path.realpath(each) for each in path if each and os.path.isdir(each)} - {own}
+    folders = sorted(
         each
-        for each in folders
-        if not any(each.startswith(os.path.join(other, "")) for other in folders)
+        for each in filter(os.path.isdir, (own, *all_of_it))
+        if not any(each.startswith(os.path.join(other, "")) for other in all_of_it)
     )
+    found, unread = [], {}
+    for each in folders:
+        more, problems = search(each, deep=each != own)
+        found += more
+        unread.update(problems)
+    return folders, found, unread
 
 
 def plain(found: Iterable[Library]) -> list[dict[str, str]]:

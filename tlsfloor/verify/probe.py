@@ -7,9 +7,13 @@
 # that the judge need not find out where it listens.
 import sys
 
-# A script on stdin has the current folder first on its path: what lies there is not under test.
-if __name__ == "__main__" and sys.path and sys.path[0] == "":
-    del sys.path[0]
+# A script on stdin has the current folder first on its path, by an empty name or (PyPy 7.3.5) by its own: what lies
+# there is not under test, so nothing may be imported before but what is built in.
+if __name__ == "__main__" and not (getattr(sys.flags, "isolated", 0) or getattr(sys.flags, "safe_path", False)):
+    if sys.path[:1] != [""]:
+        getcwd = __import__("posix" if "posix" in sys.builtin_module_names else "nt").getcwd
+    if sys.path[:1] == [""] or sys.path[:1] == [getcwd()]:
+        del sys.path[0]
 
 import json
 import os
@@ -19,7 +23,9 @@ import socket
 BEGIN, END = "\n<tlsfloor-facts>", "</tlsfloor-facts>\n"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 RESPONSE = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
-EVERYTHING = "ALL:@SECLEVEL=0"
+# All cipher suites at the lowest security level. What has no such level (AWS-LC, BoringSSL, OpenSSL 1.0.2) refuses the
+# whole text, and then gets the first part of it.
+EVERYTHING = ("ALL:@SECLEVEL=0", "ALL")
 FLAGS = ("ignore_environment", "isolated", "no_site", "no_user_site", "safe_path")
 
 
@@ -38,6 +44,18 @@ def lower(ssl, context):
         except (AttributeError, ValueError):  # an OpenSSL that has forgotten it
             context.minimum_version = ssl.TLSVersion.TLSv1
     return context
+
+
+def ask_for_everything(set_ciphers, refusal):
+    """Ask for all cipher suites, by a function and what it raises for a text that it does not know."""
+    for each in EVERYTHING:
+        try:
+            set_ciphers(each)
+        except refusal:
+            if each == EVERYTHING[-1]:
+                raise
+        else:
+            return each
 
 
 def default_context(ssl, role, job):
@@ -59,7 +77,7 @@ def make_context(ssl, role, way, job):
     if way == "MINIMUM_SUPPORTED":
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     if way.endswith("@SECLEVEL=0"):
-        context.set_ciphers(EVERYTHING)
+        ask_for_everything(context.set_ciphers, ssl.SSLError)
     if role == "client":
         if name.startswith("PROTOCOL_"):  # a default context has it already
             context.load_verify_locations(job["ca"])
@@ -162,14 +180,13 @@ def through_redis(case, job):
     import redis
     import ssl
 
-    more = {"ssl_min_version": ssl.TLSVersion.TLSv1, "ssl_ciphers": EVERYTHING} if case["way"] != "default" else {}
+    more = {}
+    if case["way"] != "default":
+        ciphers = ask_for_everything(default_context(ssl, "client", job).set_ciphers, ssl.SSLError)
+        more = {"ssl_min_version": ssl.TLSVersion.TLSv1, "ssl_ciphers": ciphers}
     try:
         connection = redis.SSLConnection(
-            host="localhost",
-            port=case["port"],
-            ssl_ca_certs=job["ca"],
-            socket_timeout=job["timeout"],
-            **more
+            host="localhost", port=case["port"], ssl_ca_certs=job["ca"], socket_timeout=job["timeout"], **more
         )
     except TypeError as error:  # an older redis-py has no argument for it
         raise Absent(str(error))
@@ -216,7 +233,7 @@ def through_OpenSSL(case, job):
     context.load_verify_locations(job["ca"])
     context.set_verify(SSL.VERIFY_PEER, lambda *told: told[-1])
     if case["way"] != "default":
-        context.set_cipher_list(EVERYTHING.encode("ascii"))
+        ask_for_everything(lambda each: context.set_cipher_list(each.encode("ascii")), SSL.Error)
         if hasattr(context, "set_min_proto_version"):
             context.set_min_proto_version(0)  # the lowest that there is (OpenSSL, SSL_CTX_set_min_proto_version)
     plain = connect(case, job)
@@ -245,7 +262,9 @@ def through_pycurl(case, job):
         curl.setopt(pycurl.WRITEFUNCTION, body.write)
         if case["way"] != "default":
             curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0)
-            curl.setopt(pycurl.SSL_CIPHER_LIST, EVERYTHING)
+            # curl looks at this only after it has connected, so it cannot be tried first.
+            levels = "OpenSSL/" in pycurl.version and "OpenSSL/1.0." not in pycurl.version
+            curl.setopt(pycurl.SSL_CIPHER_LIST, EVERYTHING[0 if levels else 1])
         curl.perform()
     finally:
         curl.close()
@@ -316,10 +335,10 @@ def facts(job):
     found["openssl"] = ssl.OPENSSL_VERSION
     # OPENSSL_VERSION may be that of the build; these are the files in use, where a system tells.
     try:
-        with open("/proc/self/maps") as maps:
-            names = set(line.split(None, 5)[5].strip() for line in maps if "/" in line)
-        found["loaded"] = sorted(name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name)
-    except (EnvironmentError, IndexError):
+        with open("/proc/self/maps", "rb") as maps:
+            names = text(sorted(set(line.split(None, 5)[5].rstrip(b"\n") for line in maps if b"/" in line)))
+        found["loaded"] = [name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name]
+    except EnvironmentError:  # no Linux
         pass
     try:
         import sysconfig
@@ -336,6 +355,10 @@ def facts(job):
     for name in ("minimum_version", "security_level"):
         if hasattr(context, name):
             found[name] = int(getattr(context, name))
+    try:
+        found["all_ciphers"] = ask_for_everything(context.set_ciphers, ssl.SSLError)
+    except ssl.SSLError as error:
+        found["all_ciphers"] = "refused: %s" % error
     armings = getattr(sys, "_tlsfloor", {}).get("armings")
     if armings is not None:
         found["armings"] = [[each["floor"], each["route"], each["set_by"]] for each in armings]
@@ -344,13 +367,29 @@ def facts(job):
     return found
 
 
+def text(value):
+    """Return a value with all bytes decoded as Python 3 decodes the names of files (PEP 383)."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, dict):
+        return dict((text(key), text(each)) for key, each in value.items())
+    return [text(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def main():
     import warnings
 
+    if str is bytes:  # Python 2 has no such handler
+        import codecs
+
+        codecs.register_error(
+            "surrogateescape",
+            lambda error: (unichr(0xDC00 + ord(error.object[error.start])), error.start + 1),
+        )
     warnings.simplefilter("ignore")
     job = json.loads(sys.argv[1])
     output = {"facts": facts(job), "cases": [attempt(case, job) for case in job["cases"]]}
-    sys.stdout.write(BEGIN + json.dumps(output) + END)
+    sys.stdout.write(BEGIN + json.dumps(text(output)) + END)
     sys.stdout.flush()
 
 

@@ -20,27 +20,40 @@ if TYPE_CHECKING:
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
-# Each flagged verdict: level, GitHub's severity from 0 to 10, name of the rule, and what it means.
+_ARM = "arm the floor: set PYTHONPATH to what `tlsfloor path` prints, and verify again"
+
+# Each flagged verdict: level, GitHub's severity from 0 to 10, name of the rule, what it means, and
+# what to do.
 _RULES = {
     "leaks": (
         "error",
         "8.1",
         "TlsBelowFloorByDefault",
         "a default context connects below the floor",
+        _ARM,
     ),
     "lowerable": (
         "warning",
         "5.9",
         "TlsFloorCanBeLowered",
         "a program that asks for less than the floor gets it",
+        _ARM,
     ),
     "inconclusive": (
         "note",
         "3.1",
         "TlsFloorNotProven",
-        "whether the floor holds could not be tried",
+        "whether the floor holds is not proven",
+        "the result names the reason: remove it, and verify again",
     ),
 }
+
+# How that is known, by the evidence of the run; of what is not proven there is none.
+_EVIDENCE = {
+    "handshake": "a full handshake below the floor was completed with a peer of the verifier",
+    "hello": "a crafted hello below the floor was accepted",
+}
+_NO_EVIDENCE = "it could not be tried, or the attempts do not suffice; the result names the reason"
 _CWE = {
     "326": "Inadequate Encryption Strength",
     "327": "Use of a Broken or Risky Cryptographic Algorithm",
@@ -62,7 +75,7 @@ def to_sarif(report: Report) -> str:
             "driver": {
                 "name": "tlsfloor",
                 "version": report.tool,
-                "rules": [_rule(name) for name in _RULES],
+                "rules": [_rule(name, report.evidence) for name in _RULES],
                 "supportedTaxonomies": [{"name": "CWE", "index": 0}],
             }
         },
@@ -92,16 +105,15 @@ def to_sarif(report: Report) -> str:
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rule(verdict: str) -> dict[str, Any]:
-    level, severity, name, text = _RULES[verdict]
+def _rule(verdict: str, evidence: str) -> dict[str, Any]:
+    level, severity, name, text, advice = _RULES[verdict]
+    how = _NO_EVIDENCE if verdict == "inconclusive" else _EVIDENCE[evidence]
     return {
         "id": f"tlsfloor/{verdict}",
         "name": name,
         "shortDescription": {"text": text},
-        "fullDescription": {"text": f"{text}; it was tried by full handshakes in both roles"},
-        "help": {
-            "text": "arm the floor: set PYTHONPATH to what `tlsfloor path` prints, and verify again"
-        },
+        "fullDescription": {"text": f"{text}: {how}"},
+        "help": {"text": advice},
         "defaultConfiguration": {"level": level},
         "relationships": [
             {
