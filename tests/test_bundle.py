@@ -97,7 +97,8 @@ def test_it_arms_every_python_and_leaves_nothing_behind(
     assert reached[1][1] == "TLSv1.2"
     assert "TLSv1" not in reached[1][0][:5]
     written = set(contents(made).items()) ^ set(before.items())
-    startup = made / "tlsfloor" / "bootstrap" / "__pycache__" / "sitecustomize.cpython-3"
+    bootstrap = (made / "tlsfloor" / "bootstrap").resolve()
+    startup = bootstrap / "__pycache__" / "sitecustomize.cpython-3"
     assert all(name.startswith((f"{startup}6", f"{startup}7")) for name, _ in written)
 
 
@@ -113,6 +114,8 @@ def test_the_bytecode_is_used_wherever_the_folder_is_mounted(
     """By ``cp``, which gives each file a new time; and errors show the files where they are."""
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(made), str(copy)], check=True)
+    package = (copy / "tlsfloor").resolve()
+    assert copy in package.parents
     program = """
 import ssl, tlsfloor.stacks.stdlib as stdlib
 try:
@@ -123,9 +126,9 @@ print(frame.f_code.co_filename)
 """
     env = clean_environment(PYTHONPATH=str(copy / "tlsfloor" / "bootstrap"))
     done = python("-v", "-B", "-c", program, executable=executable, env=env)
-    assert done.stdout == str(copy / "tlsfloor" / "stacks" / "stdlib.py") + "\n"
-    for name in ("bootstrap/sitecustomize", "arm", "stacks/stdlib"):
-        source = copy / "tlsfloor" / f"{name}.py"
+    assert done.stdout == str(package / "stacks" / "stdlib.py") + "\n"
+    sources = [package / "arm.py", package / "stacks" / "stdlib.py"]
+    for source in (copy / "tlsfloor" / "bootstrap" / "sitecustomize.py", *sources):
         assert f"matches {source}" in done.stderr
         assert f"code object from {str(source)!r}" not in done.stderr
 
@@ -182,7 +185,7 @@ def test_only_tlsfloor_resolves_from_it(made: Path, bare: str) -> None:
     assert done.stderr == ""
     path, found = json.loads(done.stdout)
     assert path == [str(made / "tlsfloor" / "bootstrap")]
-    assert found.pop("tlsfloor") == str(made / "tlsfloor" / "__init__.py")
+    assert found.pop("tlsfloor") == str((made / "tlsfloor" / "__init__.py").resolve())
     assert found.pop("sitecustomize") == str(made / "tlsfloor" / "bootstrap" / "sitecustomize.py")
     assert set(found.values()) == {None}
 
@@ -235,10 +238,129 @@ def test_a_bundle_replaces_an_older_one(tmp_path: Path) -> None:
     marker.write_text(json.dumps({**json.loads(marker.read_text()), "tlsfloor": "0.0.1"}))
     (folder / "tlsfloor" / "gone.py").touch()
     (folder / "wrapt").mkdir()  # of version 0.1
+    killed = folder / ".tlsfloor-killed1"
+    killed.mkdir()
+    os.utime(killed, (0, 0))
+    (folder / ".tlsfloor-running1").mkdir()
+    older = (folder / "tlsfloor").resolve().parent
     assert tlsfloor("bundle", str(folder)).returncode == 0
     assert json.loads(marker.read_text())["tlsfloor"] != "0.0.1"
     assert not (folder / "tlsfloor" / "gone.py").exists()
-    assert sorted(os.listdir(folder)) == ["lost+found", "tlsfloor", marker.name]
+    newer = (folder / "tlsfloor").resolve().parent
+    there = {"lost+found", "tlsfloor", marker.name, ".tlsfloor-running1", older.name, newer.name}
+    assert set(os.listdir(folder)) == there
+    # The same once more changes nothing, so that a volume does not fill up.
+    assert tlsfloor("bundle", str(folder)).returncode == 0
+    assert set(os.listdir(folder)) == there
+
+
+PROGRAM = str(HERE / "programs" / "bundle_interrupted.py")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each point is tried in a fork")
+@pytest.mark.parametrize("how", ["kill", "Ctrl-C", "a full disk"])
+@pytest.mark.parametrize("before", ["nothing", "a bundle", "a bundle without links"])
+def test_whatever_interrupts_it_a_bundle_is_whole(tmp_path: Path, before: str, how: str) -> None:
+    """At each call of the system: what was there, or the new one; and the next run succeeds."""
+    if before == "a bundle without links" and not sys.platform.startswith("linux"):
+        pytest.skip("a folder can only be exchanged for a link on Linux")
+    done = python(PROGRAM, str(tmp_path), before, how)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert int(done.stderr.split()[0]) > 40, "the points of interruption were not seen"
+
+
+OPEN_ALL_THE_TIME = """
+import sys
+tried = 0
+while True:
+    with open(sys.argv[1]) as file:
+        file.read()
+    tried += 1
+    if tried == 1:
+        print("reading", flush=True)
+"""
+
+
+def test_a_container_never_sees_a_moment_without_it(tmp_path: Path) -> None:
+    """A bundle is replaced again and again while somebody opens its start-up file."""
+    folder = tmp_path / "volume"
+    bundle.bundle(str(folder))
+    file = str(folder / "tlsfloor" / "bootstrap" / "sitecustomize.py")
+    command = [sys.executable, "-c", OPEN_ALL_THE_TIME, file]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        for number in range(5):
+            (folder / "tlsfloor" / f"changed-{number}.py").touch()
+            bundle.bundle(str(folder))
+        assert reader.poll() is None
+        reader.kill()
+        assert reader.stderr is not None
+        assert reader.stderr.read() == b""
+
+
+RUN_ON = """
+import sys, tlsfloor.arm
+print("started", flush=True)
+input()
+import ssl, tlsfloor
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.minimum_version = 0x301
+status = tlsfloor.status()
+print(int(context.minimum_version), bool(status), tlsfloor.__version__, status.children)
+"""
+
+
+def test_what_runs_keeps_the_bundle_that_it_started_with(tmp_path: Path) -> None:
+    """It loads most of the package later, and finds no module of another version then."""
+    folder = tmp_path / "volume"
+    bundle.bundle(str(folder))
+    file = folder / "tlsfloor" / "__init__.py"
+    file.write_text(file.read_text().replace('__version__ = "', '__version__ = "0.0.'))
+    env = clean_environment(PYTHONPATH=str(folder / "tlsfloor" / "bootstrap"))
+    command = [sys.executable, "-W", "ignore", "-c", RUN_ON]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "started\n"
+        bundle.bundle(str(folder))
+        said, _ = child.communicate("\n")
+    minimum, held, version, *children = said.split()
+    assert (minimum, held, version[:4]) == (str(0x303), "True", "0.0.")
+    assert " ".join(children).startswith("floor 1.2, if they keep the environment")
+    done = python("-c", "import tlsfloor; print(tlsfloor.__version__)", env=env)
+    assert not done.stdout.startswith("0.0.")
+
+
+NO_LINKS = """
+import os, sys
+from tlsfloor import cli
+def hook(event, args):
+    if event == "os.symlink":
+        raise PermissionError(1, "Operation not permitted")
+sys.addaudithook(hook)
+sys.exit(cli.main(["bundle", sys.argv[1]]))
+"""
+
+
+def test_a_file_system_without_links(tmp_path: Path) -> None:
+    """A first bundle needs none; it cannot be replaced as a whole, and so stays as it is."""
+    folder = tmp_path / "volume"
+    done = python("-c", NO_LINKS, str(folder))
+    assert (done.returncode, done.stdout) == (0, f"{folder}/tlsfloor/bootstrap\n")
+    assert sorted(os.listdir(folder)) == ["tlsfloor", "tlsfloor-bundle.json"]
+    env = clean_environment(PYTHONPATH=str(folder / "tlsfloor" / "bootstrap"))
+    assert python("-m", "tlsfloor", "status", env=env).returncode == 0
+    assert python("-c", NO_LINKS, str(folder)).returncode == 0  # the same
+    (folder / "tlsfloor" / "changed.py").touch()
+    before = contents(folder)
+    done = python("-c", NO_LINKS, str(folder))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {folder} cannot be replaced as a whole: no link can be made: Operation not "
+        "permitted\nhint: tlsfloor bundle DIR, with a new DIR; then let containers mount that\n"
+    )
+    assert contents(folder) == before
 
 
 def test_bundles_of_two_versions_on_one_path_arm_once(

@@ -8,16 +8,31 @@ mostly read-only, and compiling the start-up file again and again would cost a h
 Python. The bytecode carries a hash of its source (PEP 552), not a time, which ``cp`` and ``COPY``
 change. Python compares the hash when it loads a module, so bytecode that an older bundle has left
 in a folder is never run in place of newer code.
+
+A bundle is replaced whole or not at all, while containers run from it::
+
+    DIR/tlsfloor-0.2.0-k3v8x1/tlsfloor/…           the package of one bundle
+    DIR/tlsfloor-0.2.0-k3v8x1/tlsfloor-bundle.json
+    DIR/tlsfloor              -> tlsfloor-0.2.0-k3v8x1/tlsfloor
+    DIR/tlsfloor-bundle.json  -> tlsfloor/../tlsfloor-bundle.json
+
+The first link is all that changes, by one rename(2), which POSIX wants to be atomic: a Python that
+starts finds the older bundle or the newer one. A Python that runs keeps to the folder that it
+started with (``bootstrap/sitecustomize.py`` resolves the link once), so older folders stay. Where
+the links cannot be made, the first bundle of a folder is made without them.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 import tlsfloor
 from tlsfloor.errors import InstallError
@@ -30,11 +45,17 @@ if TYPE_CHECKING:
 #: The file in a bundle that says what it is, next to the packages.
 MARKER = "tlsfloor-bundle.json"
 
-#: How a bundle is laid out below its folder; what a Python is armed by comes last.
+#: What is in a folder: what the bundle is, and the link to the package of the newest one.
 PARTS = (MARKER, "tlsfloor")
 
 #: What a bundle of version 0.1 has in addition: some guards were made of it.
 OLD_PARTS = ("wrapt",)
+
+#: How the folders of single bundles begin, and those that are not complete.
+COMPLETE, INCOMPLETE = "tlsfloor-", ".tlsfloor-"
+
+#: Seconds after which what is not complete is what an interrupted run left, and is removed.
+ABANDONED = 86400
 
 #: What goes on PYTHONPATH, below the folder of a bundle.
 BOOTSTRAP = os.path.join("tlsfloor", "bootstrap")
@@ -72,16 +93,17 @@ PATIENCE = 300
 def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
     """Make a bundle, or replace an older one in its place.
 
-    The folder may be there already, if it is empty or a bundle: a volume, say. Nothing has changed
-    in it when this fails. ``pythons`` are more interpreters to have bytecode for.
+    The folder may be there already, if it is empty or a bundle: a volume, say. Whatever interrupts
+    this, a bundle that was there is whole, and a Python that starts meanwhile is armed by it.
+    ``pythons`` are more interpreters to have bytecode for.
 
     Returns:
         What is in it: ``tlsfloor``: its version; ``bytecode``: the names that interpreters have
         for theirs, ``cpython-311`` for one.
 
     Raises:
-        InstallError: the folder holds something else, or cannot be written; an interpreter cannot
-            compile it.
+        InstallError: the folder holds something else, cannot be written or not be replaced as a
+            whole; an interpreter cannot compile it. Nothing has changed then.
 
     .. versionadded:: 0.1
     """
@@ -89,15 +111,8 @@ def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
     folder = os.path.abspath(folder)
     try:
         os.makedirs(folder, exist_ok=True)
-        there = sorted(set(os.listdir(folder)) - {"lost+found"})  # of a fresh volume
-        known = (*PARTS, *OLD_PARTS)
-        strange = [each for each in there if MARKER not in there or each not in known]
-        if strange:
-            raise InstallError(
-                f"{folder} is no bundle, and not empty: there is {strange[0]} in it",
-                hint="tlsfloor bundle DIR, with a DIR of its own",
-            )
-        fresh = tempfile.mkdtemp(prefix=".tlsfloor-", dir=folder)
+        _check(folder)
+        fresh = tempfile.mkdtemp(prefix=INCOMPLETE, dir=folder)
         try:
             os.chmod(fresh, 0o755)  # noqa: S103 - others must read it
             _copy(
@@ -107,14 +122,47 @@ def bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
             facts["bytecode"] = sorted(set(tags))
             with open(os.path.join(fresh, MARKER), "w", encoding="utf-8") as file:
                 json.dump(facts, file)
-            _put(fresh, folder)
+            if not _is_there(fresh, folder):
+                _put(fresh, folder)
         finally:
-            shutil.rmtree(fresh)
+            if os.path.exists(fresh):
+                shutil.rmtree(fresh)
     except OSError as error:
+        # What copytree() raises has a list of all that failed.
+        problem = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
         raise InstallError(
-            f"{folder} cannot be written: {error.strerror}", hint="tlsfloor bundle DIR"
+            f"{folder} cannot be written: {problem}", hint="tlsfloor bundle DIR"
         ) from None
     return facts
+
+
+def _check(folder: str) -> None:
+    """Raise if a folder holds something else; remove what a run that was killed left in it."""
+    there = sorted(set(os.listdir(folder)) - {"lost+found"})  # of a fresh volume
+    known = (*PARTS, *OLD_PARTS) if MARKER in there else ()
+    strange = [each for each in there if each not in known and not _is_ours(folder, each)]
+    if strange:
+        raise InstallError(
+            f"{folder} is no bundle, and not empty: there is {strange[0]} in it",
+            hint="tlsfloor bundle DIR, with a DIR of its own",
+        )
+    for each in there:
+        path = os.path.join(folder, each)
+        if each.startswith(INCOMPLETE) and os.lstat(path).st_mtime < time.time() - ABANDONED:
+            _remove(path)
+
+
+def _is_ours(folder: str, name: str) -> bool:
+    """Tell whether it is the folder of a single bundle, or was to become one."""
+    complete = os.path.exists(os.path.join(folder, name, MARKER))
+    return name.startswith(INCOMPLETE) or (name.startswith(COMPLETE) and complete)
+
+
+def _remove(path: str) -> None:
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _copy(package: str, to: str) -> None:
@@ -162,11 +210,85 @@ def _compile(python: str, fresh: str, folder: str) -> str:
     )
 
 
+def _is_there(fresh: str, folder: str) -> bool:
+    """Tell whether the bundle of a folder is this one already; a Python may have added bytecode."""
+    ours, theirs = _contents(fresh), _contents(folder)
+    return ours == {name: theirs.get(name) for name in ours} and all(
+        name in ours or f"{os.sep}__pycache__{os.sep}" in name for name in theirs
+    )
+
+
+def _contents(folder: str) -> dict[str, bytes]:
+    """Return the files of a bundle; empty where there is none."""
+    names = [MARKER] if os.path.exists(os.path.join(folder, MARKER)) else []
+    for place, _, files in os.walk(os.path.join(folder, "tlsfloor")):
+        names += [os.path.relpath(os.path.join(place, each), folder) for each in files]
+    found = {}
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            found[name] = file.read()
+    return found
+
+
 def _put(fresh: str, folder: str) -> None:
-    """Put the parts in their places, one by one: a volume cannot be replaced as a whole."""
-    for part in (*PARTS, *OLD_PARTS):
-        place = os.path.join(folder, part)
-        if os.path.exists(place):
-            os.rename(place, os.path.join(fresh, f"old {part}"))
-        if part in PARTS:
-            os.rename(os.path.join(fresh, part), place)
+    """Let the link of a folder lead to a bundle that is complete."""
+    place = os.path.join(folder, "tlsfloor")
+    name = f"{COMPLETE}{tlsfloor.__version__}-{os.path.basename(fresh)[len(INCOMPLETE) :]}"
+    links = {
+        f"{fresh}-link": (name, "tlsfloor"),
+        f"{fresh}-marker": ("tlsfloor", os.pardir, MARKER),
+    }
+    if hasattr(os, "sync"):
+        os.sync()  # the content before the name: a machine may lose its power
+    try:
+        try:
+            for link, to in links.items():
+                os.symlink(os.path.join(*to), link)
+        except OSError as error:  # a file system without links; or Windows, where few may make one
+            if os.path.lexists(place):
+                raise _irreplaceable(folder, f"no link can be made: {error.strerror}") from None
+            for part in PARTS:
+                os.rename(os.path.join(fresh, part), os.path.join(folder, part))
+            return
+        os.rename(fresh, os.path.join(folder, name))
+        _switch(folder, *links)
+        for each in OLD_PARTS:
+            shutil.rmtree(os.path.join(folder, each), ignore_errors=True)
+    finally:
+        if os.path.realpath(place) != os.path.join(os.path.realpath(folder), name, "tlsfloor"):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        for each in filter(os.path.lexists, links):  # one may be the folder that it has replaced
+            _remove(each)
+
+
+def _switch(folder: str, link: str, marker: str) -> None:
+    """Put both links in their places; what a Python is armed by is one step."""
+    place = os.path.join(folder, "tlsfloor")
+    plain = os.path.isdir(place) and not os.path.islink(place)
+    if plain:  # before the marker, which leads through it
+        _exchange(link, place)
+    os.replace(marker, os.path.join(folder, MARKER))
+    if not plain:  # after it: without the marker it would be no bundle
+        os.replace(link, place)
+
+
+def _exchange(link: str, place: str) -> None:
+    """Exchange a link and a folder: one from before there were links, or a copy without them.
+
+    Linux 3.15 and newer can, on most file systems of its own: ``RENAME_EXCHANGE`` of renameat2(2).
+    """
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, TypeError):
+        raise _irreplaceable(place, "this system cannot exchange it for a link") from None
+    if rename(here, os.fsencode(link), here, os.fsencode(place), exchange):
+        problem = os.strerror(ctypes.get_errno())
+        raise _irreplaceable(place, f"it cannot be exchanged for a link: {problem}")
+
+
+def _irreplaceable(folder: str, why: str) -> InstallError:
+    return InstallError(
+        f"{folder} cannot be replaced as a whole: {why}",
+        hint="tlsfloor bundle DIR, with a new DIR; then let containers mount that",
+    )

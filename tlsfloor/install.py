@@ -204,7 +204,7 @@ def _module(floor: int, outcome: str) -> str:
         text = file.read()
     lines = (
         f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
-        f"PACKAGE = {os.path.dirname(policy.BOOTSTRAP)!a}",
+        f"PACKAGE = {os.path.dirname(policy.lasting())!a}",
     )
     text = text.replace(_WRITTEN, "\n".join(lines), 1)
     return f"{text}{_SUM}{_sum_of(text)}\n"

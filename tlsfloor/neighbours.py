@@ -26,6 +26,7 @@ def stay_in_front(path: str, folder: str) -> None:
     .. versionadded:: 0.2
     """
     new = os.environ.get("PYTHONPATH", "")
+    folder = os.path.realpath(folder)  # a bundle is entered by a link
     ours = [each for each in path.split(os.pathsep) if os.path.realpath(each) == folder]
     if ours:
         others = [each for each in new.split(os.pathsep) if each != ours[0]]

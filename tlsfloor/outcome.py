@@ -49,7 +49,8 @@ def make_absolute(folder):
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
     if any(ours):
-        entries = [folder if mine else each for each, mine in zip(entries, ours)]
+        # By the name that it has there, which may be a link.
+        entries = [os.path.abspath(each) if mine else each for each, mine in zip(entries, ours)]
         os.environ["PYTHONPATH"] = os.pathsep.join(entries)
 
 

@@ -205,8 +205,7 @@ def never_ran() -> str:
     for entry in filter(None, [*sys.path, *named]):
         folder = os.path.realpath(entry)
         file = os.path.join(folder, "sitecustomize.py")
-        ours = folder.endswith(os.sep + os.path.join("tlsfloor", "bootstrap"))
-        if ours and file not in ran and os.path.exists(file):
+        if file not in ran and _arms(file):
             return (
                 f"Python did not run the start-up file in {folder}; hint: call tlsfloor.enforce() "
                 "where the program starts, or see docs/how-to/launchers.md"
@@ -214,12 +213,25 @@ def never_ran() -> str:
     return ""
 
 
+def _arms(file: str) -> bool:
+    """Tell whether a file is tlsfloor's: this one, or that of a bundle which has replaced it."""
+    ours = os.sep + os.path.join("tlsfloor", "bootstrap", "sitecustomize.py")
+    return file.endswith(ours) and os.path.exists(file)
+
+
+def lasting() -> str:
+    """Return the bootstrap folder by the name that it keeps when a bundle is replaced."""
+    package = os.path.dirname(BOOTSTRAP)
+    link = os.path.join(os.path.dirname(os.path.dirname(package)), "tlsfloor")
+    return os.path.join(link, "bootstrap") if os.path.realpath(link) == package else BOOTSTRAP
+
+
 def for_children(environment: Mapping[str, str], floor: int, mode: str = ENFORCE) -> dict[str, str]:
     """Return the variables that hand a floor on to the Pythons that a process starts.
 
     The bootstrap folder comes first, so that no other ``sitecustomize`` hides it.
     """
-    path = [BOOTSTRAP, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    path = [lasting(), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         FLOOR: versions.floor_name(floor),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
@@ -233,10 +245,9 @@ def of_children(environment: Mapping[str, str], written: str | None) -> str:
 
     ``written`` is the floor of a start-up file that is installed for them too.
     """
-    ours = os.path.join(BOOTSTRAP, "sitecustomize.py")
     folders = environment.get("PYTHONPATH", "").split(os.pathsep)
     names = [os.path.realpath(os.path.join(each, "sitecustomize.py")) for each in folders]
-    inherited = ours in names and not is_off(environment)
+    inherited = any(map(_arms, names)) and not is_off(environment)
     if written is None and not inherited:
         return "not armed, unless they are forked; hint: enforce(..., children=True)"
     try:

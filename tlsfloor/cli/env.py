@@ -70,7 +70,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the lines."""
-    folder = policy.BOOTSTRAP
+    folder = policy.lasting()
     if arguments.path is not None:
         folder = os.path.join(arguments.path, bundle.BOOTSTRAP)
         if not os.path.isabs(folder):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlsfloor.policy import BOOTSTRAP
+from tlsfloor.policy import lasting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the folder."""
     del arguments
-    print(BOOTSTRAP)
+    print(lasting())
     return 0
