@@ -419,3 +419,19 @@ sys.exit(subprocess.call([sys.executable, *sys.argv[1:]]))
         done = python("-c", "import os; print(os.environ['PYTHONPATH'])", env=env, cwd=made)
         folder = str(made / "tlsfloor" / "bootstrap")
         assert done.stdout == path.replace("./", "").replace("tlsfloor/bootstrap", folder) + "\n"
+
+
+IN_FRONT = """
+import os
+here = os.path.dirname(__file__)
+os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ["PYTHONPATH"]])
+"""
+
+
+def test_it_stays_in_front_for_children(made: Path, tmp_path: Path) -> None:
+    """OpenTelemetry's start-up file, for one, puts itself there; the folder is entered by a link."""
+    (tmp_path / "sitecustomize.py").write_text(IN_FRONT)
+    folder = str(made / "tlsfloor" / "bootstrap")
+    env = clean_environment(PYTHONPATH=os.pathsep.join([folder, str(tmp_path)]))
+    done = python("-c", "import os; print(os.environ['PYTHONPATH'])", env=env)
+    assert done.stdout.split(os.pathsep)[0] == folder, done.stderr
