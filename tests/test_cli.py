@@ -14,7 +14,7 @@ import parts
 from harness import BOOTSTRAP, armed_environment, clean_environment, python
 from tlsfloor import errors
 from tlsfloor.verify import peers
-from tlsfloor.versions import TLS1_0, TLS1_2
+from tlsfloor.versions import FLOORS, TLS1_0
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,10 +146,25 @@ def test_status_tells_what_holds_as_text_and_as_json(
     assert says in text.stdout
 
 
-def test_status_says_what_was_raised() -> None:
-    facts = json.loads(tlsfloor("status", "--json", env=armed_environment("1.3")).stdout)
+def test_what_a_command_does_is_no_event_and_not_counted(tmp_path: Path) -> None:
+    """``report`` would say that a floor breaks it. The same in a program is both."""
+    file = tmp_path / "events.jsonl"
+    env = armed_environment("1.3", TLSFLOOR_EVENTS=str(file))
+    facts = json.loads(tlsfloor("status", "--json", env=env).stdout)
     assert facts["stacks"] == {"ssl": "guarded"}
-    assert facts["counts"]["raised"] >= 1
+    assert set(facts["counts"].values()) == {0}
+    parts.need("tlslite")
+    assert tlsfloor("verify", "--floor", "1.3", "--role", "client", env=env).returncode == 0
+    parts.need("urllib3", "certifi")
+    with peers.ServerPeer(FLOORS["1.2"]) as peer:
+        where = f"localhost:{peer.port}"
+        check = ["check", where, "--floor", "1.3", "--ca-certs", peers.CA_FILE]
+        assert tlsfloor(*check, env=env).returncode == 1
+    assert not file.exists()
+    program = "import ssl, tlsfloor; ssl.create_default_context(); print(tlsfloor.status().counts)"
+    assert "'raised': 1" in python("-c", program, env=env).stdout
+    kinds = [json.loads(line)["kind"] for line in file.read_text().splitlines()]
+    assert kinds == ["armed", "raised"]
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

@@ -339,6 +339,18 @@ def test_verify_shows_one_that_reaches_its_peers_as_what_it_is(tmp_path: Path) -
     assert python(*verify, env=armed(tmp_path, entry(host="localhost"))).returncode == 1
 
 
+def test_whether_the_floor_is_held_has_nothing_to_do_with_who_is_exempted(tmp_path: Path) -> None:
+    """``status()``, ``require()`` and ``verify()`` agree, also where localhost is exempted."""
+    program = """
+import ssl, tlsfloor
+tlsfloor.require("1.2")
+print(tlsfloor.status().held, bool(tlsfloor.verify("1.2")), tlsfloor.status().problems)
+"""
+    for host in ("localhost", "other.example.com"):
+        done = python("-c", program, env=armed(tmp_path, entry(host=host)))
+        assert (done.stdout, done.stderr) == ("True True []\n", "")
+
+
 CROWD = """
 import json, socket, ssl, sys, threading, warnings
 warnings.simplefilter("ignore")

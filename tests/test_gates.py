@@ -628,6 +628,42 @@ def test_require_passes_where_the_floor_is_held(tmp_path: Path, route: str) -> N
     assert said[3][0] == "1.2"
 
 
+UNDONE = """
+import ssl, tlsfloor
+attempt(tlsfloor.require, "1.2")
+real = ssl.SSLContext.__mro__[2]  # an old version, by code that reaches beneath the gates
+made = ssl.create_default_context
+def create_default_context(*args, **kwargs):
+    context = made(*args, **kwargs)
+    real.minimum_version.__set__(context, 0x301)
+    context.wrap_bio = lambda *args, **kwargs: ssl.SSLObject._create(
+        *args, context=Bare(context), **kwargs
+    )
+    return context
+class Bare:
+    def __init__(self, context):
+        self._context = context
+    def __getattr__(self, name):
+        return getattr(self._context, name)
+    def _wrap_bio(self, *args, **kwargs):
+        return real._wrap_bio(self._context, *args, **kwargs)
+ssl.create_default_context = create_default_context
+say(bool(tlsfloor.status()), bool(tlsfloor.verify("1.2")))
+attempt(tlsfloor.require, "1.2")
+"""
+
+
+@every_route
+def test_what_status_does_not_call_held_require_does_not_let_pass(
+    tmp_path: Path, route: str
+) -> None:
+    """Also where all gates are in place, and only ``verify()`` sees what comes through."""
+    said = run(tmp_path, route, UNDONE)
+    assert said[:2] == [["None"], [False, False]]
+    assert said[2][0] == "FloorNotHeldError"
+    assert "the verifier says: client default TLS 1.0: accepted" in said[2][1]
+
+
 LOST = """
 import tlsfloor
 attempt(tlsfloor.require, "1.2")

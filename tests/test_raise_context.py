@@ -149,6 +149,33 @@ said["after"], said["minimum"] = both(context), int(context.minimum_version)
     assert said["minimum"] == TLS1_2
 
 
+def test_it_reaches_the_context_behind_one_that_is_none_but_for_its_class(
+    ends: list[str],
+) -> None:
+    """As truststore's is on PyPy: no subclass, and ``isinstance()`` says that it is a context."""
+    said = run(
+        """
+class Proxy:
+    __class__ = ssl.SSLContext
+    def __init__(self):
+        self.__dict__["real"] = ssl.create_default_context()
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+    def __setattr__(self, name, value):
+        setattr(self.real, name, value)
+context = lowest(Proxy())
+said["is one"] = [isinstance(context, ssl.SSLContext), issubclass(type(context), ssl.SSLContext)]
+said["before"] = both(context)
+tlsfloor.raise_context(context, "1.2")
+said["after"] = both(context)
+""",
+        ends,
+    )
+    assert said["is one"] == [True, False]
+    assert said["before"] == REACHES_BOTH
+    assert_raised(said["after"])
+
+
 @pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="no Python to try the names of fixed versions on"
 )

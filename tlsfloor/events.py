@@ -15,6 +15,8 @@ import sys
 import time
 from _thread import _local, allocate_lock
 
+from tlsfloor import floor as current
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +106,7 @@ def note(
 
     .. versionadded:: 0.1
     """
-    if getattr(_own, "busy", False) or not wanted(kind):
+    if current.own.asking or getattr(_own, "busy", False) or not wanted(kind):
         return
     with Quiet():
         protected("events", _note, kind, more, facts, sys._getframe(1))
@@ -153,7 +155,7 @@ def flush() -> None:
 
 
 class Quiet:
-    """A context in which this thread's events are not told: what the verifier does is its own."""
+    """A context in which this thread's events are not told: what telling one does is our own."""
 
     def __enter__(self) -> None:
         self._before = getattr(_own, "busy", False)

@@ -15,6 +15,7 @@ count that is too small by one harms nobody.
 """
 
 import sys
+from _thread import _local
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,18 @@ failure = ""
 #: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for
 #: and ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
+
+
+class _Own(_local):
+    """Whether tlsfloor itself asks for what a thread does: ``verify()``, ``status()``, a command.
+
+    Gates treat it like everything else, and it is no event and not counted.
+    """
+
+    asking = False
+
+
+own = _Own()
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
 stacks = {}  # type: dict[str, str]

@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 
 import tlsfloor
+from tlsfloor import floor as current
 from tlsfloor import hooks
 from tlsfloor.errors import TLSFloorError, printable, say
 from tlsfloor.stacks import TABLE
@@ -73,6 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     if words is None:
         words = sys.argv[1:]
+        type(current.own).asking = True  # all that this process does is asked for by tlsfloor
         for rows in (
             TABLE,
             hooks._watched,

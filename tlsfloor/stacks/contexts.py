@@ -56,6 +56,12 @@ def forget_asked(context: "Any", name: str) -> None:
         _asked[id(context)][1].pop(name, None)
 
 
+def count(kind: str) -> None:
+    """Count what a gate did, unless tlsfloor itself asked for it."""
+    if not current.own.asking:
+        current.counts[kind] += 1
+
+
 def check(floor: int) -> None:
     """Hold a context of the C type to the floor, to see whether it can be.
 
@@ -110,18 +116,21 @@ def raise_context(context: "Any", floor: int, set_by: str) -> None:
     check(floor)
     base = c_type()
     cls = type(context)
-    if not issubclass(cls, base):
+    protocol = getattr(context, "protocol", None)
+    # As isinstance() has it: on PyPy, truststore's is an ssl.SSLContext by its __class__ alone.
+    if not isinstance(context, base) or not isinstance(protocol, int):
         raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
+    if protocol not in FLEXIBLE:
+        if _is_below(protocol, floor):
+            raise _fixed(protocol, floor, set_by)
+        return
     plain = {base, gated.get(base)}
-    owner = next(each for each in cls.__mro__ if "minimum_version" in each.__dict__)
+    owner: Any = next((each for each in cls.__mro__ if "minimum_version" in each.__dict__), object)
     if owner in plain or not plain.isdisjoint(owner.__bases__):
-        hold(base, context, floor, set_by)
+        raise_bounds(base, context, floor, by_gate=False)
         return
     # A class with properties of its own may be a proxy of the context that is really used
     # (truststore's is), and only they reach that one.
-    if context.protocol not in FLEXIBLE:
-        check_fixed(context.protocol, floor, set_by)
-        return
     if context.minimum_version < floor:  # noqa: PLR1730 - a write that is not needed is not made
         context.minimum_version = floor
     if UNBOUNDED != context.maximum_version < floor:
@@ -138,11 +147,12 @@ def hold(base: "Any", context: "Any", floor: int, set_by: str) -> None:
     protocol = base.protocol.__get__(context)
     if protocol in FLEXIBLE:
         raise_bounds(base, context, floor)
-    else:
-        check_fixed(protocol, floor, set_by)
+    elif _is_below(protocol, floor):
+        count("refused")
+        raise _fixed(protocol, floor, set_by)
 
 
-def raise_bounds(base: "Any", context: "Any", floor: int) -> None:
+def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = True) -> None:
     """Raise the bounds of a context that is flexible.
 
     Raises:
@@ -156,23 +166,27 @@ def raise_bounds(base: "Any", context: "Any", floor: int) -> None:
                 put_quietly(put, context, floor)
             except ValueError as error:
                 raise _not_holdable(floor, error) from error
-            note_asked(context, name, before)
-            current.counts["raised"] += 1
+            if by_gate:
+                note_asked(context, name, before)
+                count("raised")
+            else:  # it is what the program asks for
+                forget_asked(context, name)
 
 
-def check_fixed(protocol: int, floor: int, set_by: str) -> None:
-    """Refuse a fixed version below the floor; one that is not known counts as that."""
-    wire = FIXED.get(protocol, 0)
-    if wire < floor:
-        from tlsfloor import versions
+def _is_below(protocol: int, floor: int) -> bool:
+    """Tell whether a fixed version is below a floor; one that is not known is."""
+    return FIXED.get(protocol, 0) < floor
 
-        current.counts["refused"] += 1
-        raise refusal(
-            f"this context speaks {versions.name(wire)} only",
-            "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
-            floor,
-            set_by,
-        )
+
+def _fixed(protocol: int, floor: int, set_by: str) -> "Exception":
+    from tlsfloor import versions
+
+    return refusal(
+        f"this context speaks {versions.name(FIXED.get(protocol, 0))} only",
+        "write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), or PROTOCOL_TLS_SERVER for a server",
+        floor,
+        set_by,
+    )
 
 
 def refusal(problem: str, hint: str, floor: "int | None" = None, set_by: str = "") -> "Exception":

@@ -414,7 +414,7 @@ def _bound(base: "Any", name: str) -> property:
             _contexts().forget_asked(self, name)
         else:
             if number < current.held:
-                current.counts["clamped"] += 1
+                _contexts().count("clamped")
                 _contexts().note_asked(self, name, number)
             _tell_low("clamped", number)
         put_quietly(put, self, max(number, current.held))

@@ -9,27 +9,49 @@ OpenSSL does both.
 It says what this process does, by the contexts that a program in it would make. It is no handshake:
 what OpenSSL refuses later (a SHA-1 signature at its default security level) counts as accepted
 here.
+
+What it asks for is old on purpose, and not what the program asked for. So nothing of it is left in
+the process: no event, no count (``tlsfloor.floor.own`` says so to the gates, which treat it like
+everything else), and no warning. A filter would be seen by other threads, and ``catch_warnings()``
+in one of several threads can lose theirs for good, as its documentation says.
 """
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+import sys
+from _thread import _local
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
+from tlsfloor.verify import probe
 from tlsfloor.verify.cases import FIXED, VERSIONS, WAYS
 from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
 from tlsfloor.verify.peer import CA_FILE, PEER_FILE
-from tlsfloor.verify.probe import Absent, make_context
 from tlsfloor.versions import FLOORS, SSL3, TLS1_3
 from tlsfloor.wire import ClientHello, Handshake
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
     from types import ModuleType
+    from typing import Any
+
+# CPython drops a warning that is about a line of a module without a name (Python/_warnings.c,
+# warn_explicit(): "module can be None if a warning is emitted late during Python shutdown").
+_nameless: dict[str, Any] = {**vars(probe), "__name__": None}
+for _function in (probe.lower, probe.default_context, probe.make_context):
+    _nameless[_function.__name__] = FunctionType(_function.__code__, _nameless)
+
+# Its ``asking`` is true while this thread tries what is old.
+_here = _local()
+
+# No program asks for a name below this domain (RFC 2606, section 2), so that none is exempted.
+_HOST = "verify.tlsfloor.invalid"
 
 
 @dataclass(frozen=True)
@@ -76,10 +98,19 @@ class Report:
 
 
 def verify(floor: object = "1.2") -> Report:
-    """Try, in this process and in memory, every way to get less than ``floor``.
+    """Try, in this process and in memory, every way to get less than ``floor`` out of ``ssl``.
 
-    For a health check, or a library's own test: no network, no dependency, some milliseconds. It
-    is the quick evidence, and of ``ssl`` alone; the command ``tlsfloor verify`` has the full one.
+    For a health check, or a library's own test: no network, no dependency, about 20 ms. Nothing is
+    left of it in the process: no event, no count, no warning.
+
+    It is about contexts that a program makes by ``ssl`` from now on. It says nothing about other
+    TLS libraries, covered or unknown, and nothing about what is exempted. ``status()`` and
+    ``require()`` ask this as well, and the guards of all libraries; where one is unknown they say
+    no. The command ``tlsfloor verify`` tries other libraries too, by handshakes.
+
+    Example:
+        ``assert tlsfloor.verify("1.2")``; ``print(*tlsfloor.verify("1.2").below)`` names what is
+        accepted below it.
 
     Raises:
         PolicyError: the floor cannot be understood.
@@ -106,11 +137,41 @@ def observe() -> list[Observation]:
 
     .. versionadded:: 0.1
     """
-    import ssl
+    import ssl  # a floor that is armed by it is an event
 
-    with warnings.catch_warnings():  # what is old is tried on purpose, and may be an error here
-        warnings.simplefilter("ignore")
+    with _as_tlsfloor():
         return _observe(ssl)
+
+
+@contextlib.contextmanager
+def _as_tlsfloor() -> Iterator[None]:
+    """Let the gates know that what this thread does is asked for by tlsfloor itself."""
+    native: Any = sys.modules.get("_cffi_ssl._stdssl")
+    if native is not None and not isinstance(native.warnings, _Warnings):
+        native.warnings = _Warnings(native.warnings)
+    flags: list[Any] = [_here, *filter(None, [getattr(sys, "_tlsfloor", {}).get("own")])]
+    before = [getattr(each, "asking", False) for each in flags]
+    try:
+        for each in flags:
+            each.asking = True
+        yield
+    finally:
+        for each, asking in zip(flags, before):
+            each.asking = asking
+
+
+class _Warnings:
+    """Is the module ``warnings`` of PyPy's _ssl, which is Python and warns of lines of its own."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def warn(self, message: Any, category: Any = None, stacklevel: int = 1) -> None:
+        if not getattr(_here, "asking", False):
+            self._module.warn(message, category, stacklevel + 1)
 
 
 def _observe(ssl: ModuleType) -> list[Observation]:
@@ -121,8 +182,8 @@ def _observe(ssl: ModuleType) -> list[Observation]:
             # A server looks at the version before its key; but without any it has no TLS 1.3.
             job = {"ca": CA_FILE, "identity": "" if way in FIXED else PEER_FILE}
             try:
-                context = make_context(ssl, role, way, job)
-            except Absent:  # nobody can ask for it here
+                context = _nameless["make_context"](ssl, role, way, job)
+            except probe.Absent:  # nobody can ask for it here
                 continue
             except (OSError, ValueError) as error:  # how ssl says that it makes no such context
                 found += [Observation(role, way, each, _of(error), str(error)) for each in asked]
@@ -141,7 +202,7 @@ def _try(
     module: ModuleType, context: ssl.SSLContext, role: str, way: str, version: int
 ) -> Observation:
     incoming, outgoing = module.MemoryBIO(), module.MemoryBIO()
-    host = "localhost" if role == "client" else None
+    host = _HOST if role == "client" else None
     try:
         tls = context.wrap_bio(
             incoming, outgoing, server_side=role == "server", server_hostname=host

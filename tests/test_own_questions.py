@@ -1,0 +1,173 @@
+"""What tlsfloor asks for itself: ``verify()``, ``status()``, ``require()``.
+
+It leaves no event, no count, no warning and no changed filter. The same in a program leaves them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tlsfloor
+from harness import clean_environment, python
+
+HOME = str(Path(tlsfloor.__file__).parents[1])
+
+ASK = """
+import json, sys, warnings
+import ssl, tlsfloor
+question, floor, mode = sys.argv[1:]
+kinds = []
+if floor:
+    tlsfloor.enforce(floor, mode=mode, on_event=lambda event: kinds.append(event["kind"]))
+def state():
+    registries = {name: {text for text in getattr(module, "__warningregistry__", ())}
+                  for name, module in list(sys.modules.items())}
+    return [list(warnings.filters), {name: found for name, found in registries.items() if found}]
+def ask():
+    if question == "verify":
+        tlsfloor.verify("1.3")
+    elif question == "status":
+        tlsfloor.status()
+    elif question == "require":
+        try:
+            tlsfloor.require("1.3")
+        except tlsfloor.FloorNotHeldError:
+            pass
+    else:  # a program asks the same
+        from tlsfloor.verify import probe
+        from tlsfloor.verify.peer import CA_FILE, PEER_FILE
+        job = {"ca": CA_FILE, "identity": PEER_FILE}
+        probe.make_context(ssl, "client", "lowered", job)
+ask()  # what it imports
+before, _ = state(), kinds.clear()
+ask()
+print(json.dumps([kinds, tlsfloor.status().counts, before == state()]))
+"""
+
+
+def asked(question: str, floor: str, mode: str, *flags: str) -> list[Any]:
+    args = (*flags, "-c", ASK, question, floor, mode)
+    done = python(*args, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+# 1.3 raises and refuses what each Python makes by itself.
+@pytest.mark.parametrize(
+    ("floor", "mode"), [("1.3", "enforce"), ("1.3", "observe"), ("", "enforce")]
+)
+@pytest.mark.parametrize("question", ["verify", "status", "require"])
+def test_what_is_asked_leaves_no_event_no_count_and_no_filter(
+    question: str, floor: str, mode: str
+) -> None:
+    kinds, counts, same = asked(question, floor, mode)
+    assert (kinds, set(counts.values()), same) == ([], {0}, True)
+
+
+def test_what_a_program_asks_for_is_told_and_counted() -> None:
+    kinds, counts, _ = asked("a program", "1.3", "enforce", "-W", "ignore")
+    assert {*kinds} <= {"raised", "clamped"}
+    assert counts["clamped"] == 2
+
+
+@pytest.mark.parametrize("flag", ["error", "always"])
+@pytest.mark.parametrize("floor", ["1.3", ""])
+def test_it_warns_of_nothing(flag: str, floor: str) -> None:
+    """What is old is tried on purpose; a program that asks for it is warned, or gets an error."""
+    kinds, counts, same = asked("verify", floor, "enforce", "-W", flag)
+    assert (kinds, set(counts.values()), same) == ([], {0}, True)
+
+
+THREADS = """
+import json, ssl, sys, threading, warnings
+import tlsfloor
+warnings.simplefilter("always", UserWarning)
+tlsfloor.enforce("1.3")
+tlsfloor.verify("1.3")  # what it imports
+filters = list(warnings.filters)
+seen, over = [], threading.Event()
+warnings.showwarning = lambda *told, **more: seen.append(str(told[0]))
+def program():
+    while not over.is_set():
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = 0x303
+        made.append(context.minimum_version)
+def asks():
+    for _ in range(5):
+        assert tlsfloor.verify("1.3") and tlsfloor.status().held
+made = []
+threads = [threading.Thread(target=asks) for _ in range(4)]
+other = threading.Thread(target=program)
+for each in [other, *threads]:
+    each.start()
+for each in threads:
+    each.join()
+over.set()
+other.join()
+warnings.warn("still heard")
+print(json.dumps([seen, filters == warnings.filters, len(made), tlsfloor.status().counts]))
+"""
+
+
+def test_threads_that_ask_at_once_mute_nobody() -> None:
+    """Each of the program's own contexts is counted, whatever the others ask meanwhile."""
+    done = python("-c", THREADS, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    seen, same, made, counts = json.loads(done.stdout)
+    assert seen == ["still heard"]
+    assert same
+    assert counts["clamped"] == made > 0
+
+
+FINDINGS = """
+import json, ssl, sys, types
+import tlsfloor
+from tlsfloor import errors, stacks
+class Guard(types.ModuleType):
+    def guard(self, module):
+        raise errors.GuardError("this version is of the future")
+sys.modules["stack"] = types.ModuleType("stack")
+sys.modules["its_guard"] = Guard("its_guard")
+stacks.TABLE["stack"] = "its_guard"
+kinds = []
+try:
+    tlsfloor.enforce("1.3", on_event=lambda event: kinds.append(event["kind"]))
+except tlsfloor.GuardError as error:
+    print(json.dumps([len(error.findings), kinds, tlsfloor.status().counts]))
+"""
+
+
+def test_the_findings_of_an_error_are_no_events() -> None:
+    done = python("-c", FINDINGS, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    found, kinds, counts = json.loads(done.stdout)
+    assert (found > 0, kinds, set(counts.values())) == (True, ["armed"], {0})
+
+
+RAISED = """
+import json, ssl, warnings
+import tlsfloor
+warnings.simplefilter("ignore")
+context = ssl.create_default_context()
+context.minimum_version = 0x301
+tlsfloor.raise_context(context, "1.3")
+if hasattr(ssl, "PROTOCOL_TLSv1"):
+    try:
+        tlsfloor.raise_context(ssl.SSLContext(ssl.PROTOCOL_TLSv1), "1.3")
+    except tlsfloor.ProtocolRefused:
+        pass
+from tlsfloor.stacks import contexts
+print(json.dumps([int(context.minimum_version), contexts.asked(context), tlsfloor.status().counts]))
+"""
+
+
+def test_a_context_that_a_program_raises_is_not_the_work_of_a_gate() -> None:
+    done = python("-c", RAISED, env=clean_environment(PYTHONPATH=HOME))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    minimum, asked, counts = json.loads(done.stdout)
+    assert (minimum, asked, set(counts.values())) == (0x304, {}, {0})
