@@ -399,6 +399,38 @@ def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[A
         )  # the fifth comes last
 
 
+DEFAULTS = """
+import logging, ssl, sys
+level = sys.argv[1]
+logging.basicConfig(format="%(levelname)s %(message)s", level=level)
+import tlsfloor
+tlsfloor.enforce("1.3")
+for _ in range(3):
+    ssl.create_default_context()
+ssl.create_default_context()
+context = ssl.create_default_context()
+context.minimum_version = ssl.TLSVersion.TLSv1_2  # as urllib3 and others do
+context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+"""
+
+
+def test_what_nobody_asked_for_is_for_debugging_and_is_said_once() -> None:
+    """A default of Python, wherever a context is made; a minimum of TLS 1.2, as libraries have."""
+    armed, asked = python("-c", DEFAULTS, "INFO").stderr.splitlines()
+    assert armed.startswith("INFO armed: floor 1.3, mode enforce")
+    assert asked.startswith("INFO clamped: mode enforce, floor 1.3, stack ssl, asked any version")
+    lines = python("-c", DEFAULTS, "DEBUG").stderr.splitlines()
+    raised = [each for each in lines if "raised" in each]
+    assert re.fullmatch(
+        r"DEBUG raised: mode enforce, floor 1.3, stack ssl, asked (TLS 1.2|any version) \(1\)",
+        raised[0],
+    )
+    # And then how often, as of each sort.
+    assert sum(int(each.rpartition("(")[2][:-1]) for each in raised) == 5
+    assert len({each.rpartition(" (")[0] for each in raised}) == 1
+    assert any(each.startswith("DEBUG clamped: ") and "asked TLS 1.2" in each for each in lines)
+
+
 WATCHED = """
 import logging, ssl, socket, sys
 logging.basicConfig(format="%(levelname)s %(message)s")

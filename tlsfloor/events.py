@@ -41,9 +41,14 @@ callbacks: list[Callable[[dict[str, Any]], object]] = []
 #: A file for JSON lines, or ``-`` for stderr; empty where nobody wants one.
 file = ""
 
-#: Levels of logging: what the floor changed is worth less than what it ended, or would end.
-_LEVELS = {"armed": 20, "raised": 20, "clamped": 20, "handshake": 10, "exempted": 20}
-_WARNING = 30
+#: Levels of logging: what the floor changed is worth less than what it ended, or would end; and
+#: what nobody asked for, such as a default of Python below the floor, is for debugging.
+_LEVELS = {"armed": 20, "raised": 10, "clamped": 20, "handshake": 10, "exempted": 20}
+_DEBUG, _WARNING = 10, 30
+
+#: What libraries ask for of their own accord (RFC 9325 section 3.1.1), so that it is no news that a
+#: floor above it clamps it: for debugging.
+_USUAL = "TLS 1.2"
 
 #: A ``"handshake"`` that is below a floor which is only observed.
 BELOW = "handshake below the floor"
@@ -125,7 +130,8 @@ def _note(
         return
     facts.update(more() if more else {})
     known = {name: value for name, value in facts.items() if value not in (None, "")}
-    if kind != "armed":  # which has a better word for it
+    # A better word for it has what was armed; and a default of Python is the same at each line.
+    if kind not in ("armed", "raised"):
         known.update(place(frame))
     for event in _counted(kind, known):
         _tell(event)
@@ -316,6 +322,8 @@ def _log_waiting() -> None:
         # In this order: SSLv3, TLS 1.0, TLS 1.1 ...
         below = event.get("version", "TLS 9") < f"TLS {event.get('floor', '')}"
         level = _LEVELS.get(BELOW if below else event["kind"], _WARNING)
+        if event["kind"] == "clamped" and event.get("asked") == _USUAL:
+            level = _DEBUG
         logger.log(
             level, "%s: %s (%d)", event["kind"], words, event["count"], extra={"tlsfloor": event}
         )
