@@ -14,7 +14,7 @@ import parts
 from harness import BOOTSTRAP, armed_environment, clean_environment, python
 from tlsfloor import errors
 from tlsfloor.verify import peers
-from tlsfloor.versions import FLOORS, TLS1_0
+from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
     from pathlib import Path
