@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -327,6 +328,138 @@ def test_stderr_may_be_closed(ports: list[str]) -> None:
     assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
     done = python(START, *ports, env=env)
     assert [json.loads(line)["kind"] for line in done.stderr.splitlines()][0] == "armed"
+
+
+MANY = """
+import json, sys
+from tlsfloor import events
+events.file = sys.argv[1]
+for number in range(500):
+    events.note("handshake", suite="x" * 500, port=number)
+events.flush()
+print(json.dumps(events.failures))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("reader", [False, True], ids=["nobody", "one that does not read"])
+def test_a_pipe_that_nobody_reads_stops_no_program(reader: bool, tmp_path: Path) -> None:
+    pipe = tmp_path / "events.jsonl"
+    os.mkfifo(pipe)
+    opened = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if reader else -1
+    try:
+        done = python("-c", MANY, str(pipe), env=clean_environment(PYTHONPATH=HOME))
+        problem = "Resource temporarily unavailable" if reader else "No such device or address"
+        assert problem in json.loads(done.stdout)[str(pipe)], done.stderr
+        env = armed_environment(TLSFLOOR_EVENTS=str(pipe))
+        assert python("-c", "import ssl", env=env).stderr == ""
+        if reader:  # what had a place in it arrived, each line whole
+            lines = os.read(opened, 10**6).splitlines()
+            assert len(lines) > 10
+            assert json.loads(lines[0])["schema"] == 1
+    finally:
+        if reader:
+            os.close(opened)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there a pipe can be asked")
+@pytest.mark.parametrize("kind", ["pipe", "socket", "file"])
+def test_a_stderr_that_nobody_reads_stops_no_program(kind: str, tmp_path: Path) -> None:
+    if kind == "pipe":
+        reading, writing = map(os.fdopen, os.pipe(), "rw")
+    elif kind == "socket":
+        reading, writing = socket.socketpair()  # type: ignore[assignment] # as a service has it
+    else:
+        writing = (tmp_path / "stderr").open("w")
+        reading = (tmp_path / "stderr").open()
+    with reading, writing:
+        done = subprocess.run(
+            [sys.executable, "-c", MANY, "-"],
+            env=clean_environment(PYTHONPATH=HOME),
+            stdout=subprocess.PIPE,
+            stderr=writing,
+            timeout=60,
+            check=True,
+        )
+        failed = json.loads(done.stdout)
+        assert failed == {} if kind == "file" else "it is full" in failed["-"]
+        if kind == "file":
+            assert len(reading.read().splitlines()) == 500
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("open_to", ["its owner", "everyone"])
+@pytest.mark.parametrize("last", [True, False], ids=["the file", "a folder"])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_link_where_everyone_may_write_is_not_followed(
+    open_to: str, last: bool, absolute: bool, tmp_path: Path
+) -> None:
+    target, folder = tmp_path / "target", tmp_path / "folder"
+    target.mkdir()
+    folder.mkdir()
+    file = target / "precious"
+    file.write_text("")
+    link = folder / "link"
+    leads_to = file if last else target
+    link.symlink_to(leads_to if absolute else os.path.relpath(leads_to, folder))
+    folder.chmod(0o1777 if open_to == "everyone" else 0o755)
+    # Nor is it where a link of one's own leads there.
+    own = tmp_path / "own"
+    own.symlink_to(folder)
+    for each in (folder, own):
+        path = each / "link" if last else each / "link" / "precious"
+        file.write_text("")
+        env = clean_environment(PYTHONPATH=HOME, TLSFLOOR_EVENTS=str(path))
+        done = python("-W", "ignore", "-c", FAILING, env=env)
+        held, minimum, states = json.loads(done.stdout)
+        assert (held, minimum, done.stderr) == (True, TLS1_2, "")
+        refused = any("everyone may write is not followed" in state for state in states)
+        assert refused == (open_to == "everyone"), states
+        assert bool(file.read_text()) != refused
+
+
+def test_a_link_of_the_system_leads_to_stdout() -> None:
+    done = python("-c", MANY, "/dev/stdout", env=clean_environment(PYTHONPATH=HOME))
+    *lines, failed = done.stdout.splitlines()
+    assert (len(lines), failed) == (500, "{}"), done.stderr
+
+
+@pytest.mark.parametrize(("path", "problem"), [("loop", "Too many levels"), (".", "Is a directory")])
+def test_links_without_an_end_are_an_error(path: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    done = python("-c", MANY, str(tmp_path / path), env=clean_environment(PYTHONPATH=HOME))
+    assert problem in str(json.loads(done.stdout)), done.stderr
+
+
+MOVES = """
+import os, subprocess, sys
+os.chdir(sys.argv[1])
+import ssl
+if len(sys.argv) > 2:
+    subprocess.run([sys.executable, "-c", "import ssl"], check=True)
+"""
+
+
+@pytest.mark.parametrize("child", [False, True])
+def test_a_relative_path_is_that_of_the_start(child: bool, tmp_path: Path) -> None:
+    start, other = tmp_path / "start", tmp_path / "other"
+    start.mkdir()
+    other.mkdir()
+    words = ("child",) if child else ()
+    env = armed_environment(TLSFLOOR_EVENTS="events.jsonl")
+    done = python("-c", MOVES, str(other), *words, env=env, cwd=start)
+    assert (done.returncode, done.stderr, list(other.iterdir())) == (0, "", [])
+    assert len(events(start / "events.jsonl", "armed")) == 1 + child
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    program = "import os, sys\nos.rmdir(os.getcwd())\nos.execv(sys.executable, sys.argv[1:])"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = (sys.executable, "-c", "import ssl")
+    env = armed_environment(TLSFLOOR_EVENTS="events.jsonl")
+    done = python("-S", "-c", program, *words, env=env, cwd=gone)
+    assert "TLSFLOOR_EVENTS=events.jsonl is relative, and the current folder is gone" in done.stderr
 
 
 TORN = """

@@ -26,6 +26,7 @@ RANKS = {
     "errors": 0,
     "files": 0,
     "floor": 0,
+    "paths": 0,
     "versions": 0,
     "events": 1,
     "exemptions": 1,

@@ -87,6 +87,7 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
 
         # Only to see that all can be understood: what it says is taken over by ``_adopt()``.
         policy.start_up_floors(environment, written["floor"])
+        policy.resolve_paths(environment)
         if policy.STACKS in environment:
             from tlsfloor.stacks import about
 

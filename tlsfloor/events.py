@@ -252,28 +252,29 @@ def _tell(event: dict[str, Any]) -> None:
 
 
 def _write(event: dict[str, Any]) -> None:
-    """Append a line in one call, so that lines of many processes do not mix."""
+    """Append a line in one call, so that lines of many processes do not mix; wait for nobody."""
     import json
 
-    line = (json.dumps(event) + "\n").encode()
+    from tlsfloor import paths
+
+    global _torn
+    line = (b"\n" if _torn else b"") + json.dumps(event).encode() + b"\n"
     if file == "-":
         if sys.__stderr__ is None:
             raise OSError("stderr is closed")
-        sys.__stderr__.write(line.decode())
-        sys.__stderr__.flush()
-        return
-    # Opened anew for each: the file may be moved away, and a program may close what it does not
-    # know. The few events that come at once are worth it.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(file, flags, 0o644)
-    global _torn
-    try:
-        if os.write(descriptor, b"\n" + line if _torn else line) < len(line):
-            _torn = True
-            raise OSError("only a part of a line could be written")
-        _torn = False
-    finally:
-        os.close(descriptor)
+        # Its descriptor: a thread may hold the lock of the file object as another one forks.
+        written = paths.write_now(sys.__stderr__.fileno(), line)
+    else:
+        # Opened anew for each: the file may be moved away, and a program may close what it does not
+        # know. The few events that come at once are worth it.
+        descriptor = paths.open_now(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            written = os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+    _torn = written < len(line)
+    if _torn:
+        raise OSError("only a part of a line could be written")
 
 
 # The last line was written in part, so that the next one must not follow it directly.

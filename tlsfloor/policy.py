@@ -125,6 +125,29 @@ def start_up_floors(
     return [(held, ENFORCE), *([(floor, OBSERVE)] if floor > held else [])]
 
 
+def resolve_paths(environment: dict[str, str]) -> None:
+    """Make the paths in it absolute as Python starts: the program may go to another folder.
+
+    In ``os.environ`` too, for children that start there.
+
+    Raises:
+        PolicyError: one is relative to a folder that is gone.
+    """
+    for name in (EVENTS, EXEMPTIONS):
+        path = environment.get(name, "")
+        if path in ("", "-") or os.path.isabs(path):
+            continue
+        try:
+            environment[name] = os.environ[name] = os.path.abspath(path)
+        except FileNotFoundError:
+            raise PolicyError(
+                f"{name}={path} is relative, and the current folder is gone",
+                hint=f"write an absolute path: {name}=/var/log/events.jsonl",
+                value=path,
+                source=name,
+            ) from None
+
+
 def strengths_in(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
     """Return what the environment wants of stacks that are not covered: of any, and by name.
 
