@@ -424,8 +424,10 @@ def test_a_link_of_the_system_leads_to_stdout() -> None:
     assert (len(lines), failed) == (500, "{}"), done.stderr
 
 
-@pytest.mark.parametrize(("path", "problem"), [("loop", "Too many levels"), (".", "Is a directory")])
-def test_links_without_an_end_are_an_error(path: str, problem: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "problem"), [("loop", "Too many levels"), (".", "Is a directory")]
+)
+def test_what_is_no_file_in_the_end_is_an_error(path: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     done = python("-c", MANY, str(tmp_path / path), env=clean_environment(PYTHONPATH=HOME))
     assert problem in str(json.loads(done.stdout)), done.stderr
