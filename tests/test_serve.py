@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import warnings
 from typing import TYPE_CHECKING, Iterator
 
@@ -60,9 +61,14 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(*options: str) -> Iterator[Served]:
-    """Run it, and see that Ctrl-C ends it as it should."""
+def served(*options: str, before: str = "", complaint: str = "") -> Iterator[Served]:
+    """Run it, and see that Ctrl-C ends it as it should.
+
+    A shell can do something ``before``; ``complaint`` is what all of stderr must match.
+    """
     command = [sys.executable, "-m", "tlsfloor", "serve", *options]
+    if before:
+        command = ["sh", "-c", f'{before}; exec "$@"', "sh", *command]
     env = clean_environment()
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -74,7 +80,8 @@ def served(*options: str) -> Iterator[Served]:
             raise
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, rest, errors) == (0, "", "")
+        assert (process.returncode, rest) == (0, "")
+        assert re.fullmatch(complaint, errors), errors
 
 
 def permissive(version: int) -> ssl.SSLContext:
@@ -270,6 +277,52 @@ def test_it_ends_while_clients_are_connected() -> None:
             assert server.process.wait(PATIENCE) == 0
             assert server.process.stdout is not None
             server.process.stdout.read()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it is what a POSIX shell does")
+def test_it_ends_in_the_background_of_a_script() -> None:
+    """Such a script starts it with SIGINT ignored."""
+    with served("--version", "1.2", before="trap '' INT") as server:
+        assert peers.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
+        assert "negotiated" in server.next()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="ulimit is a POSIX shell's")
+def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
+    complaint = (
+        "error: no connection can be taken until one of them ends: .*Too many open files\n"
+        "hint: ulimit -n 4096, before this command\n"
+    )
+    with served("--version", "1.2", before="ulimit -n 24", complaint=complaint) as server:
+        assert server.process.stderr is not None
+        with contextlib.ExitStack() as idle:
+            for _ in range(30):
+                idle.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            # It is out of files by now; all that are open say nothing.
+            late = idle.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+            late.settimeout(0.2)
+            late.sendall(client_hello(TLS1_2, "rsa"))
+            with pytest.raises(socket.timeout):
+                late.recv(1)
+        done = peers.call("127.0.0.1", server.port, TLS1_2)
+        assert done.version == TLS1_2, done.error
+        while "; negotiated TLS 1.2 " not in server.next():
+            pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where others fail to start a thread differs")
+def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
+    with peers.ServerPeer(TLS1_2) as peer:
+        before = threading.stack_size(2**46)  # so large that none can be started
+        try:
+            with pytest.raises(RuntimeError):  # the control
+                threading.Thread(target=id, args=(0,)).start()
+            with socket.create_connection(("127.0.0.1", peer.port), PATIENCE) as dropped:
+                assert dropped.recv(1) == b""
+        finally:
+            threading.stack_size(before)
+        assert peers.call("127.0.0.1", peer.port, TLS1_2).version == TLS1_2
+    assert [each.error for each in peer.seen] == ["RuntimeError: can't start new thread", ""]
 
 
 def test_a_reader_that_goes_away_ends_it() -> None:

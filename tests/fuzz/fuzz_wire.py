@@ -1,7 +1,8 @@
 """Whatever arrives, in whatever pieces: what is parsed writes back, and only WireError is raised.
 
 In full: ``wire/`` makes of any bytes structures that write back exactly the bytes they came from,
-or says "need more data", or raises ``WireError``; of the same bytes in two pieces, the same.
+or says "need more data", or raises ``WireError``; of the same bytes in two pieces, the same. What
+``verify.offer`` makes of them raises nothing.
 
 Run it by hand::
 
@@ -18,6 +19,7 @@ import argparse
 import random
 import sys
 
+from tlsfloor.verify.offer import alert_of, answer
 from tlsfloor.wire import (
     Alert,
     ClientHello,
@@ -70,6 +72,7 @@ def seeds() -> list[bytes]:
         two.write() + alert,
         sslv2.to_records(),
         alert,
+        Record(ALERT, 0x0301, b"\x02").write(),
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ]
 
@@ -159,6 +162,7 @@ def one_input(data: bytes) -> None:
             check(HELLOS[found.msg_type], found.body)
         elif isinstance(found, Record) and found.content_type in OTHERS:
             check(OTHERS[found.content_type], found.fragment)
+    alert_of(answer(data))
     for cls in QUESTIONS:  # behind the headers of record and message, whatever these said
         check(cls, data[9:])
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+from tlsfloor import wire
+from tlsfloor.verify.offer import alert_of, answer
 from tlsfloor.wire import (
     Alert,
     ClientHello,
@@ -14,8 +18,16 @@ from tlsfloor.wire import (
     ServerHello,
     Sslv2Hello,
     WireError,
+    alerts,
+    client_hello,
+    server_hello,
+    sslv2,
 )
-from tlsfloor.wire.records import HANDSHAKE, write_records
+from tlsfloor.wire import extensions as ext
+from tlsfloor.wire import messages as messages_module
+from tlsfloor.wire import records as records_module
+from tlsfloor.wire.codec import Reader
+from tlsfloor.wire.records import HANDSHAKE, SSLV2, write_records
 
 pytest.importorskip("hypothesis", reason="hypothesis is not installed")
 
@@ -166,3 +178,141 @@ def test_a_body_raises_nothing_but_the_one_error_when_it_is_asked_for(extension,
         except WireError as error:
             assert error.field.startswith("client_hello.")
             assert 0 <= error.offset <= len(body)
+
+
+def too_long(value):
+    """Return a value of more bytes or items than its field has room for, shown in a few words."""
+    kind = type(value)
+    shown = f"{kind.__name__} of {len(value)}"
+    return st.just(type(f"Long{kind.__name__}", (kind,), {"__repr__": lambda _: shown})(value))
+
+
+# Every value that the type of an argument allows, and more of those that fit than chance would give
+numbers = number | st.integers()
+contents = st.binary(max_size=300) | too_long(bytes(2**15)) | too_long(bytes(2**16))
+lists = st.lists(numbers, max_size=20) | too_long([1] * 2**15)
+names = st.text() | st.text(st.characters(categories=["Cs", "Lu"])) | too_long("a" * 2**16)
+blocks = st.none() | st.lists(st.tuples(numbers, contents), max_size=4)
+written = st.one_of(
+    st.builds(Alert, numbers, numbers),
+    st.builds(Record, numbers | st.just(SSLV2), numbers, contents),
+    st.builds(Handshake, numbers, contents),
+    st.builds(Sslv2Hello, numbers, lists, contents, contents),
+    st.builds(
+        ClientHello,
+        numbers,
+        contents,
+        contents,
+        lists,
+        compression_methods=contents,
+        extensions=blocks,
+    ),
+    st.builds(
+        ServerHello,
+        numbers,
+        contents,
+        contents,
+        numbers,
+        compression_method=numbers,
+        extensions=blocks,
+    ),
+)
+
+#: What each function takes.
+ARGUMENTS = {
+    "write_records": [numbers, numbers, contents, numbers],
+    "is_grease": [numbers],
+    "read_supported_versions": [st.builds(Reader, contents, st.just("body"))],
+    "read_selected_version": [st.builds(Reader, contents, st.just("body"))],
+    "read_server_name": [st.builds(Reader, contents, st.just("body"))],
+    "read_alpn": [st.builds(Reader, contents, st.just("body"))],
+    "supported_versions": [lists],
+    "selected_version": [numbers],
+    "server_name": [names],
+    "alpn": [st.lists(contents, max_size=4)],
+    "renegotiation_info": [contents],
+    "numbers": [numbers, lists],
+}
+
+
+def public(module):
+    """Return the public functions of a module of ``wire``, classes too."""
+    return {
+        name: found
+        for name, found in vars(module).items()
+        if getattr(found, "__module__", "") == module.__name__ and not name.startswith("_")
+    }
+
+
+FUNCTIONS = [
+    found
+    for module in (alerts, client_hello, ext, messages_module, records_module, server_hello, sslv2)
+    for found in public(module).values()
+    if inspect.isfunction(found)
+]
+CLASSES = [Alert, ClientHello, Handshake, Messages, Record, Records, ServerHello, Sslv2Hello]
+
+
+def raises_what_it_says(function, *arguments) -> None:
+    try:
+        function(*arguments)
+    except WireError:
+        assert "WireError" in function.__doc__, function
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: each.__name__)
+@given(data=st.data())
+def test_every_function_raises_what_its_docstring_says(function, data) -> None:
+    arguments = [data.draw(each) for each in ARGUMENTS[function.__name__]]
+    raises_what_it_says(function, *arguments)
+
+
+@given(written, numbers, numbers | st.integers(50, 500), contents)
+def test_every_method_raises_what_its_docstring_says(item, number, size, data) -> None:
+    """Of what was made of any values, also such as no field has."""
+    arguments = {"parse": (data,), "extension": (number,), "to_records": (number, size)}
+    if isinstance(item, Sslv2Hello):
+        arguments["to_records"] = ()
+    for name, method in inspect.getmembers(item, inspect.ismethod):
+        if not name.startswith("_"):
+            raises_what_it_says(method, *arguments.get(name, ()))
+    assert repr(item)
+    assert item == item  # noqa: PLR0124 - it is compared field by field
+    assert getattr(item, "name", "a name")
+
+
+@given(st.lists(contents, max_size=4), numbers)
+def test_every_reader_raises_what_its_docstring_says(chunks, limit) -> None:
+    for reader in (Records(), Messages(), Messages(limit)):
+        for chunk in chunks:
+            raises_what_it_says(reader.feed, chunk)
+            raises_what_it_says(reader.read)
+        assert reader.pending >= 0
+
+
+def test_nothing_public_is_left_out() -> None:
+    names = {function.__name__ for function in FUNCTIONS}
+    methods = {
+        name
+        for cls in CLASSES
+        for name, _ in inspect.getmembers(cls, callable)
+        if not name.startswith("_")
+    }
+    assert names == set(ARGUMENTS)
+    assert methods == {
+        *("parse", "extension", "to_records", "feed"),
+        *("write", "duplicates", "versions", "supported_versions", "highest_version"),
+        *("server_name", "alpn", "version", "is_retry", "downgrade", "to_client_hello", "read"),
+    }
+    assert {cls.__name__ for cls in CLASSES} | {"WireError"} == set(wire.__all__)
+
+
+def test_an_alert_that_is_cut_is_none() -> None:
+    assert alert_of(answer(b"\x15\3\1\0\1\2F")) is None
+    found = alert_of(answer(b"\x15\3\1\0\2\2F"))
+    assert (found and found.name) == "protocol_version"
+
+
+@given(st.binary(max_size=40) | st.binary(max_size=4).map(lambda data: b"\x15\3\1\0" + data))
+def test_what_a_quick_peer_makes_of_bytes_raises_nothing(data) -> None:
+    alert_of(answer(data))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
+from tlsfloor.cli import complain
 from tlsfloor.errors import PolicyError, VerifyError
 
 if TYPE_CHECKING:
@@ -61,13 +63,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.cert is not None:
         _try_identity(arguments.cert)
-    told: queue.Queue[Seen] = queue.Queue()
+    told: queue.Queue[Seen | OSError | RuntimeError] = queue.Queue()
 
     class Server(peers.ServerPeer):
         timeout = PATIENCE
 
         def told(self, seen: Seen) -> None:
             told.put(seen)
+            self.seen.remove(seen)  # it may run for months
+
+        def short(self, error: OSError | RuntimeError) -> None:
+            told.put(error)
 
     try:
         server = Server(
@@ -83,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         hint = "--port 0 takes a free one, --host 127.0.0.1 is always there"
         raise VerifyError(f"cannot listen at {where}: {reason}", hint=hint) from None
+    # A script starts what it runs in the background with SIGINT ignored, and waits for ever for a
+    # server that it ends by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with server:
             exchange = "" if version == versions.TLS1_3 else f" with {key_exchange} key exchange"
@@ -91,7 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
             while True:
                 # Not to wait for ever, which Ctrl-C does not end on Windows.
                 with contextlib.suppress(queue.Empty):
-                    _say(describe(told.get(timeout=1)))
+                    event = told.get(timeout=1)
+                    if isinstance(event, Exception):
+                        problem = f"no connection can be taken until one of them ends: {event}"
+                        complain(problem, "ulimit -n 4096, before this command")
+                    else:
+                        _say(describe(event))
     except KeyboardInterrupt:
         return 0
 

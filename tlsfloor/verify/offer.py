@@ -127,13 +127,16 @@ def answer(data: bytes) -> Handshake | Record | None:
 
 
 def alert_of(message: Handshake | Record | None) -> Alert | None:
-    """Return the alert that an answer is, None if it is none.
+    """Return the alert that an answer is, None if it is none, or none that can be read.
 
     .. versionadded:: 0.1
     """
-    if isinstance(message, Record) and message.content_type == ALERT:
+    if not isinstance(message, Record) or message.content_type != ALERT:
+        return None
+    try:
         return Alert.parse(message.fragment)
-    return None
+    except WireError:
+        return None
 
 
 def suites_of(version: int, key_exchange: str) -> list[int]:

@@ -26,6 +26,9 @@ CA_FILE = os.path.join(_FOLDER, "ca.pem")
 #: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, in either role.
 PEER_FILE = os.path.join(_FOLDER, "peer.pem")
 
+# Seconds after which a connection is tried to be taken again, if none has ended until then.
+_AGAIN = 1.0
+
 # Long enough for a slow machine, short enough to find out within one case: seconds.
 TIMEOUT = 10.0
 
@@ -69,6 +72,8 @@ class Peer(ABC):
         self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
+        self._ended = False
+        self._less = threading.Event()  # one of the connections has ended
         self._last: object = None
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -82,6 +87,8 @@ class Peer(ABC):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended = True
+        self._less.set()
         # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
         for each in (self._listener, *self._open):
             _shut_down(each)
@@ -102,18 +109,36 @@ class Peer(ABC):
             thread.join(self.timeout)
 
     def _accept(self) -> None:
+        short = False
         while True:
             try:
                 connection, address = self._listener.accept()
-            except OSError:  # closed by __exit__
-                return
-            if address == self._last:
-                connection.close()
-                return
-            self._open.add(connection)
-            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+                if address == self._last:
+                    connection.close()
+                    return
+                self._begin(connection, address)
+            except (OSError, RuntimeError) as error:  # noqa: PERF203 - no file is left, or no thread
+                if self._ended:  # closed by __exit__
+                    return
+                if not short:
+                    self.short(error)
+                short = True
+                self._less.wait(_AGAIN)
+                self._less.clear()
+            else:
+                short = False
+
+    def _begin(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+        self._open.add(connection)
+        try:
             thread.start()  # before others can join it
-            self._threads.append(thread)
+        except RuntimeError:
+            self._open.discard(connection)
+            connection.close()
+            raise
+        self._threads[1:] = [each for each in self._threads[1:] if each.is_alive()]
+        self._threads.append(thread)
 
     def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         seen = Seen()
@@ -129,11 +154,21 @@ class Peer(ABC):
         finally:
             self._open.discard(connection)
             connection.close()
+            self._less.set()
         if seen.version is None:
             self.told(seen)
 
     def told(self, seen: Seen) -> None:  # noqa: B027 - nobody has to listen
         """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
+
+    def short(self, error: OSError | RuntimeError) -> None:
+        """Hear that no connection can be taken for now; it is tried again as others end.
+
+        Who tried to connect is told nothing by it, and ``seen`` says so.
+        """
+        seen = Seen()
+        seen.error = f"{type(error).__name__}: {error}"
+        self.seen.append(seen)
 
     @abstractmethod
     def _speak(self, connection: socket.socket, seen: Seen) -> None:

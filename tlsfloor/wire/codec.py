@@ -147,6 +147,8 @@ class Reader(_Place):
 class Writer(_Place):
     """Collects bytes in ``data``; the mirror of ``Reader``, save that it checks only what must fit.
 
+    What does not raises ``WireError``.
+
     ``offset`` is where its first byte will stand in the whole.
 
     .. versionadded:: 0.1

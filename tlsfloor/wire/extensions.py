@@ -9,7 +9,7 @@ for what does not fit. Numbers are those of the IANA registry "TLS ExtensionType
 
 from __future__ import annotations
 
-from tlsfloor.wire.codec import Writer
+from tlsfloor.wire.codec import WireError, Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def is_grease(number: int) -> bool:
 #
 # RFC 8446 section 4.2.1
 def read_supported_versions(body: Reader) -> list[int]:
-    """Return the versions of a ClientHello in its order, GREASE included.
+    """Return the versions of a ClientHello in its order, GREASE included; ``WireError`` if none.
 
     .. versionadded:: 0.1
     """
@@ -59,7 +59,7 @@ def read_supported_versions(body: Reader) -> list[int]:
 
 
 def read_selected_version(body: Reader) -> int:
-    """Return the version that a ServerHello or a HelloRetryRequest selects.
+    """Return the version that a ServerHello or HelloRetryRequest selects; ``WireError`` if none.
 
     .. versionadded:: 0.1
     """
@@ -69,7 +69,7 @@ def read_selected_version(body: Reader) -> int:
 
 
 def supported_versions(versions: Iterable[int]) -> tuple[int, bytes]:
-    """Say which versions a ClientHello offers, best first.
+    """Say which versions a ClientHello offers, best first; ``WireError`` for what does not fit.
 
     .. versionadded:: 0.1
     """
@@ -79,7 +79,7 @@ def supported_versions(versions: Iterable[int]) -> tuple[int, bytes]:
 
 
 def selected_version(version: int) -> tuple[int, bytes]:
-    """Say which version a ServerHello selects.
+    """Say which version a ServerHello selects; ``WireError`` if it has more than two bytes.
 
     .. versionadded:: 0.1
     """
@@ -104,6 +104,8 @@ def selected_version(version: int) -> tuple[int, bytes]:
 def read_server_name(body: Reader) -> str | None:
     """Return the first host name of a ClientHello, ``None`` if it has other kinds of names only.
 
+    ``WireError`` if the list cannot be read, or the name is not ASCII.
+
     .. versionadded:: 0.1
     """
     names = body.vector(2, "server_name_list", 1)
@@ -123,12 +125,18 @@ def read_server_name(body: Reader) -> str | None:
 def server_name(host: str) -> tuple[int, bytes]:
     """Say which host a ClientHello is for; what is not ASCII is sent as UTF-8, which no peer likes.
 
+    ``WireError`` if it is too long, or no text that UTF-8 has (a lone surrogate).
+
     .. versionadded:: 0.1
     """
     out = Writer("server_name")
     names = out.sub(2, "server_name_list")
     names.uint(1, _HOST_NAME)
-    names.opaque(2, host.encode("utf-8", "surrogateescape"), "name")
+    try:
+        name = host.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise WireError(f"has no UTF-8: {error.reason}", "server_name.name", error.start) from None
+    names.opaque(2, name, "name")
     out.opaque(2, names.data, "server_name_list")
     return SERVER_NAME, bytes(out.data)
 
@@ -143,6 +151,8 @@ def server_name(host: str) -> tuple[int, bytes]:
 def read_alpn(body: Reader) -> list[bytes]:
     """Return the application protocols that a ClientHello offers; bytes, since GREASE isn't text.
 
+    ``WireError`` if the list cannot be read.
+
     .. versionadded:: 0.1
     """
     names = body.vector(2, "protocol_name_list", 2)
@@ -152,6 +162,8 @@ def read_alpn(body: Reader) -> list[bytes]:
 
 def alpn(protocols: Iterable[bytes]) -> tuple[int, bytes]:
     """Say which application protocols a ClientHello offers, best first: ``[b"h2", b"http/1.1"]``.
+
+    ``WireError`` for what does not fit.
 
     .. versionadded:: 0.1
     """
@@ -170,7 +182,7 @@ def alpn(protocols: Iterable[bytes]) -> tuple[int, bytes]:
 # RFC 5746 section 3.2. In a first handshake the vector is empty. OpenSSL 3 refuses a ServerHello
 # without the extension, whatever its version.
 def renegotiation_info(renegotiated_connection: bytes = b"") -> tuple[int, bytes]:
-    """Say that secure renegotiation is supported.
+    """Say that secure renegotiation is supported; ``WireError`` for more than 255 bytes.
 
     .. versionadded:: 0.1
     """
@@ -183,6 +195,8 @@ def renegotiation_info(renegotiated_connection: bytes = b"") -> tuple[int, bytes
 # SignatureScheme supported_signature_algorithms<2..2^16-2>;       RFC 8446 section 4.2.3
 def numbers(extension: int, values: Iterable[int]) -> tuple[int, bytes]:
     """Say a list of 16-bit numbers: ``SUPPORTED_GROUPS`` or ``SIGNATURE_ALGORITHMS``.
+
+    ``WireError`` for what does not fit.
 
     .. versionadded:: 0.1
     """

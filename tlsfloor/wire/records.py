@@ -63,7 +63,9 @@ class Record(Struct):
         self.fragment = fragment
 
     def write(self) -> bytes:
-        """Return header and content; ``WireError`` if the content exceeds the length's 16 bits.
+        """Return header and content; ``WireError`` if the content exceeds the length's bits.
+
+        These are 16, and 15 for an SSL 2.0 message.
 
         .. versionadded:: 0.1
         """
@@ -80,10 +82,12 @@ class Record(Struct):
 def write_records(content_type: int, version: int, data: bytes, size: int = MAX_PLAINTEXT) -> bytes:
     """Return ``data`` in as many records as it needs with at most ``size`` bytes in each.
 
-    ``WireError`` as in ``Record.write``.
+    ``WireError`` as in ``Record.write``, and if no byte would be in a record.
 
     .. versionadded:: 0.1
     """
+    if size < 1:
+        raise WireError(f"is {size}, the minimum is 1", "record.length", 0)
     parts = range(0, len(data), size)
     return b"".join(Record(content_type, version, data[n : n + size]).write() for n in parts)
 
