@@ -643,7 +643,11 @@ def test_an_ssl_that_cannot_be_held_is_refused(
     assert [each[0] for each in said[:2]] == ["imported"] * 2
     assert said[2][2] == 1
     assert problem in said[3][0]
-    if strange == "an OpenSSL without TLS 1.3":  # what it can hold, it holds
+    if strange == "an OpenSSL without TLS 1.3":  # what it can hold, it holds, as its hint says
+        assert (
+            said[3][0].partition("hint: ")[2]
+            == "use a Python with OpenSSL 1.1.1 or newer, or floor 1.2"
+        )
         said = snippet(executable, REFUSED.format(warn=False, floor="0x303"), path=(tmp_path,))
         assert said[0] == ["imported", True]
         assert said[3] == ["guarded"]

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 import parts
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor.verify import peers
-from tlsfloor.versions import TLS1_0
+from tlsfloor.versions import FLOORS, TLS1_0
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,6 +113,21 @@ class _SSLContext(raw):
             raise ValueError("Unsupported TLS/SSL version 0x304")
         raw.minimum_version.__set__(self, value)
 """
+
+#: The same with OpenSSL 1.0.2, where no context has a minimum.
+OPENSSL_1_0_2 = (
+    LESS_THAN_PROMISED.partition("class _SSLContext")[0]
+    + """
+class Missing:
+    def __get__(self, context, kind=None):
+        raise AttributeError("minimum_version")
+
+class _SSLContext(raw):
+    minimum_version = maximum_version = Missing()
+
+HAS_TLSv1_3 = False
+"""
+)
 
 #: The same, that was built for what it has.
 OLD_OPENSSL = f"{LESS_THAN_PROMISED}\nHAS_TLSv1_3 = False\n"
@@ -311,6 +327,41 @@ def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_p
     held, _floor, problems = json.loads(done.stdout)
     assert not held
     assert any(case.said in problem or "SSLContext is" in problem for problem in problems), problems
+
+
+def floors_to_use(hint: str) -> list[str]:
+    """Return the floors that a hint advises."""
+    return re.findall(r"floor (\d\.\d)", hint)
+
+
+@pytest.mark.parametrize(
+    ("openssl", "works"),
+    [
+        pytest.param(OPENSSL_1_0_2, [], id="1.0.2"),
+        pytest.param(OLD_OPENSSL, ["1.0", "1.1", "1.2"], id="1.1.0"),
+    ],
+)
+def test_what_the_hint_for_an_old_openssl_advises_works(
+    openssl: str, works: list[str], tmp_path: Path
+) -> None:
+    """Each floor that it advises is tried; and it advises one wherever one works."""
+    env = clean_environment(**old_openssl(tmp_path, openssl))
+
+    def tried(floor: str, **more: str) -> tuple[bool, str]:
+        done = python(
+            "-c",
+            "import ssl; print(int(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version))",
+            env={**env, "TLSFLOOR": floor, **more},
+        )
+        return int(done.stdout or 0) >= FLOORS[floor], done.stderr
+
+    assert [floor for floor in FLOORS if tried(floor)[0]] == works
+    said = tried("1.3")[1]
+    assert "ImportError: tlsfloor: error: " in said
+    assert "hint: use a Python that was built with OpenSSL 1.1.1 or newer" in said
+    assert floors_to_use(said.rpartition("hint: ")[2]) == works[-1:]
+    # The control, and the other advice: this Python without the stand-in was built with one.
+    assert tried("1.3", PYTHONPATH=BOOTSTRAP) == (True, "")
 
 
 LESS = """

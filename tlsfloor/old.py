@@ -159,7 +159,8 @@ def guard(module):
         hint = "use Python 2.7.9 or newer, and its own ssl"
         raise ImportError("the floor cannot be held on %r: its SSLContext is %r; hint: %s" % (module, made, hint))
     if _ssl.OPENSSL_VERSION_NUMBER < NEEDED[floor]:
-        hint = "use a Python whose OpenSSL speaks it, or a lower floor"
+        lower = max(each for each, needed in NEEDED.items() if _ssl.OPENSSL_VERSION_NUMBER >= needed)
+        hint = "use a Python with OpenSSL 1.1.1 or newer, or floor %s" % name(lower)[-3:]
         raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, name(floor), hint))
     off = sum(flag for version, flag in TURN_OFF if version < floor)
     held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))

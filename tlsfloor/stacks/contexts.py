@@ -94,15 +94,29 @@ def _fresh(base: "Any") -> "Any":
     return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 
+def _holds(floor: int) -> bool:
+    from tlsfloor.errors import GuardError
+
+    try:
+        check(floor)
+    except GuardError:
+        return False
+    return True
+
+
 def _not_holdable(floor: int, problem: object) -> "GuardError":
     from _ssl import OPENSSL_VERSION
 
     from tlsfloor import versions
     from tlsfloor.errors import GuardError
 
+    hint = "use a Python that was built with OpenSSL 1.1.1 or newer"
+    # Before OpenSSL 1.1.0 no context has a minimum, so that no floor can be held at all.
+    lower = [each for each in versions.FLOORS.values() if each < floor and _holds(each)]
+    if lower:
+        hint += f", or floor {versions.floor_name(lower[-1])}"
     return GuardError(
-        f"{OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}",
-        hint="use a Python whose OpenSSL speaks it, or a lower floor",
+        f"{OPENSSL_VERSION} cannot be held to {versions.name(floor)}: {problem}", hint=hint
     )
 
 
