@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,7 @@ from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TODAY = dt.datetime.now(dt.timezone.utc).date()
 
@@ -279,6 +283,18 @@ def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> N
         (entry(host="*"), "exemption 1 of {}: '*' is too wide"),
         (entry(host="*.com"), "exemption 1 of {}: '*.com' is too wide"),
         (entry(host="old.*.com"), "exemption 1 of {}: 'old.*.com' is too wide"),
+        (entry(host="*..com"), "exemption 1 of {}: '*..com' is no host"),
+        (entry(host="."), "exemption 1 of {}: '.' is no host"),
+        (entry(host="%"), "exemption 1 of {}: '%' is no host"),
+        (entry(host="%old.example.com"), "exemption 1 of {}: '%old.example.com' is no host"),
+        (entry(host="old.example.com%1"), "exemption 1 of {}: 'old.example.com%1' is no host"),
+        (entry(host="old.example.com:443"), "exemption 1 of {}: 'old.example.com:443' is no host"),
+        (entry(host="https://old.example.com"), "'https://old.example.com' is no host: write a"),
+        (entry(host="127.0.0.256"), "exemption 1 of {}: '127.0.0.256' is no host"),
+        (entry(host="old .example.com"), "exemption 1 of {}: 'old .example.com' is no host"),
+        (entry(host="\u2028.example.com"), "is no host"),
+        ("x = " + "[" * 5000, "no exemption can be read from {}: it is nested too deeply"),
+        ("x." * 5000 + "x = 1", "{} has x, where [[exemption]] is meant"),
         (entry(port=0), "exemption 1 of {}: 0 is no port"),
         (entry(port="443"), "exemption 1 of {}: '443' is no port"),
         (entry(minimun="1.0"), "unknown key 'minimun'; did you mean minimum"),
@@ -292,10 +308,226 @@ def test_what_is_wrong_does_not_apply_and_is_said(
 ) -> None:
     env = armed(tmp_path, wrong)
     done = python("-c", PROGRAM, "old.example.com", old, str(TLS1_0), env=env)
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     assert problem.format(env["TLSFLOOR_EXEMPTIONS"]) in done.stderr
     assert done.stderr.startswith("tlsfloor: error: ")
     assert "PROTOCOL_VERSION" in json.loads(done.stdout)["by_socket"]
+
+
+# A connection to nobody in particular, and to a name with what ends an address of IPv6.
+NAMELESS = """
+import json, socket, ssl, sys, warnings
+warnings.simplefilter("ignore")
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.minimum_version = 0x301
+context.set_ciphers("ALL:@SECLEVEL=0")
+found = {}
+for name in (None, *sys.argv[2:]):
+    try:
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as plain:
+            with context.wrap_socket(plain, server_hostname=name) as tls:
+                found[str(name)] = tls.version()
+    except OSError as error:
+        found[str(name)] = error.reason
+print(json.dumps(found))
+"""
+
+
+def nameless(env: dict[str, str], *words: str) -> Any:
+    done = python("-c", NAMELESS, *words, env=env)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("host", [".", "%", "..", "%.", "127.0.0.1"])
+def test_no_name_is_no_host_that_could_be_exempted(host: str, old: str, tmp_path: Path) -> None:
+    assert nameless(clean_environment(), old) == {"None": "TLSv1"}
+    found = nameless(armed(tmp_path, entry(host=host)), old)
+    # Its address can be.
+    exempted = host == "127.0.0.1" and sys.platform == "linux"
+    assert (found == {"None": "TLSv1"}) == exempted, found
+
+
+def test_nothing_is_cut_from_the_name_of_a_server(tmp_path: Path) -> None:
+    """OpenSSL takes such a name, and sends it."""
+    assert exemptions._plain("old.example.com%evil") == "old.example.com%evil"
+    assert exemptions._plain("FE80::1%eth0") == "fe80::1"
+    exempted = exemptions.Exemption("old.example.com", None, TLS1_0, "", "2999-12-31")
+    assert exempted.is_for(exemptions._plain("old.example.com"), "", 443)
+    assert not exempted.is_for(exemptions._plain("old.example.com%evil.example"), "", 443)
+
+
+def test_a_name_in_any_language_is_compared_as_it_is_sent(old: str, tmp_path: Path) -> None:
+    env = armed(tmp_path, entry(host="B\u00fccher.example.com"))
+    found = nameless(env, old, "b\u00fccher.example.com", "bucher.example.com")
+    assert found.pop("b\u00fccher.example.com") == "TLSv1"
+    assert "TLSv1" not in found.values()
+
+
+# --- a proxy's address is not the host behind it
+
+BEHIND = """
+import asyncio, http.client, json, socket, ssl, sys, urllib.request, warnings
+warnings.simplefilter("ignore")
+proxy, port, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+context.minimum_version = 0x301
+context.set_ciphers("ALL:@SECLEVEL=0")
+ASK = f"CONNECT {name}:{port} HTTP/1.1\\r\\n\\r\\n".encode()
+def by_http_client():
+    made = http.client.HTTPSConnection("127.0.0.1", proxy, context=context)
+    made.set_tunnel(name, port)
+    made.connect()
+    return made.sock.version()
+def by_socket(server_name=name):
+    plain = socket.create_connection(("127.0.0.1", proxy))
+    plain.sendall(ASK)
+    assert b" 200 " in plain.recv(4096)
+    return context.wrap_socket(plain, server_hostname=server_name).version()
+def without_a_name():
+    return by_socket(None)
+async def tunnel():
+    reader, writer = await asyncio.open_connection("127.0.0.1", proxy)
+    writer.write(ASK)
+    assert b" 200 " in await reader.readuntil(b"\\r\\n\\r\\n")
+    made = await asyncio.get_running_loop().start_tls(
+        writer.transport, asyncio.Protocol(), context, server_hostname=name)
+    return made.get_extra_info("ssl_object").version()
+def by_asyncio():
+    return asyncio.run(tunnel())
+def to_the_proxy():
+    plain = socket.create_connection(("127.0.0.1", port))
+    return context.wrap_socket(plain, server_hostname="proxy.example.com").version()
+found = {}
+for way in (by_http_client, by_socket, without_a_name, by_asyncio, to_the_proxy):
+    try:
+        found[way.__name__] = way()
+    except OSError as error:
+        found[way.__name__] = getattr(error, "reason", repr(error))
+print(json.dumps(found))
+"""
+
+
+class Proxy:
+    """A proxy that knows CONNECT, and one host; ``asked`` is what came to it, once it is closed."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open = contextlib.ExitStack()
+        self._listener = self._open.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port = self._listener.getsockname()[1]
+        self.asked: list[bytes] = []
+        self._threads: list[threading.Thread] = []
+        self._start(self._serve)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # accept() returns
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for each in self._threads:
+            each.join(10)
+        self._open.close()
+
+    def _start(self, function: Callable[..., None], *args: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=function, args=args, daemon=True))
+        self._threads[-1].start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # it was closed
+            while True:
+                client = self._open.enter_context(self._listener.accept()[0])
+                self.asked.append(client.recv(4096))
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                address = ("127.0.0.1", self._port)
+                server = self._open.enter_context(socket.create_connection(address))
+                self._start(self._pass, client, server)
+                self._start(self._pass, server, client)
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_the_address_of_a_proxy_exempts_no_host_behind_it(old: str, tmp_path: Path) -> None:
+    """Nor does that of a server of another protocol in which TLS begins later."""
+    with contextlib.closing(Proxy(int(old))) as proxy:
+
+        def behind(env: dict[str, str]) -> Any:
+            done = python("-c", BEHIND, str(proxy.port), old, "behind.example.com", env=env)
+            assert done.returncode == 0, done.stderr
+            return json.loads(done.stdout)
+
+        assert set(behind(clean_environment()).values()) == {"TLSv1"}
+        assert len(proxy.asked) == 4
+        found = behind(armed(tmp_path, entry(host="127.0.0.1")))
+        if sys.platform == "linux":  # elsewhere nobody tells
+            assert found.pop("to_the_proxy") == "TLSv1"
+        assert all("PROTOCOL_VERSION" in each for each in found.values()), found
+        told = [json.loads(each) for each in (tmp_path / "events.jsonl").read_text().splitlines()]
+        texts = {each["text"] for each in told if each["kind"] == "unexempted"}
+        assert len(texts) == 1
+        assert "the exemption of 127.0.0.1 is not for what is behind it" in texts.pop()
+        # By its name one of them is exempted, wherever it is.
+        found = behind(armed(tmp_path, entry(host="behind.example.com")))
+        assert found.pop("without_a_name") != "TLSv1"
+        assert found.pop("to_the_proxy") != "TLSv1"
+        assert set(found.values()) == {"TLSv1"}
+
+
+# --- whose file it is
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize(
+    ("file_mode", "folder_mode", "problem"),
+    [
+        (0o644, 0o755, ""),
+        (0o664, 0o775, ""),
+        (0o644, 0o1777, ""),  # as /tmp: others may not replace it
+        (0o646, 0o755, "everyone may write it; hint: chmod o-w "),
+        (0o666, 0o1777, "everyone may write it; hint: chmod o-w "),
+        (0o644, 0o777, "everyone may replace it; hint: chmod o-w "),
+    ],
+)
+def test_a_file_that_may_be_anybodys_exempts_nobody(
+    file_mode: int, folder_mode: int, problem: str, old: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    env = armed(folder, entry())
+    Path(env["TLSFLOOR_EXEMPTIONS"]).chmod(file_mode)
+    folder.chmod(folder_mode)
+    done = python("-c", NAMELESS, old, "old.example.com", env=env)
+    assert (json.loads(done.stdout)["old.example.com"] == "TLSv1") == (not problem)
+    assert problem in done.stderr
+    assert bool(problem) == bool(done.stderr)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_link_that_may_be_anybodys_exempts_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is no regular file" in exemptions._read(str(tmp_path / "pipe"))[1][0]
+    assert "it is no regular file" in exemptions._read(str(tmp_path))[1][0]
+    (tmp_path / "real").write_text(entry())
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "real")
+    assert exemptions._read(str(folder / "link"))[1] == []
+    folder.chmod(0o1777)
+    assert "is not followed" in exemptions._read(str(folder / "link"))[1][0]
+
+
+def test_a_relative_path_is_that_of_the_start(old: str, tmp_path: Path) -> None:
+    start, other = tmp_path / "start", tmp_path / "other"
+    start.mkdir()
+    other.mkdir()
+    env = {**armed(start, entry()), "TLSFLOOR_EXEMPTIONS": "exemptions.toml"}
+    program = f"import os; os.chdir({str(other)!r})\n{NAMELESS}"
+    done = python("-c", program, old, "old.example.com", env=env, cwd=start)
+    assert json.loads(done.stdout)["old.example.com"] == "TLSv1", done.stderr
 
 
 def test_a_file_that_is_not_there(old: str, tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ gets more.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import stat
 import sys
 import time
 
-from tlsfloor import versions
+from tlsfloor import paths, versions
 from tlsfloor.errors import say
 
 TYPE_CHECKING = False
@@ -104,12 +108,13 @@ def find(name: object, address: object, port: int | None) -> Exemption | None:
 def _plain(host: object) -> str:
     """Return a name or an address as it is compared."""
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
-    text = text.lower().rstrip(".").partition("%")[0]
+    text = text.lower().rstrip(".")
     if ":" in text or text[-1:].isdigit():
         import ipaddress
 
         try:
-            found = ipaddress.ip_address(text)
+            # Without its zone, which only an address of IPv6 has (RFC 4007, section 11).
+            found = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
         except ValueError:
             return text
         return str(getattr(found, "ipv4_mapped", None) or found)
@@ -118,10 +123,11 @@ def _plain(host: object) -> str:
 
 def _read(path: str) -> tuple[list[Exemption], list[str]]:
     try:
-        with open(path, "rb") as file:
-            entries = _toml().loads(file.read().decode())
+        entries = _toml().loads(_text(path))
     except (OSError, ImportError, ValueError) as error:  # a TOMLDecodeError is one of the last
         return [], [f"no exemption can be read from {path}: {error}"]
+    except RecursionError:
+        return [], [f"no exemption can be read from {path}: it is nested too deeply"]
     found, wrong = [], []
     rest = [name for name in entries if name != "exemption"]
     listed = entries.get("exemption", [])
@@ -136,6 +142,27 @@ def _read(path: str) -> tuple[list[Exemption], list[str]]:
         else:
             wrong.append(f"exemption {number} of {path}: {made}")
     return found, wrong
+
+
+def _text(path: str) -> str:
+    """Return what is in the file; ValueError where that may be anybody's."""
+    descriptor = paths.open_now(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is no regular file")
+        if paths.everyone_may_write(descriptor):
+            raise ValueError(f"everyone may write it; hint: chmod o-w {path}")
+        folder = os.path.dirname(os.path.realpath(path))
+        if paths.everyone_may_write(folder):
+            # There, as in /tmp, others may at least not replace a file of ours, or of root's.
+            ours = os.stat(folder).st_mode & stat.S_ISVTX and facts.st_uid in (0, os.geteuid())
+            if not ours:
+                raise ValueError(f"everyone may replace it; hint: chmod o-w {folder}")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read().decode()
+    finally:
+        os.close(descriptor)
 
 
 def _made(entry: object) -> Exemption | ValueError:
@@ -164,13 +191,36 @@ def _exemption(entry: object) -> Exemption:
     for key in ("host", "minimum", "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise ValueError(f"it has no {key}")
-    host, port = _plain(entry["host"].strip()), entry.get("port")
-    if "*" in host and (not host.startswith("*.") or "*" in host[1:] or host.count(".") < 2):
-        raise ValueError(f"{host!r} is too wide: write a host, or *.suffix of two parts or more")
+    host, port = _host(entry["host"].strip()), entry.get("port")
     if port is not None and (type(port) is not int or not 0 < port < 2**16):
         raise ValueError(f"{port!r} is no port")
     minimum = versions.parse(entry["minimum"])
     return Exemption(host, port, minimum, entry["reason"].strip(), _day(entry.get("expires")))
+
+
+def _host(written: str) -> str:
+    """Return a host as it is compared: an address, a name, or a suffix of names."""
+    host = _plain(written)
+    if "*" in host and (not host.startswith("*.") or "*" in host[1:] or host.count(".") < 2):
+        raise ValueError(f"{host!r} is too wide: write a host, or *.suffix of two parts or more")
+    if not host.isascii():  # a connection has what is on the wire (RFC 5891, section 4.4)
+        with contextlib.suppress(UnicodeError):
+            host = host.encode("idna").decode("ascii")
+    labels = host.split(".")[host.startswith("*.") :]
+    is_name = all(re.fullmatch("[a-z0-9_-]+", each) for each in labels) and not labels[-1].isdigit()
+    if not is_name and not _is_address(host):
+        raise ValueError(f"{written!r} is no host: write a name or an address, and no port")
+    return host
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _day(value: object) -> str:

@@ -37,6 +37,15 @@ _WHO_KNOWS = {
     ("asyncio.sslproto", "_process_write_backlog"): "self",
 }
 
+# Linux, include/uapi/linux/tcp.h: struct tcp_info to the end of tcpi_bytes_acked and
+# tcpi_bytes_received, since 4.1.
+_TCP, _TCP_INFO, _END = 6, 11, 136
+
+_PROXY = (
+    "something was received before TLS began, as from a proxy, or it cannot be told; exempt the "
+    "name of the host"
+)
+
 # The modules that may stand between it and a gate. Whoever is behind another has more connections
 # than this one.
 _BETWEEN = frozenset({"ssl", "gevent.ssl", "truststore._api", "asyncio.sslproto"})
@@ -76,9 +85,16 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
     if server_side:
         return None
-    address, port = _address(socket) or _known_to(sys._getframe(2)) or (None, None)
-    found = exemptions.find(name, address, port)
+    known = socket if _address(socket) else _known_to(sys._getframe(2))
+    address, port = _address(known) or (None, None)
+    direct = _is_direct(known)
+    found = exemptions.find(name, address if direct else None, port)
     if found is None:
+        other = None if direct else exemptions.find(name, address, port)
+        if other is not None:
+            text = f"the exemption of {other.host} is not for what is behind it: {_PROXY}"
+            floor_name = versions.floor_name(floor)
+            events.note("unexempted", floor=floor_name, text=text, server_name=name, stack="ssl")
         return None
     facts = {"server_name": name, "peer": address, "port": port, "stack": "ssl", "role": "client"}
     kind, text = "exempted", f"{found.reason}; until {found.expires}"
@@ -88,12 +104,12 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     return found if kind == "exempted" else None
 
 
-def _known_to(frame: FrameType | None) -> tuple[Any, ...] | None:
-    """Return whom the connection is to that is wanted in a frame, as far as anybody knows."""
+def _known_to(frame: FrameType | None) -> Any:
+    """Return what knows whom the connection is to that is wanted in a frame."""
     while frame is not None:
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
         if (module, function) in _WHO_KNOWS:
-            return _address(frame.f_locals.get(_WHO_KNOWS[module, function]))
+            return frame.f_locals.get(_WHO_KNOWS[module, function])
         if module not in _BETWEEN:
             return None
         frame = frame.f_back
@@ -112,6 +128,28 @@ def _address(known: Any) -> tuple[Any, ...] | None:
     except OSError:  # not connected yet
         return None
     return known[:2] if isinstance(known, tuple) else None
+
+
+def _is_direct(known: Any) -> bool:
+    """Tell whether a connection is to its address, and not through it to another host.
+
+    Whatever asks a proxy to go on (CONNECT, SOCKS) waits for its answer, so that something has been
+    received before TLS begins. Linux counts that. Where nobody does it is not known, and is no.
+    """
+    if isinstance(known, tuple):
+        return True  # still to be connected
+    try:
+        for name in ("_get_extra_info", "get_extra_info"):
+            if hasattr(known, name):
+                known = getattr(known, name)("socket")
+        told = known.getsockopt(_TCP, _TCP_INFO, _END) if sys.platform == "linux" else b""
+    except (AttributeError, OSError):  # nothing to ask, or not of TCP
+        return False
+    acknowledged, received = (
+        int.from_bytes(told[at : at + 8], sys.byteorder) for at in (_END - 16, _END - 8)
+    )
+    # The first counts the SYN: it shows that they are counted at all.
+    return acknowledged > 0 and received == 0
 
 
 def lowest(base: Any, context: Any, exemption: Exemption) -> int:
