@@ -123,7 +123,7 @@ for way in (by_socket, by_connect, by_asyncio, by_start_tls, by_buffers, by_buff
     try:
         found[way.__name__] = way(made)
     except OSError as error:
-        found[way.__name__] = f"{error.reason} {getattr(error, '__notes__', '')}"
+        found[way.__name__] = f"{error.reason} {error}"
     own = ssl.SSLContext.__base__ is _ssl._SSLContext  # others set it by the C descriptor, as here
     if minimum != "fixed" and "tlsfloor" in sys.modules and own:
         # By the C descriptor, which raises nothing as it is read.

@@ -319,7 +319,7 @@ def test_a_fixed_version_below_the_floor_is_refused_at_its_use(tmp_path: Path, r
     for each in refused:
         assert each[1:5] == ["ProtocolRefused", 1, "UNSUPPORTED_PROTOCOL", "SSL"]
         assert each[5].startswith(
-            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks "
+            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: this context speaks "
         )
         assert "hint: write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)" in each[5]
         assert each[6] == "1.2"

@@ -18,7 +18,7 @@ import pytest
 import parts
 import tlsfloor
 from drive import NAMES, REFUSALS
-from harness import BOOTSTRAP, HERE, LADDER, clean_environment, python
+from harness import BOOTSTRAP, HERE, LADDER, armed_environment, clean_environment, python
 from tlsfloor import errors, policy, versions
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
@@ -92,7 +92,9 @@ def run(executable: str, job: dict[str, Any]) -> Any:
     done = python(
         str(HERE / "programs" / "old.py"), json.dumps(job), executable=executable, env=env
     )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    # A server says once that its context is refused.
+    said = [each for each in done.stderr.splitlines() if "refuses every client" not in each]
+    assert (done.returncode, said) == (0, []), done.stderr
     return json.loads(done.stdout)
 
 
@@ -361,11 +363,57 @@ def test_a_fixed_version_is_refused_as_openssl_would(executable: str) -> None:
     for each in said[1:4]:
         assert each[:3] == [1, "UNSUPPORTED_PROTOCOL", "SSL"]
         assert each[3].startswith(
-            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: this context speaks TLS 1.0 only, "
-            "and the floor is 1.2, set by whoever armed it; hint: write ssl.create_default_"
+            "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: this context speaks TLS "
+            "1.0 only, and the floor is 1.2, set by whoever armed it; hint: write "
+            "ssl.create_default_"
         )
     assert said[4] == ["SSLSocket"]
     assert "speaks TLS 1.2 only, and the floor is 1.3, set by somebody stricter" in said[5][3]
+
+
+SERVES = """
+import socket, ssl, sys, threading
+try:
+    from socketserver import BaseRequestHandler, TCPServer
+except ImportError:
+    from SocketServer import BaseRequestHandler, TCPServer
+class Handler(BaseRequestHandler):
+    def handle(self):
+        sys.stdout.write("served\\n")
+def made(protocol):
+    context = ssl.SSLContext(protocol)
+    try:
+        context.set_ciphers("ALL:@SECLEVEL=0")  # OpenSSL 3 has TLS 1.0 at this level only
+    except ssl.SSLError:  # OpenSSL 1.0 knows no levels
+        pass
+    return context
+context, client = made(ssl.PROTOCOL_TLSv1), made(ssl.PROTOCOL_SSLv23)
+context.load_cert_chain(sys.argv[1])
+server = TCPServer(("127.0.0.1", 0), Handler)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+def call():
+    try:
+        client.wrap_socket(socket.create_connection(server.server_address)).close()
+    except (OSError, IOError):
+        pass
+for _ in range(3):
+    thread = threading.Thread(target=call)
+    thread.start()
+    server.handle_request()
+    thread.join()
+"""
+
+
+@every_python
+def test_a_server_that_refuses_everybody_says_so_once(executable: str) -> None:
+    """``socketserver`` drops the client without a word."""
+    command = ("-c", SERVES, peers.PEER_FILE)
+    control = python(*command, executable=executable, env=clean_environment())
+    assert (control.stdout, control.stderr) == ("served\n" * 3, "")
+    armed = python(*command, executable=executable, env=armed_environment())
+    assert (armed.returncode, armed.stdout) == (0, "")
+    assert armed.stderr.startswith("tlsfloor: error: a server refuses every client: this context ")
+    assert armed.stderr.count("\n") == 1
 
 
 LATE = """
@@ -414,7 +462,7 @@ def test_the_version_that_was_negotiated_has_the_last_word(executable: str) -> N
     assert len(said) == 10
     for each in said[3:-1]:
         assert each[0].startswith(
-            "SSLError: [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: TLSv1.2"
+            "SSLError: [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: TLSv1.2"
         )
     assert said[-1] == [6]
     assert [seen.data for seen in peer.seen].count(b"") == 5

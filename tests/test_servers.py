@@ -34,6 +34,8 @@ every_route = pytest.mark.parametrize("route", ROUTES)
 class Server:
     """A server that runs, and has printed its port; next it prints the versions it is handed."""
 
+    stderr = ""  # once it is stopped
+
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         self.process = process
@@ -61,6 +63,8 @@ def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        complaints.seek(0)
+        server.stderr = complaints.read()
 
 
 @contextlib.contextmanager
@@ -208,3 +212,28 @@ def test_a_required_client_certificate_stays_required(route: str) -> None:
         assert "TLSv1" not in call(server.port, "1.2 ecdhe")
         assert "TLSv1" not in call_with_certificate(server.port, certificate=None)
         assert call_with_certificate(server.port) == "TLSv1.3"
+
+
+#: Servers whose context speaks TLS 1.0 and nothing else.
+REFUSED = {"http": (), "asyncio": (), "uvloop": ("uvloop",), "gevent": ("gevent",)}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_a_server_that_refuses_everybody_says_so_once(kind: str) -> None:
+    parts.need(*REFUSED[kind])
+    parts.need_name(ssl, "PROTOCOL_TLSv1")
+    file = str(HERE / "programs" / "refused_server.py")
+    command = [sys.executable, file, kind, peers.PEER_FILE]
+    with serving(command, clean_environment()) as server:
+        assert call(server.port, "1.0 rsa") == "TLSv1"  # the control
+    with serving(command, armed_environment("1.2")) as server:
+        # Each is dropped at once: nothing of ours keeps a connection that the server lets go.
+        got = [call(server.port, "1.0 rsa") for _ in range(3)]
+    assert [each for each in got if each == "TLSv1" or "timed out" in each] == []
+    [line] = [each for each in server.stderr.splitlines() if each.startswith("tlsfloor: ")]
+    where = "a server" if kind == "uvloop" else f"the server at 127.0.0.1:{server.port}"
+    assert line.startswith(
+        f"tlsfloor: error: {where} refuses every client: this context speaks TLS 1.0 only, and "
+        "the floor is 1.2, set by TLSFLOOR=1.2 through "
+    )
+    assert line.endswith(", or PROTOCOL_TLS_SERVER for a server")

@@ -141,5 +141,18 @@ def __getattr__(name: str) -> object:
         reason = "UNSUPPORTED_PROTOCOL"
         library = "SSL"
 
+        def __init__(self, *args: object, hint: str = "", **facts: object) -> None:
+            # The hint is a part of the text: who passes that on takes it from args or strerror.
+            if hint:
+                args = (*args[:-1], printable(f"{args[-1]}; hint: {hint}"))
+            super().__init__(*args, hint=hint, **facts)
+
+        __str__ = SSLError.__str__
+
+        @property
+        def problem(self) -> str:
+            """What went wrong, without the hint."""
+            return str(self).partition("; hint: ")[0]
+
     ProtocolRefused.__qualname__ = name
     return globals().setdefault(name, ProtocolRefused)

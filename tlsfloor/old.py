@@ -40,10 +40,21 @@ def refusal(kind, problem, instead):
 
     held["counts"][kind] += 1
     told = (problem, name(held["floor"])[4:], held["set_by"], instead)
-    text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: %s, and the floor is %s, set by %s; hint: %s" % told
+    text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: %s, and the floor is %s, set by %s; hint: %s" % told
     error = _ssl.SSLError(1, text)  # SSL_ERROR_SSL
     error.library, error.reason = "SSL", "UNSUPPORTED_PROTOCOL"
     return error
+
+
+def warn_of_server(error):
+    """Say once that a server refuses every client: it gets this at each accept, and most servers drop it."""
+    text = str(error).partition("tlsfloor: ")[2]
+    if not held.setdefault("warned", False):
+        held["warned"] = True
+        try:
+            sys.stderr.write("tlsfloor: error: a server refuses every client: %s\n" % text)
+        except (AttributeError, EnvironmentError):
+            pass  # it is closed
 
 
 class Unproven(object):
@@ -121,7 +132,10 @@ def install(cls, base):
         def gate(context, *args, **kwargs):
             if newest(context) < held["floor"]:
                 instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
-                raise refusal("refused", "this context speaks %s only" % name(newest(context)), instead)
+                error = refusal("refused", "this context speaks %s only" % name(newest(context)), instead)
+                if kwargs.get("server_side") or any(each is True for each in args):
+                    warn_of_server(error)
+                raise error
             hold(context)
             return Unproven(wrap(context, *args, **kwargs))
 

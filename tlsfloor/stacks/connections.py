@@ -13,8 +13,7 @@ import sys
 
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.stacks.contexts import asked, refusal
-from tlsfloor.stacks.stdlib import UNBOUNDED
+from tlsfloor.stacks.contexts import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
 
 # What OpenSSL says of a handshake without a version in common (ssl/statem/statem_lib.c), and the
 # alert of a peer that speaks none of those that it was offered (RFC 8446, section 6.2).
-_ALERT = "TLSV1_ALERT_PROTOCOL_VERSION"
-_REASONS = frozenset({"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", _ALERT})
+_REASONS = frozenset(
+    {"UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "TLSV1_ALERT_PROTOCOL_VERSION"}
+)
 
 # How many frames away from a handshake the transport of an event loop is.
 _NEAR = 8
@@ -54,9 +54,12 @@ def tell_low(kind: str, lowest: int) -> None:
                 tell(kind, floor, mode, asked=versions.bound_name(lowest))
 
 
-def see(kind: type) -> None:
-    """See the handshakes of a class of TLS objects from now on."""
-    for cls in kind.__mro__:
+def see(owner: Any) -> None:
+    """See the handshakes of TLS objects of this class from now on."""
+    # gevent's SSLSocket is no socket: it has one, which owns the TLS object and refers to it.
+    refer = getattr(owner, "_sslsock", None)
+    holder = owner if refer is None else refer()
+    for cls in type(holder).__mro__:
         before: Any = vars(cls).get("do_handshake")
         if before is not None:
             # Another kind of attribute (a property, a partial method, a mock) is left as it is.
@@ -80,16 +83,18 @@ def _seeing(before: Any) -> Any:
             done = before(self, *args, **kwargs)
         except OSError as error:
             if getattr(error, "reason", None) in _REASONS and _is_outer(self):
-                caller = sys._getframe(1)
-                events.protected("explain", _explain, error, self, caller)
+                events.protected("explain", _explain, error, self, sys._getframe(1))
             raise
         if listening and not begun and _is_outer(self):
             _report(self, self._sslobj, sys._getframe(1))
         return done
 
     def _is_outer(self: Any) -> bool:
-        # Where a class calls that of its base (eventlet's does), only one of them reports.
-        return getattr(type(self).do_handshake, "_tlsfloor", None) is before
+        # Where a class calls that of its base, only one of them reports; eventlet's class is none
+        # that we know of, since each socket becomes one of it after its TLS object was born.
+        found = (vars(cls).get("do_handshake") for cls in type(self).__mro__)
+        ours = [mark for mark in (getattr(each, "_tlsfloor", None) for each in found) if mark]
+        return bool(ours) and ours[0] is before
 
     do_handshake._tlsfloor = before  # type: ignore[attr-defined] # a mark
     return do_handshake
@@ -186,13 +191,13 @@ class Unproven:
             holder._sslobj = real
 
 
-def _ends(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
+def ends(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
     """Return role, name and address of a connection, as far as they are known.
 
     Of a server that is its own port, and no port of its peer, which is another one each time.
     """
     found: dict[str, object] = {"role": _role(real), "server_name": real.server_hostname}
-    peer, own = _addresses(holder, caller)
+    peer, own = addresses(holder, caller)
     if peer:
         found["peer"] = peer[0]
         port = own if found["role"] == "server" else peer
@@ -203,34 +208,43 @@ def _ends(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
 
 def _agreed(real: Any, holder: Any, caller: FrameType) -> dict[str, object]:
     """Return by which suite, and between whom."""
-    return {"suite": (real.cipher() or ("",))[0], **_ends(real, holder, caller)}
+    return {"suite": (real.cipher() or ("",))[0], **ends(real, holder, caller)}
 
 
 def _role(real: Any) -> str:
     return "server" if real.server_side else "client"
 
 
-def _addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
-    """Return the peer's address and our own: of a socket, or of the transport of an event loop."""
-    try:
-        if hasattr(owner, "getpeername"):
-            return _of_inet(owner.getpeername()), _of_inet(owner.getsockname())
-        frame: FrameType | None = caller
-        for _ in range(_NEAR):
-            loop = frame.f_locals.get("self") if frame else None
-            transport: Any = getattr(loop, "_transport", None)
-            if hasattr(transport, "get_extra_info"):
-                told = transport.get_extra_info
+def addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
+    """Return the peer's address and our own: of a socket, or of what a caller reads from."""
+    known: Any = owner
+    frame: FrameType | None = caller
+    for _ in range(_NEAR):
+        try:
+            if hasattr(known, "getpeername"):
+                return _of_inet(known.getpeername()), _of_inet(known.getsockname())
+            if hasattr(known, "get_extra_info"):
+                told = known.get_extra_info
                 return _of_inet(told("peername")), _of_inet(told("sockname"))
-            frame = frame and frame.f_back
-    except OSError:  # not connected any more
-        pass
+        except (OSError, TypeError):  # not connected any more; uvloop's stand-in for a socket
+            break
+        if frame is None:
+            break
+        known, frame = _beneath(frame.f_locals), frame.f_back
     return None, None
 
 
-def _port(about: dict[str, object]) -> int | None:
-    port = about.get("port")
-    return port if isinstance(port, int) else None
+def _beneath(names: Any) -> Any:
+    """Return what carries the bytes of TLS, if a frame with these variables is one that knows."""
+    loop = names.get("self")
+    stream = getattr(loop, "transport_stream", None)  # trio's and anyio's
+    carriers = (
+        names.get("rawsock"),  # asyncio's _make_ssl_transport(), before there is a transport
+        getattr(loop, "_transport", None),
+        getattr(stream, "socket", None),
+        getattr(stream, "_raw_socket", None),
+    )
+    return next((each for each in carriers if each is not None), None)
 
 
 def _of_inet(address: Any) -> Any:
@@ -238,38 +252,7 @@ def _of_inet(address: Any) -> Any:
 
 
 def _explain(error: OSError, holder: Any, caller: FrameType) -> None:
-    """Add a note to the error of a handshake that failed because of the floor; to no other.
+    """Say in the error of a handshake that it failed because of the floor, if it did."""
+    from tlsfloor.stacks import _explained  # few programs need it
 
-    The floor is the reason only where it raised what the program, or its Python, had asked for.
-    """
-    real = holder._sslobj
-    floor = getattr(holder, EXEMPT, current.held)
-    low = asked(real.context).get("minimum_version", floor)
-    if low >= floor:
-        return
-    about = _ends(real, holder, caller)
-    chosen = error.reason == "UNSUPPORTED_PROTOCOL" and about["role"] == "client"  # type: ignore[attr-defined] # it is one of REASONS
-    if not chosen and UNBOUNDED != real.context.maximum_version < versions.TLS1_3:
-        return  # the peer may want more than this side allows, by a maximum of its own
-    if error.reason == _ALERT and about["role"] == "server":  # type: ignore[attr-defined] # see above
-        return  # nor is it the floor that the client refuses
-    name = versions.name(floor)
-    host = about["server_name"] or about.get("peer", "HOST")
-    where = f"{host}:{about['port']}" if "port" in about else str(host)
-    who = "the client" if about["role"] == "server" else where
-    hint = "" if about["role"] == "server" else f"; hint: tlsfloor check {where}"
-    from tlsfloor import exemptions
-    from tlsfloor.errors import printable
-
-    expired = exemptions.find(about["server_name"], about.get("peer"), _port(about))
-    if expired is not None and expired.days_left() < 0:
-        hint = f"; the exemption of {expired.host} expired on {expired.expires}{hint}"
-    text = printable(  # a server may have any name
-        f"tlsfloor: {who} offers nothing at or above {name}, which is the floor of this process, "
-        f"set by {current.set_by}; the context asked for {versions.bound_name(low)}{hint}"
-    )
-    if sys.version_info >= (3, 11):
-        error.add_note(text)
-    else:  # where tracebacks of newer libraries look for it (PEP 678)
-        error.__notes__ = [*getattr(error, "__notes__", ()), text]  # type: ignore[attr-defined]
-    tell("failed", floor, "enforce", text=text, asked=versions.bound_name(low), **about)
+    _explained.explain(error, holder, caller)

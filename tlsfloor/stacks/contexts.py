@@ -215,7 +215,7 @@ def refusal(problem: str, hint: str, floor: "int | None" = None, set_by: str = "
     set_by = set_by or current.set_by
     return ProtocolRefused(
         1,  # SSL_ERROR_SSL, as in every refusal of OpenSSL's own
-        f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol: {problem}, and the floor is "
+        f"[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: {problem}, and the floor is "
         f"{floor_name}, set by {set_by}",
         hint=hint,
         floor=floor_name,

@@ -188,7 +188,8 @@ class _Library:
         # To another process it goes as what every Python has.
         parts = {"__reduce__": lambda _self: plain.__reduce__()}
         kind = type(type(plain).__name__, (type(plain), caller["Error"]), parts)
-        made: Exception = kind(*plain.args, **vars(plain))
+        made: Exception = kind(*plain.args)
+        vars(made).update(vars(plain))
         return made
 
 

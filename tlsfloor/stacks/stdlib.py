@@ -319,7 +319,7 @@ def _uses(base: "Any") -> "dict[str, Any]":
         session: "Any" = None,
     ) -> "Any":
         if get_minimum(self) < current.least:
-            _use_low(base, self)
+            _use_low(base, self, server_side, owner)
         if type(owner) not in _seen:
             _see(owner)
         return wrap_socket(self, sock, server_side, server_hostname, owner=owner, session=session)
@@ -335,7 +335,7 @@ def _uses(base: "Any") -> "dict[str, Any]":
         session: "Any" = None,
     ) -> "Any":
         if get_minimum(self) < current.least:
-            _use_low(base, self)
+            _use_low(base, self, server_side, owner)
         if type(owner) not in _seen:
             _see(owner)
         return wrap_bio(
@@ -363,17 +363,22 @@ def _see(owner: "Any") -> None:
     """See the handshakes of TLS objects of this class from now on."""
     from tlsfloor.stacks import connections
 
-    connections.see(type(owner))
+    connections.see(owner)
     _seen.add(type(owner))
 
 
-def _use_low(base: "Any", context: "Any") -> None:
+def _use_low(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> None:
     """Raise or refuse a context that is used below the floor, or report that it would be."""
     protocol = base.protocol.__get__(context)
     if protocol not in FLEXIBLE:
         _tell_low("refused", _contexts().FIXED.get(protocol, 0))
     if base.minimum_version.__get__(context) < current.held:
-        _contexts().hold(base, context, current.held, current.set_by)
+        try:
+            _contexts().hold(base, context, current.held, current.set_by)
+        except OSError as error:
+            if server_side:
+                _later("tlsfloor.stacks._explained").warn_of_server(error, owner)
+            raise
 
 
 def _tell_low(kind: str, lowest: int) -> None:
