@@ -157,6 +157,69 @@ def test_a_preference_that_allows_less_gives_way(floor: str) -> None:
     assert seen
 
 
+#: Preferences by their numbers, also those that this version of awscrt has no name for.
+PREFERENCE = """
+class Preference:
+    def __init__(self, value):
+        self.value = value
+print(json.dumps([attempt(lambda: connect(
+    context(preference=Preference(int(each))).new_connection_options())) for each in sys.argv[4:]]))
+"""
+
+
+def offered(preference: int, floor: str, version: str = "1.2") -> tuple[list[int], str, str]:
+    """Return the suites that a preference offers, what came of it, and what is on stderr."""
+    need("awscrt")
+    with peers.ServerPeer(FLOORS[version], "ecdhe") as peer:
+        args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), peers.CA_FILE, str(HERE)]
+        env = armed_environment(floor) if floor else clean_environment()
+        done = python(*args, str(preference), env=env)
+        assert done.returncode == 0, done.stderr
+        suites = [seen.offered.cipher_suites for seen in peer.seen if seen.offered]
+        return list(suites[0]) if suites else [], json.loads(done.stdout)[0], done.stderr
+
+
+@pytest.mark.parametrize("preference", [7, 8, 9])
+def test_a_preference_at_or_above_the_floor_is_kept(preference: int) -> None:
+    asked, said, _ = offered(preference, "")
+    assert said == "done", "the control"
+    assert offered(preference, "1.2") == (asked, "done", "")
+    if preference == 9:  # the others differ from the default in more than suites
+        assert asked != offered(0, "1.2")[0]
+
+
+@pytest.mark.parametrize(
+    ("preference", "floor", "allows"),
+    [
+        (9, "1.3", "TLSv1_2_2025_07 allows TLS 1.2: the default of 1.3 takes its place"),
+        (8, "1.3", "PQ_DEFAULT allows TLS 1.2: the default of 1.3 takes its place"),
+        (6, "1.2", "PQ_TLSv1_0_2021_05 allows TLS 1.0: the default of 1.2 takes its place"),
+        (10, "1.2", "10 allows TLS 1.0: the default of 1.2 takes its place"),
+        (11, "1.1", "11 allows TLS 1.0: the default of 1.1 takes its place"),
+        (99, "1.0", "99 allows what is not known: the default of 1.0 takes its place"),
+    ],
+)
+def test_a_preference_that_gives_way_is_said(preference: int, floor: str, allows: str) -> None:
+    suites, said, talk = offered(preference, floor, "1.3")
+    assert (suites, said) == (offered(0, floor, "1.3")[0], "done")
+    assert talk.startswith(f"tlsfloor: warning: awscrt: cipher_pref {allows}, which is the floor")
+    assert len(talk.splitlines()) == 1
+
+
+def test_a_preference_that_gives_way_is_an_event() -> None:
+    said, _seen = run(
+        "import tlsfloor\nfound = []\ntlsfloor.enforce('1.3', on_event=found.append)\n"
+        "for _ in range(3): context(preference=io.TlsCipherPref.PQ_DEFAULT)\n"
+        "sys.modules['tlsfloor.events'].flush()\n"
+        "print(json.dumps([e for e in found if e['kind'] == 'clamped']))"
+    )
+    assert sum(each["count"] for each in said) == 3
+    assert {(each["stack"], each["asked"], each["floor"]) for each in said} == {
+        ("awscrt", "TLS 1.2", "1.3")
+    }
+    assert said[0]["text"].startswith("cipher_pref PQ_DEFAULT allows TLS 1.2")
+
+
 def test_what_holds_is_in_the_status() -> None:
     said, _seen = run(
         f"{LATE}tlsfloor.enforce('1.2')\nstatus = tlsfloor.status()\n"

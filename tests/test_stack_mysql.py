@@ -12,6 +12,7 @@ import pytest
 import starttls
 from harness import armed_environment, clean_environment, python
 from parts import need
+from tlsfloor.stacks import mysql_options
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS
 
@@ -94,6 +95,33 @@ def test_a_libmysqlclient_that_is_too_old_is_uncovered(tmp_path: Path) -> None:
     done = import_of("_mysql_connector", OLD, tmp_path)
     assert done.returncode == 1
     assert "is uncovered: its libmysqlclient is 8.0.27" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "new"),
+    [
+        ("8.0.27", False),
+        ("8.0.28", True),
+        ("8.0.36-28", True),  # Percona's
+        ("8.0.26-16", False),
+        ("8.4.0-commercial", True),
+        ("9.1.0-dmr-log", True),
+        ("5.7.44-48-log", False),
+        ("10.0.0rc1", True),
+        ("8.1", False),  # that is no whole version
+        ("", False),
+        ("MariaDB", False),
+        ("-1.2.3", False),
+    ],
+)
+def test_a_version_of_libmysqlclient_is_read_or_not_known(
+    version: str, new: bool, tmp_path: Path
+) -> None:
+    assert mysql_options.is_new(version) == new
+    done = import_of("_mysql_connector", OLD.replace("8.0.27", version), tmp_path)
+    assert done.returncode == 1
+    assert ("is uncovered: its libmysqlclient is" not in done.stderr) == new
+    assert "ValueError" not in done.stderr
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])

@@ -21,9 +21,9 @@ import sys
 from functools import wraps
 from weakref import WeakSet
 
+from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor import versions
-from tlsfloor.errors import GuardError
+from tlsfloor.errors import GuardError, say
 from tlsfloor.stacks.contexts import refusal
 from tlsfloor.stacks.gates import Gates, instances
 
@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 _MINIMUM = {versions.TLS1_0: 1, versions.TLS1_1: 2, versions.TLS1_2: 3, versions.TLS1_3: 4}
 _DEFAULT = 128
 
-# The same file, TlsCipherPref: PQ_DEFAULT, and TLSv1_2_2025_07. Both begin at TLS 1.2,
-# the former only in versions that have the latter.
-_PREFERENCES = (8, 9)
+# What each cipher_pref begins at, as its policy in aws-c-io has it (enum aws_tls_cipher_pref, and
+# s2n_tls_channel_handler.c): a preference takes the place of the minimum. PQ_DEFAULT is the eighth,
+# and begins at TLS 1.2 only in versions that have the ninth, TLSv1_2_2025_07.
+_PQ_DEFAULT, _NEWER = 8, 9
+_LOWEST = {
+    **dict.fromkeys((1, 2, 3, 4, 5, 6, 10, 11), versions.TLS1_0),
+    **dict.fromkeys((7, _PQ_DEFAULT, _NEWER), versions.TLS1_2),
+}
 
 # Through these every object that holds TLS, and whatever begins a connection with it, passes.
 _USES = (
@@ -84,6 +89,9 @@ _CONNECTED = (
 )
 
 _gates = Gates()
+
+# The preferences that gave way, which is said once of each, and the floor that they gave way to.
+_said: set[tuple[int, int]] = set()
 
 # What is older than the floor, and the floor for which that was noted.
 _old: WeakSet[Any] = WeakSet()
@@ -134,9 +142,13 @@ def _put(native: Any) -> None:
             raise GuardError("this awscrt makes its contexts in a way that is not known here")
         lowest = _MINIMUM.get(current.held, 0)
         holds = lowest <= minimum < _DEFAULT
-        if preference:  # it replaces the minimum (aws-c-io, s2n_tls_channel_handler.c)
-            known = preference in _PREFERENCES and native.is_tls_cipher_supported(_PREFERENCES[1])
-            holds = known and current.held <= versions.TLS1_2
+        if preference:
+            begins = _LOWEST.get(preference, 0)
+            if preference == _PQ_DEFAULT and not native.is_tls_cipher_supported(_NEWER):
+                begins = versions.TLS1_0
+            holds = begins >= current.held
+            if not holds:
+                _give_way(preference, begins)
         if not holds:
             asked = minimum != _DEFAULT or preference
             current.counts["clamped" if asked else "raised"] += 1
@@ -149,6 +161,20 @@ def _put(native: Any) -> None:
         _gates.put(native, name, _use(getattr(native, name), s3=name.startswith("s3_")))
     for name in set(providers).difference(_USES, _PLAIN):
         _gates.put(native, name, _own(getattr(native, name)))
+
+
+def _give_way(preference: int, begins: int) -> None:
+    """Report a preference that allows less than the floor, so that it is not taken."""
+    known = getattr(sys.modules.get("awscrt.io"), "TlsCipherPref", None)
+    names = {each.value: each.name for each in known or ()}
+    name, floor = names.get(preference, str(preference)), versions.floor_name(current.held)
+    allows = versions.name(begins) if begins else "what is not known"
+    text = f"cipher_pref {name} allows {allows}: the default of {floor} takes its place"
+    asked = versions.name(begins) if begins else None
+    events.note("clamped", mode="enforce", floor=floor, stack="awscrt", asked=asked, text=text)
+    if (preference, current.held) not in _said:
+        _said.add((preference, current.held))
+        say(f"tlsfloor: warning: awscrt: {text}, which is the floor, set by {current.set_by}")
 
 
 def _use(function: Any, *, s3: bool) -> Any:

@@ -35,8 +35,13 @@ _OLDEST = (8, 0, 28)
 
 
 def is_new(version: str) -> bool:
-    """Tell whether a libmysqlclient of this version refuses TLS 1.0 and 1.1 by itself."""
-    return tuple(int(part) for part in version.split(".")[:3]) >= _OLDEST
+    """Tell whether a libmysqlclient of this version refuses TLS 1.0 and 1.1 by itself.
+
+    What is no version is not known to.
+    """
+    # 8.0.36-28 is one of Percona's, 8.4.0-commercial one of Oracle's.
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return found is not None and tuple(map(int, found.groups())) >= _OLDEST
 
 
 def has_new_libmysqlclient(module: str) -> bool:
@@ -46,7 +51,7 @@ def has_new_libmysqlclient(module: str) -> bool:
         return False
     told = library.mysql_get_client_info
     told.restype = ctypes.c_char_p
-    return is_new(told().decode())
+    return is_new((told() or b"").decode(errors="replace"))
 
 
 class Library:
@@ -75,7 +80,7 @@ class Library:
     def _lacks(self, floor: int) -> str:
         value = ctypes.c_char_p()
         self._info(None, _TLS_LIBRARY, ctypes.byref(value))
-        tls = (value.value or b"no TLS").decode()
+        tls = (value.value or b"no TLS").decode(errors="replace")
         found = re.match(r"OpenSSL (\d+)\.(\d+)\.(\d+)", tls)
         if not found:
             return f"tls-version was never seen to hold with {tls}"
