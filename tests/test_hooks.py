@@ -7,7 +7,6 @@ only then does its refusal with one prove anything.
 from __future__ import annotations
 
 import ast
-import glob
 import os
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import parts
+from compiled import compiled, libpython
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from tlsfloor import policy, stacks
 from tlsfloor.verify import peers
@@ -251,19 +250,6 @@ PyMODINIT_FUNC PyInit_failing(void) { return PyModuleDef_Init(&def); }
 """
 
 
-def compiled(tmp_path: Path, name: str, text: str, *flags: str) -> Path:
-    """Compile a C file against this Python."""
-    gcc = parts.need_program("gcc")
-    source = tmp_path / f"{name}.c"
-    source.write_text(text)
-    include = sysconfig.get_path("include")
-    if not os.path.exists(os.path.join(include, "Python.h")):
-        pytest.skip("this Python has no headers")
-    target = tmp_path / name
-    subprocess.run([gcc, f"-I{include}", str(source), "-o", str(target), *flags], check=True)
-    return target
-
-
 def test_a_traceback_of_a_failed_extension_reads_as_ever(tmp_path: Path) -> None:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     made = compiled(tmp_path, "failing", EXTENSION, "-shared", "-fPIC")
@@ -297,16 +283,9 @@ int main(int argc, char **argv) {
 def static_python(tmp_path: Path) -> str:
     import _ssl
 
-    library = sysconfig.get_config_var("LDLIBRARY") or ""
-    folders = [sysconfig.get_config_var(each) or "" for each in ("LIBPL", "LIBDIR")]
-    found = [path for each in folders for path in glob.glob(os.path.join(each, library))]
-    if not hasattr(_ssl, "__file__") or not found:
-        pytest.skip("this Python has no libpython to link, or no extension _ssl to build in")
-    flags = [found[0], "-rdynamic", f"-L{folders[1]}", f"-Wl,-rpath,{folders[1]}"]
-    flags += [f'-DSSL="{_ssl.__file__}"', "-ldl", "-lm", "-lpthread"]
-    for name in ("LIBS", "SYSLIBS"):
-        flags += (sysconfig.get_config_var(name) or "").split()
-    return str(compiled(tmp_path, "python", BUILTIN, *flags))
+    if not hasattr(_ssl, "__file__"):
+        pytest.skip("this Python has no extension _ssl to build in")
+    return str(compiled(tmp_path, "python", BUILTIN, *libpython(), f'-DSSL="{_ssl.__file__}"'))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is linked as Linux does")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import parts
+from compiled import compiled, libpython
 from harness import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.stacks import COVERED, TABLE, about
@@ -210,6 +212,64 @@ def test_status_names_what_no_row_brings(tmp_path: Path) -> None:
         each["holds"] for each in found if each["coverage"] not in COVERED
     }
     assert any("cryptography" in each["path"] for each in found)
+
+
+#: A server that has TLS of its own, and embeds Python: as uWSGI is one.
+HOST = """
+#include <Python.h>
+#include <openssl/ssl.h>
+int main(int argc, char **argv) {
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (!context) return 9;
+    return Py_BytesMain(argc, argv);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("host")
+    return str(compiled(folder, "host", HOST, *libpython(), "-lssl", "-lcrypto"))
+
+
+@pytest.mark.parametrize("name", ["host", "host that was replaced"])
+def test_the_program_that_embeds_python_is_named_as_a_user_of_its_library(
+    host: str, name: str, tmp_path: Path
+) -> None:
+    """It is no stack of Python, so that nothing holds a floor on it, however ``ssl`` is held."""
+    path = str(tmp_path / name)
+    shutil.copy(host, path)
+    replace = f"import os; os.remove({path!r}); " if "replaced" in name else ""
+    env = armed_environment(PYTHONHOME=f"{sys.base_prefix}:{sys.base_exec_prefix}")
+    for executable in (sys.executable, path):
+        program = STATUS if executable != path else replace + STATUS
+        done = python("-c", program, env=env, executable=executable)
+        assert done.returncode == 0, done.stderr
+        facts = json.loads(done.stdout)
+        assert facts["stacks"] == {"ssl": "guarded"}
+        found = {each["path"]: each for each in facts["libraries"]}
+        assert (path in found) == (executable == path)
+    assert found[path]["coverage"] == "unknown"
+    assert "libssl" in found[path]["holds"]
+    [shared] = [each for path, each in found.items() if Path(path).name.startswith("libssl")]
+    assert (shared["stack"], shared["coverage"]) == ("ssl", "guarded, unknown")
+
+
+def test_a_library_is_of_all_that_need_it_however_far(tmp_path: Path) -> None:
+    made(tmp_path, {"_ldap.so": b"\0libldap-2.5.so.0\0", "_ssl.so": b"\0libssl.so.3\0"})
+    made(tmp_path, {"libldap-2.5.so.0": b"\0libssl.so.3\0libldap-2.5.so.0\0"})
+    made(tmp_path, {"libssl.so.3": OPENSSL})
+
+    def told() -> dict[str, tuple[str, str]]:
+        found, _ = libraries.search(str(tmp_path))
+        known = about.describe(found, about.coverage("1.2"))
+        return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
+
+    assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded")
+    made(tmp_path, {"stranger.so": b"\0libldap-2.5.so.0\0"})
+    assert told()["stranger.so"] == ("", "unknown")
+    assert told()["libldap-2.5.so.0"] == ("_ldap", "guarded, unknown")
+    assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded, unknown")
 
 
 def test_every_row_of_the_table_is_described() -> None:

@@ -6,6 +6,7 @@ What a row claims here at a floor is what its guard comes to there; a test compa
 from __future__ import annotations
 
 import os
+import sys
 
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import STRENGTHS
@@ -125,7 +126,9 @@ def row_of(path: str) -> str:
         row = rows.get(part.split(".")[0])
         if row is not None:
             return row
-    return ""
+    # A CPython that is one file has the OpenSSL of its ssl in it.
+    whole = "_ssl" in sys.builtin_module_names and os.path.basename(path).startswith("python")
+    return "ssl" if whole else ""
 
 
 def coverage(floor: str | None) -> dict[str, str]:
@@ -136,24 +139,32 @@ def coverage(floor: str | None) -> dict[str, str]:
 def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, str]]:
     """Return each library (of ``verify``) with its rows and what they come to, as JSON types.
 
-    One of the system belongs to whoever is linked to it.
+    One of the system belongs to all that are linked to it: it is of every row of theirs, and also
+    ``"unknown"`` where one of them is of no row, as the program that embeds this Python may be.
 
     .. versionadded:: 0.1
     """
     libraries = list(found)
-    own = {each.path: row_of(each.path) for each in libraries}
+
+    def rows_of(library: Any, *users: Any) -> set[str]:
+        """Return its rows, or those of what is linked to it; an empty one for what has none."""
+        name, row = os.path.basename(library.path), row_of(library.path)
+        linked = [each for each in libraries if name in each.names and each is not library]
+        if row or not linked:
+            return {row}
+        others = [each for each in linked if each not in users]  # some need one another
+        return {row for each in others for row in rows_of(each, library, *users)}
+
     described = []
     for each in libraries:
-        name = os.path.basename(each.path)
-        users = {own[other.path] for other in libraries if name in other.names}
-        rows = [own[each.path]] if own[each.path] else sorted(users - {""})
-        states = sorted({coverage[row] for row in rows}) or ["unknown"]
+        rows = rows_of(each) or {""}
+        states = {coverage[row] if row else "unknown" for row in rows}
         described.append(
             {
                 "path": each.path,
                 "holds": str(each),
-                "stack": ", ".join(rows),
-                "coverage": ", ".join(states),
+                "stack": ", ".join(sorted(rows - {""})),
+                "coverage": ", ".join(sorted(states)),
             }
         )
     return described

@@ -155,15 +155,17 @@ def loaded() -> list[Library]:
     try:
         with open("/proc/self/maps", "rb") as file:  # a name may be in any encoding
             lines = [line.rstrip(b"\n") for line in file if b"/" in line]
+        # It may be a server that embeds this Python, and that has TLS of its own.
+        program = os.readlink(_PROGRAM)
     except OSError:  # no Linux: its modules are named by their rows all the same
         return found
     names = {os.fsdecode(line.split(None, 5)[5]) for line in lines}
     for name in sorted(names):
         path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
-        if not _SHARED.search(path):
+        if not _SHARED.search(path) and name != program:
             continue
         try:
-            held = look(path) if path == name else None
+            held = look(_PROGRAM) if name == program else look(path) if path == name else None
         except (OSError, ValueError):  # it is in another namespace, or not readable
             held = None
         if held is None:
@@ -172,6 +174,9 @@ def loaded() -> list[Library]:
             found.append(Library(path, held))
     return _whole(found)
 
+
+# The file that was started, also where it was replaced since.
+_PROGRAM = "/proc/self/exe"
 
 # How the kernel marks a file that is mapped, and was removed or replaced (proc(5)).
 _DELETED = " (deleted)"
