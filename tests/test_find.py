@@ -165,7 +165,7 @@ def test_the_hint_for_a_script_reaches_the_interpreter_behind_it(tmp_path: Path)
     program = f'set -- {command}; printf %s "$1"'
     done = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, check=True)
     [behind] = find.search([done.stdout]).interpreters
-    assert (behind.path, behind.problem) == (sys.executable, "")
+    assert (behind.path, behind.problem) == (os.path.abspath(sys.executable), "")
 
 
 def test_a_path_that_is_not_utf_8_is_found(tmp_path: Path) -> None:

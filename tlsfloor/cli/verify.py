@@ -53,6 +53,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=float, default=60, help="seconds for each launch (default: 60)"
     )
     parser.add_argument(
+        "--as-user",
+        metavar="NAME",
+        help="start interpreters as this user: needs root (default: the user who runs this)",
+    )
+    parser.add_argument(
         "--jobs",
         type=int,
         default=os.cpu_count() or 1,
@@ -68,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     # Not before: `tlsfloor path` must work where the extra is not installed.
     try:
-        from tlsfloor.verify import cases, examine, find
+        from tlsfloor.verify import cases, examine, find, surroundings
     except ImportError as error:
         raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
 
@@ -90,7 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
         describe=lambda libraries: about.describe(libraries, coverage),
     )
     try:
-        with _ended_by_sigterm(), _progress(len(found.interpreters)) as progress:
+        with contextlib.ExitStack() as stack:
+            user = stack.enter_context(surroundings.as_user(arguments.as_user))
+            stack.enter_context(_ended_by_sigterm())
+            progress = stack.enter_context(_progress(len(found.interpreters)))
             examine.run(
                 outcome,
                 cases.plan(floor, ROLES[arguments.role], hello=arguments.hello),
@@ -98,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.jobs,
                 armed=not arguments.targets,
                 progress=progress,
+                user=user,
             )
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")

@@ -7,6 +7,7 @@ fault of enforcement cannot hide from it. The parts, in the order in which they 
 * ``find``: the interpreters at or below a path, none of which it starts;
 * ``binary``: what a file is by its bytes, so that nothing is started that is no Python;
 * ``examine``: both launches of each interpreter, and what all of it comes to;
+* ``surroundings``: what an interpreter under test gets of the process that starts it;
 * ``launch``: starts the probe, and turns whatever happens into observations;
 * ``line``: a socket that keeps what it heard first, and can end what is endless;
 * ``peers``: the other end, which the judge brings itself: it must be able to say yes;

@@ -13,7 +13,11 @@ import os
 import signal
 import subprocess
 import threading
-from typing import IO
+from typing import IO, Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.verify.surroundings import User
 
 #: Bytes that are kept of each of stdout and stderr: the facts of a probe are some 100 kB.
 LIMIT = 16 * 2**20
@@ -53,23 +57,37 @@ class _Capture(threading.Thread):
                 self.kept += chunk
 
 
-def run(command: list[str], env: dict[str, str], stdin: str, timeout: float) -> tuple[str, str]:
+def run(
+    command: list[str],
+    env: dict[str, str],
+    stdin: str,
+    timeout: float,
+    *,
+    folder: str | None = None,
+    user: User | None = None,
+) -> tuple[str, str]:
     """Run a command with a file as its stdin; return what it printed, and why it failed, if it did.
+
+    It runs in a ``folder`` and as a ``user``, if they are not this process's.
 
     .. versionadded:: 0.1
     """
     mark = f"{os.getpid()}-{next(_numbers)}"
+    # Not in Python 3.8's Popen, where nobody has a user for it.
+    ids: Any = {"user": user.uid, "group": user.gid, "extra_groups": user.groups} if user else {}
     try:
         with open(stdin, "rb") as file:
             process = subprocess.Popen(  # noqa: S603 - to start what it is told is what it is for
                 command,
                 bufsize=0,
+                cwd=folder,
                 env={**env, _BIRTHMARK: mark},
                 stdin=file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 # A group of its own, so that what it starts ends with it.
                 start_new_session=True,
+                **ids,
             )
     except (OSError, ValueError) as error:  # ValueError: a null in its name
         return "", f"it cannot be started: {error}"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 
 from tlsfloor import versions
-from tlsfloor.verify import bounded, judge, launch, libraries
+from tlsfloor.verify import bounded, judge, launch, libraries, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tlsfloor.verify.cases import Case
     from tlsfloor.verify.find import Found, Interpreter
     from tlsfloor.verify.libraries import Library
+    from tlsfloor.verify.surroundings import User
 
 #: The exit status of each verdict, design section 7: 0 is for what is sound alone.
 STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
@@ -93,30 +94,37 @@ class Report:
 
 
 def examine(
-    interpreter: Interpreter, cases: list[Case], floor: int, timeout: float, *, armed: bool = False
+    interpreter: Interpreter,
+    cases: list[Case],
+    floor: int,
+    timeout: float,
+    *,
+    armed: bool = False,
+    user: User | None = None,
 ) -> Examined:
     """Launch an interpreter isolated and as deployed (and ``armed``: with the floor), and judge.
 
-    One that a floor protects is launched with each flag as well that the floor may not survive.
+    ``user`` is whom it runs as, None for ours. One that a floor protects is launched with each flag
+    as well that the floor may not survive.
 
     .. versionadded:: 0.1
     """
     if interpreter.problem:
         return Examined(interpreter, "inconclusive", [interpreter.problem])
-    path = interpreter.path
+    path, around = interpreter.path, surroundings.of(interpreter, user)
     start = time.monotonic()
     more = {}
     try:
         launches = [
-            launch.isolated(path, cases, floor, timeout),
-            launch.as_deployed(path, cases, floor, timeout),
+            launch.isolated(path, cases, floor, timeout, around),
+            launch.as_deployed(path, cases, floor, timeout, around),
         ]
         if armed:
             name = versions.floor_name(floor)
-            launches.append(launch.with_floor(path, cases, floor, name, timeout))
+            launches.append(launch.with_floor(path, cases, floor, name, timeout, around))
         if judge.verdict(launches[0], launches[1], floor)[0] == "enforced":
             launches += [
-                launch.with_flag(path, flag, cases, floor, timeout)
+                launch.with_flag(path, flag, cases, floor, timeout, around)
                 for flag in launch.flags(str(launches[1].facts.get("version")))
             ]
     except OSError as error:  # of ours: no ports or files are left
@@ -162,8 +170,11 @@ def run(
     *,
     armed: bool = False,
     progress: Callable[[], object] = bool,
+    user: User | None = None,
 ) -> None:
     """Examine what a report found, ``jobs`` at a time; ``progress`` is called after each.
+
+    Interpreters run as ``user``, None for ours.
 
     Whatever ends the run early ends every program that it started.
 
@@ -171,7 +182,7 @@ def run(
     """
     with ThreadPoolExecutor(max(1, min(jobs, _affordable(len(cases))))) as pool:
         futures = [
-            pool.submit(examine, each, cases, report.floor, timeout, armed=armed)
+            pool.submit(examine, each, cases, report.floor, timeout, armed=armed, user=user)
             for each in report.found.interpreters
         ]
         try:

@@ -51,7 +51,8 @@ _LINKS = 40
 class Interpreter:
     """An interpreter: where it is, its other names, and the environment and image it lies in.
 
-    ``problem`` says why it cannot be tried, if so.
+    ``problem`` says why it cannot be tried, if so. ``below`` is the folder that it was found below,
+    empty where the user named it.
 
     .. versionadded:: 0.1
     """
@@ -61,6 +62,7 @@ class Interpreter:
     venv: str = ""
     image: str = ""
     problem: str = ""
+    below: str = ""
 
 
 @dataclass
@@ -93,7 +95,7 @@ def search(targets: Sequence[str]) -> Found:
         path = os.path.abspath(target)
         if os.path.isdir(path):
             below = [_look(each, found) for each in sorted(_walk(path, found))]
-            kept = [each for each in below if each is not None]
+            kept = [replace(each, below=path) for each in below if each is not None]
             if not kept:
                 found.empty.append(path)
             candidates += kept
@@ -216,7 +218,8 @@ def _fold(candidates: list[Interpreter]) -> Iterator[Interpreter]:
         own = [each for each in group if not each.venv and os.path.realpath(each.path) == each.path]
         first = (own or sorted(group, key=lambda each: (len(each.path), each.path)))[0]
         names = {name for each in group for name in (each.path, *each.also)}
-        yield replace(first, also=tuple(sorted(names - {first.path})))
+        below = "" if any(not each.below for each in group) else first.below
+        yield replace(first, also=tuple(sorted(names - {first.path})), below=below)
 
 
 def _same(one: str, other: str) -> bool:

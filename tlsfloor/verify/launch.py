@@ -10,12 +10,14 @@ import contextlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tlsfloor.verify import bounded, judge
 from tlsfloor.verify.cases import ANY
-from tlsfloor.verify.peer import CA_FILE, PEER_FILE, TIMEOUT, Peer
+from tlsfloor.verify.peer import TIMEOUT, Peer
+from tlsfloor.verify.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,27 +41,47 @@ FLAGS = {"-E": (2, 7), "-I": (3, 4), "-P": (3, 11), "-S": (2, 7), "-s": (2, 7)}
 _STEERING = ("PYTHON", "OPENSSL_", "SSL_CERT", "TLS")
 
 
-def isolated(interpreter: str, cases: list[Case], floor: int, timeout: float) -> judge.Launch:
+def isolated(
+    interpreter: str,
+    cases: list[Case],
+    floor: int,
+    timeout: float,
+    around: Surroundings | None = None,
+) -> judge.Launch:
     """Run the probe without environment, user site and site-packages."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
+    around = around or Surroundings(dict(os.environ))
+    env = {name: value for name, value in around.env.items() if not name.startswith(_STEERING)}
+    around = replace(around, env=env)
     alone = [case for case in cases if case.via == "ssl"]
     # Python 2.7 has no -I; these three are all of it, but for the current folder, which the probe
     # drops. With -B nothing is written into what is looked at.
-    return run("isolated", [interpreter, "-B", "-E", "-s", "-S"], env, alone, floor, timeout)
+    return run("isolated", [interpreter, "-B", "-E", "-s", "-S"], around, alone, floor, timeout)
 
 
-def as_deployed(interpreter: str, cases: list[Case], floor: int, timeout: float) -> judge.Launch:
-    """Run the probe in this process's own environment, as a program would start."""
-    return run("as deployed", [interpreter, "-B"], dict(os.environ), cases, floor, timeout)
+def as_deployed(
+    interpreter: str,
+    cases: list[Case],
+    floor: int,
+    timeout: float,
+    around: Surroundings | None = None,
+) -> judge.Launch:
+    """Run the probe as a program would start, by default in this process's own environment."""
+    around = around or Surroundings(dict(os.environ))
+    return run("as deployed", [interpreter, "-B"], around, cases, floor, timeout)
 
 
 def with_flag(
-    interpreter: str, flag: str, cases: list[Case], floor: int, timeout: float
+    interpreter: str,
+    flag: str,
+    cases: list[Case],
+    floor: int,
+    timeout: float,
+    around: Surroundings,
 ) -> judge.Launch:
     """Run the probe as deployed, but with a flag that skips some start-up files; the main cases."""
     telling = [case for case in cases if case.via == "ssl" and case.way in TELLING]
     command = [interpreter, "-B", flag]
-    return run(f"as deployed, {flag}", command, dict(os.environ), telling, floor, timeout)
+    return run(f"as deployed, {flag}", command, around, telling, floor, timeout)
 
 
 def flags(version: str) -> list[str]:
@@ -71,18 +93,24 @@ def flags(version: str) -> list[str]:
 
 
 def with_floor(
-    interpreter: str, cases: list[Case], floor: int, name: str, timeout: float
+    interpreter: str,
+    cases: list[Case],
+    floor: int,
+    name: str,
+    timeout: float,
+    around: Surroundings,
 ) -> judge.Launch:
     """Run the probe as deployed, with the bootstrap folder in front of PYTHONPATH."""
-    path = os.pathsep.join([BOOTSTRAP, *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path, "TLSFLOOR": name, "TLSFLOOR_ON_ERROR": "abort"}
-    return run(f"with floor {name}", [interpreter, "-B"], env, cases, floor, timeout)
+    path = os.pathsep.join([BOOTSTRAP, *filter(None, [around.env.get("PYTHONPATH")])])
+    env = {**around.env, "PYTHONPATH": path, "TLSFLOOR": name, "TLSFLOOR_ON_ERROR": "abort"}
+    around = replace(around, env=env)
+    return run(f"with floor {name}", [interpreter, "-B"], around, cases, floor, timeout)
 
 
 def run(
     name: str,
     command: list[str],
-    env: dict[str, str],
+    around: Surroundings,
     cases: list[Case],
     floor: int,
     timeout: float,
@@ -90,9 +118,10 @@ def run(
     """Run the probe once, and put together what it told and what the peers saw."""
     with contextlib.ExitStack() as stack:
         servers = {case.id: stack.enter_context(_peer(case)) for case in cases}
+        authority, identity = around.files
         job = {
-            "ca": CA_FILE,
-            "identity": PEER_FILE,
+            "ca": authority,
+            "identity": identity,
             "timeout": TIMEOUT,
             "cases": [
                 {
@@ -106,8 +135,11 @@ def run(
             ],
         }
         # What the probe tries is no event of a program.
-        env = {name: value for name, value in env.items() if name != "TLSFLOOR_EVENTS"}
-        output, failure = bounded.run([*command, "-", json.dumps(job)], env, _PROBE, timeout)
+        env = {name: value for name, value in around.env.items() if name != "TLSFLOOR_EVENTS"}
+        command = [*command, "-", json.dumps(job)]
+        output, failure = bounded.run(
+            command, env, _PROBE, timeout, folder=around.folder, user=around.user
+        )
         seen = {}
         for case_id, server in servers.items():
             server.settle()

@@ -1,0 +1,167 @@
+"""What an interpreter under test gets of the caller: not his secrets, folder or user, if found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import clean_environment, python
+from parts import need
+from tlsfloor.errors import PolicyError
+from tlsfloor.verify import bounded, find, launch, surroundings
+from tlsfloor.versions import TLS1_2
+
+need("tlslite", "rich")
+
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+#: An interpreter that every user can start: the one of these tests may lie in root's home.
+FOR_ALL = "/usr/bin/python3"
+
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "GITHUB_TOKEN": "secret",
+    "TLS_KEY_PASSWORD": "secret",
+    "HOMEBREW_GITHUB_API_TOKEN": "secret",
+}
+
+# A line of a .pth file, which is executed as the environment's Python starts.
+NOTE = """import json, os, sys; open({file!r}, "a").write(json.dumps([
+dict(os.environ), os.getcwd(), sys.path, sys.flags.no_user_site]) + chr(10))
+"""
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """An environment whose own start-up file notes what it was started with."""
+    folder = tmp_path / "srv" / "app"
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(command, check=True, timeout=60)
+    [packages] = folder.glob("lib/p*/site-packages")
+    note = NOTE.format(file=str(tmp_path / "notes")).replace("\n", " ").strip()
+    (packages / "note.pth").write_text(note + "\n")
+    return folder
+
+
+def started(venv: Path, target: Path) -> list[Any]:
+    """Verify a target from a folder of the caller; return what each launch was started with."""
+    here = venv.parent.parent / "here"
+    here.mkdir()
+    ran = here / "ran"
+    (here / "sitecustomize.py").write_text(f"open({str(ran)!r}, 'w').close()")
+    (here / "lib").mkdir()
+    path = os.pathsep.join(["", str(here / "absolute"), "lib", "."])
+    env = clean_environment(PYTHONPATH=path, TLSFLOOR="off", **SECRETS)
+    # Isolated, or the command itself would run the file of this folder.
+    command = ["-I", "-m", "tlsfloor", "verify", "--hello", "--role", "client"]
+    done = python(*command, str(target), env=env, cwd=here)
+    assert done.returncode in (0, 1), done.stderr
+    assert ran.exists() == target.name.startswith("python")
+    notes = (venv.parent.parent / "notes").read_text().splitlines()
+    return [json.loads(each) for each in notes]
+
+
+def test_what_was_found_gets_no_secrets_and_no_current_folder(venv: Path) -> None:
+    for env, folder, path, no_user_site in started(venv, venv.parent):
+        assert "secret" not in env.values()
+        assert folder == os.path.abspath(os.sep)
+        assert no_user_site
+        if "PYTHONPATH" in env:  # not when isolated
+            here = venv.parent.parent / "here"
+            assert env["PYTHONPATH"] == os.pathsep.join([str(here / "absolute"), str(here / "lib")])
+            assert str(here) not in path
+            assert (env["TLSFLOOR"], env["PATH"]) == ("off", os.environ["PATH"])
+
+
+def test_what_was_named_is_started_as_a_program_would_be(venv: Path) -> None:
+    """The control: the same interpreter, by its name."""
+    *_, (env, folder, path, _) = started(venv, venv / "bin" / "python")
+    here = str(venv.parent.parent / "here")
+    assert SECRETS.items() <= env.items()
+    assert (folder, here in path) == (here, True)
+
+
+def test_what_is_named_and_found_was_named(venv: Path) -> None:
+    name = str(venv / "bin" / "python")
+    for targets in ([str(venv), name], [name, str(venv)]):
+        [each] = find.search(targets).interpreters
+        assert each.below == ""
+    [each] = find.search([str(venv)]).interpreters
+    assert each.below == str(venv)
+
+
+def test_a_user_who_is_not_there_is_a_mistake() -> None:
+    done = python("-m", "tlsfloor", "verify", "--as-user", "no such user", sys.executable)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: --as-user: there is no user 'no such user'\nhint: --as-user nobody\n"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or AS_ROOT, reason="root may become any user")
+def test_only_root_becomes_another_user() -> None:
+    with pytest.raises(PolicyError, match="only root"), surroundings.as_user("root"):
+        pass
+
+
+def test_our_own_user_needs_nothing() -> None:
+    pwd = pytest.importorskip("pwd")
+    with surroundings.as_user(pwd.getpwuid(os.geteuid()).pw_name) as user:
+        assert user is None
+    with surroundings.as_user(None) as user:
+        assert user is None
+
+
+as_root = pytest.mark.skipif(
+    not (AS_ROOT and os.access(FOR_ALL, os.X_OK)) or sys.version_info < (3, 9),
+    reason="only root can become another user",
+)
+
+WHO = "import json, os; print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups()]))"
+
+
+@as_root
+def test_another_user_has_his_ids_and_can_read_the_certificates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with surroundings.as_user("nobody") as user:
+        assert user is not None
+        around = surroundings.of(find.Interpreter(FOR_ALL), user)
+        assert "secret" not in around.env.values()
+        assert (around.env["USER"], around.folder) == ("nobody", "/")
+        output, failure = bounded.run(
+            [FOR_ALL, "-c", WHO], around.env, os.devnull, 60, folder=around.folder, user=user
+        )
+        assert failure == ""
+        ids, groups, more = json.loads(output)
+        assert (ids, groups, more) == ([user.uid] * 3, [user.gid] * 3, list(user.groups))
+        assert 0 not in (user.uid, user.gid, *user.groups)
+        files = around.files
+        assert all(os.stat(each).st_mode & 0o004 for each in files)
+    assert not any(map(os.path.exists, files))
+
+
+@as_root
+def test_the_command_verifies_as_another_user() -> None:
+    words = ["-m", "tlsfloor", "verify", "--json", "--role", "client", FOR_ALL]
+    ours, theirs = (python(*words, *more) for more in ((), ("--as-user", "nobody")))
+    verdicts = [json.loads(each.stdout)["interpreters"][0]["verdict"] for each in (ours, theirs)]
+    assert verdicts[0] == verdicts[1] != "inconclusive"
+    assert theirs.stderr == ""
+
+
+@as_root
+def test_what_a_user_may_not_start_is_inconclusive(tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to(os.path.realpath(FOR_ALL))
+    tmp_path.chmod(0o700)
+    with surroundings.as_user("nobody") as user:
+        around = surroundings.of(find.Interpreter(str(tmp_path / "python")), user)
+        found = launch.as_deployed(str(tmp_path / "python"), [], TLS1_2, 60, around)
+    assert found.failure.startswith("it cannot be started: [Errno 13]")
