@@ -437,7 +437,10 @@ class Proxy:
         with contextlib.suppress(OSError):  # it was closed
             while True:
                 client = self._open.enter_context(self._listener.accept()[0])
-                self.asked.append(client.recv(4096))
+                asked = client.recv(4096)
+                while not asked.endswith(b"\r\n\r\n"):  # Python 3.8 sends each line by itself
+                    asked += client.recv(4096)
+                self.asked.append(asked)
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 address = ("127.0.0.1", self._port)
                 server = self._open.enter_context(socket.create_connection(address))

@@ -95,7 +95,7 @@ def everyone_may_write(folder: int | str) -> bool:
     return bool(
         os.name == "posix"
         and os.stat(folder).st_mode & stat.S_IWOTH
-        and not os.statvfs(folder).f_flag & os.ST_RDONLY
+        and not os.statvfs(folder).f_flag & getattr(os, "ST_RDONLY", 1)  # PyPy has no name for it
     )
 
 
