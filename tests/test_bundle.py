@@ -429,7 +429,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ["PYTHONPATH"]])
 
 
 def test_it_stays_in_front_for_children(made: Path, tmp_path: Path) -> None:
-    """OpenTelemetry's start-up file, for one, puts itself there; the folder is entered by a link."""
+    """OpenTelemetry's start-up file, for one, puts itself there; a link leads to the folder."""
     (tmp_path / "sitecustomize.py").write_text(IN_FRONT)
     folder = str(made / "tlsfloor" / "bootstrap")
     env = clean_environment(PYTHONPATH=os.pathsep.join([folder, str(tmp_path)]))

@@ -253,6 +253,35 @@ def test_warn_runs_unprotected_and_says_so(
         assert reached == UNPROTECTED
 
 
+@pytest.mark.parametrize("outcome", [None, "block", "abort"], ids=str)
+@pytest.mark.parametrize("failure", FAILURES)
+def test_observe_refuses_nothing_and_aborts_only_before_the_program(
+    failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
+) -> None:
+    """Who asks for an abort wants no process whose configuration cannot be understood.
+
+    A stack that cannot be seen is no reason to end a program that was to be left alone.
+    """
+    case = FAILURES[failure]
+    env = {**case.make(tmp_path), "TLSFLOOR_MODE": "observe"}
+    if outcome:
+        env["TLSFLOOR_ON_ERROR"] = outcome
+    status, stderr, reached = start(port, env, lonely if case.alone else sys.executable)
+    # What is observed below the floor of this OpenSSL or on another ssl is no failure to start.
+    starts = case.late or failure in ("guard broken", "a floor above this OpenSSL")
+    if outcome == "abort" and not starts:
+        assert (status, reached) == (78, [])
+        assert stderr.startswith("tlsfloor: error: ")
+        assert case.said in stderr
+        assert stderr.count("\n") == 1
+        return
+    assert status == 0
+    assert reached == UNPROTECTED or "PROTOCOL_SSLv23" in reached[0] or case.late, reached
+    if not starts:
+        assert case.said in stderr
+        assert stderr.endswith("; this process runs without the floor\n")
+
+
 @pytest.mark.parametrize("outcome", ["explode", "", "Warn"])
 def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
     """Who asks for something that does not exist gets the safe one, and the reason."""
@@ -601,3 +630,52 @@ def test_what_is_refused_once_is_refused_again(name: str, value: str) -> None:
         assert len([each for each in said if isinstance(each, str)]) == 3, said
         assert all(f"in {name}" in each for each in said[:3])
         assert said[3:] == [False] * (len(words) - 1)
+
+
+#: What is set -> the variable that the warning names, or "" where it lists them all.
+MISSPELT = {
+    "TLSFLOOR_FLOOR": "TLSFLOOR",
+    "TLSFLOOR_MIN_VERSION": "TLSFLOOR",
+    "TLSFLOORS": "TLSFLOOR",
+    "TLSFLOOR_ONERROR": "TLSFLOOR_ON_ERROR",
+    "TLSFLOOR_EXEMPTION": "TLSFLOOR_EXEMPTIONS",
+    "TLSFLOOR_EVENT_FILE": "TLSFLOOR_EVENTS",
+    "TLSFLOOR_DEBUG": "",
+}
+
+#: What Kubernetes sets in each container beside a service whose name is ``tlsfloor``.
+SERVICE = {
+    "TLSFLOOR_SERVICE_HOST": "10.0.0.1",
+    "TLSFLOOR_SERVICE_PORT_WEB": "443",
+    "TLSFLOOR_PORT": "tcp://10.0.0.1:443",
+    "TLSFLOOR_PORT_443_TCP_ADDR": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("executable", [sys.executable, *parts.old_pythons()])
+def test_misspelt_variables_are_named_once(executable: str) -> None:
+    env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLS_MIN_VERSION": "1.2"}
+    program = "import ssl"
+    for given in ({}, {"TLSFLOOR": "1.3", "TLSFLOOR_ON_ERROR": "block"}, SERVICE):
+        done = python("-c", program, executable=executable, env=clean_environment(**env, **given))
+        assert (done.returncode, done.stderr) == (0, "")
+    given = dict.fromkeys(MISSPELT, "1.3")
+    done = python("-c", program, executable=executable, env=clean_environment(**env, **given))
+    assert done.returncode == 0
+    said = sorted(done.stderr.splitlines())
+    assert len(said) == len(MISSPELT)
+    for line, name in zip(said, sorted(MISSPELT)):
+        start = f"tlsfloor: warning: {name} is no variable of tlsfloor and changes nothing; hint: "
+        hint = f"write {MISSPELT[name]}" if MISSPELT[name] else "the variables are TLSFLOOR, "
+        assert line.startswith(start + hint), line
+        assert line.endswith(hint) or not MISSPELT[name], line
+
+
+def test_a_call_names_misspelt_variables_too() -> None:
+    program = "import tlsfloor; tlsfloor.enforce('1.2'), tlsfloor.enforce('1.3')"
+    home = str(Path(BOOTSTRAP).parents[1])
+    for path, off in ((home, {}), (BOOTSTRAP, {}), (BOOTSTRAP, {"TLSFLOOR": "off"})):
+        env = clean_environment(PYTHONPATH=path, TLSFLOOR_FLOOR="1.3", **off)
+        done = python("-c", program, env=env)
+        assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+        assert "TLSFLOOR_FLOOR is no variable" in done.stderr

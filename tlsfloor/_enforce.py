@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tlsfloor import arm, events, facts, policy
+from tlsfloor import arm, events, facts, outcome, policy
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError
 
@@ -69,6 +69,8 @@ def enforce(
     policy.mode_of(mode, "enforce()")
     strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
     policy.unknown_of(unknown, "enforce()")
+    if current.environment is None and not current.armings:  # else a start-up file has said it
+        outcome.name_unknown(os.environ)
     asked = policy.floor_in(os.environ)
     # What the environment only observes it does not ask to be held.
     observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode

@@ -83,8 +83,10 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
     if not rest and chosen == "block" and _PLAIN.keys() >= set(asked):
         written["wire"] = max(_PLAIN[each] for each in asked)
     else:
-        from tlsfloor import policy
+        from tlsfloor import outcome, policy
 
+        if environment.pop("?", None):
+            outcome.name_unknown(os.environ)
         # Only to see that all can be understood: what it says is taken over by ``_adopt()``.
         policy.start_up_floors(environment, written["floor"])
         policy.resolve_paths(environment)
@@ -99,7 +101,8 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
     aborts = "abort" in (chosen, written["outcome"])
     if aborts or not sys.modules.keys().isdisjoint(TABLE):
         adopt()
-        if aborts:  # who wants no process without the floor pays for finding out before it runs
+        # Who wants no process without the floor pays for finding out before it runs.
+        if aborts and current.is_held():
             check(current.held)
         guard_imported()
 

@@ -365,6 +365,8 @@ def start(file, floor=None, outcome=None, since=None):
     if floor is None:
         outcomes.make_absolute(os.path.dirname(os.path.realpath(file)))
     files.append({"file": file, "floor": floor, "outcome": outcome})
+    if state["environment"].pop("?", None):
+        outcomes.name_unknown(os.environ)
     try:
         arm(state, file, floor, outcomes)
     except Exception as error:  # whatever it was, nothing is armed

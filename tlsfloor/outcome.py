@@ -4,13 +4,22 @@ import os
 import sys
 
 
-def chosen():
-    """Return the harshest outcome that anybody asks for; block where nobody does, or what is unknown."""
+# What may be meant by the rest of a name that begins with TLSFLOOR_ and is none of the variables.
+MEANT = {each: "TLSFLOOR_" + each for each in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
+MEANT.update(dict.fromkeys(("", "S", "FLOOR", "VERSION", "MIN", "MIN_VERSION", "MINIMUM"), "TLSFLOOR"))
+
+
+def chosen(starting=False):
+    """Return the harshest outcome that anybody asks for; block where nobody does, or what is unknown.
+
+    Mode observe changes nothing, so that it refuses nothing. But who asks for an abort wants no process whose
+    configuration cannot be understood: it ends as it starts, and not where a single stack is not seen later.
+    """
     state = sys._tlsfloor
     asked = {file["outcome"] for file in state["files"]}
     asked = asked.union([state["environment"].get("TLSFLOOR_ON_ERROR")]) - {None}
     if observes() and not any(file["floor"] for file in state["files"]):
-        return "warn"  # it changes nothing, so that it refuses nothing
+        return "abort" if starting and "abort" in asked else "warn"
     return "abort" if "abort" in asked else "warn" if asked == {"warn"} else "block"
 
 
@@ -18,12 +27,12 @@ def observes():
     return sys._tlsfloor["environment"].get("TLSFLOOR_MODE") == "observe"
 
 
-def fail(error):
+def fail(error, starting=False):
     """Do as the outcome says; return the text of the refusal where TLS is to be refused."""
     text = "tlsfloor: error: %s" % error
     known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
     sys._tlsfloor["failure"] = text
-    outcome = chosen()
+    outcome = chosen(starting)
     if outcome == "block":
         return text
     if outcome == "warn":
@@ -37,11 +46,26 @@ def fail(error):
 
 def refuse(error):
     """Do as the outcome says where nothing could be armed: refuse all TLS stacks, as if there were none."""
-    text = fail(error)
+    text = fail(error, starting=True)
     if text:
         import tlsfloor.refusal as refusal
 
         refusal.refuse({"ssl", "_ssl", "_cffi_ssl._stdssl"}.union(refusal.others(say)), lambda: text)
+
+
+def name_unknown(environment):
+    """Say which variables begin with TLSFLOOR and are none, and which one may be meant."""
+    known = set(MEANT.values())
+    for name in sorted(each for each in environment if each.startswith("TLSFLOOR") and each not in known):
+        import difflib
+        import re
+
+        # What Kubernetes sets for a service whose name is tlsfloor, or begins so.
+        if re.search(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$", name):
+            continue
+        meant = difflib.get_close_matches(name[8:].strip("_").upper(), MEANT, 1)
+        hint = "write " + MEANT[meant[0]] if meant else "the variables are " + ", ".join(sorted(known))
+        say("tlsfloor: warning: %s is no variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
 
 
 def make_absolute(folder):

@@ -36,7 +36,13 @@ def arm():
 def arm_process(state):
     # Arm this process: with the first TLS stack where nothing can go wrong before, else now.
     if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
-        state["environment"] = {name: os.environ[name] for name in VARIABLES.split() if name in os.environ}
+        given = state["environment"] = {}
+        code = getattr(os.environ, "encodekey", str)  # all names at once, and not decoded, which costs
+        names = code("=") + code("=").join(getattr(os.environ, "_data", os.environ))
+        if code("=TLS") in names:
+            given.update({name: os.environ[name] for name in VARIABLES.split() if name in os.environ})
+            if names.count(code("=TLSFLOOR")) + ("TLS_MIN_VERSION" in given) > len(given):
+                given["?"] = "?"  # a misspelt one: tlsfloor.outcome names it
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
@@ -118,6 +124,8 @@ def wake(name=None):
     except Exception as error:
         asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
         text = state["failure"] = "tlsfloor: error: %s" % error
+        if state["environment"].get("TLSFLOOR_MODE") == "observe" and not any(each[1] for each in state["pending"]):
+            asked = asked & {"abort"} or {"warn"}  # as in tlsfloor.outcome
         if asked == {"warn"}:
             STACKS.clear()
             say(text + "; this process runs without the floor")

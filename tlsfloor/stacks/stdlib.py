@@ -105,9 +105,11 @@ def observe(module: "ModuleType") -> str:
     """
     from tlsfloor.stacks import contexts
 
-    contexts.check(current.observed)
     native = module if module.__name__ != "ssl" else sys.modules.get("_ssl")
-    return _guard(module, native) or "observed"
+    if native is not None:  # it is not imported here: the lock of arm is held
+        contexts.check(current.observed)
+    missing = _guard(module, native)
+    return f"not observed: {missing}" if missing else "observed"
 
 
 def _put(put: "Any", context: "Any", bound: int) -> None:
