@@ -677,6 +677,22 @@ def test_who_drops_connections_is_never_said_to_refuse(dropped: Callable[[int], 
             assert "go slower, --pause 1" in why
 
 
+def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
+    """As behind a firewall that drops the packets of a client that is banned."""
+    count = itertools.count()
+
+    def behave(connection: socket.socket) -> None:
+        (answering(speaks_everything) if next(count) < 2 else drain)(connection)
+
+    with serving(behave) as port:
+        report = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+    with serving(answering(speaks_everything)) as port:
+        control = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+    assert (report.accepted(), report.accepts_less(TLS1_2)[0]) == ([TLS1_2], "unknown")
+    assert "go slower, --pause 1" in report.accepts_less(TLS1_2)[1]
+    assert (control.accepts_less(TLS1_2)[0], control.unsteady) == ("yes", "")
+
+
 @pytest.mark.parametrize("lost", ["closed", "reset"])
 def test_who_refuses_by_a_drop_is_said_to_refuse(lost: str) -> None:
     """Each time, and never what it speaks."""

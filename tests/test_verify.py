@@ -158,6 +158,46 @@ def test_a_timeout_is_no_refusal() -> None:
     assert judge.verdict(OPEN, launch(told, completed_if_allowed), TLS1_2)[0] == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("error", "words", "outcome"),
+    [
+        # TLS says no, on either side.
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "TLSRemoteAlert: protocol_version", "refused"),
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "TLSAbruptCloseError", "refused"),
+        ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "ConnectionResetError: [Errno 104]", "refused"),
+        ("SSLError: [SSL: NO_PROTOCOLS_AVAILABLE]", "TLSAbruptCloseError", "refused"),
+        ("SSLError: [SSL: NO_SHARED_CIPHER]", "TLSRemoteAlert: handshake_failure", "refused"),
+        ("ConnectionResetError: [Errno 104]", "TLSLocalAlert: protocol_version", "refused"),
+        ("SSLEOFError: EOF occurred", "TLSLocalAlert: handshake_failure: no", "refused"),
+        # The program says no: it comes to no handshake.
+        ("ValueError: invalid or unsupported protocol version", "", "refused"),
+        ("ImportError: it is not covered", "", "refused"),
+        ("GuardError: it cannot be held", "TLSAbruptCloseError", "refused"),
+        ("GuardError: it cannot be held", "ConnectionResetError: [Errno 104]", "refused"),
+        # Somebody dropped it.
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", "", "inconclusive"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "", "inconclusive"),
+        ("OSError: [Errno 24] Too many open files", "", "inconclusive"),
+        ("error: [Errno 24] Too many open files", "TLSAbruptCloseError", "inconclusive"),
+        ("MemoryError: ", "TLSAbruptCloseError", "inconclusive"),
+        ("SSLEOFError: EOF occurred", "TLSAbruptCloseError", "inconclusive"),
+        ("SSLEOFError: EOF occurred", "OSError: [Errno 24] Too many open files", "inconclusive"),
+        ("ServerDisconnectedError: Server disconnected", "timeout: timed out", "inconclusive"),
+        ("AwsCrtError: AWS_IO_SOCKET_CLOSED: socket is closed.", "", "inconclusive"),
+        # The peer failed, or saw less than it should.
+        ("AwsCrtError: AWS_IO_TLS_ERROR_NEGOTIATION_FAILURE", "AssertionError", "inconclusive"),
+        ("SSLError: [SSL: SOMETHING_ELSE]", "it came to no end", "inconclusive"),
+        ("SSLError: [SSL: SOMETHING_ELSE]", "TimeoutError: timed out", "inconclusive"),
+    ],
+)
+def test_what_was_dropped_is_no_refusal(error: str, words: str, outcome: str) -> None:
+    def told(case: cases.Case) -> dict[str, str]:
+        return {"version": "TLSv1.2"} if case.version >= TLS1_2 else {"error": error}
+
+    found = launch(told, lambda case: (case.version >= TLS1_2, words))
+    assert {each.outcome for each in found.results if each.case.version < TLS1_2} == {outcome}
+
+
 QUICK = [case for case in cases.plan(TLS1_2, ("client",), hello=True) if case.via == "ssl"]
 
 
@@ -172,7 +212,12 @@ QUICK = [case for case in cases.plan(TLS1_2, ("client",), hello=True) if case.vi
         ("SSLError: [SSL: WRONG_CIPHER_RETURNED]", "alert illegal_parameter", "accepted"),
         ("SSLError: [SSL: SOMETHING_ELSE]", "ConnectionResetError", "inconclusive"),
         ("SSLError: [SSL: SOMETHING_ELSE]", "it came to no end", "inconclusive"),
-        ("timed out", "refused: no hello was sent", "inconclusive"),
+        ("timed out", "refused: it does not offer TLS 1.3", "inconclusive"),
+        ("SSLError: [SSL: NO_PROTOCOLS_AVAILABLE]", "no hello was sent", "refused"),
+        ("SSLError: [SSL: NO_CIPHERS_AVAILABLE]", "no hello was sent", "refused"),
+        ("OSError: [Errno 24] Too many open files", "no hello was sent", "inconclusive"),
+        ("OSError: [Errno 24] Too many open files", "", "inconclusive"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "", "inconclusive"),
     ],
 )
 def test_after_a_hello_only_the_version_is_a_reason(error: str, words: str, outcome: str) -> None:
@@ -298,6 +343,33 @@ after = tlsfloor.verify("1.2")
 print(bool(before), len(before.doubts), bool(after), len(after.doubts))
 """
     assert python("-W", "ignore", "-c", program).stdout.split() == ["False", "0", "True", "0"]
+
+
+#: A client of ``ssl`` that is out of memory whenever it begins.
+NO_MEMORY = """
+import ssl
+def do_handshake(self):
+    if self.server_side:
+        return begin(self)
+    raise ssl.SSLError(1, "[SSL] malloc failure (_ssl.c:1006)")
+begin, ssl.SSLObject.do_handshake = ssl.SSLObject.do_handshake, do_handshake
+"""
+
+
+@pytest.mark.parametrize("fault", [NO_MEMORY, ""], ids=["no memory", "the control"])
+def test_a_role_in_which_nothing_is_accepted_is_in_doubt(fault: str) -> None:
+    """As nothing there shows that it could be: a refusal needs a control."""
+    program = f"""{fault}
+import tlsfloor
+tlsfloor.enforce("1.2")
+found = tlsfloor.verify("1.2")
+clients = [each for each in found.observations if each.role == "client"]
+print(bool(found), len(found.below), {{each.role for each in found.doubts}} or "",
+    any(each.outcome == "accepted" for each in clients))
+"""
+    done = python("-W", "ignore", "-c", program)
+    expected = "False 0 {'client'} False" if fault else "True 0  True"
+    assert done.stdout == f"{expected}\n", done
 
 
 @pytest.mark.parametrize("floor", ["", "x", None, 1.2])

@@ -215,6 +215,27 @@ def test_the_peer_could_speak_ssl_3(key_exchange: str) -> None:
     assert (seen.version, server.seen[0].version) == (SSL3, SSL3)
 
 
+@pytest.mark.parametrize("key_exchange", peers.KEY_EXCHANGES)
+def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
+    """It offers an extended master secret, which SSL 3.0 does not have (RFC 7627 section 4).
+
+    The peer failed on it, and a client that takes SSL 3.0 was said to refuse it.
+    """
+    need("awscrt")
+    case = {"id": "it", "role": "client", "via": "awscrt", "way": "lowered"}
+    job = {"ca": peers.CA_FILE, "timeout": 10}
+    with peers.ServerPeer(SSL3, key_exchange) as peer:
+        case["port"] = str(peer.port)
+        program = (
+            "import json, sys\n"
+            "from tlsfloor.verify import probe\n"
+            "case, job = map(json.loads, sys.argv[1:])\n"
+            "print(probe.attempt({**case, 'port': int(case['port'])}, job)['version'])\n"
+        )
+        done = python("-c", program, json.dumps(case), json.dumps(job))
+    assert (done.stdout, [each.version for each in peer.seen]) == ("SSLv3\n", [SSL3]), done
+
+
 @pytest.mark.parametrize("version", cases.VERSIONS)
 def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
     """Against tlslite-ng's, which speak one version and refuse each other."""

@@ -47,6 +47,9 @@ _nameless: dict[str, Any] = {**vars(probe), "__name__": None}
 for _function in (probe.lower, probe.default_context, probe.make_context):
     _nameless[_function.__name__] = FunctionType(_function.__code__, _nameless)
 
+# How a step ends that needs more data.
+_WAITS = "it waits for more"
+
 # Its ``asking`` is true while this thread tries what is old.
 _here = _local()
 
@@ -88,10 +91,19 @@ class Report:
 
     @property
     def doubts(self) -> tuple[Observation, ...]:
-        """What could not be tried; and when nothing was accepted at all, everything."""
-        if all(each.outcome != "accepted" for each in self.observations):
-            return self.observations
-        return tuple(each for each in self.observations if each.outcome == "inconclusive")
+        """What could not be tried; and all of a role and way in which nothing was accepted.
+
+        A fixed version has no control of its own: the default of its role stands in for it.
+        """
+        controls = {
+            (each.role, each.way) for each in self.observations if each.outcome == "accepted"
+        }
+        return tuple(
+            each
+            for each in self.observations
+            if each.outcome == "inconclusive"
+            or (each.role, "default" if each.way in FIXED else each.way) not in controls
+        )
 
     def __bool__(self) -> bool:
         return bool(self.observations) and not (self.below or self.doubts)
@@ -210,8 +222,10 @@ def _try(
         if role == "client":
             ended = _step(module, tls)
             offered = answer(outgoing.read())
-            if not isinstance(offered, Handshake):  # no version is left to offer, or no suite
-                return Observation(role, way, version, "refused", ended)
+            if not isinstance(offered, Handshake):
+                # No version is left to offer, or no suite: unless that is not what ended it.
+                outcome = "inconclusive" if ended == _WAITS or "malloc" in ended else "refused"
+                return Observation(role, way, version, outcome, ended)
             hello = ClientHello.parse(offered.body)
             if version == TLS1_3 and version not in hello.versions():
                 # It answers such a ServerHello with another alert, which says nothing.
@@ -235,7 +249,7 @@ def _step(module: ModuleType, tls: ssl.SSLObject) -> str:
     try:
         tls.do_handshake()
     except module.SSLWantReadError:
-        return "it waits for more"
+        return _WAITS
     except module.SSLError as error:
         return str(error)
     return "it is done"

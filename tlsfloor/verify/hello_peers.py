@@ -14,7 +14,7 @@ import socket
 import time
 
 from tlsfloor import versions
-from tlsfloor.verify.judge import REFUSED, SILENT
+from tlsfloor.verify.judge import NO_HELLO, REFUSED, SILENT
 from tlsfloor.verify.line import Line
 from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
 from tlsfloor.verify.peer import Peer
@@ -39,7 +39,7 @@ class HelloServerPeer(Peer):
         line = Line(connection, time.monotonic() + self.timeout)
         while seen.offered is None:
             if not line.recv(_CHUNK):
-                seen.error = REFUSED + "no hello was sent"
+                seen.error = NO_HELLO
                 return
             seen.offered = line.client_hello()
         if self.version == TLS1_3 and self.version not in seen.offered.versions():

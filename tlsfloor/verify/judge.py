@@ -1,8 +1,9 @@
 """What the observations mean. Nothing here tries, starts or prints anything.
 
-A case is *accepted* when either side completed the handshake, *refused* when it was tried and came
-to nothing although its positive control succeeded, *absent* when its library is not there, and else
-*inconclusive*: never a pass.
+A case is *accepted* when either side completed the handshake, *refused* when it was tried, TLS or
+the program itself said no, and its positive control succeeded, *absent* when its library is not
+there, and else *inconclusive*: never a pass. So is a connection that was merely dropped: a system
+without files or memory does that, or a peer that failed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,34 @@ REFUSED = "refused: "
 #: What a quick peer says of a client that answers its hello by nothing: it may have taken it.
 SILENT = "it says nothing"
 
-# What OpenSSL calls a version that it refuses.
-_REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION")
+#: What a quick peer says of a client that has left without a hello; the client knows why.
+NO_HELLO = "no hello was sent"
+
+# What OpenSSL calls a version that it refuses, or cannot offer.
+_REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS")
+
+# How tlslite-ng begins where either side sent an alert: it reached a decision.
+_ALERT = "Alert: "
+
+# How a peer begins where the other side has left without an alert.
+_GONE = ("TLSAbruptCloseError", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError")
+
+# What errors hold that say nothing about TLS: of Python, of the system, of urllib3, httpx, aiohttp
+# and awscrt. A program that has left without an alert and says anything else has its own reason.
+_DROPS = (
+    *("timed out", "Timeout", "TIMEOUT", "reset by peer", "ConnectionReset", "Connection refused"),
+    *("ConnectionRefused", "Connection aborted", "ConnectionAborted", "roken pipe", "BrokenPipe"),
+    *(
+        "EOF",
+        "isconnected",
+        "SOCKET_",
+        "open files",
+        "MemoryError",
+        "allocate memory",
+        "new thread",
+    ),
+    "the probe did not come to it",
+)
 
 
 @dataclass(frozen=True)
@@ -141,13 +168,18 @@ def _stand_in(way: str) -> str:
 def _refuses(case: Case, error: str, words: str) -> bool:
     """Tell whether what is not accepted was refused, by an ``error`` here and the peer's ``words``.
 
-    A handshake came to nothing for whatever reason, and its control did not. After a mere hello the
-    version must have been the reason, unless the program came to no connection at all.
+    TLS said no where a reason or an alert says so; after a mere hello, only where that is about the
+    version. The program said no where it came to no handshake, and not for want of a connection.
     """
     if "timed out" in error:
         return False
-    certain = not words or words.startswith(REFUSED) or any(each in error for each in _REASONS)
-    return case.key_exchange != ANY or certain
+    hello = case.key_exchange == ANY
+    if words.startswith(REFUSED) or any(each in error for each in _REASONS):
+        return True
+    if not hello and _ALERT in words:
+        return True
+    left = not words or words.startswith((NO_HELLO,) if hello else _GONE)
+    return left and not any(each in error for each in _DROPS)
 
 
 def verdict(isolated: Launch, deployed: Launch, floor: int) -> tuple[str, list[str]]:

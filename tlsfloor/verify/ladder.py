@@ -116,7 +116,7 @@ def _repeat(caller: Caller, attempts: list[Attempt]) -> str:
     """Find out what the drops mean, as the docstring of this module has it; return why nothing."""
     control = next((each for each in attempts if each.outcome == ACCEPTED), None)
     dropped = [each for each in attempts if each.fault == CLOSED]
-    if control is None or not (dropped or any(map(_is_vague, attempts))):
+    if control is None or not any(each.fault or _is_vague(each) for each in attempts):
         return ""
     if _is_steady(caller, control, dropped):
         for each in dropped:

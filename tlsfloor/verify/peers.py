@@ -233,6 +233,8 @@ def settings(version: int, key_exchange: str) -> Any:
     chosen.minVersion = chosen.maxVersion = number
     # Without this a client that can do better is still given better.
     chosen.versions = [number]
+    # It has no such extension (RFC 7627 section 4), and tlslite-ng would fail amid the handshake.
+    chosen.useExtendedMasterSecret = version > versions.SSL3
     if version < versions.TLS1_3:
         chosen.keyExchangeNames = KEY_EXCHANGES[key_exchange]
     else:  # RFC 8446 has no brainpool curves, and tlslite-ng does not drop them by itself
