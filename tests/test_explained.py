@@ -245,7 +245,8 @@ try:
     context.wrap_socket(socket.create_connection(("localhost", port)), server_hostname="localhost")
     print("reached")
 except OSError as error:
-    print(type(error).__name__, getattr(error, "reason", ""), str(error))
+    notes = getattr(error, "__notes__", [])
+    print(type(error).__name__, getattr(error, "reason", ""), *notes, error)
 """
 
 

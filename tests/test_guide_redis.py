@@ -254,8 +254,9 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
 
 
 def kind(failure: str) -> str:
-    """What befell an operation, without the port at which it did."""
-    return re.sub(r"127\.0\.0\.1:\d+|\(_ssl\.c:\d+\)", "…", failure)
+    """What befell an operation, without the port and the folder in which it did."""
+    there = r"127\.0\.0\.1:\d+|port \d+|\(_ssl\.c:\d+\)|through \S+;"
+    return re.sub(there, "…", failure)
 
 
 def would_the_floor_cut_off(cluster: list[Node], folder: Path) -> None:

@@ -34,7 +34,7 @@ def name(version):
     return "TLS 1.%d" % (version - 0x0301) if version > 0x0300 else "SSLv%d" % (version >> 8)
 
 
-def refusal(kind, problem, instead):
+def refusal(kind, problem, instead, serves=False):
     """Return the error that OpenSSL itself would give for a version that it does not support."""
     import _ssl
 
@@ -43,18 +43,15 @@ def refusal(kind, problem, instead):
     text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: %s, and the floor is %s, set by %s; hint: %s" % told
     error = _ssl.SSLError(1, text)  # SSL_ERROR_SSL
     error.library, error.reason = "SSL", "UNSUPPORTED_PROTOCOL"
-    return error
-
-
-def warn_of_server(error):
-    """Say once that a server refuses every client: it gets this at each accept, and most servers drop it."""
-    text = str(error).partition("tlsfloor: ")[2]
-    if not held.setdefault("warned", False):
+    if serves and not held.get("warned"):
+        # A server gets it at each accept, where socketserver and asyncio drop the client without a word.
         held["warned"] = True
         try:
-            sys.stderr.write("tlsfloor: error: a server refuses every client: %s\n" % text)
+            why = text.partition("tlsfloor: ")[2]
+            sys.stderr.write("tlsfloor: error: a server refuses every client: %s\n" % why)
         except (AttributeError, EnvironmentError):
             pass  # it is closed
+    return error
 
 
 class Unproven(object):
@@ -132,10 +129,8 @@ def install(cls, base):
         def gate(context, *args, **kwargs):
             if newest(context) < held["floor"]:
                 instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
-                error = refusal("refused", "this context speaks %s only" % name(newest(context)), instead)
-                if kwargs.get("server_side") or any(each is True for each in args):
-                    warn_of_server(error)
-                raise error
+                serves = kwargs.get("server_side") or any(each is True for each in args)
+                raise refusal("refused", "this context speaks %s only" % name(newest(context)), instead, serves)
             hold(context)
             return Unproven(wrap(context, *args, **kwargs))
 

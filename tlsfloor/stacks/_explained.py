@@ -163,15 +163,15 @@ def _tunnelled(host: object, frame: FrameType | None) -> object:
     return None
 
 
-def warn_of_server(error: OSError, owner: Any) -> None:
+def warn_of_server(error: Exception, owner: Any) -> None:
     """Say once that a server refuses every client, for its context is refused.
 
     A client gets the error. A server gets it at each accept, where ``socketserver`` and asyncio,
     and with them most servers, take it for a fault of the client, which they drop.
     """
     if not current.own.asking:
-        # Not the frame that has the error: to look at its variables makes a circle of both, and
-        # asyncio closes the connection only when nobody refers to it any more.
+        # asyncio closes the connection only when nobody refers to it any more. So no frame may have
+        # the error that is raised in a variable: they would keep each other, and the connection.
         events.protected("stderr", _warn_of_server, str(error), owner, sys._getframe(2))
 
 

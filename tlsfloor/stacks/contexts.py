@@ -151,8 +151,17 @@ def raise_context(context: "Any", floor: int, set_by: str) -> None:
         context.maximum_version = floor
 
 
-def hold(base: "Any", context: "Any", floor: int, set_by: str) -> None:
+def hold(
+    base: "Any",
+    context: "Any",
+    floor: int,
+    set_by: str,
+    server_side: "Any" = False,  # noqa: FBT002 - as ssl has it
+    owner: "Any" = None,
+) -> None:
     """Raise the bounds of a context that are below the floor, or refuse what cannot be raised.
+
+    The last two are of the connection that it is going to be used for.
 
     Raises:
         GuardError: this OpenSSL cannot be held to the floor.
@@ -163,7 +172,11 @@ def hold(base: "Any", context: "Any", floor: int, set_by: str) -> None:
         raise_bounds(base, context, floor)
     elif _is_below(protocol, floor):
         count("refused")
-        raise _fixed(protocol, floor, set_by)
+        if server_side:
+            from tlsfloor.stacks import _explained
+
+            _explained.warn_of_server(_fixed(protocol, floor, set_by), owner)
+        raise _fixed(protocol, floor, set_by)  # in no variable: see warn_of_server()
 
 
 def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = True) -> None:

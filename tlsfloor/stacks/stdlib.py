@@ -375,12 +375,7 @@ def _use_low(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> N
     if protocol not in FLEXIBLE:
         _tell_low("refused", _contexts().FIXED.get(protocol, 0))
     if base.minimum_version.__get__(context) < current.held:
-        try:
-            _contexts().hold(base, context, current.held, current.set_by)
-        except OSError as error:
-            if server_side:
-                _later("tlsfloor.stacks._explained").warn_of_server(error, owner)
-            raise
+        _contexts().hold(base, context, current.held, current.set_by, server_side, owner)
 
 
 def _tell_low(kind: str, lowest: int) -> None:
