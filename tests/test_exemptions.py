@@ -367,7 +367,7 @@ def test_a_name_in_any_language_is_compared_as_it_is_sent(old: str, tmp_path: Pa
 # --- a proxy's address is not the host behind it
 
 BEHIND = """
-import asyncio, http.client, json, socket, ssl, sys, urllib.request, warnings
+import asyncio, http.client, json, os, socket, ssl, sys, warnings
 warnings.simplefilter("ignore")
 proxy, port, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -385,6 +385,14 @@ def by_socket(server_name=name):
     plain.sendall(ASK)
     assert b" 200 " in plain.recv(4096)
     return context.wrap_socket(plain, server_hostname=server_name).version()
+def at_once():
+    plain = socket.create_connection(("127.0.0.1", proxy))
+    plain.sendall(ASK)
+    made = context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+    with socket.socket(fileno=os.dup(made.fileno())) as same:
+        assert b" 200 " in same.recv(4096)
+    made.do_handshake()
+    return made.version()
 def without_a_name():
     return by_socket(None)
 async def tunnel():
@@ -400,7 +408,7 @@ def to_the_proxy():
     plain = socket.create_connection(("127.0.0.1", port))
     return context.wrap_socket(plain, server_hostname="proxy.example.com").version()
 found = {}
-for way in (by_http_client, by_socket, without_a_name, by_asyncio, to_the_proxy):
+for way in (by_http_client, by_socket, at_once, without_a_name, by_asyncio, to_the_proxy):
     try:
         found[way.__name__] = way()
     except OSError as error:
@@ -463,7 +471,7 @@ def test_the_address_of_a_proxy_exempts_no_host_behind_it(old: str, tmp_path: Pa
             return json.loads(done.stdout)
 
         assert set(behind(clean_environment()).values()) == {"TLSv1"}
-        assert len(proxy.asked) == 4
+        assert len(proxy.asked) == 5
         found = behind(armed(tmp_path, entry(host="127.0.0.1")))
         if sys.platform == "linux":  # elsewhere nobody tells
             assert found.pop("to_the_proxy") == "TLSv1"

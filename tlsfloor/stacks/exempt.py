@@ -37,13 +37,14 @@ _WHO_KNOWS = {
     ("asyncio.sslproto", "_process_write_backlog"): "self",
 }
 
-# Linux, include/uapi/linux/tcp.h: struct tcp_info to the end of tcpi_bytes_acked and
-# tcpi_bytes_received, since 4.1.
-_TCP, _TCP_INFO, _END = 6, 11, 136
+# Linux, include/uapi/linux/tcp.h: struct tcp_info, and in it where tcpi_bytes_acked,
+# tcpi_bytes_received and, since 4.6, tcpi_data_segs_out begin and end.
+_TCP, _TCP_INFO, _SIZE = 6, 11, 160
+_ACKNOWLEDGED, _RECEIVED, _SENT = slice(120, 128), slice(128, 136), slice(156, 160)
 
 _PROXY = (
-    "something was received before TLS began, as from a proxy, or it cannot be told; exempt the "
-    "name of the host"
+    "something was said before TLS began, as to a proxy, or it cannot be told; exempt the name of "
+    "the host"
 )
 
 # The modules that may stand between it and a gate. Whoever is behind another has more connections
@@ -133,8 +134,8 @@ def _address(known: Any) -> tuple[Any, ...] | None:
 def _is_direct(known: Any) -> bool:
     """Tell whether a connection is to its address, and not through it to another host.
 
-    Whatever asks a proxy to go on (CONNECT, SOCKS) waits for its answer, so that something has been
-    received before TLS begins. Linux counts that. Where nobody does it is not known, and is no.
+    Whoever asks a proxy to go on (CONNECT, SOCKS) says so on the connection before TLS begins.
+    Linux counts what is said. Where nobody does it is not known, and that counts as no.
     """
     if isinstance(known, tuple):
         return True  # still to be connected
@@ -142,14 +143,12 @@ def _is_direct(known: Any) -> bool:
         for name in ("_get_extra_info", "get_extra_info"):
             if hasattr(known, name):
                 known = getattr(known, name)("socket")
-        told = known.getsockopt(_TCP, _TCP_INFO, _END) if sys.platform == "linux" else b""
+        told = known.getsockopt(_TCP, _TCP_INFO, _SIZE) if sys.platform == "linux" else b""
     except (AttributeError, OSError):  # nothing to ask, or not of TCP
         return False
-    acknowledged, received = (
-        int.from_bytes(told[at : at + 8], sys.byteorder) for at in (_END - 16, _END - 8)
-    )
-    # The first counts the SYN: it shows that they are counted at all.
-    return acknowledged > 0 and received == 0
+    # The SYN is acknowledged, which shows that anything is counted at all.
+    said = any(told[_RECEIVED]) or any(told[_SENT])
+    return len(told) == _SIZE and any(told[_ACKNOWLEDGED]) and not said
 
 
 def lowest(base: Any, context: Any, exemption: Exemption) -> int:
