@@ -50,16 +50,10 @@ failure = ""
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
 
-class _Own(_local):
-    """Whether tlsfloor itself asks for what a thread does: ``verify()``, ``status()``, a command.
-
-    Gates treat it like everything else, and it is no event and not counted.
-    """
-
-    asking = False
-
-
-own = _Own()
+#: Whether tlsfloor itself asks for all that this process does, as a command; and, as ``asking`` of
+#: this, for what a thread does, as ``verify()``. See ``is_own()``.
+asking = False
+own = _local()
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
 stacks = {}  # type: dict[str, str]
@@ -78,6 +72,14 @@ forkserver = None  # type: int | None
 
 globals().update(getattr(sys, "_tlsfloor", {}))
 sys._tlsfloor = globals()  # type: ignore[attr-defined] # a name of ours
+
+
+def is_own() -> bool:
+    """Tell whether tlsfloor itself asks for what this thread does.
+
+    Gates treat it like everything else, and it is no event and not counted.
+    """
+    return asking or getattr(own, "asking", False)
 
 
 def add(arming: "dict[str, Any]") -> None:

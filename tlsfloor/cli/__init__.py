@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     if words is None:
         words = sys.argv[1:]
-        type(current.own).asking = True  # all that this process does is asked for by tlsfloor
+        current.asking = True  # for all that this process does
         for rows in (
             TABLE,
             hooks._watched,

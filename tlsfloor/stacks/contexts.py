@@ -58,7 +58,7 @@ def forget_asked(context: "Any", name: str) -> None:
 
 def count(kind: str) -> None:
     """Count what a gate did, unless tlsfloor itself asked for it."""
-    if not current.own.asking:
+    if not current.is_own():
         current.counts[kind] += 1
 
 
