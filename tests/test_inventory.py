@@ -45,6 +45,7 @@ def made(folder: Path, files: dict[str, bytes]) -> Path:
         (b"..LibreSSL 3.8.2\0", {"LibreSSL": "3.8.2"}),
         (b"/registry/rustls-0.23.46/src/lib.rs", {"rustls": "0.23.46"}),
         (b"s2n_connection_new aws_lc_0_1_AES", {"AWS-LC": "", "s2n": ""}),
+        (b"\0AWS-LC 5.5.0\0aws-lc/crypto/x.c", {"AWS-LC": "5.5.0"}),
         (b"\0libldap-2.5.so.0\0", {"libldap-2.5.so.0": ""}),
         (b"\0libssl-8b66dd34.so.3\0libpq.so.5\0", {"libssl-8b66dd34.so.3": "", "libpq.so.5": ""}),
         (b"\0libssl says nothing\0", {}),

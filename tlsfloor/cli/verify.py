@@ -96,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         with contextlib.ExitStack() as stack:
-            user = stack.enter_context(surroundings.as_user(arguments.as_user))
             stack.enter_context(_ended_by_sigterm())
+            user = stack.enter_context(surroundings.as_user(arguments.as_user))
             progress = stack.enter_context(_progress(len(found.interpreters)))
             examine.run(
                 outcome,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _WORDS = (
     ("OpenSSL", b"OpenSSL ", rb"OpenSSL (\d+\.\d+\.\d+[a-z]*)[^\0]{0,40}\d{4}\0"),
     ("LibreSSL", b"LibreSSL ", rb"LibreSSL (\d+\.\d+\.\d+)"),
+    ("AWS-LC", b"AWS-LC ", rb"AWS-LC (\d+\.\d+\.\d+)\0"),
     ("AWS-LC", b"aws-lc/crypto", b""),
     ("AWS-LC", b"aws_lc_", b""),
     ("BoringSSL", b"BoringSSL", b""),
@@ -85,12 +86,12 @@ def look(path: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)  # status() is asked more than once, and large files stay as they are
 def _look(path: str, *_as_it_is: int) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for name, word, version in _WORDS:
             match = next(_matches(data, word, version), None) if version else None
             if match or (not version and data.find(word) >= 0):
-                found[name] = match.group(1).decode("ascii") if match else ""
+                found.setdefault(name, match.group(1).decode("ascii") if match else "")
         linked: dict[bytes, str] = {}
         for each in _matches(data, b"\0lib", _LINKED):
             linked.setdefault(each.group(2), each.group(1).decode("ascii"))
