@@ -42,7 +42,12 @@ class Venv(NamedTuple):
     site: Path
 
     def there(self) -> list[str]:
-        return sorted(each.name for each in self.site.iterdir() if each.name != "__pycache__")
+        hidden = ("__pycache__", "_tlsfloor-")  # the latter is the copy of the package
+        return sorted(each.name for each in self.site.iterdir() if not each.name.startswith(hidden))
+
+    def copy(self) -> Path:
+        [copy] = self.site.glob("_tlsfloor-*")
+        return copy
 
 
 @pytest.fixture
@@ -104,7 +109,8 @@ def test_what_is_written_is_shown_and_removed_again(venv: Venv) -> None:
     """Bytecode of it included: exactly as before."""
     before = sorted(venv.prefix.rglob("*"))
     done = tlsfloor("install", "--prefix", str(venv.prefix), "--floor", "1.3")
-    written = [str(venv.site / name) for name in ("_tlsfloor.py", "tlsfloor.start", "tlsfloor.pth")]
+    names = (venv.copy().name, "_tlsfloor.py", "tlsfloor.start", "tlsfloor.pth")
+    written = [str(venv.site / name) for name in names]
     assert done.stdout.splitlines() == [
         *(f"wrote {path}" for path in written),
         f"{venv.prefix}/bin/python3 starts with floor 1.3",
@@ -116,7 +122,7 @@ def test_what_is_written_is_shown_and_removed_again(venv: Venv) -> None:
     done = tlsfloor("uninstall", "--prefix", str(venv.prefix))
     assert (done.returncode, done.stderr) == (0, "")
     removed = [line.partition("removed ")[2] for line in done.stdout.splitlines()]
-    assert removed[:3] == written[::-1]
+    assert (removed[:3], removed[-1]) == (written[:0:-1], written[0])
     after = sorted(path for path in venv.prefix.rglob("*") if path.name != "__pycache__")
     assert after == before
 
@@ -238,22 +244,164 @@ def test_a_floor_that_was_made_nonsense_by_hand_blocks(venv: Venv, ports: list[s
     assert reached(venv, ports) == ["", "", ""]
 
 
-def test_a_package_that_vanished_blocks_and_says_so(
-    venv: Venv, ports: list[str], tmp_path: Path
-) -> None:
-    """A mount that is not there any more, or tlsfloor that was uninstalled by pip."""
-    made = tmp_path / "bundle"
+def install_from_bundle(venv: Venv, made: Path) -> None:
     assert tlsfloor("bundle", str(made)).returncode == 0
     env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
     command = ["-m", "tlsfloor", "install", "--prefix", str(venv.prefix)]
     assert python(*command, executable=venv.python, env=env).returncode == 0
+
+
+def test_a_package_that_vanished_is_replaced_by_its_copy(
+    venv: Venv, ports: list[str], tmp_path: Path
+) -> None:
+    """A mount that is not there any more; the copy's own command removes the floor."""
+    install_from_bundle(venv, tmp_path / "bundle")
+    assert f"PACKAGE, SPARE = '{tmp_path}/bundle/tlsfloor'" in (venv.site / FILES[0]).read_text()
+    shutil.rmtree(tmp_path / "bundle")
     assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
-    shutil.rmtree(made)
-    done = python(START, *ports, executable=venv.python)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert "ImportError: tlsfloor: error: No module named 'tlsfloor" in done.stdout
-    assert "TLSv1" not in done.stdout
+    done = python("-m", "tlsfloor", "uninstall", executable=venv.python)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert venv.there() == []
+    assert not list(venv.site.glob("_tlsfloor*"))
+    assert reached(venv, ports) == ["TLSv1", "TLSv1.2", "TLSv1.3"]
+
+
+@pytest.mark.parametrize("way_out", ["install", "rm"])
+def test_a_refusal_names_the_files_and_both_ways_out(
+    venv: Venv, ports: list[str], tmp_path: Path, way_out: str
+) -> None:
+    """Without the package and the copy there is no floor, so TLS is refused; each way works."""
+    install_from_bundle(venv, tmp_path / "bundle")
+    shutil.rmtree(tmp_path / "bundle")
+    shutil.rmtree(venv.copy())
+    done = python("-c", "import ssl", executable=venv.python)
+    assert done.returncode == 1
+    error, _, hint = done.stderr.splitlines()[-1].partition("; hint: ")
+    assert error == "ImportError: tlsfloor: error: No module named 'tlsfloor'"
+    assert hint.startswith(f"{venv.site}/_tlsfloor.py needs the package in {tmp_path}/bundle/")
+    [again, remove] = hint.split("`")[1::2]
+    assert remove.split() == ["rm", *(str(venv.site / name) for name in (FILES[0], *FILES[:0:-1]))]
+    if way_out == "rm":
+        subprocess.run(remove.split(), check=True)
+        assert reached(venv, ports) == ["TLSv1", "TLSv1.2", "TLSv1.3"]
+    else:
+        assert tlsfloor(*again.split()[1:]).returncode == 0
+        assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
+
+
+def test_the_floor_survives_pip_and_not_a_new_environment(venv: Venv, ports: list[str]) -> None:
+    """``pip uninstall`` knows nothing of it, and pip can reach an index as before."""
+    project = HERE.parent
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(venv.prefix)]
+    subprocess.run(command, cwd=project, check=True, capture_output=True)
+    [wheel] = venv.prefix.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--python", venv.python]
+    for words in (["install", "--no-deps", "--no-index", str(wheel)], ["uninstall", "-y"]):
+        if words[0] == "uninstall":
+            done = python("-m", "tlsfloor", "install", executable=venv.python)
+            assert done.returncode == 0, done.stderr
+            words.append("tlsfloor")
+        subprocess.run([*pip, *words], check=True, capture_output=True, env=clean_environment())
+    assert not (venv.site / "tlsfloor").exists()
+    assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
+    command = [sys.executable, "-m", "venv", "--without-pip", "--clear", str(venv.prefix)]
+    subprocess.run(command, check=True)
+    assert reached(venv, ports) == ["TLSv1", "TLSv1.2", "TLSv1.3"]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "a file", "its own text"])
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_written_through_a_link(
+    venv: Venv, tmp_path: Path, name: str, target: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    if target == "its own text":
+        install(venv)
+        shutil.move(venv.site / name, elsewhere)
+    elif target == "a file":
+        elsewhere.write_text("of somebody")
+    before = elsewhere.read_text() if target != "nowhere" else None
+    (venv.site / name).symlink_to(elsewhere)
+    for command in ("install", "uninstall"):
+        done = tlsfloor(command, "--prefix", str(venv.prefix))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"error: {venv.site / name} is a link to {elsewhere}, and nothing is written through a "
+            f"link\nhint: rm {venv.site / name}\n"
+        )
+    assert (elsewhere.read_text() if elsewhere.exists() else None) == before
+    (venv.site / name).unlink()
+    install(venv)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import sys; print('hello from a .pth')",
+        "import sys; sys.stdout.write('{\"folder\": 1}')",
+        "import sys; sys.stdout.buffer.write(b'\\xff\\xfe')",
+        "import atexit; atexit.register(print, 'bye')",
+    ],
+)
+def test_start_up_files_of_others_may_print(venv: Venv, ports: list[str], line: str) -> None:
+    (venv.site / "talkative.pth").write_text(f"{line}\n")
+    install(venv)
+    assert venv.there() == sorted([*FILES, "talkative.pth"])
+    assert tlsfloor("uninstall", "--prefix", str(venv.prefix)).returncode == 0
+    assert venv.there() == ["talkative.pth"]
+
+
+def test_a_dry_run_changes_nothing(venv: Venv) -> None:
+    done = tlsfloor("install", "--prefix", str(venv.prefix), "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(venv.site.iterdir()) == []
+    would = [line[len("would write ") :] for line in done.stdout.splitlines()[:-1]]
+    assert done.stdout.endswith(f"{venv.prefix}/bin/python3 would start with floor 1.2\n")
+    install(venv)
+    assert sorted(map(Path, would)) == sorted(venv.site.iterdir())
+    before = sorted(venv.site.iterdir())
+    done = tlsfloor("uninstall", "--prefix", str(venv.prefix), "--dry-run")
+    assert sorted(venv.site.iterdir()) == before
+    would = [line[len("would remove ") :] for line in done.stdout.splitlines()]
+    assert sorted(map(Path, would)) == before
+
+
+def test_system_says_which_python_it_changes(venv: Venv) -> None:
+    """From inside an environment that is the one that it was made from, and not the environment."""
+    env = clean_environment(PYTHONPATH=BOOTSTRAP)
+    words = ("-m", "tlsfloor", "install", "--system", "--dry-run", "--break-system-packages")
+    done = python(*words, executable=venv.python, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()[:2]
+    base = python("-c", "import sys; print(sys.base_prefix, sys._base_executable)").stdout.split()
+    assert first == (
+        f"--system is {base[1]}, from which {venv.prefix} was made: this is for every "
+        f"program of it and environments with --system-site-packages, not for {venv.prefix}"
+    )
+    assert second.startswith(f"would write {base[0]}/")
+    assert list(venv.site.iterdir()) == []
+
+
+INTERRUPTED = """
+import sys
+from tlsfloor import cli
+calls = []
+def hook(event, args):
+    if event == "subprocess.Popen":
+        calls.append(args)
+        if len(calls) == 2:  # the files are written, and it is seen whether they arm
+            raise KeyboardInterrupt
+sys.addaudithook(hook)
+sys.exit(cli.main(["install", "--prefix", sys.argv[1], "--floor", "1.3"]))
+"""
+
+
+def test_an_install_that_is_interrupted_is_taken_back(venv: Venv, ports: list[str]) -> None:
+    assert python("-c", INTERRUPTED, str(venv.prefix)).returncode != 0
+    assert list(venv.site.iterdir()) == []
+    install(venv)
+    assert python("-c", INTERRUPTED, str(venv.prefix)).returncode != 0
+    assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
 
 
 def test_an_installed_file_does_not_run_the_next_sitecustomize(venv: Venv, tmp_path: Path) -> None:

@@ -5,6 +5,10 @@ bootstrap folder with a floor written into it; ``tlsfloor.pth`` imports it as ``
 folder, and ``tlsfloor.start`` does so for 3.15 and newer (PEP 829), where it takes the place of the
 line in the ``.pth``. ``-E`` and ``-I`` skip none of them, ``-S`` all.
 
+With them comes a copy of the package, for the day on which the package itself is gone: ``pip
+uninstall`` and ``uv sync`` know nothing of these files. (They could be entered in its RECORD; then
+an upgrade of the package would take the floor away, and nobody would see it.)
+
 Nothing is believed: an interpreter is asked where its site directory is, and is started again to
 see that it arms itself.
 """
@@ -16,8 +20,10 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 from tlsfloor import files, policy, versions
 from tlsfloor.errors import InstallError
@@ -26,6 +32,9 @@ MODULE = "_tlsfloor"
 
 #: What is written beside the module, in the order in which it comes to be.
 STARTERS = {"tlsfloor.start": f"{MODULE}:arm\n", "tlsfloor.pth": f"import {MODULE}\n"}
+
+#: How the folder with the copy of the package begins; what follows tells its content.
+SPARE = "_tlsfloor-"
 
 # How long an interpreter may take to start: seconds.
 _PATIENCE = 60
@@ -38,9 +47,10 @@ folders = [each for each in sys.path if os.path.basename(each) in known]
 purelib = sysconfig.get_path("purelib")
 marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
 venv = sys.prefix != getattr(sys, "base_prefix", getattr(sys, "real_prefix", sys.prefix))
-print(json.dumps({
+print("\\n<tlsfloor>" + json.dumps({
     "folder": purelib if purelib in folders else (folders or [""])[0],
     "marker": marker if os.path.exists(marker) and not venv else "",
+    "prefix": sys.prefix,
 }))
 """
 
@@ -53,11 +63,11 @@ except ImportError:
     pass
 state = getattr(sys, "_tlsfloor", {})
 files = [os.path.realpath(each["file"]) for each in state.get("files", [])]
-print(json.dumps({"files": files, "failure": state.get("failure", "")}))
+print("\\n<tlsfloor>" + json.dumps({"files": files, "failure": state.get("failure", "")}))
 """
 
-# The line of the start-up file that differs in its copy.
-_WRITTEN = "FLOOR = OUTCOME = PACKAGE = None"
+# The lines of the start-up file that differ in its copy.
+_WRITTEN = 'FLOOR = OUTCOME = PACKAGE = SPARE = None\nREMEDY = ""'
 _FLOOR = re.compile(r'^FLOOR, OUTCOME = "(.+)", "(.+)"$', re.MULTILINE)
 _SUM = "# Written by `tlsfloor install`; `tlsfloor uninstall` removes it. sha256: "
 
@@ -85,7 +95,9 @@ def interpreter_of(prefix: str | None, *, system: bool = False) -> str:
     )
 
 
-def install(interpreter: str, floor: int, outcome: str, *, anyway: bool = False) -> list[str]:
+def install(
+    interpreter: str, floor: int, outcome: str, *, anyway: bool = False, dry_run: bool = False
+) -> list[str]:
     """Write the start-up files for an interpreter, and see that it arms itself.
 
     Writing them again changes nothing; a higher floor replaces a lower one.
@@ -96,13 +108,15 @@ def install(interpreter: str, floor: int, outcome: str, *, anyway: bool = False)
         outcome: what becomes of a process in which the floor cannot be held, as in
             ``TLSFLOOR_ON_ERROR``.
         anyway: also into an environment that a system's package manager holds (PEP 668).
+        dry_run: write nothing, and only tell what would be written.
 
     Returns:
-        The files that were written, in that order; none where they are there already.
+        What was written, in that order: the folder with a copy of the package, and the files; none
+        where they are there already.
 
     Raises:
-        InstallError: they cannot be written, another floor or somebody else's file is in their
-            place, or the interpreter does not arm itself. Nothing has changed then.
+        InstallError: they cannot be written, another floor, a link or somebody else's file is in
+            their place, or the interpreter does not arm itself. Nothing has changed then.
 
     .. versionadded:: 0.1
     """
@@ -121,35 +135,56 @@ def install(interpreter: str, floor: int, outcome: str, *, anyway: bool = False)
             f"floor {says[1]} is installed in {folder}, and a floor is never lowered",
             hint="tlsfloor uninstall, and install again",
         )
-    texts = {f"{MODULE}.py": _module(floor, outcome), **STARTERS}
-    changed: dict[str, str | None] = {}
+    package = os.path.dirname(policy.BOOTSTRAP)
+    spare = SPARE + _digest(package)[:12]
+    copy = os.path.join(folder, spare)
+    texts = {f"{MODULE}.py": _module(floor, outcome, site, spare), **STARTERS}
+    changed = {
+        os.path.join(folder, name): before.get(name)
+        for name, text in texts.items()
+        if before.get(name) != text
+    }
+    copies = [] if _is_whole(copy) else [copy]
+    if dry_run:
+        return [*copies, *changed]
+    done: list[str] = []
     try:
-        for name, text in texts.items():
-            path = os.path.join(folder, name)
-            if before.get(name) != text:
-                files.write(path, text)
-                changed[path] = before.get(name)
+        for path in copies:
+            _copy(package, path)
+        for path in changed:
+            files.write(path, texts[os.path.basename(path)])
+            done.append(path)
         _check(interpreter, os.path.join(folder, f"{MODULE}.py"))
-    except (OSError, InstallError) as error:
-        for path, old in reversed(list(changed.items())):
-            if old is None:
-                os.unlink(path)
-            else:
-                files.write(path, old)
-        if isinstance(error, InstallError):
-            raise
-        raise _unwritable(folder, error) from None
-    return list(changed)
+    except BaseException as error:
+        _take_back(copies, {path: changed[path] for path in reversed(done)})
+        if isinstance(error, OSError):
+            raise _unwritable(folder, error) from None
+        raise
+    for each in _copies(folder):
+        if each != copy:
+            shutil.rmtree(each)
+    return [*copies, *changed]
 
 
-def uninstall(interpreter: str) -> list[str]:
+def _take_back(copies: list[str], written: dict[str, str | None]) -> None:
+    """Remove what was written; a file that was there before gets its text back."""
+    for path, text in written.items():
+        if text is None:
+            os.unlink(path)
+        else:
+            files.write(path, text)
+    for each in copies:
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def uninstall(interpreter: str, *, dry_run: bool = False) -> list[str]:
     """Remove what ``install()`` wrote for an interpreter, and nothing else.
 
     Returns:
-        The files that were removed; empty where nothing was installed.
+        What was removed, or would be with ``dry_run``; empty where nothing was installed.
 
     Raises:
-        InstallError: one of them was changed since, or cannot be removed.
+        InstallError: a file was changed since, or cannot be removed.
 
     .. versionadded:: 0.1
     """
@@ -163,12 +198,56 @@ def uninstall(interpreter: str) -> list[str]:
         removed += [
             os.path.join(place, name) for name in names if re.match(rf"{MODULE}\..*pyc$", name)
         ]
+    removed += _copies(folder)
     try:
-        for path in removed:
-            os.unlink(path)
+        for path in [] if dry_run else removed:
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
     except OSError as error:
         raise _unwritable(folder, error) from None
     return removed
+
+
+def _copies(folder: str) -> list[str]:
+    """Return the copies of the package in a folder, whole or not."""
+    names = [name for name in os.listdir(folder) if re.match(rf"\.?{SPARE}\w+$", name)]
+    return [os.path.join(folder, name) for name in sorted(names)]
+
+
+def _copy(package: str, to: str) -> None:
+    """Copy the package, so that the folder has its name only when it is whole."""
+    if os.path.lexists(to):
+        shutil.rmtree(to)
+    fresh = tempfile.mkdtemp(prefix=f".{SPARE}", dir=os.path.dirname(to))
+    try:
+        os.chmod(fresh, 0o755)  # noqa: S103 - others must read it
+        compiled = shutil.ignore_patterns("__pycache__", "*.py[co]")
+        shutil.copytree(package, os.path.join(fresh, "tlsfloor"), ignore=compiled)
+        os.rename(fresh, to)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _is_whole(copy: str) -> bool:
+    """Tell whether a copy of the package is there with the content that its name tells."""
+    return not os.path.islink(copy) and copy.endswith(
+        SPARE + _digest(os.path.join(copy, "tlsfloor"))[:12]
+    )
+
+
+def _digest(package: str) -> str:
+    """Return what tells the content of a package; bytecode does not count."""
+    made = hashlib.sha256()
+    for place, folders, names in os.walk(package):
+        folders.sort()
+        for name in sorted(each for each in names if each.endswith((".py", ".json", ".pem"))):
+            path = os.path.join(place, name)
+            made.update(os.path.relpath(path, package).encode() + b"\0")
+            with open(path, "rb") as file:
+                made.update(hashlib.sha256(file.read()).digest())
+    return made.hexdigest()
 
 
 def _ask(interpreter: str) -> dict[str, str]:
@@ -187,9 +266,11 @@ def _run(interpreter: str, program: str) -> dict[str, str]:
     command = [interpreter, "-B", "-E", "-s", "-c", program]
     try:
         done = subprocess.run(  # noqa: S603 - the interpreter that the user named
-            command, capture_output=True, text=True, check=False, timeout=_PATIENCE
+            command, capture_output=True, check=False, timeout=_PATIENCE
         )
-        found: dict[str, str] = json.loads(done.stdout)
+        # Start-up files of others may print as well, and print anything.
+        printed = done.stdout.decode("utf-8", "replace").split("\n<tlsfloor>")[-1]
+        found: dict[str, str] = json.loads(printed.split("\n")[0])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise InstallError(
             f"{interpreter} cannot be asked where its site directory is: {error}",
@@ -198,13 +279,22 @@ def _run(interpreter: str, program: str) -> dict[str, str]:
     return found
 
 
-def _module(floor: int, outcome: str) -> str:
+def _module(floor: int, outcome: str, site: dict[str, str], spare: str) -> str:
     """Return the start-up file with its floor, and a sum that tells whether it was changed."""
     with open(os.path.join(policy.BOOTSTRAP, "sitecustomize.py"), encoding="ascii") as file:
         text = file.read()
+    package = os.path.dirname(policy.lasting())
+    paths = [os.path.join(site["folder"], name) for name in (f"{MODULE}.py", *STARTERS)]
+    remedy = (
+        f"; hint: {paths[0]} needs the package in {package}, or its copy in "
+        f"{os.path.join(site['folder'], spare)}: install it again with another Python, "
+        f"`tlsfloor install --prefix {site['prefix']}`; or remove the floor, "
+        f"`rm {' '.join(paths)}`"
+    )
     lines = (
         f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
-        f"PACKAGE = {os.path.dirname(policy.lasting())!a}",
+        f"PACKAGE, SPARE = {package!a}, {spare!a}",
+        f"REMEDY = {remedy!a}",
     )
     text = text.replace(_WRITTEN, "\n".join(lines), 1)
     return f"{text}{_SUM}{_sum_of(text)}\n"
@@ -223,6 +313,11 @@ def _installed(folder: str) -> dict[str, str]:
     found = {}
     for name in (f"{MODULE}.py", *STARTERS):
         path = os.path.join(folder, name)
+        if os.path.islink(path):
+            raise InstallError(
+                f"{path} is a link to {os.readlink(path)}, and nothing is written through a link",
+                hint=f"rm {path}",
+            )
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 text = file.read()

@@ -6,7 +6,9 @@ import os
 import sys
 import time
 
-FLOOR = OUTCOME = PACKAGE = None  # the copy has all three written here
+# A copy of this file that is installed has these written here.
+FLOOR = OUTCOME = PACKAGE = SPARE = None
+REMEDY = ""
 MODERN = sys.version_info >= (3, 8)
 VARIABLES = (
     "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "
@@ -123,7 +125,7 @@ def wake(name=None):
             start(*each)
     except Exception as error:
         asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
-        text = state["failure"] = "tlsfloor: error: %s" % error
+        text = state["failure"] = "tlsfloor: error: %s%s" % (error, REMEDY)
         if state["environment"].get("TLSFLOOR_MODE") == "observe" and not any(each[1] for each in state["pending"]):
             asked = asked & {"abort"} or {"warn"}  # as in tlsfloor.outcome
         if asked == {"warn"}:
@@ -160,7 +162,10 @@ def make_package():
     def complete(name):
         import os
 
-        folder = PACKAGE or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+        here = os.path.dirname(os.path.realpath(__file__))
+        folder = PACKAGE or os.path.dirname(here)
+        if SPARE and not os.access(os.path.join(folder, "__init__.py"), os.F_OK):  # pip has removed it, say
+            folder = os.path.join(here, SPARE, "tlsfloor")
         file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
             sys.modules.pop("tlsfloor", None)

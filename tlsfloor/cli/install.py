@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tlsfloor import install, policy
 from tlsfloor.cli import tell
 
@@ -20,6 +22,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="what becomes of a process in which the floor cannot be held (default: block)",
     )
     whose(parser)
+    dry_run(parser)
     parser.add_argument(
         "--break-system-packages",
         action="store_true",
@@ -42,13 +45,36 @@ def whose(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def dry_run(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that changes nothing."""
+    parser.add_argument(
+        "--dry-run", action="store_true", help="change nothing, and show what would be changed"
+    )
+
+
+def say_where(interpreter: str, *, system: bool) -> None:
+    """Say which Python is meant, where that is not the environment that runs this."""
+    if system and sys.prefix != sys.base_prefix:
+        tell(
+            f"--system is {interpreter}, from which {sys.prefix} was made: this is for every "
+            f"program of it and environments with --system-site-packages, not for {sys.prefix}"
+        )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files, and show what is in them."""
+    """Write the files, and show where they are."""
     floor = policy.floor_of(arguments.floor, "--floor")
     interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
-    for path in install.install(
-        interpreter, floor, arguments.on_error, anyway=arguments.break_system_packages
-    ):
-        tell(f"wrote {path}")
-    tell(f"{interpreter} starts with floor {arguments.floor}")
+    paths = install.install(
+        interpreter,
+        floor,
+        arguments.on_error,
+        anyway=arguments.break_system_packages,
+        dry_run=arguments.dry_run,
+    )
+    say_where(interpreter, system=arguments.system)
+    for path in paths:
+        tell(f"{'would write' if arguments.dry_run else 'wrote'} {path}")
+    would = "would start" if arguments.dry_run else "starts"
+    tell(f"{interpreter} {would} with floor {arguments.floor}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tlsfloor import install
 from tlsfloor.cli import complain, tell
-from tlsfloor.cli.install import whose
+from tlsfloor.cli.install import dry_run, say_where, whose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     whose(parser)
+    dry_run(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove the files, and show which; 1 where there were none."""
     interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
-    removed = install.uninstall(interpreter)
+    removed = install.uninstall(interpreter, dry_run=arguments.dry_run)
+    if removed:
+        say_where(interpreter, system=arguments.system)
     for path in removed:
-        tell(f"removed {path}")
+        tell(f"{'would remove' if arguments.dry_run else 'removed'} {path}")
     if not removed:
         complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
         return 1
