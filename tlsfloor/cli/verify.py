@@ -36,8 +36,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="an interpreter, a virtual environment, or a folder with interpreters somewhere below "
-        "(default: this interpreter, without and with the floor)",
+        help="an interpreter, a virtual environment, or a folder with interpreters somewhere "
+        "below: each is started (default: this interpreter, without and with the floor)",
     )
     parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
     parser.add_argument(
