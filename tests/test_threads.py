@@ -187,3 +187,41 @@ def test_the_first_contexts_that_are_raised_may_be_those_of_several_threads() ->
     """What raises them is loaded by the first one, and the others wait for it."""
     done = python("-c", SLOWLY, env=clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1])))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+IN_A_BIRTH = """
+import ssl, sys, threading, time, tlsfloor, warnings
+
+def born():
+    holder = ssl.SSLObject.__new__(ssl.SSLObject)
+    real = context._wrap_bio(ssl.MemoryBIO(), client, server_side=False, owner=holder)
+    begun.set()
+    time.sleep(0.05)  # another thread gets its turn here, as it may after every call
+    holder._sslobj = real
+    holders.append(holder)
+
+def lowest():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = 0x301
+    return context
+
+warnings.simplefilter("ignore")
+context, client, holders, begun = lowest(), ssl.MemoryBIO(), [], threading.Event()
+thread = threading.Thread(target=born)
+thread.start()
+begun.wait()
+if len(sys.argv) > 1:
+    tlsfloor.enforce("1.2")
+thread.join()
+print(type(holders[0]._sslobj).__name__)
+"""
+
+
+@pytest.mark.skipif(sys.implementation.name == "pypy", reason="its TLS objects are of Python")
+def test_a_tls_object_that_is_just_being_born_is_not_missed() -> None:
+    """Arming waits until its holder has it, which is where it is found."""
+    env = clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1]))
+    said = [python("-c", IN_A_BIRTH, *more, env=env).stdout for more in ((), ("armed",))]
+    assert said == ["_SSLSocket\n", "Unproven\n"]

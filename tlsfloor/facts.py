@@ -37,7 +37,8 @@ class Status:
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected; unknown libraries are here;
-    * ``events``: where events go -> ``"well"``, or what went wrong there the last time;
+    * ``events``: where events go -> ``"well"``, or what went wrong there the last time; and
+      ``handshakes``, with the reason, where they cannot be seen;
     * ``exemptions``: a dict for each entry of the operator's file: host, port, minimum, reason,
       expires, days_left, applies; what is wrong with the file is on stderr, and an event;
     * ``children``: what holds in the Pythons that it would start just now, and with which flags
@@ -179,7 +180,11 @@ def found() -> Status:
         below=below,
         problems=problems,
         libraries=[],
-        events={**sinks, **events.failures},
+        events={
+            **sinks,
+            **events.failures,
+            **({"handshakes": current.unseen} if current.unseen else {}),
+        },
         exemptions=[each.as_dict() for each in exemptions.known],
         children=policy.of_children(os.environ, written),
     )

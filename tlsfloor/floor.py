@@ -45,6 +45,9 @@ pending = []  # type: list[tuple[str, str | None, str | None, float]]
 #: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 
+#: Why handshakes are not seen and refusals not explained; empty where they are.
+unseen = ""
+
 #: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for
 #: and ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}

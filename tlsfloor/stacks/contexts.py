@@ -5,22 +5,22 @@ by its protocol number: the names do not exist on every OpenSSL.
 """
 
 from tlsfloor import floor as current
-from tlsfloor.stacks.stdlib import FLEXIBLE, SPARE, UNBOUNDED, c_type, gated, put_quietly
+from tlsfloor.stacks.stdlib import (
+    FIXED,
+    FLEXIBLE,
+    UNBOUNDED,
+    c_type,
+    fresh,
+    gated,
+    put_quietly,
+    raise_bounds,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from tlsfloor.errors import GuardError
-
-_PROTOCOL_TLS_CLIENT = 16  # CPython, Modules/_ssl.c, enum py_ssl_version
-
-#: The protocols that speak one version only: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
-FIXED = {0: 0x200, 1: 0x300, 3: 0x301, 4: 0x302, 5: 0x303}
-
-# For each C type a class below it, and a context that nobody uses.
-_kinds: "dict[Any, Any]" = {}
-_spares: "dict[Any, Any]" = {}
 
 # The floors that were shown to hold, and of which type. Asking once is enough, and asking again is
 # not free of danger: OpenSSL has locks that a fork amid another thread's call leaves held in the
@@ -31,7 +31,6 @@ _holdable: "set[tuple[Any, int]]" = set()
 # be the reason of what fails. (An attribute of the context would show in vars(); a
 # WeakKeyDictionary asks a subclass for its own __eq__ and __hash__.)
 _asked: "dict[int, tuple[Any, dict[str, int]]]" = {}
-_BOUNDS = ("minimum_version", "maximum_version")
 
 
 def asked(context: "Any") -> "dict[str, int]":
@@ -56,12 +55,6 @@ def forget_asked(context: "Any", name: str) -> None:
         _asked[id(context)][1].pop(name, None)
 
 
-def count(kind: str) -> None:
-    """Count what a gate did, unless tlsfloor itself asked for it."""
-    if not current.is_own():
-        current.counts[kind] += 1
-
-
 def check(floor: int) -> None:
     """Hold a context of the C type to the floor, to see whether it can be.
 
@@ -72,26 +65,14 @@ def check(floor: int) -> None:
     base = c_type()
     if (base, floor) in _holdable:
         return
-    trial = _fresh(base)  # one of its own: the gates of other threads use the spare one
+    trial = fresh(base)  # one of its own: the gates of other threads use the spare one
     try:
         put_quietly(base.minimum_version.__set__, trial, floor)
     except (AttributeError, ValueError) as error:
-        raise _not_holdable(floor, error) from error
+        raise not_holdable(floor, error) from error
     if base.minimum_version.__get__(trial) != floor:
-        raise _not_holdable(floor, "it does not keep the minimum that was set")
+        raise not_holdable(floor, "it does not keep the minimum that was set")
     _holdable.add((base, floor))
-
-
-def spare(base: "Any") -> "Any":
-    """Return a context that nobody uses, to see on it what this OpenSSL takes."""
-    return _spares.get(base) or _spares.setdefault(base, _fresh(base))
-
-
-def _fresh(base: "Any") -> "Any":
-    # PyPy makes no instance of the base itself. (Not an ssl.SSLContext, which no module but ssl may
-    # hold: gevent searches for those that do, and warns.)
-    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type(SPARE, (base,), {}))
-    return kind.__new__(kind, _PROTOCOL_TLS_CLIENT)
 
 
 def _holds(floor: int) -> bool:
@@ -104,7 +85,8 @@ def _holds(floor: int) -> bool:
     return True
 
 
-def _not_holdable(floor: int, problem: object) -> "GuardError":
+def not_holdable(floor: int, problem: object) -> "GuardError":
+    """Return the error for an OpenSSL that cannot be held to a floor."""
     from _ssl import OPENSSL_VERSION
 
     from tlsfloor import versions
@@ -135,8 +117,8 @@ def raise_context(context: "Any", floor: int, set_by: str) -> None:
     if not isinstance(context, base) or not isinstance(protocol, int):
         raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
     if protocol not in FLEXIBLE:
-        if _is_below(protocol, floor):
-            raise _fixed(protocol, floor, set_by)
+        if FIXED.get(protocol, 0) < floor:
+            raise fixed_version(protocol, floor, set_by)
         return
     plain = {base, gated.get(base)}
     owner: Any = next((each for each in cls.__mro__ if "minimum_version" in each.__dict__), object)
@@ -151,61 +133,8 @@ def raise_context(context: "Any", floor: int, set_by: str) -> None:
         context.maximum_version = floor
 
 
-def hold(
-    base: "Any",
-    context: "Any",
-    floor: int,
-    set_by: str,
-    server_side: "Any" = False,  # noqa: FBT002 - as ssl has it
-    owner: "Any" = None,
-) -> None:
-    """Raise the bounds of a context that are below the floor, or refuse what cannot be raised.
-
-    The last two are of the connection that it is going to be used for.
-
-    Raises:
-        GuardError: this OpenSSL cannot be held to the floor.
-        ProtocolRefused: the context is of a fixed version below the floor.
-    """
-    protocol = base.protocol.__get__(context)
-    if protocol in FLEXIBLE:
-        raise_bounds(base, context, floor)
-    elif _is_below(protocol, floor):
-        count("refused")
-        if server_side:
-            from tlsfloor.stacks import _explained
-
-            _explained.warn_of_server(_fixed(protocol, floor, set_by), owner)
-        raise _fixed(protocol, floor, set_by)  # in no variable: see warn_of_server()
-
-
-def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = True) -> None:
-    """Raise the bounds of a context that is flexible.
-
-    Raises:
-        GuardError: this OpenSSL knows no such version.
-    """
-    for name in _BOUNDS:
-        get, put = getattr(base, name).__get__, getattr(base, name).__set__
-        before = get(context)
-        if UNBOUNDED != before < floor:
-            try:
-                put_quietly(put, context, floor)
-            except ValueError as error:
-                raise _not_holdable(floor, error) from error
-            if by_gate:
-                note_asked(context, name, before)
-                count("raised")
-            else:  # it is what the program asks for
-                forget_asked(context, name)
-
-
-def _is_below(protocol: int, floor: int) -> bool:
-    """Tell whether a fixed version is below a floor; one that is not known is."""
-    return FIXED.get(protocol, 0) < floor
-
-
-def _fixed(protocol: int, floor: int, set_by: str) -> "Exception":
+def fixed_version(protocol: int, floor: int, set_by: str) -> "Exception":
+    """Return the error for a context of a fixed version; one that is not known counts as none."""
     from tlsfloor import versions
 
     return refusal(

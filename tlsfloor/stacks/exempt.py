@@ -14,8 +14,8 @@ from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
 from tlsfloor.stacks import stdlib
 from tlsfloor.stacks.connections import EXEMPT
-from tlsfloor.stacks.contexts import FIXED, asked
-from tlsfloor.stacks.stdlib import FLEXIBLE, UNBOUNDED, put_quietly
+from tlsfloor.stacks.contexts import asked
+from tlsfloor.stacks.stdlib import FIXED, FLEXIBLE, UNBOUNDED, put_quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import sys
 from functools import wraps
 
 from tlsfloor import floor as current
-from tlsfloor.stacks.contexts import FIXED
+from tlsfloor.stacks.stdlib import FIXED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

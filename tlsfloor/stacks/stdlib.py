@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 # CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds:
 FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
 
+#: The protocols that speak one version only: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
+FIXED = {0: 0x200, 1: 0x300, 3: 0x301, 4: 0x302, 5: 0x303}
+
 # CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. Its counterpart, -2, needs no care: as a
 # number it is below every floor, which is just what it means.
 UNBOUNDED = -1
@@ -73,8 +76,12 @@ _gates = {}  # type: dict[Any, dict[str, Any]]
 # What _later() has returned.
 _loaded = {}  # type: dict[str, Any]
 
-#: The name of the class of contexts that nobody uses.
-SPARE = "Spare"
+# The name of the class of contexts that nobody uses; for each C type the class, and one of them.
+_SPARE = "Spare"
+_kinds = {}  # type: dict[Any, Any]
+_spares = {}  # type: dict[Any, Any]
+
+_CONTEXTS, _CONNECTIONS = "tlsfloor.stacks.contexts", "tlsfloor.stacks.connections"
 
 
 def guard(module: "ModuleType") -> str:
@@ -148,7 +155,7 @@ def promised(native: "Any", floor: int) -> None:
 
     The library that was loaded may be another one than Python was built for, and the first context
     of a process costs half as much as all else at ``import ssl``. So what is promised is proved on
-    each context that is raised: ``contexts.hold()`` fails where the promise is not kept.
+    each context that is raised: ``raise_bounds()`` fails where the promise is not kept.
 
     Raises:
         GuardError: this Python was not built for the floor, and cannot be held to it.
@@ -167,7 +174,7 @@ def _guard(module: "Any", native: "Any") -> str:
     if base is not None and base not in gated.values():
         ours = gated.get(base) or gated.setdefault(base, _subclass(base))
         for cls in base.__subclasses__():
-            if cls is not ours and cls.__name__ != SPARE and _is_of_this_interpreter(cls):
+            if cls is not ours and cls.__name__ != _SPARE and _is_of_this_interpreter(cls):
                 cls.__bases__ = tuple(ours if each is base else each for each in cls.__bases__)
         native._SSLContext = ours
     return "" if native is module else _replaced(module)
@@ -219,41 +226,15 @@ def undone(module: "ModuleType") -> str:
 
 
 def catch_up() -> None:
-    """Let ``Unproven`` stand in for the TLS objects that are older than the floor and not open."""
-    found = _tls_objects()
-    if found:
-        from tlsfloor.stacks.connections import Unproven, is_open
-
-        for holder, real in found:
-            if not isinstance(real, Unproven) and not is_open(real) and holder._sslobj is real:
-                holder._sslobj = Unproven(real)
+    """Hold the TLS objects that are older than the floor and not open yet."""
+    if any(ours.__subclasses__() for ours in gated.values()):  # else there can be none
+        _later("tlsfloor.stacks._older").catch_up(list(gated.values()))
 
 
 def below() -> "list[str]":
     """Describe the open connections that are below the floor, which nothing can raise any more."""
-    from tlsfloor import versions
-
-    found = [(holder, real.version()) for holder, real in _tls_objects()]
-    return [
-        f"{version} connection: {holder!r}"
-        for holder, version in found
-        if version is not None and versions.OPENSSL_NAMES.get(version, 0) < current.held
-    ]
-
-
-def _tls_objects() -> "list[tuple[Any, Any]]":
-    """Return every SSLSocket and SSLObject that is alive, and the object of the C type in it."""
-    from tlsfloor.stacks.gates import instances
-
-    kinds = set()
-    classes: list[Any] = list(gated.values())
-    while classes:  # gevent's class of contexts has a class of sockets of its own
-        cls = classes.pop()
-        classes += cls.__subclasses__()
-        kinds |= {vars(cls).get("sslsocket_class"), vars(cls).get("sslobject_class")}
-    things = instances(kinds - {None}) if kinds - {None} else []
-    found = [(thing, getattr(thing, "_sslobj", None)) for thing in things]
-    return [(holder, real) for holder, real in found if real is not None]
+    found: list[str] = _later("tlsfloor.stacks._older").below(list(gated.values()))
+    return found
 
 
 def _subclass(base: "Any") -> "Any":
@@ -299,7 +280,7 @@ def _birth(base: "Any") -> "Any":
         if born < current.least and get_protocol(self) in FLEXIBLE:
             _tell_low("raised", born)
             if born < current.held:
-                _contexts().raise_bounds(base, self, current.held)
+                raise_bounds(base, self, current.held)
 
     _births.add(__init__)
     return __init__
@@ -347,40 +328,98 @@ def _uses(base: "Any") -> "dict[str, Any]":
     return {"_wrap_socket": _wrap_socket, "_wrap_bio": _wrap_bio}
 
 
-def _contexts() -> "Any":
-    """Return what is only needed where a context is below the floor: few processes have one."""
-    return _later("tlsfloor.stacks.contexts")
+def count(kind: str) -> None:
+    """Count what a gate did, unless tlsfloor itself asked for it."""
+    if not current.is_own():
+        current.counts[kind] += 1
+
+
+def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = True) -> None:
+    """Raise the bounds of a context that is flexible.
+
+    Nothing is loaded for it: see ``_aside()``.
+
+    Raises:
+        GuardError: this OpenSSL knows no such version.
+    """
+    for name in ("minimum_version", "maximum_version"):
+        bound = getattr(base, name)
+        before = bound.__get__(context)
+        if UNBOUNDED != before < floor:
+            try:
+                put_quietly(bound.__set__, context, floor)
+            except ValueError as error:
+                raise _later(_CONTEXTS).not_holdable(floor, error) from error
+            if by_gate:
+                count("raised")
+                _aside(_CONTEXTS, "note_asked", context, name, before)
+            else:  # it is what the program asks for
+                _forget(context, name)
+
+
+def fresh(base: "Any") -> "Any":
+    """Return a context that nobody else has."""
+    # PyPy makes no instance of the base itself. (Not an ssl.SSLContext, which no module but ssl may
+    # hold: gevent searches for those that do, and warns.)
+    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type(_SPARE, (base,), {}))
+    return kind.__new__(kind, FLEXIBLE[1])
 
 
 def _later(name: str) -> "Any":
-    # An import statement would cost a context that is raised a hundredth of what making it does.
-    # And sys.modules has what another thread is just loading, as far as that is.
+    # What few processes need. An import statement would cost a context that is raised a hundredth
+    # of what making it does. And sys.modules has what another thread is just loading, as far as
+    # that is.
     module = _loaded.get(name)
     if module is None:
         module = _loaded[name] = __import__(name, fromlist=["*"])
     return module
 
 
+def _aside(module: str, function: str, *args: "Any") -> bool:
+    """Call what explains and reports; the floor holds without it. Tell whether it could be called.
+
+    It is loaded when it is first needed. By then a program may have another root or another user,
+    no file descriptor left, or be at its end; it must not lose a connection for that.
+    """
+    try:
+        getattr(_later(module), function)(*args)
+    except Exception as error:  # noqa: BLE001 - whatever it was, status().events names it
+        current.unseen = f"{type(error).__name__}: {error}"
+        return False
+    return True
+
+
 def _see(owner: "Any") -> None:
     """See the handshakes of TLS objects of this class from now on."""
-    from tlsfloor.stacks import connections
-
-    connections.see(owner)
-    _seen.add(type(owner))
+    if _aside(_CONNECTIONS, "see", owner):
+        _seen.add(type(owner))
 
 
 def _use_low(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> None:
     """Raise or refuse a context that is used below the floor, or report that it would be."""
     protocol = base.protocol.__get__(context)
-    if protocol not in FLEXIBLE:
-        _tell_low("refused", _contexts().FIXED.get(protocol, 0))
-    if base.minimum_version.__get__(context) < current.held:
-        _contexts().hold(base, context, current.held, current.set_by, server_side, owner)
+    if protocol in FLEXIBLE:
+        raise_bounds(base, context, current.held)
+        return
+    version = FIXED.get(protocol, 0)
+    _tell_low("refused", version)
+    if version < current.held:
+        count("refused")
+        error, asked = _later(_CONTEXTS).fixed_version, (protocol, current.held, current.set_by)
+        if server_side:
+            _aside("tlsfloor.stacks._explained", "warn_of_server", error(*asked), owner)
+        raise error(*asked)  # in no variable: see warn_of_server()
 
 
 def _tell_low(kind: str, lowest: int) -> None:
     """Report each floor that a context is below, the one that is held and the one observed."""
-    _later("tlsfloor.stacks.connections").tell_low(kind, lowest)
+    _aside(_CONNECTIONS, "tell_low", kind, lowest)
+
+
+def _forget(context: "Any", name: str) -> None:
+    """Record that a program has set a bound itself: where one was noted, its module is loaded."""
+    if _CONTEXTS in _loaded:
+        _loaded[_CONTEXTS].forget_asked(context, name)
 
 
 def _bound(base: "Any", name: str) -> property:
@@ -391,7 +430,7 @@ def _bound(base: "Any", name: str) -> property:
     def read(self: "Any") -> "Any":
         if UNBOUNDED != get(self) < current.held and base.protocol.__get__(self) in FLEXIBLE:
             with turn:  # it may only be lowered for a moment
-                _contexts().hold(base, self, current.held, current.set_by)
+                raise_bounds(base, self, current.held)
         return get(self)
 
     def write(self: "Any", value: "Any") -> None:
@@ -403,21 +442,22 @@ def _bound(base: "Any", name: str) -> property:
             return
         if number not in _BOUNDS or base.protocol.__get__(self) not in FLEXIBLE:
             put(self, value)  # an error, or no bound at all
-            _contexts().forget_asked(self, name)
+            _forget(self, name)
             return
         if number < current.held:
-            put_quietly(put, _contexts().spare(base), number)  # an error where OpenSSL lacks it
+            spare = _spares.get(base) or _spares.setdefault(base, fresh(base))
+            put_quietly(put, spare, number)  # an error where OpenSSL lacks it
         if _WARNS and number in _DEPRECATED:
             import warnings
 
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
             warnings.warn(text, DeprecationWarning, stacklevel=3)
         if number >= current.least:
-            _contexts().forget_asked(self, name)
+            _forget(self, name)
         else:
             if number < current.held:
-                _contexts().count("clamped")
-                _contexts().note_asked(self, name, number)
+                count("clamped")
+                _aside(_CONTEXTS, "note_asked", self, name, number)
             _tell_low("clamped", number)
         put_quietly(put, self, max(number, current.held))
 

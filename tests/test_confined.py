@@ -1,0 +1,79 @@
+"""Programs that give up files, users or imports before they use TLS: they keep their connections.
+
+tlsfloor loads what explains and reports when it is first needed, which may be too late. The floor
+holds without that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import HERE, armed_environment, clean_environment, python
+from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.versions import TLS1_0, TLS1_2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = str(HERE / "programs" / "confined.py")
+
+is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+WAYS = [
+    "nothing",
+    "imports",
+    pytest.param("root", marks=pytest.mark.skipif(not is_root, reason="only root may do so")),
+    pytest.param(
+        "files", marks=pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+    ),
+    "sandbox",
+]
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[list[str]]:
+    """A peer below the floor and one at it."""
+    with ServerPeer(TLS1_0) as old, ServerPeer(TLS1_2) as new:
+        yield [str(old.port), str(new.port)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_program_that_gives_up_its_files_connects_at_the_floor(
+    way: str, ports: list[str]
+) -> None:
+    old, new = ports
+    without = python(PROGRAM, way, old)
+    assert without.stdout.split()[2] == "TLSv1", without.stderr
+    assert python(PROGRAM, way, new).stdout.split() == ["TLSv1.2"] * 3
+    for floor in ("1.2", "1.3"):
+        done = python(PROGRAM, way, old, env=armed_environment(floor))
+        assert done.stdout.split()[2] == "TLSV1_ALERT_PROTOCOL_VERSION", done.stderr
+    done = python(PROGRAM, way, new, env=armed_environment("1.2"))
+    assert done.stdout.splitlines()[0].split() == ["TLSv1.2"] * 3, done.stderr
+
+
+def test_status_says_that_handshakes_are_not_seen(ports: list[str]) -> None:
+    done = python(PROGRAM, "imports", ports[1], env=armed_environment("1.2"))
+    said = done.stdout.splitlines()[1]
+    assert said.startswith("True {'handshakes': "), said
+    assert "Error: " in said
+
+
+LAST = """
+import ssl, sys
+class Last:
+    def __init__(self):
+        self.make, self.say = ssl.SSLContext, print
+    def __del__(self):
+        self.say(int(self.make(16).minimum_version))
+sys.modules["last"] = Last()
+"""
+
+
+def test_a_context_that_is_made_as_python_ends_is_raised() -> None:
+    assert int(python("-c", LAST, env=clean_environment()).stdout) < 0x304
+    done = python("-c", LAST, env=armed_environment("1.3"))
+    assert (done.stdout, done.stderr) == (f"{0x304}\n", "")
