@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.verify.attempts import (
     ACCEPTED,
+    CLOSED,
     INCONCLUSIVE,
     REFUSED,
     TIMED_OUT,
@@ -160,7 +161,7 @@ def examine(
         elif context is not None:
             caller.wait()
             found = report.negotiated = negotiate(endpoint, report.address, context, timeout)
-            if found.state == REFUSED:
+            if found.state in (REFUSED, CLOSED):
                 found.explanation = explain(report.attempts, context, found.reason)
     report.attempts.sort(key=lambda each: (-each.version, each.key_exchange))
     return report

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify.attempts import ACCEPTED, REFUSED, TIMED_OUT, TIMEOUT, UNREACHABLE, words
+from tlsfloor.verify.attempts import (
+    ACCEPTED,
+    CLOSED,
+    REFUSED,
+    TIMED_OUT,
+    TIMEOUT,
+    UNREACHABLE,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,10 +36,12 @@ if TYPE_CHECKING:
 class Negotiation:
     """What this interpreter gets.
 
-    ``state`` is negotiated, untrusted, refused, timed out or unreachable. ``explanation`` is for a
-    refusal by or of an endpoint that speaks a version which the floor allows.
+    ``state`` is negotiated, untrusted, refused, closed (without a word of TLS), timed out or
+    unreachable. ``explanation`` says why nothing is negotiated with an endpoint that speaks TLS.
 
     .. versionadded:: 0.1
+    .. versionchanged:: 0.2
+        ``explanation``, and the state closed, which was refused.
     """
 
     state: str
@@ -99,7 +109,7 @@ def negotiate(
             except socket.timeout:
                 pass
             except OSError as error:
-                found.state, found.reason = REFUSED, words(error)
+                found.state, found.reason = _state(error), words(error)
     except ssl.SSLCertVerificationError as error:
         reason = getattr(error, "verify_message", None) or str(error)
         return Negotiation("untrusted", reason=reason.lower())
@@ -111,12 +121,18 @@ def negotiate(
     except (ssl.SSLError, ConnectionError, ValueError) as error:
         # urllib3's own, of Python 3.12 and later.
         named = type(error).__name__ == "CertificateError"
-        return Negotiation("untrusted" if named else REFUSED, reason=words(error))
+        return Negotiation("untrusted" if named else _state(error), reason=words(error))
     except (OSError, HTTPError) as error:
         return Negotiation(UNREACHABLE, reason=words(error))
     finally:
         connection.close()
     return found
+
+
+def _state(error: Exception) -> str:
+    """Tell a refusal from a connection that is closed without a word of TLS."""
+    silent = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return CLOSED if isinstance(error, silent) else REFUSED
 
 
 def explain(attempts: Iterable[Attempt], context: ssl.SSLContext, reason: str) -> str:
