@@ -125,8 +125,8 @@ def _repeat(caller: Caller, attempts: list[Attempt]) -> str:
     for each in filter(_is_vague, attempts):
         each.outcome = INCONCLUSIVE
     return (
-        "it also drops what it accepts, so a dropped connection says nothing about a version: "
-        f"go slower, --pause {max(1.0, 2 * caller.pause):g}"
+        "it does not always answer what it accepted, so what it drops says nothing about a version"
+        f": go slower, --pause {max(1.0, 2 * caller.pause):g}"
     )
 
 
