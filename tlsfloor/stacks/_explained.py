@@ -72,8 +72,9 @@ def explain(error: Any, holder: Any, caller: FrameType) -> None:
     text = errors.printable(  # a server may have any name
         f"tlsfloor: {problem}, which is {whose}; the context asked for {wanted}{hint}"
     )
-    said = f"{error.strerror}; {text}"
-    error.args, error.strerror = (error.errno, said), said
+    if error.args == (error.errno, error.strerror):  # else it is no error of Python's ssl
+        said = f"{error.strerror}; {text}"
+        error.args, error.strerror = (error.errno, said), said
     connections.tell("failed", floor, "enforce", text=text, asked=wanted, **about)
 
 
