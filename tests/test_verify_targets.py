@@ -10,6 +10,7 @@ import ssl
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -278,11 +279,19 @@ def test_an_unasked_tls_1_3_is_no_control() -> None:
 def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probe is long gone when the peer knows what it heard, and it counts all the same."""
 
+    def run(*args: Any) -> tuple[str, str]:
+        try:
+            return run_it(*args)
+        finally:
+            gone.set()
+
     def slow(data: bytes) -> object:
-        time.sleep(1)
+        assert gone.wait(30)
         return understand(data)
 
-    understand = hello_peers.answer
+    gone = threading.Event()
+    run_it, understand = bounded.run, hello_peers.answer
+    monkeypatch.setattr(bounded, "run", run)
     monkeypatch.setattr(hello_peers, "answer", slow)
     planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
     found = launch.isolated(sys.executable, planned, TLS1_2, 30)
