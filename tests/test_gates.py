@@ -636,6 +636,7 @@ made = ssl.create_default_context
 def create_default_context(*args, **kwargs):
     context = made(*args, **kwargs)
     real.minimum_version.__set__(context, 0x301)
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else no OpenSSL from 3 on speaks it
     context.wrap_bio = lambda *args, **kwargs: ssl.SSLObject._create(
         *args, context=Bare(context), **kwargs
     )

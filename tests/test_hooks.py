@@ -244,7 +244,13 @@ static int failing(PyObject *module) {
     PyErr_SetString(PyExc_RuntimeError, "of theirs");
     return -1;
 }
-static PyModuleDef_Slot slots[] = {{Py_mod_exec, failing}, {0, NULL}};
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, failing},
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
 static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "failing", NULL, 0, NULL, slots};
 PyMODINIT_FUNC PyInit_failing(void) { return PyModuleDef_Init(&def); }
 """
@@ -261,6 +267,35 @@ def test_a_traceback_of_a_failed_extension_reads_as_ever(tmp_path: Path) -> None
         said.append((done.returncode, done.stderr))
     assert "RuntimeError: of theirs" in said[0][1]
     assert said[1] == said[0]
+
+
+#: As modules that SWIG made do on CPython 3.12 and newer, before SWIG 4.4.
+WARNING = """
+#include <Python.h>
+static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "warning", NULL, -1};
+PyMODINIT_FUNC PyInit_warning(void) {
+    if (PyErr_WarnEx(PyExc_DeprecationWarning, "of theirs", 1)) return NULL;
+    return PyModule_Create(&def);
+}
+"""
+
+
+@pytest.mark.parametrize("route", ["none", "idle", "armed", "called"])
+def test_a_filter_for_importlib_matches_what_an_extension_warns_of(
+    tmp_path: Path, route: str
+) -> None:
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    made = compiled(tmp_path, "warning", WARNING, "-shared", "-fPIC")
+    made.rename(tmp_path / f"warning{suffix}")
+    before = {"armed": "import ssl", "called": CALL}.get(route, "pass")
+    path = [str(tmp_path), BOOTSTRAP if route in ("idle", "armed") else HOME]
+    env = clean_environment(PYTHONPATH=os.pathsep.join(path))
+    # (The frozen module has this name once the package is imported.)
+    ignored = "-Wignore::DeprecationWarning:importlib._bootstrap"
+    for options, status in (["-Werror::DeprecationWarning"], 1), ([ignored], 0):
+        strict = ["-Werror::DeprecationWarning", *options]
+        done = python(*strict, "-c", f"{before}\nimport importlib, warning", env=env)
+        assert (done.returncode, "of theirs" in done.stderr) == (status, status == 1), done.stderr
 
 
 #: A Python with ``_ssl`` built in, as static builds (uv's) have it: the table of built-in modules

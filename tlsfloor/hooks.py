@@ -20,7 +20,9 @@ So functions are put there. An idle process pays for putting them, and an import
 
 Their code objects have the file name of importlib's own. CPython removes frames of that file from
 the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a traceback
-reads as without tlsfloor.
+reads as without tlsfloor. What an extension warns of while it is loaded is blamed on the function
+that called ``_imp`` (Python/_warnings.c, ``setup_context``): those that stand there have the
+globals of importlib, so that a filter for its module matches, and reach ours by their closure.
 
 Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
 is armed and what they guard. ddtrace drops all that its own start has loaded. For the same reason
@@ -112,36 +114,54 @@ def _exec(execute):
     return _exec
 
 
-def _create(create):
-    # type: (Any) -> Any
+def _create(create, prepare, created):
+    # type: (Any, Any, Any) -> Any
     def _call_with_frames_removed(spec, *rest):
         # type: (Any, *Any) -> Any
-        name = _row_of(spec.name)
-        if name not in TABLE:
-            if spec.origin.endswith(SUFFIXES) and "lib-dynload" not in spec.origin:
-                _call(_other, spec)
-            return create(spec, *rest)
-        _call(_before, name)
+        name = prepare(spec)
         module = create(spec, *rest)
-        if "_SSLContext" in vars(module):  # of one phase, and executed by now
-            _call(_executed, module)
+        if name:
+            created(module)
         return module
 
     return _call_with_frames_removed
 
 
-def _execute(execute):
-    # type: (Any) -> Any
+def _prepare(spec):
+    # type: (Any) -> str | None
+    """Return the name of a module of the table, before its file is loaded."""
+    name = _row_of(spec.name)
+    if name in TABLE:
+        _call(_before, name)
+        return name
+    if spec.origin.endswith(SUFFIXES) and "lib-dynload" not in spec.origin:
+        _call(_other, spec)
+    return None
+
+
+def _created(module):
+    # type: (Any) -> None
+    if "_SSLContext" in vars(module):  # of one phase, and executed by now
+        _call(_executed, module)
+
+
+def _execute(execute, executed):
+    # type: (Any, Any) -> Any
     def _call_with_frames_removed(module):
         # type: (Any) -> Any
-        global _last
         result = execute(module)
-        if name_of(module) in TABLE:
-            _call(_executed, module)
-            _last = module
+        executed(module)
         return result
 
     return _call_with_frames_removed
+
+
+def _finish(module):
+    # type: (Any) -> None
+    global _last
+    if name_of(module) in TABLE:
+        _call(_executed, module)
+        _last = module
 
 
 def _guard(module):
@@ -180,14 +200,15 @@ def _load_plainly(spec):
 #: What an extension module is called; a built-in one has the origin "built-in".
 SUFFIXES = tuple(_imp.extension_suffixes())
 
-#: Where a hook goes, the name it has there, and what makes it from the function that is there.
+#: Where a hook goes, the name it has there, what makes it from the function that is there, and what
+#: else it calls.
 HOOKS = (
     (_importlib, "_load_unlocked", _load_unlocked),
     (_importlib, "_exec", _exec),
-    (_imp, "create_dynamic", _create),
-    (_imp, "create_builtin", _create),
-    (_imp, "exec_dynamic", _execute),
-    (_imp, "exec_builtin", _execute),
+    (_imp, "create_dynamic", _create, _prepare, _created),
+    (_imp, "create_builtin", _create, _prepare, _created),
+    (_imp, "exec_dynamic", _execute, _finish),
+    (_imp, "exec_builtin", _execute, _finish),
 )
 
 
@@ -230,7 +251,7 @@ def put():
     """Put the hooks in place, unless they are: several threads may do so at once."""
     file = vars(_importlib)["_load_unlocked"].__code__.co_filename
     codes = {}  # type: dict[Any, Any]
-    for module, name, make in HOOKS:
+    for module, name, make, *calls in HOOKS:
         function = getattr(module, name, None)
         if function is None:
             _missing.add(f"{module.__name__}.{name}")
@@ -240,9 +261,10 @@ def put():
         if beneath and _executed is None:
             continue  # it waits for the first TLS stack, and nobody else watches yet
         if beneath or (module, name) not in _put:
-            hook = make(beneath or function)
-            codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
-            hook.__code__ = codes[make]
+            hook = make(beneath or function, *calls)
+            code = codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
+            place = vars(_importlib) if calls else globals()
+            hook = type(put)(code, place, name, None, hook.__closure__)
             setattr(module, name, _put.setdefault((module, name), hook))
     if _missing and _executed is not None:
         from tlsfloor import finder

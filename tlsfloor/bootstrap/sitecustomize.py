@@ -67,15 +67,15 @@ def put_beneath():
     import _imp
     from _frozen_importlib_external import SourceFileLoader, _path_isfile
 
-    passing = []
+    stacks, looks, wakes, passing = STACKS, carries_tls, wake, []
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
             row = "_ssl" if spec.name[-5:] == "._ssl" else spec.name  # a copy, as in tlsfloor/hooks.py
             if spec in passing:  # a tool has wrapped this, and is beneath what has taken its place
                 return function(spec, *rest)
-            if row in STACKS or (name == "create_dynamic" and carries_tls(spec)):
-                wake(row)
+            if row in stacks or (name == "create_dynamic" and looks(spec)):
+                wakes(row)
                 if getattr(module, name) is not hook:
                     passing.append(spec)
                     try:
@@ -86,16 +86,16 @@ def put_beneath():
                 spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
             return function(spec, *rest)
 
-        hook = _call_with_frames_removed
+        # With importlib's file name and globals, for tracebacks and warnings: tlsfloor/hooks.py says why.
+        code = codes.get(make) or _call_with_frames_removed.__code__.replace(co_filename=file)
+        codes[make] = code
+        hook = type(make)(code, globals, code.co_name, None, _call_with_frames_removed.__closure__)
         hook.tlsfloor_wakes = function
         return hook
 
-    code = None
+    codes, globals, file = {}, vars(importlib), importlib._load_unlocked.__code__.co_filename
     for module, name in (_imp, "create_dynamic"), (_imp, "create_builtin"), (importlib, "_load_unlocked"):
-        hook = make(module, name, getattr(module, name))
-        code = code or hook.__code__.replace(co_filename=importlib._load_unlocked.__code__.co_filename)
-        hook.__code__ = code
-        setattr(module, name, hook)
+        setattr(module, name, make(module, name, getattr(module, name)))
 
 
 def carries_tls(spec):
