@@ -251,6 +251,61 @@ def test_a_policy_keeps_what_a_pod_has(mounted: str, tmp_path: Path) -> None:
     assert {said[name] for name in names} <= set(REFUSED)
 
 
+# A folder that is not there.
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """A container's Python, in which tlsfloor is not installed."""
+    run(sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "python"))
+    return str(tmp_path / "python" / "bin")
+
+
+def exits(*command: str, cwd: Path, **env: str) -> int:
+    """Run a command; return 0 or 1: whether it failed."""
+    env = clean_environment(**env)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, timeout=PATIENCE)
+    return min(done.returncode, 1)
+
+
+@pytest.mark.parametrize("state", ["whole", "missing", "empty"])
+def test_the_checks_notice_a_folder_that_arms_nothing(
+    mounted: str, bare_python: str, tmp_path: Path, state: str
+) -> None:
+    (tmp_path / "empty" / "tlsfloor" / "bootstrap").mkdir(parents=True)
+    folder = mounted if state == "whole" else str(tmp_path / state)
+    env = {
+        "PYTHONPATH": f"{folder}/tlsfloor/bootstrap",
+        "TLSFLOOR": "1.3",
+        "PATH": f"{bare_python}:{os.environ['PATH']}",
+    }
+    expected = 0 if state == "whole" else 1
+    asked = dict(instructions("checked.Dockerfile"))["RUN"]
+    import yaml
+
+    # The control: without the folder the program runs on with TLS 1.0, and nobody says a word.
+    assert says(f"{bare_python}/python", APP, **env) in (REFUSED if not expected else ("TLSv1",))
+    assert exits("sh", "-c", *asked, cwd=tmp_path, **env) == expected
+    probe = yaml.safe_load(guides.block(PAGE, "file: probe.yaml"))
+    command = probe["startupProbe"]["exec"]["command"]
+    assert exits(f"{bare_python}/{command[0]}", *command[1:], cwd=tmp_path, **env) == expected
+    program = guides.block(PAGE, "file: start.py")
+    assert exits(f"{bare_python}/python", "-c", program, cwd=tmp_path, **env) == expected
+    [_, (verify,)] = [words for name, words in instructions("verified.Dockerfile") if name == "RUN"]
+    verify = verify.replace("/tmp/judge/bin/tlsfloor", f"{sys.executable} -m tlsfloor")
+    assert exits("sh", "-c", verify, cwd=HERE.parent, **env) == expected
+
+
+def test_a_pod_that_does_not_ask_is_reported(pod: dict[str, Any]) -> None:
+    import yaml
+
+    audit = policy("audit-tlsfloor-probe.yaml")
+    assert kyverno.denied({"spec": pod}, audit) == ["app"]
+    pod["containers"][0].update(yaml.safe_load(guides.block(PAGE, "file: probe.yaml")))
+    check({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sample"}, "spec": pod})
+    assert kyverno.denied({"spec": pod}, audit) == []
+
+
 # A Lambda function.
 
 
