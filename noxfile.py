@@ -77,6 +77,7 @@ def floor(session: nox.Session) -> None:
 def hooks(session: nox.Session) -> None:
     """Run the tests that depend most on the interpreter, where many packages have no wheels."""
     install(session, ".[pytest,verify]")
+    session.install("wrapt")  # which has a finder of its own
     found = [file for file in HOOKS if Path(file).exists()]
     session.run("pytest", "-n", "2", *found, *session.posargs)
 
