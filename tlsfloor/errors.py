@@ -44,9 +44,10 @@ def say(line: str) -> None:
 
     .. versionadded:: 0.2
     """
-    try:  # noqa: SIM105 - contextlib is expensive where every process passes
+    try:
         sys.stderr.write(f"{printable(line)}\n")
-    except (AttributeError, OSError):
+        sys.stderr.flush()  # Python 3.8 keeps it, and loses it where the process is killed
+    except (AttributeError, OSError, ValueError):  # it is None, its pipe is closed, or it is
         pass
 
 

@@ -49,6 +49,7 @@ def refusal(kind, problem, instead, serves=False):
         try:
             why = text.partition("tlsfloor: ")[2]
             sys.stderr.write("tlsfloor: error: a server refuses every client: %s\n" % why)
+            sys.stderr.flush()
         except (AttributeError, EnvironmentError):
             pass  # it is closed
     return error
