@@ -102,6 +102,18 @@ def test_the_judge_shares_nothing_with_what_it_judges() -> None:
     assert shared
 
 
+def test_no_module_touches_the_filters_of_warnings() -> None:
+    """They are the program's, and ``catch_warnings()`` amid threads loses them for good."""
+    touch = {"catch_warnings", "simplefilter", "filterwarnings", "resetwarnings"}
+    found = [
+        str(file.relative_to(PACKAGE))
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in touch
+    ]
+    assert found == ["verify/probe.py"]  # which is a process of its own
+
+
 def test_importing_the_package_imports_nothing_else() -> None:
     program = "import sys; old = set(sys.modules); import tlsfloor; print(*{*sys.modules} - old)"
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
