@@ -266,7 +266,8 @@ def test_whatever_interrupts_it_a_bundle_is_whole(tmp_path: Path, before: str, h
         pytest.skip("a folder can only be exchanged for a link on Linux")
     done = python(PROGRAM, str(tmp_path), before, how)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    assert int(done.stderr.split()[0]) > 40, "the points of interruption were not seen"
+    # PyPy tells of half as many as CPython.
+    assert int(done.stderr.split()[0]) > 25, "the points of interruption were not seen"
 
 
 OPEN_ALL_THE_TIME = """

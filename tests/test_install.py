@@ -257,6 +257,10 @@ def test_a_package_that_vanished_is_replaced_by_its_copy(
     """A mount that is not there any more; the copy's own command removes the floor."""
     install_from_bundle(venv, tmp_path / "bundle")
     assert f"PACKAGE, SPARE = '{tmp_path}/bundle/tlsfloor'" in (venv.site / FILES[0]).read_text()
+    # A process stays with one bundle, also if another one takes its place.
+    program = "import tlsfloor; print(tlsfloor.__file__)"
+    package = (tmp_path / "bundle" / "tlsfloor").resolve()
+    assert python("-c", program, executable=venv.python).stdout == f"{package}/__init__.py\n"
     shutil.rmtree(tmp_path / "bundle")
     assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
     done = python("-m", "tlsfloor", "uninstall", executable=venv.python)
@@ -510,6 +514,20 @@ def test_an_old_python_holds_it_too(executable: str, ports: list[str], tmp_path:
     assert reached(old, ports)[:2] == ["TLSv1", "TLSv1.2"]
     install(old)
     assert reached(old, ports, "-E")[:2] == ["", "TLSv1.2"]
+    # Without the package the copy holds it; without both TLS is refused, and a line says why.
+    file, spare = old.site / "_tlsfloor.py", old.copy()
+    text = file.read_text()
+    file.write_text(text.replace(str(Path(BOOTSTRAP).parent), "/nowhere/tlsfloor"))
+    for each in old.site.glob("_tlsfloor.pyc"):  # 2.7 compares times, of whole seconds
+        each.unlink()
+    assert reached(old, ports, "-E")[:2] == ["", "TLSv1.2"]
+    spare.rename(tmp_path / spare.name)
+    done = python(START, *ports, executable=old.python)
+    assert (done.returncode, "TLSv1" in done.stdout) == (0, False)
+    assert done.stderr.count("\n") == 1
+    assert f"; hint: {file} needs the package in /nowhere/tlsfloor, or its copy" in done.stderr
+    (tmp_path / spare.name).rename(spare)
+    file.write_text(text)
     done = tlsfloor("uninstall", "--prefix", str(copy))
     assert done.returncode == 0
     assert not list(copy.rglob("*tlsfloor*"))

@@ -559,6 +559,18 @@ def test_a_python_that_is_too_old_for_tlsfloor_has_the_outcome(
 
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
+def test_a_python_that_is_too_old_is_blocked_without_the_package(
+    executable: str, tmp_path: Path, port: str
+) -> None:
+    env = {**missing_package(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    status, stderr, reached = start(port, env, executable)
+    assert (status, stderr.count("\n"), reached == UNPROTECTED) == (0, 1, False)
+    assert stderr.startswith("tlsfloor: error: No module named ")
+    status, stderr, reached = start(port, {**env, "TLSFLOOR_ON_ERROR": "abort"}, executable)
+    assert (status, stderr.count("\n"), reached) == (78, 1, [])
+
+
+@pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) -> None:
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "off"}
     assert start(port, env, executable) == (0, "", UNPROTECTED)

@@ -112,11 +112,11 @@ def wake(name=None):
     import os
 
     state = sys._tlsfloor
-    if "tlsfloor" not in sys.modules:  # somebody has dropped it
-        make_package()
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
+        if "tlsfloor" not in sys.modules:  # somebody has dropped it; or it is an old Python
+            make_package()
         if MODERN:
             from tlsfloor.arm import start
         else:
@@ -162,11 +162,13 @@ def make_package():
     def complete(name):
         import os
 
-        here = os.path.dirname(os.path.realpath(__file__))
-        folder = PACKAGE or os.path.dirname(here)
-        if SPARE and not os.access(os.path.join(folder, "__init__.py"), os.F_OK):  # pip has removed it, say
-            folder = os.path.join(here, SPARE, "tlsfloor")
+        # A link leads to a bundle, and to another one later: a process stays with one.
+        folder = PACKAGE and os.path.realpath(PACKAGE)
+        folder = folder or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         file = os.path.join(folder, "__init__.py")
+        if SPARE and not os.access(file, os.F_OK):  # pip has removed it, say
+            folder = os.path.join(os.path.dirname(__file__), SPARE, "tlsfloor")
+            file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
             sys.modules.pop("tlsfloor", None)
             vars(package).update(vars(__import__("tlsfloor")))
@@ -249,7 +251,7 @@ def run_next(ran):
 if not hasattr(sys, "_tlsfloor"):
     sys._tlsfloor = {"ran": []}
 if FLOOR is not None or os.environ.get("TLSFLOOR", "").strip().lower() != "off":
-    if "tlsfloor" not in sys.modules:
+    if MODERN and "tlsfloor" not in sys.modules:
         make_package()
     arm_process(sys._tlsfloor)
 if FLOOR is None:
