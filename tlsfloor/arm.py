@@ -104,7 +104,7 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
         # Who wants no process without the floor pays for finding out before it runs.
         if aborts and current.is_held():
             check(current.held)
-        guard_imported()
+        _catch_up()
 
 
 def _as_chosen(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
@@ -148,7 +148,13 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     _report(arming)
     hooks.watch(guard, before, unknown)
     hooks.remember()
-    guard_imported()
+    _catch_up()
+
+
+def _catch_up() -> None:
+    from tlsfloor.stacks import guards
+
+    guards.catch_up(guard, unknown)
 
 
 def adopt() -> None:
@@ -235,46 +241,9 @@ def check(floor: int) -> None:
         GuardError: it cannot.
     """
     _guard_of("_ssl")  # that it cannot even be imported is found out here as well
-    from tlsfloor.errors import GuardError
-    from tlsfloor.stacks import contexts
-
-    try:
-        contexts.check(floor)
-    except GuardError:  # which is an ImportError, too
-        raise
-    except ImportError:
-        return  # a Python without _ssl: no stack here, and nothing to hold
-
-
-def guard_imported() -> None:
-    """Guard the stacks that were imported before the floor was armed, as ``guard()`` does.
-
-    One that cannot be guarded keeps no other from it. And look at all other extension modules.
-    """
-    from tlsfloor.errors import GuardError
     from tlsfloor.stacks import guards
 
-    failed: list[GuardError] = []
-    for name in TABLE:
-        if sys.modules.get(name) is not None:
-            try:
-                __import__(name)  # waits for another thread that is just executing it
-                module: Any = sys.modules.get(name)
-                if getattr(getattr(module, "__spec__", None), "_initializing", module is None):
-                    continue  # this thread is, and its hook comes when that is done; or it failed
-                guard(module)
-                guards.ask(name, "catch_up")
-            except GuardError as error:
-                failed.append(error)
-    for module in list(sys.modules.values()):
-        spec: Any = getattr(module, "__dict__", {}).get("__spec__")
-        if str(getattr(spec, "origin", "")).endswith(hooks.SUFFIXES):
-            try:
-                unknown(spec)
-            except GuardError as error:
-                failed.append(error)
-    if failed:
-        raise failed[0]
+    guards.check(floor)
 
 
 def before(name: str) -> None:
@@ -303,7 +272,11 @@ def guard(module: "ModuleType") -> None:
         _hold(name, guard_module, module)
     finally:
         if current.observed != current.NO_FLOOR:
-            _observe(name, guard_module, module)
+            from tlsfloor.stacks import guards
+
+            state = guards.observe(name, guard_module, module, _lock)
+            if not current.is_held():
+                current.stacks[state_of(name)] = state
     if name != "_ssl":  # after which comes ssl
         hooks.remember()
 
@@ -383,26 +356,6 @@ def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
         about.check_names(strengths[1], source)
     if strengths not in current.wanted:
         current.wanted.append(strengths)
-
-
-def _observe(name: str, guard_module: "Any", module: "ModuleType") -> None:
-    """See what a floor would change on one stack; where nothing can, say so."""
-    from tlsfloor.errors import GuardError
-
-    state = "not observed: what it does is not seen"
-    if hasattr(guard_module, "observe"):
-        try:
-            with _lock:
-                state = guard_module.observe(module)
-        except GuardError as error:  # who only looks refuses nothing
-            state = f"not observed: {error.problem}"
-    if state.startswith("not observed"):
-        from tlsfloor import events, versions
-
-        floor = versions.floor_name(current.observed)
-        events.note("uncovered", stack=name, floor=floor, mode="observe", text=state)
-    if not current.is_held():
-        current.stacks[state_of(name)] = state
 
 
 adopt()

@@ -200,6 +200,8 @@ def _load_plainly(spec):
 #: What an extension module is called; a built-in one has the origin "built-in".
 SUFFIXES = tuple(_imp.extension_suffixes())
 
+_function = type(_load_unlocked)  # type: Any
+
 #: Where a hook goes, the name it has there, what makes it from the function that is there, and what
 #: else it calls.
 HOOKS = (
@@ -264,7 +266,7 @@ def put():
             hook = make(beneath or function, *calls)
             code = codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
             place = vars(_importlib) if calls else globals()
-            hook = type(put)(code, place, name, None, hook.__closure__)
+            hook = _function(code, place, name, None, hook.__closure__)
             setattr(module, name, _put.setdefault((module, name), hook))
     if _missing and _executed is not None:
         from tlsfloor import finder
