@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import _imp
 import sys
 
-from tlsfloor import events, hooks, versions
+from tlsfloor import events, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
 from tlsfloor.stacks import TABLE
@@ -77,9 +78,10 @@ def catch_up(guard: Callable[[ModuleType], None], unknown: Callable[[ModuleSpec]
                 ask(name, "catch_up")
             except GuardError as error:
                 failed.append(error)
+    suffixes = tuple(_imp.extension_suffixes())
     for module in list(sys.modules.values()):
         spec: Any = getattr(module, "__dict__", {}).get("__spec__")
-        if str(getattr(spec, "origin", "")).endswith(hooks.SUFFIXES):
+        if str(getattr(spec, "origin", "")).endswith(suffixes):
             try:
                 unknown(spec)
             except GuardError as error:
