@@ -24,7 +24,6 @@ the links cannot be made, the first bundle of a folder is made without them.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -279,8 +278,10 @@ def _exchange(link: str, place: str) -> None:
     """
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     try:
+        import ctypes  # which not every Python has
+
         rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, TypeError):
+    except (ImportError, AttributeError, TypeError):
         raise _irreplaceable(place, "this system cannot exchange it for a link") from None
     if rename(here, os.fsencode(link), here, os.fsencode(place), exchange):
         problem = os.strerror(ctypes.get_errno())
