@@ -294,6 +294,7 @@ print(json.dumps(told))
         assert told == without
     else:
         assert "this connection speaks DTLSv1.2 only, and the floor is 1.3" in told
+        assert "SSL.TLS_METHOD" not in told
 
 
 #: pyOpenSSL under another name, executed by a program itself.

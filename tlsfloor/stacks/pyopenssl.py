@@ -178,7 +178,9 @@ class _Library:
     def _refusal(self, count: str, problem: str) -> Exception:
         """Return the error that a program expects of its pyOpenSSL, and that says whose it is."""
         current.counts[count] += 1
-        plain = refusal(problem, "make the context with SSL.SSLv23_METHOD")
+        dtls = "DTLS" in problem  # of which OpenSSL has no version 1.3
+        hint = "use TLS over TCP there" if dtls else "make the context with SSL.TLS_METHOD"
+        plain = refusal(problem, hint)
         frame: Any = sys._getframe(1)
         while frame.f_globals is globals():
             frame = frame.f_back

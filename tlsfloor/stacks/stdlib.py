@@ -28,6 +28,10 @@ made, and is refused at its use. It is known by its protocol number: the names d
 OpenSSL.
 
 The common case at each gate is one read of a C descriptor and one comparison of integers.
+
+All that the gates need to hold the floor is in this one module. A program may confine itself after
+it has armed the floor (``chroot()``, another user), so nothing that matters is loaded later; and a
+second module would cost every process that uses TLS more than its lines do.
 """
 
 import builtins
