@@ -89,11 +89,11 @@ def put_beneath():
         # With importlib's file name and globals, for tracebacks and warnings: tlsfloor/hooks.py says why.
         code = codes.get(make) or _call_with_frames_removed.__code__.replace(co_filename=file)
         codes[make] = code
-        hook = type(make)(code, globals, code.co_name, None, _call_with_frames_removed.__closure__)
+        hook = type(make)(code, place, code.co_name, None, _call_with_frames_removed.__closure__)
         hook.tlsfloor_wakes = function
         return hook
 
-    codes, globals, file = {}, vars(importlib), importlib._load_unlocked.__code__.co_filename
+    codes, place, file = {}, vars(importlib), importlib._load_unlocked.__code__.co_filename
     for module, name in (_imp, "create_dynamic"), (_imp, "create_builtin"), (importlib, "_load_unlocked"):
         setattr(module, name, make(module, name, getattr(module, name)))
 
