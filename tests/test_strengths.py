@@ -111,6 +111,8 @@ def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) ->
         ),
         ("stacks={'pyOpenSSL': 'off'}", "unknown strength of 'pyOpenSSL' in enforce(): 'off'"),
         ("stacks={'pyopenSSL': 'warn'}", "'pyopenSSL'; hint: did you mean pyOpenSSL?"),
+        ("stacks='pyOpenSSL=warn'", "stacks of enforce() is of type str, not a dict; hint: write"),
+        ("on_event='print'", "on_event of enforce() is of type str, and cannot be called; hint: w"),
         ("mode='watch'", "unknown mode in enforce(): 'watch'; hint: write one of enforce, observe"),
     ],
 )

@@ -7,7 +7,7 @@ import sys
 
 from tlsfloor import arm, events, facts, outcome, policy
 from tlsfloor import floor as current
-from tlsfloor.errors import GuardError
+from tlsfloor.errors import GuardError, PolicyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def enforce(
         What holds now; its ``below`` lists what was open before and cannot be raised.
 
     Raises:
-        PolicyError: the floor, or that of the environment, cannot be understood.
+        PolicyError: the floor or another argument, or what the environment asks for, cannot be
+            understood. Nothing is armed then.
         GuardError: the floor cannot be held in this interpreter; ``findings`` says what the
             verifier observed. Nothing that was armed before is lost.
 
@@ -67,8 +68,16 @@ def enforce(
     set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
     wire = policy.floor_of(floor, "enforce()")
     policy.mode_of(mode, "enforce()")
-    strengths = policy.strengths_of(uncovered, stacks or {}, "enforce()", "enforce()")
+    named: Mapping[str, str] = {} if stacks is None else stacks
+    strengths = policy.strengths_of(uncovered, named, "enforce()", "enforce()")
     policy.unknown_of(unknown, "enforce()")
+    if on_event is not None and not callable(on_event):
+        raise PolicyError(
+            f"on_event of enforce() is of type {type(on_event).__name__}, and cannot be called",
+            hint="write on_event=print",
+            value=on_event,
+            source="enforce()",
+        )
     if current.environment is None and not current.armings:  # else a start-up file has said it
         outcome.name_unknown(os.environ)
     asked = policy.floor_in(os.environ)

@@ -168,8 +168,15 @@ def strengths_of(
     """Return the same two, each strength looked at; ``sources`` say where they are from.
 
     Raises:
-        PolicyError: there is no such strength.
+        PolicyError: there is no such strength, or ``stacks`` is no mapping.
     """
+    if not hasattr(stacks, "items"):
+        raise PolicyError(
+            f"stacks of {sources[1]} is of type {type(stacks).__name__}, not a dict",
+            hint="write stacks={'pycurl': 'warn'}",
+            value=stacks,
+            source=sources[1],
+        )
     if uncovered is not None:
         _one_of(STRENGTHS, uncovered, "strength", sources[0])
     for name, strength in stacks.items():
