@@ -23,6 +23,9 @@ from tlsfloor.versions import FLOORS
 HERE = Path(__file__).parent
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 
+#: The folder from which ``tlsfloor`` is imported.
+HOME = str(Path(tlsfloor.__file__).parents[1])
+
 #: How a floor gets into a program: called before it is imported, called after it made its
 #: contexts, or found by Python as it starts.
 ROUTES = ("early", "late", "PYTHONPATH")

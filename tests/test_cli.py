@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import parts
-from harness import BOOTSTRAP, armed_environment, clean_environment, python
+from harness import BOOTSTRAP, HOME, armed_environment, clean_environment, python
 from tlsfloor import errors
 from tlsfloor.verify import peers
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
@@ -250,3 +250,16 @@ def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[
 def test_every_error_is_one_line() -> None:
     error = errors.PolicyError(f"problem of {HOSTILE}", hint=HOSTILE)
     assert str(error) == f"problem of {ESCAPED}; hint: {ESCAPED}"
+
+
+def test_a_command_that_is_called_by_a_program_leaves_the_process_alone() -> None:
+    """Only where the process is the command's own may its peers speak what the floor forbids."""
+    program = """
+from tlsfloor import cli, floor
+from tlsfloor.stacks import TABLE
+before = dict(TABLE)
+cli.main(["path"])
+print(TABLE == before, floor.is_own())
+"""
+    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    assert done.stdout.split()[-2:] == ["True", "False"], done.stderr

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import parts
-from harness import BOOTSTRAP, ROUTES, assert_held, clean_environment, python
+from harness import BOOTSTRAP, HOME, ROUTES, assert_held, clean_environment, python
 
-HOME = str(Path(BOOTSTRAP).parents[1])
 
 every_floor = pytest.mark.parametrize("floor", ["1.2", "1.3"])
 every_route = pytest.mark.parametrize("route", ROUTES)

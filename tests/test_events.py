@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, armed_environment, clean_environment, python
+from harness import BOOTSTRAP, HERE, HOME, armed_environment, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import events as sinks
 from tlsfloor.verify import peers
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START = str(HERE / "programs" / "start.py")
-HOME = str(Path(BOOTSTRAP).parents[1])
 
 
 @pytest.fixture(scope="module")

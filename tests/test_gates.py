@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 import parts
-from harness import BOOTSTRAP, ROUTES, clean_environment, python
+from harness import BOOTSTRAP, HOME, ROUTES, clean_environment, python
 
-HOME = str(Path(BOOTSTRAP).parents[1])
 TLS1_0, TLS1_2, TLS1_3 = 0x301, 0x303, 0x304
 ARM = "import tlsfloor; tlsfloor.enforce('1.2')"
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compiled import compiled, libpython
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
 from tlsfloor import policy, stacks
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOOKED = HERE / "programs" / "hooked.py"
-HOME = str(Path(BOOTSTRAP).parents[1])
 CALL = "import tlsfloor; tlsfloor.enforce('1.2')"
 
 #: Every way of the program: its functions without parameters.

@@ -6,15 +6,12 @@ It leaves no event, no count, no warning and no changed filter. The same in a pr
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tlsfloor
-from harness import clean_environment, python
+from harness import HOME, clean_environment, python
 
-HOME = str(Path(tlsfloor.__file__).parents[1])
 
 ASK = """
 import json, sys, warnings

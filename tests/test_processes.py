@@ -13,11 +13,10 @@ import json
 import multiprocessing
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
 from typing import TYPE_CHECKING
@@ -25,8 +24,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Where children import tlsfloor from, to be asked.
-HOME = str(Path(BOOTSTRAP).parents[1])
 
 UNHELD = ["TLSv1", None]
 HELD = ["TLSV1_ALERT_PROTOCOL_VERSION", "1.2"]

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 import parts
-from harness import BOOTSTRAP, ROUTES, armed_environment, clean_environment, python, reach
+from harness import HOME, ROUTES, armed_environment, clean_environment, python, reach
 from tlsfloor.versions import FLOORS
 
-HOME = str(Path(BOOTSTRAP).parents[1])
 
 BINDING = "cryptography.hazmat.bindings.openssl.binding"
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+from harness import HOME, armed_environment, clean_environment, python
 from parts import need
-from test_events import HOME
 
 PROGRAM = """
 import pymssql, tlsfloor

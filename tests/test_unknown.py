@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import BOOTSTRAP, armed_environment, clean_environment, python
+from harness import BOOTSTRAP, HOME, armed_environment, clean_environment, python
 from parts import need, need_program
-from test_events import HOME
 from tlsfloor.stacks import _unknown
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]

@@ -75,10 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if words is None:
         words = sys.argv[1:]
         current.asking = True  # for all that this process does
-        for rows in (
-            TABLE,
-            hooks._watched,
-        ):  # the process is ours, and its peers speak old versions
+        for rows in (TABLE, hooks._watched):  # the verifier's peers speak old versions
             rows.pop("tlslite.handshakesettings", None)
     command: Any = None
     chosen = next((word for word in words if not word.startswith("-")), "")
