@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from docutils import nodes
+
 sys.path.insert(0, os.path.dirname(__file__))
 
 import tlsfloor
@@ -19,15 +21,27 @@ project = "tlsfloor"
 author = "The tlsfloor developers"
 release = version = tlsfloor.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_source"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "from_source",
+]
 exclude_patterns = ["_build"]
 
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-# Dashes, which napoleon writes as two hyphens; quotation marks stay as they are typed.
-smartquotes_action = "D"
+# Text stays as it is typed: an option keeps its two hyphens.
+smartquotes = False
+
+# Copy the commands of a transcript: not their prompts, and not what they printed.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
 
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 add_module_names = False
 napoleon_numpy_docstring = False
 
@@ -52,6 +66,15 @@ def _function_of_verify(
         lines[:] = inspect.getdoc(hello.verify).splitlines()
 
 
+def _dash(app: Sphinx, doctree: nodes.document) -> None:
+    """Write a dash between a parameter and its description, where Sphinx writes two hyphens."""
+    del app
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: Sphinx) -> None:
     """Connect what this file defines; before napoleon reads the docstrings."""
     app.connect("autodoc-process-docstring", _function_of_verify, priority=400)
+    app.connect("doctree-read", _dash)

@@ -270,7 +270,7 @@ class Foreign(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    parts.need("sphinx", "myst_parser", "furo", since=(3, 11))
+    parts.need("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinx_design", since=(3, 11))
     folder = tmp_path_factory.mktemp("site")
     command = ["-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
     done = python(*command, "-d", str(folder / "doctrees"), str(guides.DOCS), str(folder / "html"))
@@ -285,6 +285,15 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
         assert parser.found == [], page
     for file in site.rglob("*.css"):
         assert not re.search(r"@import|url\(.?(https?:)?//", file.read_text("utf-8")), file
+
+
+def test_signatures_show_values_and_options_two_hyphens(site: Path) -> None:
+    api = (site / "reference" / "api.html").read_text("utf-8")
+    defaults = re.findall(r'class="default_value"><span class="pre">(.*?)<', api)
+    assert "'enforce'" in defaults
+    assert not [each for each in defaults if re.search(r"[A-Z_]{2}", each)]
+    for page in site.rglob("*.html"):
+        assert not re.search(r"\N{EN DASH}[a-z]", page.read_text("utf-8")), page
 
 
 def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
