@@ -6,9 +6,11 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -386,6 +388,26 @@ def test_a_stderr_that_nobody_reads_stops_no_program(kind: str, tmp_path: Path) 
             assert len(reading.read().splitlines()) == 500
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only there is this kind of terminal")
+@pytest.mark.parametrize("many", [False, True])
+def test_a_terminal_that_is_stopped_stops_no_program(many: bool) -> None:
+    master, slave = os.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", MANY if many else MANY.replace("range(500)", "range(3)"), "-"],
+            env=clean_environment(PYTHONPATH=HOME),
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            timeout=60,
+            check=True,
+        )
+        assert b'"port": 0' in os.read(master, 65536)
+    finally:
+        os.close(slave)
+        os.close(master)
+    assert ("Resource temporarily unavailable" in done.stdout.decode()) == many, done
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 @pytest.mark.parametrize("open_to", ["its owner", "everyone"])
 @pytest.mark.parametrize("last", [True, False], ids=["the file", "a folder"])
@@ -417,10 +439,60 @@ def test_a_link_where_everyone_may_write_is_not_followed(
         assert bool(file.read_text()) != refused
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize(
+    ("mode", "owner", "follows"),
+    [
+        (0o755, "other", True),  # a service's own logs, say
+        (0o1777, "ours", True),
+        (0o1777, "other", False),  # /tmp/app, which anybody may have made
+        (0o777, "ours", False),  # anybody may have put it in the place of ours
+    ],
+)
+def test_nor_is_a_link_in_a_folder_that_anybody_may_have_placed(
+    mode: int, owner: str, follows: bool, tmp_path: Path
+) -> None:
+    if owner == "other" and os.geteuid():
+        pytest.skip("only root can give a folder to another user")
+    file, above = tmp_path / "precious", tmp_path / "above"
+    folder = above / "folder" / "below"
+    file.write_text("")
+    folder.mkdir(parents=True)
+    (folder / "link").symlink_to(file)
+    if owner == "other":
+        os.chown(folder.parent, 65534, 65534)
+    above.chmod(mode)
+    done = python("-c", MANY, str(folder / "link"), env=clean_environment(PYTHONPATH=HOME))
+    assert ("everyone may write is not followed" in done.stdout) != follows, done
+    assert bool(file.read_text()) == follows
+
+
 def test_a_link_of_the_system_leads_to_stdout() -> None:
-    done = python("-c", MANY, "/dev/stdout", env=clean_environment(PYTHONPATH=HOME))
+    some = MANY.replace("range(500)", "range(50)")  # which a pipe holds, however slow its reader is
+    done = python("-c", some, "/dev/stdout", env=clean_environment(PYTHONPATH=HOME))
     *lines, failed = done.stdout.splitlines()
-    assert (len(lines), failed) == (500, "{}"), done.stderr
+    assert (len(lines), failed) == (50, "{}"), done.stderr
+
+
+PASSES = """
+import os, sys
+from tlsfloor import paths
+os.setuid(65534)
+print(os.write(paths.open_now(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid(), reason="needs root")
+@pytest.mark.parametrize("executable", {sys.executable, shutil.which("pypy3")} - {None})
+def test_a_folder_that_may_only_be_passed_is_no_obstacle(executable: str) -> None:
+    with tempfile.TemporaryDirectory() as home:  # a folder of pytest is nobody's to pass
+        os.chmod(home, 0o711)
+        folder = Path(home, "own")
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+        env = clean_environment(PYTHONPATH=HOME, PYTHONDONTWRITEBYTECODE="1")
+        done = python("-c", PASSES, str(folder / "file"), env=env, executable=executable)
+        assert done.stdout == "1\n", done.stderr
 
 
 @pytest.mark.parametrize(

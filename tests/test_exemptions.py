@@ -487,6 +487,18 @@ def test_the_address_of_a_proxy_exempts_no_host_behind_it(old: str, tmp_path: Pa
         assert set(found.values()) == {"TLSv1"}
 
 
+BY_NAME = """
+import ssl
+more = {"incoming": ssl.MemoryBIO(), "outgoing": ssl.MemoryBIO(), "server_side": False}
+ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)._wrap_bio(**more, server_hostname="old.example.com")
+"""
+
+
+def test_a_connection_may_be_asked_for_by_the_names_of_arguments(tmp_path: Path) -> None:
+    for env in (clean_environment(), armed(tmp_path, entry())):
+        assert python("-W", "ignore", "-c", BY_NAME, env=env).stderr == ""
+
+
 # --- whose file it is
 
 
@@ -502,18 +514,31 @@ def test_the_address_of_a_proxy_exempts_no_host_behind_it(old: str, tmp_path: Pa
         (0o644, 0o777, "everyone may replace it; hint: chmod o-w "),
     ],
 )
+@pytest.mark.parametrize("below", [".", "conf"])
 def test_a_file_that_may_be_anybodys_exempts_nobody(
-    file_mode: int, folder_mode: int, problem: str, old: str, tmp_path: Path
+    file_mode: int, folder_mode: int, problem: str, below: str, old: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
-    folder.mkdir()
-    env = armed(folder, entry())
+    (folder / below).mkdir(parents=True)
+    env = armed(folder / below, entry())
     Path(env["TLSFLOOR_EXEMPTIONS"]).chmod(file_mode)
     folder.chmod(folder_mode)
     done = python("-c", NAMELESS, old, "old.example.com", env=env)
     assert (json.loads(done.stdout)["old.example.com"] == "TLSv1") == (not problem)
     assert problem in done.stderr
     assert bool(problem) == bool(done.stderr)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid(), reason="needs root")
+def test_a_file_in_a_folder_that_anybody_may_have_made_exempts_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "sticky" / "theirs"
+    folder.mkdir(parents=True)
+    (folder / "file").write_text(entry())
+    os.chown(folder, 65534, 65534)
+    assert exemptions._read(str(folder / "file"))[1] == []
+    folder.parent.chmod(0o1777)
+    problem = f"everyone may replace it; hint: move it out of {folder.parent}"
+    assert problem in exemptions._read(str(folder / "file"))[1][0]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -153,12 +153,14 @@ def _text(path: str) -> str:
             raise ValueError("it is no regular file")
         if paths.everyone_may_write(descriptor):
             raise ValueError(f"everyone may write it; hint: chmod o-w {path}")
-        folder = os.path.dirname(os.path.realpath(path))
-        if paths.everyone_may_write(folder):
-            # There, as in /tmp, others may at least not replace a file of ours, or of root's.
-            ours = os.stat(folder).st_mode & stat.S_ISVTX and facts.st_uid in (0, os.geteuid())
-            if not ours:
-                raise ValueError(f"everyone may replace it; hint: chmod o-w {folder}")
+        place, owner = os.path.realpath(path), facts.st_uid
+        while place != os.path.dirname(place):  # who may replace a folder may replace what is in it
+            folder = os.path.dirname(place)
+            if paths.everyone_may_replace(folder, owner):
+                sticky = os.stat(folder).st_mode & stat.S_ISVTX
+                hint = f"move it out of {folder}" if sticky else f"chmod o-w {folder}"
+                raise ValueError(f"everyone may replace it; hint: {hint}")
+            place, owner = folder, os.stat(folder).st_uid
         with open(descriptor, "rb", closefd=False) as file:
             return file.read().decode()
     finally:

@@ -80,7 +80,8 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     which begins with two buffers. Call it from the gate itself. Where no address is known, an
     exemption with a port, or of an address, is for nobody.
     """
-    socket = args[0] if hasattr(args[0], "getpeername") else None
+    socket = args[0] if args else kwargs.get("sock")
+    socket = socket if hasattr(socket, "getpeername") else None
     rest = args[1:] if socket is not None else args[2:]
     server_side = rest[0] if rest else kwargs.get("server_side", False)
     name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
