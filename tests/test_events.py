@@ -733,6 +733,26 @@ def test_logging_that_nobody_configured_says_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 
+#: A program that compares the handlers of its logging, as CPython's own tests do after each file.
+COMPARES_HANDLERS = """
+import logging, ssl
+before = [ref() for ref in logging._handlerList]
+context = ssl.create_default_context()
+context.minimum_version = ssl.TLSVersion.TLSv1
+try:
+    ssl.SSLContext(3).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+except ssl.SSLError as error:
+    print(error.reason)
+print([ref() for ref in logging._handlerList] == before, logging.getLogger("tlsfloor").handlers)
+"""
+
+
+def test_the_handlers_of_logging_stay_those_of_the_program() -> None:
+    environment = clean_environment(PYTHONPATH=BOOTSTRAP, PYTHONWARNINGS="ignore")
+    done = python("-c", COMPARES_HANDLERS, env=environment)
+    assert (done.stdout, done.stderr) == ("UNSUPPORTED_PROTOCOL\nTrue []\n", "")
+
+
 #: A program that logs over TLS, and is the server of it as well. Its lock is held meanwhile.
 LOGGING_OVER_TLS = """
 import logging, logging.handlers, ssl, sys, threading

@@ -286,10 +286,8 @@ def _logger() -> Any:
     global _kept
     if _kept is None:
         logging: Any = sys.modules.get("logging")
-        if hasattr(logging, "NullHandler"):  # else it is not there, or just being imported
+        if hasattr(logging, "getLogger"):  # else it is not there, or just being imported
             _kept = logging.getLogger("tlsfloor")
-            # Else logging would write warnings to stderr where nobody has configured it.
-            _kept.addHandler(logging.NullHandler())
     return _kept
 
 
@@ -311,10 +309,13 @@ def _log_waiting() -> None:
     from tlsfloor.errors import printable
 
     logger = _logger()
-    if any(map(_is_at_work, _handlers(logger))):
+    handlers = [*_handlers(logger)]
+    if any(map(_is_at_work, handlers)):
         return
     with _lock:
-        waiting = _unlogged[:]
+        # Without a handler logging would write warnings to stderr (``logging.lastResort``). And a
+        # handler of our own would be a change of the program's logging.
+        waiting = _unlogged[:] if handlers else []
         _unlogged.clear()
     for event in waiting:
         facts = {name: value for name, value in event.items() if name not in _ABOUT}
