@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -121,6 +122,29 @@ def test_every_public_name_is_described() -> None:
     assert set(re.findall(r":: tlsfloor\.(\w+)(?:\(\))?$", page, re.MULTILINE)) - {"errors"} == set(
         tlsfloor.__all__
     )
+
+
+# --- error messages
+
+TROUBLESHOOTING = (guides.DOCS / "how-to" / "troubleshooting.md").read_text("utf-8")
+MESSAGES = re.findall(r"^### `(.+)`$", TROUBLESHOOTING, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def literals() -> list[str]:
+    """Return every string that stands in the source of the package."""
+    files = Path(tlsfloor.__file__).parent.rglob("*.py")
+    trees = [ast.parse(file.read_text("utf-8")) for file in files]
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [node.value for node in nodes if isinstance(node.value, str)]
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_of_the_troubleshooting_page_is_one_of_ours(
+    message: str, literals: list[str]
+) -> None:
+    for part in filter(None, message.split("…")):
+        assert any(part.strip() in each for each in literals), part
 
 
 # --- the tutorial, and the page that goes on from it
