@@ -31,6 +31,7 @@ ELSEWHERE = [
     "tests/test_policy.py",
     "tests/test_report*.py",
     "tests/test_serve.py",
+    "tests/test_site.py",
     "tests/test_stack*.py",
     "tests/test_starting.py",
     "tests/test_tools.py",

@@ -1,0 +1,175 @@
+"""The site: it builds, has everything, loads nothing from elsewhere, and fits in a real browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import guides
+import parts
+import tlsfloor
+from browser import DESKTOP, PHONE, Browser
+from harness import python
+from tlsfloor import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Foreign(HTMLParser):
+    """Collects what a page has the browser load from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag != "a":  # a link is not loaded until somebody follows it
+            self.found += [
+                str(value) for name, value in attrs if "//" in str(value) and name[:5] != "xmlns"
+            ]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts.need("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinx_design", since=(3, 11))
+    folder = tmp_path_factory.mktemp("site")
+    command = ["-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
+    done = python(*command, "-d", str(folder / "doctrees"), str(guides.DOCS), str(folder / "html"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder / "html"
+
+
+def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+    for page in site.rglob("*.html"):
+        parser = Foreign()
+        parser.feed(page.read_text("utf-8"))
+        assert parser.found == [], page
+    for file in site.rglob("*.css"):
+        assert not re.search(r"@import|url\(.?(https?:)?//", file.read_text("utf-8")), file
+
+
+def test_signatures_show_values_and_options_two_hyphens(site: Path) -> None:
+    api = (site / "reference" / "api.html").read_text("utf-8")
+    defaults = re.findall(r'class="default_value"><span class="pre">(.*?)<', api)
+    assert "'enforce'" in defaults
+    assert not [each for each in defaults if re.search(r"[A-Z_]{2}", each)]
+    for page in site.rglob("*.html"):
+        assert not re.search(r"\N{EN DASH}[a-z]", page.read_text("utf-8")), page
+
+
+def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
+    for page in guides.DOCS.rglob("*.md"):
+        if "_build" not in page.parts:
+            assert (site / page.relative_to(guides.DOCS).with_suffix(".html")).exists()
+    commands = (site / "reference" / "cli.html").read_text("utf-8")
+    for name in cli.COMMANDS:
+        assert f'id="tlsfloor-{name}"' in commands
+    keys = (site / "reference" / "status.html").read_text("utf-8")
+    schema = json.loads((Path(tlsfloor.__file__).parent / "verify/report.schema.json").read_text())
+    for part in (schema, *schema["$defs"].values()):
+        for key in part.get("properties", ()):
+            assert f'<span class="pre">{key}</span>' in keys
+    api = (site / "reference" / "api.html").read_text("utf-8")
+    for name in tlsfloor.__all__:
+        assert f'id="tlsfloor.{name}"' in api
+
+
+# --- in a browser
+
+#: What is wider than the window, or cannot be seen since it lies outside of it. What scrolls by
+#: itself (code, tables) and what is put away at the side (the menu of a phone) is neither.
+OUTSIDE = """
+(() => [...document.querySelectorAll(".content *")]
+  .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .filter((each) => {
+    for (let up = each.parentElement; up; up = up.parentElement)
+      if (["auto", "scroll", "hidden"].includes(getComputedStyle(up).overflowX)) return false;
+    return true;
+  })
+  .map((each) => each.outerHTML.slice(0, 120)))()
+"""
+
+#: The anchors of links that lead to this page and name no place on it.
+BROKEN = """
+[...document.querySelectorAll("a[href]")]
+  .filter((each) => each.hash && each.pathname === location.pathname)
+  .map((each) => decodeURIComponent(each.hash.slice(1)))
+  .filter((each) => each && !document.getElementById(each))
+"""
+
+#: The files of links that lead to other pages of the site.
+LINKED = """
+[...new Set([...document.querySelectorAll("a[href]")]
+  .filter((each) => each.protocol === "file:")
+  .map((each) => decodeURIComponent(each.pathname)))]
+"""
+
+
+#: The texts of pictures that are wider than the box that they stand in.
+CROWDED = """
+[...document.querySelectorAll(".picture text")].filter((each) => {
+  const text = each.getBBox();
+  const around = [...each.ownerSVGElement.querySelectorAll("rect")]
+    .map((rect) => rect.getBBox())
+    .filter((box) => box.y <= text.y && box.y + box.height >= text.y + text.height)
+    .filter((box) => box.x <= text.x + text.width / 2)
+    .filter((box) => box.x + box.width >= text.x + text.width / 2)
+    .sort((one, other) => one.width - other.width);
+  const box = around[0] || each.ownerSVGElement.viewBox.baseVal;
+  return text.x < box.x + 2 || text.x + text.width > box.x + box.width - 2;
+}).map((each) => each.textContent)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    opened = Browser(parts.need_program("chromium"), tmp_path_factory.mktemp("chromium"))
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_each_page_fits_and_leads_somewhere(
+    browser: Browser, site: Path, size: tuple[int, int, bool], scheme: str
+) -> None:
+    found = {}
+    for page in sorted(site.rglob("*.html")):
+        browser.open(page, size, scheme)
+        wide = browser.value("document.documentElement.scrollWidth")
+        found[str(page.relative_to(site))] = [
+            *browser.complaints(),
+            *([f"{wide} pixels wide"] if wide > size[0] else []),
+            *browser.value(OUTSIDE),
+            *browser.value(CROWDED),
+            *(f"no #{each}" for each in browser.value(BROKEN)),
+            *(f"no {each}" for each in browser.value(LINKED) if not Path(each).exists()),
+            *(each for each in browser.requests() if not each.startswith(("file:", "data:"))),
+        ]
+    assert {page: wrong for page, wrong in found.items() if wrong} == {}
+
+
+def test_the_browser_would_tell_of_a_page_that_does_not_fit(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The control: a page with all that the site must not have."""
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<!DOCTYPE html><meta name=viewport content='width=device-width'>"
+        "<script>nothing.at.all</script><div class=content><p style='width: 900px'>wide</p>"
+        "<a href='#nowhere'>x</a><a href='nothing.html'>y</a></div>"
+        "<svg class=picture viewBox='0 0 99 99'><rect y=1 x=1 width=30 height=50 />"
+        "<text x=5 y=30>much too long</text></svg>"
+    )
+    browser.open(page, PHONE)
+    assert any("nothing is not defined" in each for each in browser.complaints())
+    assert len(browser.value(OUTSIDE)) == 1
+    assert browser.value(CROWDED) == ["much too long"]
+    assert browser.value(BROKEN) == ["nowhere"]
+    assert str(tmp_path / "nothing.html") in browser.value(LINKED)
