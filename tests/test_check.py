@@ -56,8 +56,10 @@ def _nothing_left() -> Iterator[None]:
     """No test may leave a thread behind; a socket would be a ResourceWarning."""
     before = set(threading.enumerate())
     yield
-    for thread in set(threading.enumerate()) - before:
-        thread.join(10 * TIMEOUT)  # who reads no further does not wait for them
+    # Who reads no further does not wait for them: one may even be just starting.
+    end = time.monotonic() + 10 * TIMEOUT
+    while set(threading.enumerate()) - before and time.monotonic() < end:
+        time.sleep(0.01)
     assert set(threading.enumerate()) - before == set()
 
 

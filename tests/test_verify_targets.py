@@ -279,9 +279,9 @@ def test_an_unasked_tls_1_3_is_no_control() -> None:
 def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probe is long gone when the peer knows what it heard, and it counts all the same."""
 
-    def run(*args: Any) -> tuple[str, str]:
+    def run(*args: Any, **more: Any) -> tuple[str, str]:
         try:
-            return run_it(*args)
+            return run_it(*args, **more)
         finally:
             gone.set()
 
