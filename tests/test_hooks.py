@@ -20,6 +20,7 @@ import pytest
 
 from compiled import compiled, libpython
 from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
+from parts import pythons
 from tlsfloor import policy, stacks
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0
@@ -320,6 +321,29 @@ def static_python(tmp_path: Path) -> str:
     if not hasattr(_ssl, "__file__"):
         pytest.skip("this Python has no extension _ssl to build in")
     return str(compiled(tmp_path, "python", BUILTIN, *libpython(), f'-DSSL="{_ssl.__file__}"'))
+
+
+PLACELESS = """
+import ssl, _imp, types
+from importlib.machinery import BuiltinImporter, ModuleSpec
+from importlib.util import module_from_spec
+print(module_from_spec(ModuleSpec("itertools", BuiltinImporter)).__name__)
+print(_imp.create_builtin(types.SimpleNamespace(name="errno")).__name__)
+for origin in (None, b"x.so"):
+    try:
+        _imp.create_dynamic(ModuleSpec("x", None, origin=origin))
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.parametrize("executable", pythons())
+def test_a_module_needs_no_place_but_what_python_itself_needs(executable: str) -> None:
+    without = python("-c", PLACELESS, executable=executable)
+    assert without.stdout.startswith("itertools\nerrno\n"), without.stderr
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, PYTHONDONTWRITEBYTECODE="1")
+    armed = python("-c", PLACELESS, env=env, executable=executable)
+    assert (armed.stdout, armed.stderr) == (without.stdout, without.stderr)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is linked as Linux does")

@@ -134,7 +134,8 @@ def _prepare(spec):
     if name in TABLE:
         _call(_before, name)
         return name
-    if spec.origin.endswith(SUFFIXES) and "lib-dynload" not in spec.origin:
+    origin = getattr(spec, "origin", None)  # which nobody needs for a built-in module
+    if isinstance(origin, str) and origin.endswith(SUFFIXES) and "lib-dynload" not in origin:
         _call(_other, spec)
     return None
 
