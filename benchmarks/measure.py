@@ -205,7 +205,8 @@ def table(found: Iterable[Figure]) -> list[list[str]]:
         ]
         for each in found
     )
-    return [["what", "is", "beside", "ratio", "95%", "more", "goal", ""], *cells]
+    head = ["what", "measured", "compared with", "ratio", "95% interval", "difference", "goal", ""]
+    return [head, *cells]
 
 
 def environment(folder: str = "", **more: str) -> dict[str, str]:

@@ -25,11 +25,30 @@ HEADINGS = {
     "data": "After the handshake",
     "threads": "Threads",
     "verifier": "Verifying",
-    "rebuild": "Beside the official remedy",
+    "rebuild": "Compared with rebuilding OpenSSL and Python",
 }
+
+#: The picture at the top: a program's file, the row in it, and what a reader calls that. Each
+#: compares instructions with and without the floor.
+HEADLINE = (
+    ("starts", "start of an idle Python", "start of a Python that does nothing"),
+    ("starts", "start with import ssl and a context", "start with import ssl and one context"),
+    (
+        "starts",
+        "start with import ssl, urllib3, boto3, redis",
+        "start with boto3, urllib3 and redis",
+    ),
+    ("gates", "SSLContext(PROTOCOL_TLS_CLIENT)", "one context"),
+    ("gates", "handshake, TLS 1.2, ECDSA", "one handshake, both ends: TLS 1.2 by ECDSA"),
+    ("data", "urllib3: GET, kept alive", "one request by urllib3 on an open connection"),
+    ("data", "1 MB to the other end", "1 MB of data"),
+)
 
 #: What an axis is marked at, when nothing on it is further away.
 TICKS = (0.5, 1, 1.2, 2, 5, 10, 20, 50, 100, 1000, 10000)
+
+#: Which column has the ratio of a repeat.
+REPEAT = 5
 
 #: Pixels: a line, the text left of the axis, the axis, and the number right of it.
 LINE, LEFT, AXIS, RIGHT = 20, 470, 320, 80
@@ -71,13 +90,48 @@ def plot(found: list[Figure]) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
+def headline() -> str:
+    """Return the picture of what a floor costs: a bar for each row, in percent more.
+
+    It becomes a part of the page, whose colours it takes.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for name in dict.fromkeys(file for file, _, _ in HEADLINE):
+        for each in figures(pyperf.BenchmarkSuite.load(str(RESULTS / f"{name}.json"))):
+            if each.unit == "integer":
+                found.setdefault((name, each.row), each.ratio)
+    more = [(label, max(0, found[file, row] * 100 - 100)) for file, row, label in HEADLINE]
+    longest = 460 / max(percent for _, percent in more)
+    head = (
+        '<svg xmlns="http://www.w3.org/2000/svg" class="picture" role="img" '
+        f'aria-labelledby="costs-title" viewBox="0 0 460 {44 * len(more)}">'
+    )
+    title = "What a floor costs: instructions more than without it"
+    lines = [head, f'<title id="costs-title">{title}</title>']
+    for number, (label, percent) in enumerate(more):
+        y, width = 44 * number, percent * longest
+        lines += [
+            f'<text class="start" x="0" y="{y + 16}">{escape(label)}</text>',
+            f'<text class="end head" x="460" y="{y + 16}">+{percent:.1f}%</text>',
+            f'<rect class="bar" x="0" y="{y + 23}" width="460" height="10" rx="2" />',
+            f'<rect class="cost" x="0" y="{y + 23}" width="{width:.1f}" height="10" rx="2" />',
+        ]
+    return "\n".join([*lines, "</svg>"]) + "\n"
+
+
 def section(heading: str, file: Path) -> str:
     """Return a program's part of the page, and draw its plot."""
     suite = pyperf.BenchmarkSuite.load(str(file))
     found = list(figures(suite))
     drawn = [each for each in found if each.variant != AGAIN]
     file.with_suffix(".svg").write_text(plot(drawn), "utf-8")
-    head, *body = table(found)
+    repeats = {
+        (each.row, each.unit): f"{each.ratio:.4f}" for each in found if each.variant == AGAIN
+    }
+    head, *body = table(drawn)
+    head.insert(REPEAT, "repeat")
+    for each, line in zip(drawn, body):
+        line.insert(REPEAT, repeats.get((each.row, each.unit), ""))
     lines = [head, ["---"] * len(head), *body]
     facts = suite.get_benchmarks()[0].get_metadata()
     parts = [
@@ -104,6 +158,7 @@ def written() -> str:
         for name in (*PROGRAMS, *ON_REQUEST)
         for more in ("", FREE_THREADED)
     }
+    (RESULTS / "costs.svg").write_text(headline(), "utf-8")
     text = "".join(section(heading, file) for heading, file in files.items() if file.exists())
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     return before + BEGIN + text + END + rest.partition(END)[2]

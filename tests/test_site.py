@@ -122,7 +122,7 @@ CROWDED = """
     .filter((box) => box.x + box.width >= text.x + text.width / 2)
     .sort((one, other) => one.width - other.width);
   const box = around[0] || each.ownerSVGElement.viewBox.baseVal;
-  return text.x < box.x + 2 || text.x + text.width > box.x + box.width - 2;
+  return text.x < box.x - 1 || text.x + text.width > box.x + box.width + 1;
 }).map((each) => each.textContent)
 """
 
@@ -165,11 +165,11 @@ def test_the_browser_would_tell_of_a_page_that_does_not_fit(
         "<script>nothing.at.all</script><div class=content><p style='width: 900px'>wide</p>"
         "<a href='#nowhere'>x</a><a href='nothing.html'>y</a></div>"
         "<svg class=picture viewBox='0 0 99 99'><rect y=1 x=1 width=30 height=50 />"
-        "<text x=5 y=30>much too long</text></svg>"
+        "<text x=5 y=30>far too long for this picture</text></svg>"
     )
     browser.open(page, PHONE)
     assert any("nothing is not defined" in each for each in browser.complaints())
     assert len(browser.value(OUTSIDE)) == 1
-    assert browser.value(CROWDED) == ["much too long"]
+    assert browser.value(CROWDED) == ["far too long for this picture"]
     assert browser.value(BROKEN) == ["nowhere"]
     assert str(tmp_path / "nothing.html") in browser.value(LINKED)
