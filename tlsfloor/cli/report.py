@@ -1,10 +1,12 @@
-"""``tlsfloor report FILE|DIR ...``: what the events of many processes come to."""
+"""``tlsfloor report FILE|DIR ...``: what a floor would break, from the events of many processes."""
 
 from __future__ import annotations
 
+import contextlib
+
 import tlsfloor
 from tlsfloor.cli import complain, output
-from tlsfloor.errors import PolicyError, VerifyError
+from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
 
@@ -14,9 +16,6 @@ if TYPE_CHECKING:
 
     from tlsfloor.report.answer import Answer
 
-INSTALL = "pip install 'tlsfloor[verify]'"
-
-#: What a run can print.
 FORMATS = ("text", "json", "html")
 
 
@@ -26,36 +25,30 @@ def options(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="+",
         metavar="FILE|DIR",
-        help="what TLSFLOOR_EVENTS wrote, compressed by gzip or not; of a folder, all files in and "
-        "below it that end in .jsonl or .json, rotated ones too; - is stdin",
+        help="a file of events (see TLSFLOOR_EVENTS), plain or gzip; or a folder: all files in it "
+        "and below that end in .jsonl or .json, and rotated ones; - is stdin",
     )
     parser.add_argument(
         "--floor",
         default="1.2",
-        help="the floor to come, which the status is about: 1.2 or 1.3 (default: 1.2)",
+        help="the floor that the exit status is about: 1.2 or 1.3 (default: 1.2)",
     )
     output.options(parser, FORMATS)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read, judge, report; 0 the floor would break nothing, 1 it would, 3 it cannot be told."""
+    """Report; return 0 if the floor breaks nothing, 1 if it breaks something, 3 if unknown."""
     from tlsfloor.report import answer, lines, tally
 
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in answer.FLOORS:
-        raise PolicyError(f"--floor {floor} is not one to report on", hint="--floor 1.2")
+        raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
     output.check(arguments.output)
-    if arguments.format == "text":
-        try:
-            import rich  # noqa: F401 - before anything is read
-        except ImportError as error:
-            raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
-
     reading, summed = lines.Reading(), tally.Tally()
     try:
         reading.read(arguments.targets, summed.take)
     except KeyboardInterrupt:
-        complain("interrupted; nothing is reported")
+        complain("interrupted, so there is no report")
         return 130
     outcome = answer.Answer(floor, summed, reading, tlsfloor.__version__)
     _write(outcome, arguments.format, arguments.output)
@@ -68,10 +61,12 @@ def _write(outcome: Answer, kind: str, file: str | None) -> None:
     elif kind == "html":
         from tlsfloor.report.page import to_html as written
     else:
-        from tlsfloor.report.table import show
-        from tlsfloor.report.table import to_text as written
+        from tlsfloor.report.text import show
+        from tlsfloor.report.text import to_text as written
 
         if output.is_terminal(kind, file):
-            show(outcome)
-            return
+            # Without rich there are no colours, and the terminal breaks the lines.
+            with contextlib.suppress(ImportError):
+                show(outcome)
+                return
     output.write(written(outcome), file)

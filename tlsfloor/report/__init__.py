@@ -1,6 +1,8 @@
-"""One answer from the events of many processes: who still uses what, and what a floor would break.
+"""The report on the events of many processes: who uses which TLS version, what a floor would break.
 
-``lines`` reads what ``TLSFLOOR_EVENTS`` wrote, ``tally`` sums it up as it comes, ``answer`` judges,
-and ``table`` and ``page`` only write. Nothing in a file of events is trusted: not its form, not its
-size, and not its texts, which anybody chose who named a server.
+``lines`` reads the files that ``TLSFLOOR_EVENTS`` names, ``tally`` sums up their events one by one,
+``answer`` judges the sums. ``text`` and ``page`` write the answer, in the phrases of ``words``.
+
+Nothing in an event file is trusted. A line may be malformed or huge, and a peer can choose the text
+of a field: a client that connects to a server chooses ``server_name``, for example.
 """

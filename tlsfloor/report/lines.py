@@ -1,7 +1,7 @@
-"""Reads files of events: what is one is handed on, what is none is counted and named.
+"""Reads event files: passes events on, and counts and names the lines that are none.
 
-No line is held that is longer than ``LONGEST``, and no file as a whole, so that the size of what is
-read does not matter. A file may be compressed by gzip, whatever it is called.
+A file is read line by line, and of a line no more than ``LONGEST`` bytes, so memory does not grow
+with the size of a file. A file may be compressed by gzip, whatever its name is.
 """
 
 from __future__ import annotations
@@ -20,44 +20,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-#: The version of the events that are understood.
+#: The schema of the events that are read.
 SCHEMA = 1
 
-#: Bytes of a line: an event has some 400.
+#: Bytes of a line. An event has about 400.
 LONGEST = 64 * 1024
 
-#: What is read of a folder: files so called, rotated ones, and all compressed ones, even
-#: if they come to nothing but a problem.
+#: Files of a folder that are read, including rotated and compressed ones. Only gzip can be
+#: decompressed: a file of another compression is read too, so that it is reported as a problem.
 NAMES = re.compile(r"\.jsonl?([.-]\d+)*(\.(gz|bz2|xz|zst))?$")
 
-#: Files with problems that are named; of more, only how many there are.
+#: Files with problems that are named; further ones are only counted.
 MOST_NAMED = 1000
 
-# How a line can fail to be an event.
+# What can be wrong with a line.
 NOT_JSON = "not JSON"
 NOT_TEXT = "not text"
-NO_EVENT = "JSON, but no event"
+NO_EVENT = "JSON, but not an event"
 OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
-TORN = "torn off at the end"
+TORN = "cut off at the end"
 
 _decode = json.JSONDecoder().decode
 
 
 class Reading:
-    """What came of the files: how many were read, and what was wrong with which.
+    """The files that were read, and what was wrong with them.
 
     Attributes:
+        targets: the files and folders that were asked for.
         files: how many were opened.
-        events: lines that were events.
-        bad: path -> what was wrong with lines of it -> how many of them.
+        events: how many lines were events.
+        bad: path -> problem -> how many lines of the file have it.
         unread: path -> why it could not be read, or not to its end.
-        more: how many files with problems are not named.
+        more: how many more files have problems.
     """
 
-    __slots__ = ("_seen", "bad", "events", "files", "more", "unread")
+    __slots__ = ("_seen", "bad", "events", "files", "more", "targets", "unread")
 
     def __init__(self) -> None:
+        self.targets: list[str] = []
         self.files = 0
         self.events = 0
         self.bad: dict[str, dict[str, int]] = {}
@@ -66,11 +68,12 @@ class Reading:
         self._seen: set[tuple[int, int] | str] = set()
 
     def read(self, targets: list[str], take: Callable[[dict[str, Any]], None]) -> None:
-        """Read files, folders and ``-``, which is stdin; hand each event to ``take``.
+        """Read files, folders and ``-``, which is stdin; pass each event to ``take``.
 
-        ``take`` raises TypeError or ValueError for what is no event, before it keeps any of it. A
-        file that is met twice is read once.
+        ``take`` raises TypeError or ValueError for what is not an event, and then has kept nothing
+        of it. A file that is found twice is read once.
         """
+        self.targets += ("stdin" if each == "-" else each for each in targets)
         for target in targets:
             if target == "-":
                 self._stdin(take)
@@ -80,7 +83,7 @@ class Reading:
                 self._path(target, take, named=True)
 
     def _stdin(self, take: Callable[[dict[str, Any]], None]) -> None:
-        if sys.stdin is None:  # as of a service
+        if sys.stdin is None:  # in a service, for example
             self._problem("stdin", "it is closed")
         elif "-" not in self._seen:
             self._seen.add("-")
@@ -91,11 +94,11 @@ class Reading:
         found = not self._new_folder(folder)
         for above, folders, names in os.walk(folder, onerror=self._unwalked, followlinks=True):
             below = [os.path.join(above, each) for each in sorted(folders)]
-            # A link may lead back up.
+            # A symbolic link may lead to a folder above.
             folders[:] = [os.path.basename(each) for each in below if self._new_folder(each)]
             found = found or len(folders) < len(below)
             for path in (os.path.join(above, name) for name in sorted(names)):
-                # A pipe would never end.
+                # Reading a pipe might never end. A broken link is a problem to report.
                 if NAMES.search(path) and (os.path.isfile(path) or not os.path.exists(path)):
                     found = True
                     self._path(path, take, named=False)
@@ -105,12 +108,12 @@ class Reading:
     def _new_folder(self, folder: str) -> bool:
         try:
             return self._new(os.stat(folder))
-        except OSError as error:  # it is gone
+        except OSError as error:  # it was removed
             self._unwalked(error)
             return False
 
     def _new(self, facts: os.stat_result) -> bool:
-        """Return whether a file or folder is met for the first time."""
+        """Return whether a file or folder is found for the first time."""
         this = (facts.st_dev, facts.st_ino)
         new = this not in self._seen
         self._seen.add(this)
@@ -127,10 +130,10 @@ class Reading:
                     return
                 before = self.events
                 self._file(path, file, take)
-        except (OSError, ValueError) as error:  # ValueError: a null in the path
+        except (OSError, ValueError) as error:  # ValueError: the path contains a null
             self._problem(path, getattr(error, "strerror", None) or str(error))
             return
-        # A folder may hold a file that was just begun, by whoever rotates them.
+        # In a folder, an empty file may be one that was just created by a rotation.
         if named and self.events == before and path not in self.bad and path not in self.unread:
             self._problem(path, "no event in it")
 
@@ -152,7 +155,7 @@ class Reading:
             self.more += path not in self.unread
 
     def _line(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> str:
-        """Hand an event on; return what is wrong with a line that is none."""
+        """Pass an event on; return what is wrong with a line that is not an event."""
         try:
             event = _decode(line.decode("utf-8"))
             if event.get("schema") != SCHEMA:
@@ -171,7 +174,7 @@ class Reading:
 
 
 def _wrong(line: bytes) -> str:
-    """Return what is wrong with a line, if anything: an empty one is no event, and no mistake."""
+    """Return what is wrong with a line that is not an event; nothing if it is empty."""
     if len(line) > LONGEST:
         return TOO_LONG
     try:
@@ -188,7 +191,7 @@ def _wrong(line: bytes) -> str:
 
 
 def _lines(file: io.BufferedReader) -> Iterator[bytes]:
-    """Yield lines; of one that is too long so much that it is seen to be."""
+    """Yield lines; of one that is too long, only as much as shows that."""
     if file.peek(2)[:2] == b"\x1f\x8b":
         file = io.BufferedReader(gzip.GzipFile(fileobj=file))
     read, most = file.readline, LONGEST + 1

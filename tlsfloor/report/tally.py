@@ -1,9 +1,10 @@
-"""Sums events up as they come: how often each kind of connection was seen, and which version when.
+"""Sums up events one by one: how often each connection was seen, and when each version was.
 
-A million events have a few hundred kinds of connection, as a rule, and nothing keeps anybody from
-writing a million. So at most ``MOST_ROWS`` are kept apart of those that each floor would break, and
-of others; of the rest it is kept how many there were of which version. No event is lost to an
-answer by that.
+A connection here is one line of one program, in one role, to one peer, at one version. A million
+events are about a few hundred connections as a rule, but may be about a million. So memory is
+bounded: up to ``MOST_ROWS`` connections that floor 1.2 would break have a row each, as many that
+only floor 1.3 would break, and as many others. The remaining events are summed by version, so that
+every event counts in the answer.
 """
 
 from __future__ import annotations
@@ -16,31 +17,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Rows that are kept apart: of those that floor 1.2 would break, those that floor 1.3 would break
-#: as well, and others.
+#: Rows of one connection each: of those that floor 1.2 would break, of those that only floor 1.3
+#: would break, and of others.
 MOST_ROWS = 5000
 
-#: Machines of a row that are named, and names of machines and programs that are told apart at all.
+#: Names of machines that a row keeps, and names of machines and of programs in all.
 MOST_HOSTS = 16
 MOST_NAMES = 10_000
 
-#: Characters of a text of an event.
+#: Characters of a text that are kept.
 LONGEST_TEXT = 200
 
-#: More cannot have been counted.
+#: The highest ``count`` that an event may have.
 MOST_COUNTED = 10**12
 
-#: Bars of the timeline, and what one may stand for, in seconds: each is a multiple of the former.
+#: Bars of the timeline, and how many seconds a bar may be: each is a multiple of the one before.
 MOST_SLOTS = 96
 WIDTHS = (60, 300, 900, 3600, 10800, 21600, 86400, 604_800, 4 * 604_800, 52 * 604_800)
 
-#: A week begins on a Monday: seconds from the first one of 1970.
+#: When the first Monday of 1970 began, since a week begins on a Monday.
 MONDAY = 4 * 86400
 
-#: 2020: no event is older. A machine that believes so has no clock.
+#: The year 2020: a machine whose events are older has no clock.
 EARLIEST = 1_577_836_800
 
-#: What can be the version of a handshake, or asked for; others are unknown.
+#: The versions that an event may name, by OpenSSL's name and by ours; others are unknown.
 VERSIONS = {
     **versions.OPENSSL_NAMES,
     **{versions.name(wire): wire for wire in versions.OPENSSL_NAMES.values()},
@@ -60,20 +61,20 @@ KINDS = (
     "unexempted",
 )
 
-#: Kinds that say that nothing is seen of a stack.
+#: Kinds that say that tlsfloor sees nothing of a TLS library.
 UNSEEN = ("uncovered", "unknown")
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
-# Entries of the cache from what an event says, literally, to its row; and for how long a line.
+# Entries of the cache from the fields of an event to its row.
 _MOST_CACHED = 20_000
 
 
 class Row:
-    """One kind of connection, or of what a floor did to it: who, what, towards whom, how often.
+    """A connection, or what a floor did to it, and how often.
 
-    What is unknown is empty, or 0. ``rest`` is true where it stands for all that were not kept
-    apart. ``version``, ``asked`` and ``floor`` are wire numbers.
+    What is unknown is empty, or 0. ``rest`` is true for a row that sums up many connections.
+    ``version``, ``asked`` and ``floor`` are wire numbers.
     """
 
     __slots__ = (
@@ -113,36 +114,39 @@ class Row:
         self.more_hosts = False
 
     def breaks(self, floor: int) -> str:
-        """Return whether a floor breaks it: yes, no or unknown."""
+        """Return whether a floor would break it: yes, no or unknown."""
         if self.exempted:
             return NO
         if self.kind == "handshake":
-            told = self.version
+            version = self.version
         elif self.kind in ("failed", "discarded", "refused"):
-            told = self.version or (self.asked if self.kind == "refused" else 0)
-            if not told:
-                # It did not come to a version. What one floor broke, a stricter one breaks.
+            version = self.version or (self.asked if self.kind == "refused" else 0)
+            if not version:
+                # No version was negotiated. What one floor broke, a stricter one breaks too.
                 return YES if 0 < self.floor <= floor else UNKNOWN
         else:
-            # A raised context may well be content with more.
+            # A context that was raised may still connect: its handshake is an event of its own.
             return NO if self.kind in KINDS and self.kind not in UNSEEN else UNKNOWN
-        return UNKNOWN if not told else YES if told < floor else NO
+        return UNKNOWN if not version else YES if version < floor else NO
 
 
 class Timeline:
-    """How many handshakes of each version there were, over time, in at most ``MOST_SLOTS``."""
+    """How many handshakes of each version there were over time, in up to ``MOST_SLOTS`` slots.
+
+    When there would be more, the slots are made wider and their counts are added up.
+    """
 
     __slots__ = ("_high", "_low", "counts", "width")
 
     def __init__(self) -> None:
         self.width = WIDTHS[0]
-        #: (slot, version) -> handshakes; a slot is a number of widths since a Monday.
+        #: (slot, version) -> handshakes. A slot is how many widths it begins after ``MONDAY``.
         self.counts: dict[tuple[int, int], int] = {}
         self._low: float = float("inf")
         self._high: float = -1
 
     def add(self, when: float, version: int, count: int) -> None:
-        """Count handshakes that were at this time."""
+        """Count handshakes of this time."""
         slot = int(when - MONDAY) // self.width
         if not self._low <= slot <= self._high:
             self._low, self._high = min(slot, self._low), max(slot, self._high)
@@ -163,19 +167,19 @@ class Timeline:
         self._low, self._high = self._low // factor, self._high // factor
 
     def starts(self) -> list[int]:
-        """Return when each slot begins, the empty ones between too."""
+        """Return when each slot begins, including empty ones."""
         if not self.counts:
             return []
         slots = range(int(self._low), int(self._high) + 1)
         return [slot * self.width + MONDAY for slot in slots]
 
     def at(self, start: int, version: int) -> int:
-        """Return how many handshakes of a version there were in the slot that begins then."""
+        """Return how many handshakes of a version were in the slot that begins at ``start``."""
         return self.counts.get(((start - MONDAY) // self.width, version), 0)
 
 
 class Tally:
-    """All that is kept of the events."""
+    """The sums of all events."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[Any, ...], Row] = {}
@@ -184,8 +188,8 @@ class Tally:
         self.untimed = 0
         self.hosts: set[str] = set()
         self.programs: set[str] = set()
-        # (floor, program, machine) of those who enforce one, a program of None being any; and
-        # (program, machine) -> the highest floor that they observe.
+        # (floor, program, machine) where a floor is enforced, with None for any program; and
+        # (program, machine) -> the highest floor that is observed there.
         self._enforced: set[tuple[int, str | None, str]] = set()
         self._observed: dict[tuple[str | None, str], int] = {}
         self._kept = [0, 0, 0]
@@ -197,7 +201,7 @@ class Tally:
         """Count an event.
 
         Raises:
-            TypeError, ValueError: it is none; nothing was counted.
+            TypeError, ValueError: it is not an event; nothing was counted.
         """
         get = event.get
         role, name = get("role", ""), get("server_name", "")
@@ -214,12 +218,12 @@ class Tally:
             get("where", ""),
             get("library", ""),
             name,
-            # Of a server that has a name the address says nothing more: it may change by the hour.
+            # The address of a server that has a name adds nothing, and may change every hour.
             "" if name and role == "client" else get("peer", ""),
             get("port", 0),
         )
         if type(count) is not int or not 0 < count <= MOST_COUNTED or type(host) is not str:
-            raise ValueError("it does not count, or names no machine")
+            raise ValueError("the count or the host is invalid")
         row = self._cache.get(literal)
         if row is None:
             row = self._row(literal, event)
@@ -235,7 +239,7 @@ class Tally:
             self.untimed += 1
 
     def held_below(self, floor: int) -> list[int]:
-        """Return the floors below one that were enforced where that one was not observed too."""
+        """Return floors below this one that were enforced where this one was not observed."""
         held = {
             each
             for each, program, host in self._enforced
@@ -244,16 +248,16 @@ class Tally:
         return sorted(held)
 
     def _met(self, row: Row, host: str) -> None:
-        """Keep in mind that a machine had such a connection, and which floor it has."""
+        """Remember a machine of a row, and which floor is enforced or observed there."""
         host = _text(host)
         who = (None if row.rest else row.program, host)
         if row.mode != "observe" and row.floor:
             full = len(self._enforced) >= MOST_NAMES
-            # Of too many, any: what they observe is then not asked.
+            # Beyond the limit it is any program, whatever is observed.
             self._enforced.add((row.floor, None, "") if full else (row.floor, *who))
         elif not row.rest and (who in self._observed or len(self._observed) < MOST_NAMES):
             self._observed[who] = max(row.floor, self._observed.get(who, 0))
-        if len(self.hosts) < MOST_NAMES:
+        if host and len(self.hosts) < MOST_NAMES:
             self.hosts.add(host)
         if host in row.hosts:
             return
@@ -263,14 +267,14 @@ class Tally:
             row.more_hosts = True
 
     def _row(self, literal: tuple[Any, ...], event: dict[str, Any]) -> Row:
-        """Return the row of an event, which may be new."""
+        """Return the row of an event; make it if there is none."""
         sort, tier = self._sorts.get(literal[:5]) or self._sort(literal[:5])
         texts, port = literal[5:12], literal[12]
         short = _short(texts)
         if not short:
             texts = tuple(map(_text, texts))
         if type(port) is not int or not 0 <= port < 65536:
-            raise ValueError("it has a port that is none")
+            raise ValueError("the port is invalid")
         suite, text = _text(event.get("suite")), _text(event.get("text"))
         key = (*sort, *texts, port)
         row = self.rows.get(key)
@@ -296,10 +300,10 @@ class Tally:
         return row
 
     def _sort(self, literal: tuple[Any, ...]) -> tuple[tuple[str, str, int, int, int], int]:
-        """Return what an event is about, and how many of the floors to come leave it alone."""
+        """Return what an event is about, and how many of the floors would not break it."""
         kind, mode, floor, version, asked = (_text(each) for each in literal)
         if not kind:
-            raise ValueError("it is of no kind")
+            raise ValueError("it has no kind")
         sort = (
             kind if kind in KINDS else "other",
             mode if mode in ("enforce", "observe") else "",
@@ -307,16 +311,16 @@ class Tally:
             VERSIONS.get(version, 0),
             VERSIONS.get(asked, 0),
         )
-        told = [Row(sort).breaks(each) for each in (versions.TLS1_2, versions.TLS1_3)]
+        breaks = [Row(sort).breaks(each) for each in (versions.TLS1_2, versions.TLS1_3)]
         if _short(literal):
             if len(self._sorts) >= _MOST_CACHED:
                 self._sorts.clear()
-            self._sorts[literal] = (sort, told.count(NO))
-        return sort, told.count(NO)
+            self._sorts[literal] = (sort, breaks.count(NO))
+        return sort, breaks.count(NO)
 
 
 def _short(values: tuple[Any, ...]) -> bool:
-    """Return whether they are texts, and none has to be cut off."""
+    """Return whether all are texts that need not be cut off."""
     for each in values:  # noqa: SIM110 - a generator takes three times as long
         if type(each) is not str or len(each) > LONGEST_TEXT:
             return False
@@ -324,9 +328,9 @@ def _short(values: tuple[Any, ...]) -> bool:
 
 
 def _text(value: object) -> str:
-    """Return a text of an event, which may be missing, cut off where it is long."""
+    """Return a text of an event, cut off where it is long; an empty one if it is missing."""
     if value is None:
         return ""
     if type(value) is not str:
-        raise ValueError("it has a text that is none")
+        raise ValueError("a text is of another type")
     return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"

@@ -1,58 +1,113 @@
-"""What an answer is called in words, for a terminal and a page alike.
+"""The phrases of a report, for the terminal and the page.
 
-The texts of events are in them as they came: ``clean`` is for whoever shows them.
+They contain text from events unchanged. Whoever displays one passes it through ``printable``.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 
 from tlsfloor import versions
-from tlsfloor.errors import printable
-from tlsfloor.report.tally import UNSEEN
+from tlsfloor.report.tally import MOST_NAMES, UNSEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tlsfloor.report.tally import Row
+
+#: Up to this many machines are named; of more, only the number is given.
+FEW = 5
+
+#: What to do about events of a kind, where the role matters of a kind and role.
+ADVICE = {
+    ("handshake", "client"): "Clients: the check shows whether to change the program or to update "
+    "the server.",
+    ("handshake", "server"): "Servers: update the clients that connect.",
+    ("handshake", ""): "Update the side that does not support a newer version.",
+    ("refused", ""): "Refused: the program asks for this version only. Remove that setting, so "
+    "that both sides can negotiate.",
+    ("failed", ""): "Failed: the other side accepts no version at or above the floor. Update it, "
+    "or exempt it for a while.",
+    ("discarded", ""): "Discarded: the handshake completed below the floor, and the connection was "
+    "closed before it carried data.",
+    ("uncovered", ""): "Not visible: the command shows what can hold a floor on this library.",
+    ("unknown", ""): "Not visible: tlsfloor does not know this library and holds no floor on it.",
+}
+
+# A host that may stand in a command and in TOML: only characters that neither a shell nor TOML
+# treats specially, and none that begins an option. An IPv6 address has a colon.
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", re.ASCII)
+
+#: Kinds of event that are about one handshake.
+ATTEMPTED = ("handshake", "failed", "discarded", "refused")
 
 
 def number(count: int) -> str:
-    """Write a number for people."""
+    """Return a number with commas between thousands."""
     return f"{count:,}"
 
 
-def kinds(rows: list[Row]) -> str:
-    """Say how many kinds of connection these are, at least."""
-    apart = sum(not row.rest for row in rows)
-    more = "more than " if apart < len(rows) else ""
-    return f"{more}{number(apart)} kind{'s' * (apart != 1)} of connection"
+def many(count: int, noun: str) -> str:
+    """Return a number and its noun: ``1 machine``, ``2 machines``."""
+    return f"{number(count)} {noun}{'s' * (count != 1)}"
+
+
+def at_least(names: set[str], noun: str) -> str:
+    """Return the number of names, of which no more than ``MOST_NAMES`` are kept."""
+    return "at least " * (len(names) >= MOST_NAMES) + many(len(names), noun)
 
 
 def times(rows: list[Row]) -> str:
-    """Say how often they were seen."""
+    """Return how often rows were seen."""
     count = sum(row.count for row in rows)
-    return f"seen {number(count)} times" if count != 1 else "seen once"
+    return "seen once" if count == 1 else f"seen {number(count)} times"
 
 
-def named(names: set[str]) -> str:
-    """Name a few."""
-    known = sorted(name or "an unnamed program" for name in names)
-    more = f" and {number(len(known) - 3)} more" if len(known) > 3 else ""
-    return ", ".join(known[:3]) + more
+def share(count: int, total: int) -> str:
+    """Return a percentage. It is 0% only for none and 100% only for all."""
+    part = count / total
+    if 0 < part < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= part < 1 else f"{part:.1%}"
+
+
+def connections(rows: list[Row], noun: str = "connection") -> str:
+    """Return how many connections rows are; where some rows are sums, how many at least."""
+    apart = sum(not row.rest for row in rows)
+    return "more than " * (apart < len(rows)) + many(apart, noun)
+
+
+def some(names: Iterable[str], noun: str) -> str:
+    """Return the names where they are few, and else the first ones and the number of the others."""
+    known = sorted(name or f"an unnamed {noun}" for name in names)
+    if len(known) > FEW:
+        known[3:] = [f"{number(len(known) - 3)} more"]
+    return " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+
+
+def hosts(row: Row) -> str:
+    """Return the names of a row's machines where they are few, and else their number."""
+    known = row.hosts - {""}
+    if not known or len(known) <= FEW:
+        return some(known, "machine") if known else ""
+    return "more than " * row.more_hosts + many(len(known), "machine")
 
 
 def moment(when: float, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Write a time, in UTC; nothing if it is unknown."""
+    """Return a time in UTC; an empty text if it is unknown."""
     return time.strftime(form, time.gmtime(when)) if when else ""
 
 
 def version(wire: int) -> str:
-    """Name the version of a handshake."""
+    """Return the name of the version of a handshake."""
     return versions.name(wire) if wire else "unknown version"
 
 
 def what(row: Row) -> str:
-    """Say what happened, in a few words."""
+    """Return what happened, in a few words."""
     asked = f" from {versions.name(row.asked)}" if row.asked else ""
     would = "would be " if row.mode == "observe" else ""
     return {
@@ -60,43 +115,82 @@ def what(row: Row) -> str:
         "refused": f"{would}refused: {versions.name(row.asked)}" if row.asked else "refused",
         "failed": "handshake failed",
         "discarded": f"{would}discarded: {version(row.version)}",
-        **dict.fromkeys(UNSEEN, f"not seen: {row.stack or 'a TLS stack'}"),
+        **dict.fromkeys(UNSEEN, f"not visible: {row.stack or 'a TLS library'}"),
         "raised": f"{would}raised{asked}",
         "clamped": f"{would}clamped{asked}",
-        "other": "of an unknown kind",
+        "exempted": "exemption used",
+        "unexempted": "exemption does not apply",
+        "other": "unknown kind of event",
     }.get(row.kind, row.kind)
 
 
-def who(row: Row) -> str:
-    """Say which program it is."""
-    return "others, not kept apart" if row.rest else row.program or "unnamed"
+def program(row: Row) -> str:
+    """Return which program it is."""
+    return "others, summed" if row.rest else row.program or "unnamed"
 
 
-def towards(row: Row) -> str:
-    """Say who is on the other side, or on which port a server serves everybody."""
+def peer(row: Row) -> str:
+    """Return the other side of a connection: a server, or the clients of a server's port."""
     name = row.name or row.peer
     if row.role == "server":
         of = f" of {row.name}" if row.name else ""
-        port = f" to port {row.port}" if row.port else ""
+        port = f" on port {row.port}" if row.port else ""
         return f"from {row.peer or 'clients'}{port}{of}"
-    if ":" in name and row.port:
-        name = f"[{name}]"  # RFC 3986 section 3.2.2
-    return f"{name}:{row.port}" if row.port else name
+    return _host_port(name, row.port) if row.port else name
+
+
+def _host_port(host: str, port: object) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"  # RFC 3986 section 3.2.2
 
 
 def through(row: Row) -> str:
-    """Say which library it went through, and which stack if that is not ``ssl``."""
+    """Return the library that the program called, and the TLS stack if it is not ``ssl``."""
     stack = "" if row.stack in ("ssl", row.library) or row.kind in UNSEEN else row.stack
     return ", ".join(filter(None, (row.library, stack)))
 
 
-def hosts(row: Row) -> str:
-    """Name the machines, or say how many there are."""
-    known = sorted(each for each in row.hosts if each)
-    more = " or more" if row.more_hosts else ""
-    return ", ".join(known) if len(known) < 3 else f"{len(known)}{more} machines"
+def advice(rows: list[Row]) -> list[str]:
+    """Return what to do about rows, each sentence once."""
+    found = (
+        ADVICE.get((row.kind, row.role)) or ADVICE.get((row.kind, ""))
+        for row in rows
+        if not row.exempted
+    )
+    return list(dict.fromkeys(filter(None, found)))
 
 
-def clean(text: str) -> str:
-    """Return a text of an event, or a path, as it can be shown."""
-    return printable(text)
+def command(row: Row, floor: str) -> str:
+    """Return the command to run next about a row; empty if there is none.
+
+    A port that is not known is written PORT: the check would take 443 for granted.
+    """
+    if row.kind in UNSEEN:
+        return "tlsfloor stacks"
+    host = _client_of(row)
+    option = "" if floor == "1.2" else f" --floor {floor}"
+    target = shlex.quote(_host_port(host, row.port or "PORT"))
+    return f"tlsfloor check{option} {target}" if host else ""
+
+
+def exemption(row: Row, today: float) -> str:
+    """Return the exemption for the server of a row, in TOML; empty if none can help.
+
+    It does not apply until the operator has written a reason. A minimum that the event does not
+    tell is left empty too.
+    """
+    host = _client_of(row)
+    minimum = versions.floor_name(row.version) if row.version else ""
+    if not host or row.stack not in ("", "ssl") or minimum not in ("", *versions.FLOORS):
+        return ""
+    entry = [f'host = "{host}"']
+    entry += [f"port = {row.port}"] if row.port else []
+    entry += [f'minimum = "{minimum}"' + "  # required" * (not minimum), 'reason = ""  # required']
+    entry += [f"expires = {moment(today + 90 * 86400, '%Y-%m-%d')}"]
+    return "\n".join(("[[exemption]]", *entry))
+
+
+def _client_of(row: Row) -> str:
+    """Return the server to which a row's program is a client, if it can be named safely."""
+    host = row.name or row.peer
+    is_client = row.role == "client" and row.kind in ATTEMPTED and not row.exempted
+    return host if is_client and _HOST.fullmatch(host) else ""
