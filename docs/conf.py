@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
     "from_source",
@@ -42,6 +44,7 @@ copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
 
 autodoc_typehints = "signature"
+python_maximum_signature_line_length = 88
 add_module_names = False
 napoleon_numpy_docstring = False
 
@@ -74,7 +77,26 @@ def _dash(app: Sphinx, doctree: nodes.document) -> None:
             text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
 
 
+def _name_files(app: Sphinx, doctree: nodes.document) -> None:
+    """Write its name above each file of a page: ``<!-- file: client.py -->`` stands before it."""
+    del app
+    for comment in list(doctree.findall(nodes.raw)):
+        name = re.fullmatch(r"<!-- file: (.+) -->\n?", comment.astext())
+        block = comment.next_node(descend=False, siblings=True)
+        if name and isinstance(block, nodes.literal_block):
+            whole = nodes.container(
+                "",
+                nodes.caption("", "", nodes.literal("", name[1])),
+                block.deepcopy(),
+                literal_block=True,
+                classes=["literal-block-wrapper"],
+            )
+            doctree.set_id(whole)
+            block.parent.replace(block, whole)
+
+
 def setup(app: Sphinx) -> None:
     """Connect what this file defines; before napoleon reads the docstrings."""
     app.connect("autodoc-process-docstring", _function_of_verify, priority=400)
     app.connect("doctree-read", _dash)
+    app.connect("doctree-read", _name_files)

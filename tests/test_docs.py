@@ -74,7 +74,13 @@ def test_links_are_looked_at() -> None:
     assert sum(1 for page in PAGES for _ in links(page)) > 20
 
 
-# --- tables
+# --- tables and examples
+
+API = "reference/api.md"
+
+
+def _is_python(block: guides.Block) -> bool:
+    return block.kind == "python"
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
@@ -117,10 +123,17 @@ def test_the_keys_of_the_json_are_those_of_the_page(command: str) -> None:
 
 
 def test_every_public_name_is_described() -> None:
-    page = (guides.DOCS / "reference" / "api.md").read_text("utf-8")
+    page = (guides.DOCS / API).read_text("utf-8")
     assert set(re.findall(r":: tlsfloor\.(\w+)(?:\(\))?$", page, re.MULTILINE)) - {"errors"} == set(
         tlsfloor.__all__
     )
+
+
+@pytest.mark.parametrize("number", range(sum(map(_is_python, guides.blocks(API)))))
+def test_an_example_of_the_api_runs(number: int) -> None:
+    program = list(filter(_is_python, guides.blocks(API)))[number].text
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (0, ""), program
 
 
 # --- error messages
