@@ -26,7 +26,7 @@ from harness import clean_environment, python
 from tlsfloor import cli, exemptions
 from tlsfloor.cli import check
 from tlsfloor.report import answer as judged
-from tlsfloor.report import lines, page, tally, text, words
+from tlsfloor.report import data, lines, page, tally, text, words
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
 PAGE = "how-to/report.md"
@@ -78,7 +78,7 @@ BREAKS = {
     "uncovered": ([FINE, event("uncovered", stack="FreeTDS")], "unknown", "unknown"),
     "no row": ([FINE, event("unknown", stack="acmetls")], "unknown", "unknown"),
     "a kind to come": ([FINE, event("measured")], "unknown", "unknown"),
-    "a kind to come, beside what breaks": ([OLD, event("measured")], "yes", "yes"),
+    "a kind to come, and one that breaks": ([OLD, event("measured")], "yes", "yes"),
     "raised": ([FINE, event("raised", asked="TLS 1.0")], "no", "no"),
     "clamped": ([FINE, event("clamped", asked="TLS 1.0")], "no", "no"),
     "refused": ([FINE, event("refused", asked="TLS 1.0")], "yes", "yes"),
@@ -123,7 +123,7 @@ BREAKS = {
         "yes",
         "yes",
     ),
-    "one exempted no longer, not told which": (
+    "one exempted no longer, which one is not known": (
         [OLD, {**OLD, "kind": "exempted"}, event("unexempted", text="it is expired")],
         "yes",
         "yes",
@@ -234,7 +234,7 @@ def test_counts_agree_between_header_and_table() -> None:
     programs = page.to_html(answer).partition("<h2>Programs")[2]
     assert programs.startswith('<span class="n">3</span>')
     assert programs.count('<td data-label="Program">') == 3
-    facts = judged.as_dict(answer)
+    facts = data.as_dict(answer)
     assert (facts["hosts"], facts["programs"], facts["floors"]["1.2"]["share"]) == (1, 3, 5 / 7)
 
 
@@ -345,7 +345,7 @@ def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[s
         handshake("TLS 1.0", host=f"web-{number}", pid=number, count=2, time=BEGIN + 60 * number)
         for number in (5, 0, 3)
     ]
-    # The address of a server that has a name is not told apart; of clients it is.
+    # The address of a server that has a name makes no difference; that of a client does.
     made += [handshake("TLS 1.0", peer="10.0.0.1"), handshake("TLS 1.0", peer="10.0.0.2")]
     served = {"role": "server", "server_name": "shop.example"}
     made += [handshake("TLS 1.3", peer=f"::{number}", **served) for number in (1, 2)]
@@ -604,7 +604,7 @@ def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.Monkey
     assert (row.count, row.version) == (4, TLS1_0)
     assert answer.handshakes == {TLS1_0: 10, TLS1_3: 50}
     assert answer.reason("1.2") == "more than 3 connections of more than 6, 10 of 60 handshakes"
-    facts = judged.as_dict(answer)
+    facts = data.as_dict(answer)
     assert sum(each["count"] for each in facts["rows"] if not each["kept_apart"]) == 51
     assert "others, summed" in text.to_text(answer)
     assert "that have no row of their own are summed" in page.to_html(answer)
@@ -621,9 +621,9 @@ def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.Monkey
 def test_the_cache_is_only_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [handshake(server_name=f"{number % 7}.example") for number in range(100)]
     made += [event(f"{number % 7}") for number in range(100)]
-    before = judged.as_dict(answer_of(*made))
+    before = data.as_dict(answer_of(*made))
     monkeypatch.setattr(tally, "_MOST_CACHED", 1)
-    assert judged.as_dict(answer_of(*made)) == before
+    assert data.as_dict(answer_of(*made)) == before
 
 
 def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -714,7 +714,7 @@ def test_weeks_begin_on_monday() -> None:
 @pytest.mark.parametrize("when", [0, -1, 1e300, float("nan"), float("inf"), "now", None, True, 4e9])
 def test_a_time_that_cannot_be_is_no_time(when: object) -> None:
     answer = answer_of({**FINE, "time": when})
-    facts = judged.as_dict(answer)
+    facts = data.as_dict(answer)
     assert (facts["untimed"], facts["timeline"]["starts"], facts["last"]) == (1, [], None)
     assert facts["rows"][0]["first"] is None
     assert facts["status"] == 0
@@ -795,8 +795,8 @@ def test_nothing_that_is_read_is_a_traceback_or_a_wrong_zero(made: list[bytes]) 
     reading, summed = lines.Reading(), tally.Tally()
     reading._file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))), summed.take)
     answer = judged.Answer("1.2", summed, reading, "0")
-    for write_it in (judged.to_json, text.to_text, page.to_html):
-        assert write_it(answer).isascii() or write_it is not judged.to_json
+    for write_it in (data.to_json, text.to_text, page.to_html):
+        assert write_it(answer).isascii() or write_it is not data.to_json
         write_it(answer).encode("utf-8")
     if answer.status == 0:
         assert not reading.bad
@@ -939,7 +939,7 @@ def test_long_lists_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     html = page.to_html(answer)
     assert "and 50 more, which" in html
     assert "<summary>and 20 more</summary>" in html
-    assert len(judged.as_dict(answer)["rows"]) == 280
+    assert len(data.as_dict(answer)["rows"]) == 280
 
 
 # --- the guide
@@ -973,7 +973,7 @@ def test_the_guide_shows_what_is_printed(tmp_path: Path) -> None:
 
 def test_the_guide_names_every_key(tmp_path: Path) -> None:
     text = (guides.DOCS / PAGE).read_text("utf-8")
-    facts = judged.as_dict(answer_of(OLD, FINE))
+    facts = data.as_dict(answer_of(OLD, FINE))
     inner = [facts[key] for key in ("tool", "timeline", "files")]
     inner += [facts["floors"]["1.2"], facts["handshakes"][0], facts["rows"][0]]
     for each in (facts, *inner):

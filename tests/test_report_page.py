@@ -132,7 +132,7 @@ def test_each_version_is_drawn_over_time(browser: Browser, tmp_path: Path) -> No
         }))"""
     old, new = browser.value(sizes)
     assert (len(old), len(new)) == (1, 20)
-    # The one beside millions is as plain to see.
+    # The one next to millions is as visible.
     assert all(width >= 2 and height >= 30 for width, height in [*old, *new])
     assert (
         browser.value("document.querySelector('rect title').textContent") == "2025-03-03 06:00: 1"

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _write(outcome: Answer, kind: str, file: str | None) -> None:
     if kind == "json":
-        from tlsfloor.report.answer import to_json as written
+        from tlsfloor.report.data import to_json as written
     elif kind == "html":
         from tlsfloor.report.page import to_html as written
     else:

@@ -6,7 +6,6 @@ read, and every TLS library that a program imported is one whose handshakes tlsf
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 
@@ -16,13 +15,8 @@ from tlsfloor.report.tally import NO, UNKNOWN, UNSEEN, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from tlsfloor.report.lines import Reading
     from tlsfloor.report.tally import Row, Tally
-
-#: The version of the JSON. It rises when a key changes its meaning or is removed.
-SCHEMA = 1
 
 #: The floors that are judged, whichever was asked about.
 FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}
@@ -68,7 +62,7 @@ class Answer:
         self.rows.sort(key=_worst_first)
         self.lists: dict[str, list[Row]] = {name: [] for name in _HEADINGS}
         for row in self.rows:
-            self.lists[_list(row)].append(row)
+            self.lists[list_of(row)].append(row)
         self.handshakes: Counter[int] = Counter()
         self.last: dict[int, float] = {}
         for row in self.rows:
@@ -116,11 +110,10 @@ class Answer:
         broken = self.broken(name)
         if broken:
             seen = [row for row in self.rows if row.kind in words.ATTEMPTED]
-            all_seen = words.connections(seen).rpartition(" ")[0]
             count = _handshakes(broken)
             of = f", {words.number(count)} of {words.number(self.total)} handshakes" * bool(count)
             doubt = ", and not all traffic was seen" if self.doubts[name] else ""
-            return f"{words.connections(broken)} of {all_seen}{of}{doubt}"
+            return f"{words.connections(broken)} of {words.amount(seen)}{of}{doubt}"
         if self.doubts[name]:
             return "not all traffic was seen" if self.handshakes else "no handshake was seen"
         spared = [row for row in self.rows if row.exempted and row.version < FLOORS[name]]
@@ -131,6 +124,11 @@ class Answer:
         all_of_them = f"all {words.number(count)} handshakes are"
         subject = all_of_them if count > 1 else "the only handshake is"
         return f"{subject} at TLS {name} or above"
+
+    def all_doubts(self) -> list[str]:
+        """Return the doubts about both floors, first those about the one that was asked about."""
+        names = (self.floor, *FLOORS)
+        return list(dict.fromkeys(doubt for name in names for doubt in self.doubts[name]))
 
     def headline(self, name: str) -> str:
         """Return the verdict on a floor as a sentence."""
@@ -146,9 +144,11 @@ class Answer:
     def size(self, name: str) -> str:
         """Return how many rows a list has, and how many handshakes, or how often it was seen."""
         rows = self.lists[name]
-        if name in FLOORS and _handshakes(rows):
-            return f"{words.connections(rows)}, {words.many(_handshakes(rows), 'handshake')}"
-        return f"{words.connections(rows, 'case')}, {words.times(rows)}"
+        if name not in FLOORS:
+            return f"{words.connections(rows, 'case')}, {words.times(rows)}"
+        count = _handshakes(rows)
+        often = words.many(count, "handshake") if count else words.times(rows)
+        return f"{words.connections(rows)}, {often}"
 
     def versions(self) -> list[tuple[str, int, float]]:
         """Return each version, its handshakes and when the last one was; then those without."""
@@ -165,12 +165,12 @@ class Answer:
     def scope(self) -> list[str]:
         """Return how much was seen, of whom and when."""
         summed = self.tally
-        machines = words.at_least(summed.hosts, "machine")
+        machines = words.plural(words.at_least(summed.hosts), "machine")
         if 0 < len(summed.hosts) <= words.FEW:
             machines += f" ({words.some(summed.hosts, 'machine')})"
         found = [
             words.many(self.total, "handshake"),
-            words.at_least(summed.programs, "program"),
+            words.plural(words.at_least(summed.programs), "program"),
             machines,
         ]
         if self.last_time:
@@ -212,7 +212,7 @@ class Answer:
             name = versions.floor_name(floor)
             doubts.append(
                 f"some processes enforce {versions.floor_name(held)}, which does not show all "
-                f"that {name} would break: run them with TLSFLOOR_MODE=observe TLSFLOOR={name}"
+                f"that {name} would break: observe {name} in them as well"
             )
         doubts += [f"{path}: {why}" for path, why in reading.unread.items()]
         for path, problems in reading.bad.items():
@@ -267,7 +267,7 @@ def _handshakes(rows: list[Row]) -> int:
     )
 
 
-def _list(row: Row) -> str:
+def list_of(row: Row) -> str:
     """Return the list that a row belongs to."""
     if row.exempted or row.kind in ("exempted", "unexempted"):
         return "exempted"
@@ -281,89 +281,3 @@ def _list(row: Row) -> str:
 def _worst_first(row: Row) -> tuple[bool, bool, int, int]:
     below = row.breaks(FLOORS["1.2"]) == YES
     return (row.rest, not below, row.version or row.asked or 0xFFFF, -row.count)
-
-
-def as_dict(answer: Answer) -> dict[str, Any]:
-    """Return an answer as JSON types."""
-    reading, summed = answer.reading, answer.tally
-    stamp = "%Y-%m-%dT%H:%M:%SZ"
-    starts = summed.timeline.starts()
-    seen = sorted(answer.handshakes)
-    return {
-        "schema": SCHEMA,
-        "tool": {"name": "tlsfloor", "version": answer.tool},
-        "made": words.moment(answer.made, stamp),
-        "sources": reading.targets,
-        "floor": answer.floor,
-        "status": answer.status,
-        "floors": {
-            name: {
-                "breaks": answer.breaks[name],
-                "share": answer.share(name),
-                "reason": answer.reason(name),
-                "doubts": answer.doubts[name],
-            }
-            for name in FLOORS
-        },
-        "first": words.moment(answer.first_time, stamp) or None,
-        "last": words.moment(answer.last_time, stamp) or None,
-        "events": sum(row.count for row in answer.rows),
-        "untimed": summed.untimed,
-        "hosts": len(summed.hosts),
-        "programs": len(summed.programs),
-        "handshakes": [
-            {
-                "version": words.version(wire),
-                "count": answer.handshakes[wire],
-                "last": words.moment(answer.last[wire], stamp) or None,
-            }
-            for wire in seen
-        ],
-        "timeline": {
-            "seconds": summed.timeline.width,
-            "starts": [words.moment(start, stamp) for start in starts],
-            "counts": {
-                words.version(wire): [summed.timeline.at(start, wire) for start in starts]
-                for wire in seen
-            },
-        },
-        "rows": [_row(row, stamp) for row in answer.rows],
-        "files": {
-            "read": reading.files,
-            "lines": reading.events,
-            "bad": reading.bad,
-            "unread": reading.unread,
-            "more": reading.more,
-        },
-    }
-
-
-def _row(row: Row, stamp: str) -> dict[str, Any]:
-    texts = ("stack", "role", "program", "where", "library")
-    return {
-        "kind": row.kind,
-        "list": _list(row),
-        "breaks": {name: row.breaks(wire) for name, wire in FLOORS.items()},
-        "exempted": row.exempted or None,
-        "kept_apart": not row.rest,
-        "mode": row.mode or None,
-        "floor": versions.floor_name(row.floor) if row.floor else None,
-        "version": versions.name(row.version) if row.version else None,
-        "asked": versions.name(row.asked) if row.asked else None,
-        **{name: getattr(row, name) or None for name in texts},
-        "server_name": row.name or None,
-        "peer": row.peer or None,
-        "port": row.port or None,
-        "suite": row.suite or None,
-        "text": row.text or None,
-        "count": row.count,
-        "hosts": sorted(row.hosts - {""}),
-        "more_hosts": row.more_hosts,
-        "first": words.moment(row.first, stamp) if row.last else None,
-        "last": words.moment(row.last, stamp) or None,
-    }
-
-
-def to_json(answer: Answer) -> str:
-    """Return an answer as JSON."""
-    return json.dumps(as_dict(answer), indent=2) + "\n"

@@ -58,7 +58,7 @@ def _page(answer: Answer) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{_sentence(answer.headline(answer.floor).partition(': ')[0])}</title>\n"
+        f"<title>{_sentence(answer.headline(answer.floor).partition(': ')[0], end='')}</title>\n"
         f"<style>{css}</style>\n</head>\n<body>\n"
     )
     yield from _head(answer)
@@ -84,13 +84,11 @@ def _head(answer: Answer) -> Iterator[str]:
             f"<p>{_sentence(answer.reason(name))}</p></div>\n"
         )
     yield "</div>\n"
-    doubts = dict.fromkeys(
-        doubt for name in (answer.floor, *FLOORS) for doubt in answer.doubts[name]
-    )
+    doubts = answer.all_doubts()
     if doubts:
         yield '<div class="doubts"><strong>Not all traffic was seen</strong>\n'
-        yield from _doubts(list(doubts)[:_FEW_DOUBTS])
-        more = list(doubts)[_FEW_DOUBTS:]
+        yield from _doubts(doubts[:_FEW_DOUBTS])
+        more = doubts[_FEW_DOUBTS:]
         if more:
             yield f"<details><summary>and {words.number(len(more))} more</summary>\n"
             yield from _doubts(more[:_MOST])
@@ -173,7 +171,7 @@ def _list(answer: Answer, name: str) -> Iterator[str]:
         return
     heading = answer.heading(name)
     yield (
-        f"<section>\n<h2>{heading[:1].upper()}{heading[1:]}"
+        f"<section>\n<h2>{_sentence(heading, end='')}"
         f'<span class="n">{answer.size(name)}</span></h2>\n'
     )
     todo = words.advice(rows)
@@ -212,8 +210,8 @@ def _row(answer: Answer, row: Row, name: str) -> str:
     entry = words.exemption(row, answer.made) if name in FLOORS else ""
     if entry:
         code += f"<details><summary>exemption</summary><pre>{html.escape(entry)}</pre></details>"
-    yielded = "".join(_cell(*cell) for cell in cells)
-    return f'<tr>{yielded}<td data-label="Run next">{code}</td></tr>\n'
+    texts = "".join(_cell(*cell) for cell in cells)
+    return f'<tr>{texts}<td data-label="Run next">{code}</td></tr>\n'
 
 
 def _cell(label: str, names: str, text: str = "", small: str = "") -> str:
@@ -233,7 +231,7 @@ def _programs(answer: Answer) -> Iterator[str]:
     seen = sorted(answer.handshakes)
     # Programs that use the oldest version come first.
     order = sorted(spoken, key=lambda program: [-(spoken[program][wire]) for wire in seen])
-    size = words.at_least(answer.tally.programs, "program").rpartition(" ")[0]
+    size = words.at_least(answer.tally.programs)
     yield (
         f'<section>\n<h2>Programs<span class="n">{size}</span></h2>\n'
         '<table class="wide">\n<thead><tr><th>Program</th>'
@@ -257,8 +255,8 @@ def _escaped(text: str) -> str:
     return html.escape(printable(text))
 
 
-def _sentence(text: str) -> str:
-    return _escaped(text[:1].upper() + text[1:] + ".")
+def _sentence(text: str, end: str = ".") -> str:
+    return _escaped(text[:1].upper() + text[1:] + end)
 
 
 def _width(seconds: int) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tlsfloor.errors import printable
 from tlsfloor.report import words
-from tlsfloor.report.tally import NO, UNKNOWN
+from tlsfloor.report.tally import NO, UNKNOWN, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 # Connections of a list, exemptions, and reasons for doubt. The page has more, the JSON all.
 _FEW = 20
 
+_COLOURS = {NO: "green", UNKNOWN: "yellow", "few": "yellow", YES: "red"}
 
-class Line(NamedTuple):
+
+class TextLine(NamedTuple):
     """A line: how far it is indented, its text, how many characters of it have a style, and which.
 
     ``code`` marks a line to paste, whose end must not move to another line.
@@ -61,7 +63,7 @@ def show(answer: Answer) -> None:
             console.print(Text(" " * (line.indent + 2 * (number > 0))).append_text(part))
 
 
-def _folded(line: Line, width: int) -> str:
+def _folded(line: TextLine, width: int) -> str:
     r"""Return a command or a line of TOML in lines that fit, which mean the same when pasted.
 
     A shell ignores a backslash and the end of the line after it (POSIX, 2.2.1), and so does TOML
@@ -81,18 +83,18 @@ def _folded(line: Line, width: int) -> str:
     return before + "\\\n".join(value[at : at + size] for at in range(0, len(value), size)) + after
 
 
-def _lines(answer: Answer) -> Iterator[Line]:
+def _lines(answer: Answer) -> Iterator[TextLine]:
     for name in answer.breaks:
         text = answer.headline(name)
-        yield Line(0, text, len(text), f"bold {_COLOURS[answer.tone(name)]}")
-    doubts = answer.doubts[answer.floor]
+        yield TextLine(0, text, len(text), f"bold {_COLOURS[answer.tone(name)]}")
+    doubts = answer.all_doubts()
     for doubt in doubts[:_FEW]:
-        yield Line(0, f"in doubt: {printable(doubt)}", len("in doubt:"), "yellow")
+        yield TextLine(0, f"in doubt: {printable(doubt)}", len("in doubt:"), "yellow")
     if len(doubts) > _FEW:
-        yield Line(0, f"in doubt: {len(doubts) - _FEW} more, see --format json")
-    yield Line(0, "")
-    yield Line(0, printable(", ".join(answer.scope())))
-    yield Line(0, printable(answer.origin()))
+        yield TextLine(0, f"in doubt: {len(doubts) - _FEW} more, see --format json")
+    yield TextLine(0, "")
+    yield TextLine(0, printable(", ".join(answer.scope())))
+    yield TextLine(0, printable(answer.origin()))
     yield from _versions(answer)
     said: set[str] = set()
     for name in answer.lists:
@@ -100,10 +102,7 @@ def _lines(answer: Answer) -> Iterator[Line]:
     yield from _exemptions(answer)
 
 
-_COLOURS = {NO: "green", UNKNOWN: "yellow", "few": "yellow", "yes": "red"}
-
-
-def _versions(answer: Answer) -> Iterator[Line]:
+def _versions(answer: Answer) -> Iterator[TextLine]:
     rows = [("version", "handshakes", "share", "last seen (UTC)")]
     rows += [
         (name, words.number(count), words.share(count, answer.total), words.moment(last))
@@ -111,35 +110,37 @@ def _versions(answer: Answer) -> Iterator[Line]:
     ]
     if len(rows) > 1:
         first, second, third = (max(len(row[at]) for row in rows) for at in range(3))
-        yield Line(0, "")
+        yield TextLine(0, "")
         for name, count, share, last in rows:
-            yield Line(0, f"{name:{first}}  {count:>{second}}  {share:>{third}}  {last}".rstrip())
+            yield TextLine(
+                0, f"{name:{first}}  {count:>{second}}  {share:>{third}}  {last}".rstrip()
+            )
 
 
-def _connections(answer: Answer, name: str, said: set[str]) -> Iterator[Line]:
+def _connections(answer: Answer, name: str, said: set[str]) -> Iterator[TextLine]:
     rows, heading = answer.lists[name], answer.heading(name)
     if not rows or not heading:
         return
     heading = f"{heading}: {answer.size(name)}"
-    yield Line(0, "")
-    yield Line(0, heading, len(heading), "bold")
+    yield TextLine(0, "")
+    yield TextLine(0, heading, len(heading), "bold")
     for each in words.advice(rows):
         if each not in said:
-            yield Line(2, each)
+            yield TextLine(2, each)
         said.add(each)
     for row in rows[:_FEW]:
         what = printable(words.what(row))
-        yield Line(2, f"{what}, {_who(row)}", len(what), "bold")
+        yield TextLine(2, f"{what}, {_who(row)}", len(what), "bold")
         seen = f"{words.times([row])}, last {words.moment(row.last) or 'at an unknown time'}"
         machines = words.hosts(row)
-        yield Line(4, printable(f"{seen}, on {machines}" if machines else seen))
-        if row.text:
-            yield Line(4, printable(row.text))
+        yield TextLine(4, printable(f"{seen}, on {machines}" if machines else seen))
+        if row.exempted or row.text:
+            yield TextLine(4, printable(row.exempted or row.text))
         command = words.command(row, "1.3" if name == "1.3" else "1.2")
         if command:
-            yield Line(4, command, code=True)
+            yield TextLine(4, command, code=True)
     if len(rows) > _FEW:
-        yield Line(2, f"and {words.number(len(rows) - _FEW)} more, see --format json")
+        yield TextLine(2, f"and {words.number(len(rows) - _FEW)} more, see --format json")
 
 
 def _who(row: Row) -> str:
@@ -152,17 +153,17 @@ def _who(row: Row) -> str:
     return printable(text + to + peer if peer else text)
 
 
-def _exemptions(answer: Answer) -> Iterator[Line]:
+def _exemptions(answer: Answer) -> Iterator[TextLine]:
     """Show an exemption for each server that a floor would cut off, as the operator may need it."""
     found = dict.fromkeys(words.exemption(row, answer.made) for row in answer.broken(answer.floor))
     entries = [each for each in found if each]
     if not entries:
         return
     heading = "to keep a server reachable, add its entry to the file of TLSFLOOR_EXEMPTIONS:"
-    yield Line(0, "")
-    yield Line(0, heading, len(heading), "bold")
+    yield TextLine(0, "")
+    yield TextLine(0, heading, len(heading), "bold")
     for entry in entries[:_FEW]:
         for line in entry.split("\n"):
-            yield Line(2, line, code=True)
+            yield TextLine(2, line, code=True)
     if len(entries) > _FEW:
-        yield Line(2, f"and {len(entries) - _FEW} more, see --format html")
+        yield TextLine(2, f"and {len(entries) - _FEW} more, see --format html")

@@ -50,14 +50,19 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def plural(amount: str, noun: str) -> str:
+    """Return an amount and its noun: ``1 machine``, ``2 machines``."""
+    return f"{amount} {noun}{'s' * (amount != '1')}"
+
+
 def many(count: int, noun: str) -> str:
-    """Return a number and its noun: ``1 machine``, ``2 machines``."""
-    return f"{number(count)} {noun}{'s' * (count != 1)}"
+    """Return a number and its noun."""
+    return plural(number(count), noun)
 
 
-def at_least(names: set[str], noun: str) -> str:
+def at_least(names: set[str]) -> str:
     """Return the number of names, of which no more than ``MOST_NAMES`` are kept."""
-    return "at least " * (len(names) >= MOST_NAMES) + many(len(names), noun)
+    return "at least " * (len(names) >= MOST_NAMES) + number(len(names))
 
 
 def times(rows: list[Row]) -> str:
@@ -74,10 +79,15 @@ def share(count: int, total: int) -> str:
     return ">99.9%" if 0.9995 <= part < 1 else f"{part:.1%}"
 
 
-def connections(rows: list[Row], noun: str = "connection") -> str:
+def amount(rows: list[Row]) -> str:
     """Return how many connections rows are; where some rows are sums, how many at least."""
     apart = sum(not row.rest for row in rows)
-    return "more than " * (apart < len(rows)) + many(apart, noun)
+    return "more than " * (apart < len(rows)) + number(apart)
+
+
+def connections(rows: list[Row], noun: str = "connection") -> str:
+    """Return how many connections rows are, with the noun."""
+    return plural(amount(rows), noun)
 
 
 def some(names: Iterable[str], noun: str) -> str:
@@ -85,15 +95,15 @@ def some(names: Iterable[str], noun: str) -> str:
     known = sorted(name or f"an unnamed {noun}" for name in names)
     if len(known) > FEW:
         known[3:] = [f"{number(len(known) - 3)} more"]
-    return " and ".join(filter(None, (", ".join(known[:-1]), known[-1])))
+    return " and ".join(filter(None, (", ".join(known[:-1]), *known[-1:])))
 
 
 def hosts(row: Row) -> str:
     """Return the names of a row's machines where they are few, and else their number."""
     known = row.hosts - {""}
-    if not known or len(known) <= FEW:
-        return some(known, "machine") if known else ""
-    return "more than " * row.more_hosts + many(len(known), "machine")
+    if len(known) > FEW:
+        return "more than " * row.more_hosts + many(len(known), "machine")
+    return some(known, "machine")
 
 
 def moment(when: float, form: str = "%Y-%m-%d %H:%M") -> str:
