@@ -499,6 +499,38 @@ def test_a_connection_may_be_asked_for_by_the_names_of_arguments(tmp_path: Path)
         assert python("-W", "ignore", "-c", BY_NAME, env=env).stderr == ""
 
 
+LISTENS = """
+import ssl, sys, threading, tlsfloor, warnings
+warnings.simplefilter("ignore")
+def connect(protocol, name):
+    made = ssl.SSLContext(protocol)
+    if protocol == ssl.PROTOCOL_TLS_CLIENT:
+        made.minimum_version = ssl.TLSVersion.TLSv1
+    try:
+        made.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    except ssl.SSLError:
+        pass
+def hear(event):
+    if event["kind"] in ("exempted", "unexempted", "refused"):
+        other = threading.Thread(
+            target=connect, args=(ssl.PROTOCOL_TLS_CLIENT, "example.com"), daemon=True
+        )
+        other.start()
+        other.join(5)
+        print(event["kind"], "hangs" if other.is_alive() else "ends", flush=True)
+tlsfloor.enforce("1.2", on_event=hear)
+connect(ssl.PROTOCOL_TLS_CLIENT, "old.example.com")
+connect(ssl.PROTOCOL_TLS_CLIENT, "expired.example.com")
+connect(ssl.PROTOCOL_TLSv1, "example.com")
+"""
+
+
+def test_who_hears_of_a_connection_may_wait_for_another_one(tmp_path: Path) -> None:
+    expired = entry(host="expired.example.com", expires=TODAY - dt.timedelta(days=1))
+    done = python("-c", LISTENS, env=armed(tmp_path, entry(), expired))
+    assert done.stdout.splitlines() == ["exempted ends", "unexempted ends", "refused ends"], done
+
+
 # --- whose file it is
 
 

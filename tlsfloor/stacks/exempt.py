@@ -56,17 +56,19 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
     """Return the gate of a use that lets what is exempted go below the floor."""
 
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with stdlib.turn:  # another one after a fork
-            found = find(args, kwargs, current.least)
-            if found is not None:
-                least = lowest(base, self, found)
-                if least < current.held:
-                    with lowered(base, self, least, current.held):
-                        made = wrap(self, *args, **kwargs)
-                    owner = kwargs.get("owner")
-                    if hasattr(owner, "__dict__"):
-                        setattr(owner, EXEMPT, least)
-                    return made
+        # Nobody hears of anything during the turn: a handler of logging, or a function that gets
+        # events, may wait for a connection of another thread.
+        found = find(args, kwargs, current.least)
+        flexible = base.protocol.__get__(self) in FLEXIBLE  # else it is refused, and never lowered
+        with stdlib.turn if flexible else contextlib.nullcontext():  # another one after a fork
+            least = current.held if found is None else lowest(base, self, found)
+            if least < current.held:
+                with lowered(base, self, least, current.held):
+                    made = wrap(self, *args, **kwargs)
+                owner = kwargs.get("owner")
+                if hasattr(owner, "__dict__"):
+                    setattr(owner, EXEMPT, least)
+                return made
             return gate(self, *args, **kwargs)
 
     exempting.__name__ = gate.__name__
