@@ -87,20 +87,17 @@ def _head(answer: Answer) -> Iterator[str]:
     doubts = answer.all_doubts()
     if doubts:
         yield '<div class="doubts"><strong>Not all traffic was seen</strong>\n'
-        yield from _doubts(doubts[:_FEW_DOUBTS])
+        yield _items(doubts[:_FEW_DOUBTS], "")
         more = doubts[_FEW_DOUBTS:]
         if more:
             yield f"<details><summary>and {words.number(len(more))} more</summary>\n"
-            yield from _doubts(more[:_MOST])
-            yield "</details>\n"
+            yield _items(more[:_MOST], "") + "</details>\n"
         yield "</div>\n"
 
 
-def _doubts(doubts: list[str]) -> Iterator[str]:
-    yield "<ul>\n"
-    for each in doubts:
-        yield f"<li>{_escaped(each)}</li>\n"
-    yield "</ul>\n"
+def _items(texts: list[str], kind: str) -> str:
+    items = "".join(f"<li>{_escaped(each)}</li>\n" for each in texts)
+    return f'<ul class="{kind}">\n{items}</ul>\n'
 
 
 def _timeline(answer: Answer) -> Iterator[str]:
@@ -176,8 +173,7 @@ def _list(answer: Answer, name: str) -> Iterator[str]:
     )
     todo = words.advice(rows)
     if todo:
-        items = "".join(f"<li>{_escaped(each)}</li>" for each in todo)
-        yield f'<ul class="todo">{items}</ul>\n'
+        yield _items(todo, "todo")
     yield (
         '<table class="wide kinds">\n<thead><tr><th>What</th><th class="count">Count</th>'
         "<th>Program</th><th>Peer</th><th>Last seen</th><th>Run next</th></tr></thead>\n<tbody>\n"
@@ -205,7 +201,7 @@ def _row(answer: Answer, row: Row, name: str) -> str:
         ("Peer", "", *filter(None, (words.peer(row), role))),
         ("Last seen", "when", words.moment(row.last)),
     )
-    following = words.command(row, "1.3" if name == "1.3" else "1.2")
+    following = words.command(row, name)
     code = f"<code>{_escaped(following)}</code>" if following else ""
     entry = words.exemption(row, answer.made) if name in FLOORS else ""
     if entry:

@@ -136,7 +136,7 @@ def _connections(answer: Answer, name: str, said: set[str]) -> Iterator[TextLine
         yield TextLine(4, printable(f"{seen}, on {machines}" if machines else seen))
         if row.exempted or row.text:
             yield TextLine(4, printable(row.exempted or row.text))
-        command = words.command(row, "1.3" if name == "1.3" else "1.2")
+        command = words.command(row, name)
         if command:
             yield TextLine(4, command, code=True)
     if len(rows) > _FEW:

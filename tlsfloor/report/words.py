@@ -169,15 +169,15 @@ def advice(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def command(row: Row, floor: str) -> str:
-    """Return the command to run next about a row; empty if there is none.
+def command(row: Row, listed: str) -> str:
+    """Return the command to run next about a row of a list; empty if there is none.
 
-    A port that is not known is written PORT: the check would take 443 for granted.
+    A port that is not known is written PORT, since the check would assume 443.
     """
     if row.kind in UNSEEN:
         return "tlsfloor stacks"
     host = _client_of(row)
-    option = "" if floor == "1.2" else f" --floor {floor}"
+    option = " --floor 1.3" if listed == "1.3" else ""
     target = shlex.quote(_host_port(host, row.port or "PORT"))
     return f"tlsfloor check{option} {target}" if host else ""
 
