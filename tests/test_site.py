@@ -155,6 +155,29 @@ def test_each_page_fits_and_leads_somewhere(
     assert {page: wrong for page, wrong in found.items() if wrong} == {}
 
 
+#: Presses the first button of a transcript, and tells what would go into the clipboard.
+COPIED = """
+(() => {
+  let copied = "";
+  document.execCommand = () => {
+    copied = document.querySelector("body > textarea").value;
+    return true;
+  };
+  document.querySelector(".highlight-console .copybtn").click();
+  return copied;
+})()
+"""
+
+
+def test_what_is_copied_are_the_commands_alone(browser: Browser, site: Path) -> None:
+    page = "how-to/arm"
+    browser.open(site / f"{page}.html")
+    text = next(each.text for each in guides.blocks(f"{page}.md") if each.kind == "console")
+    commands = [command for command, _ in guides.commands(text)]
+    assert browser.value(COPIED).splitlines() == commands
+    assert len(commands) < len(text.splitlines())  # the control: the page shows more
+
+
 def test_the_browser_would_tell_of_a_page_that_does_not_fit(
     browser: Browser, tmp_path: Path
 ) -> None:
