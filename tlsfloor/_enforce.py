@@ -30,30 +30,30 @@ def enforce(
 ) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
 
-    Call it as early as you like; it works late too. It may raise an earlier floor and never lowers
-    one, and ``TLSFLOOR`` and ``TLS_MIN_VERSION`` of the environment can ask for more. ``ssl`` is
-    not imported by it, so that gevent and eventlet can still come first.
+    Call it as early as you like; it also works late. It can raise an earlier floor and never lowers
+    one. ``TLSFLOOR`` and ``TLS_MIN_VERSION`` in the environment can ask for a higher floor. The
+    call does not import ``ssl``, so gevent and eventlet can still patch it afterwards.
 
     Args:
         floor: ``"1.2"`` or ``"1.3"`` (also ``"1.0"``, ``"1.1"``), or a member of
             ``ssl.TLSVersion``.
         mode: ``"enforce"``; or ``"observe"``, which changes nothing in the process, and reports by
             events what the floor would have raised and refused.
-        children: hand the floor on to the Pythons that this process starts, through
-            ``os.environ``: it puts the bootstrap folder on their ``PYTHONPATH``.
-        uncovered: what happens to a stack on which nothing holds the floor: ``"warn"``, it is
-            imported and named; ``"block"``, it cannot be imported. Of two that are asked for, the
-            latter; where nobody asks, that too.
-        stacks: the same for single stacks: the name of a stack, as ``tlsfloor stacks`` has it, or
-            of the module that brings it -> ``"warn"`` or ``"block"``.
-        unknown: what happens to a library that carries TLS and that no row of the table covers:
-            ``"warn"``, it is imported and named, as where nobody asks; ``"block"``, it cannot be
-            imported. Of two that are asked for, the latter.
-        on_event: called with each event, a dict, in the thread that causes it; what it raises is in
-            the status, and nowhere else.
+        children: also set the floor for Pythons that this process starts. It puts the bootstrap
+            folder on their ``PYTHONPATH``, through ``os.environ``.
+        uncovered: what to do with a stack on which nothing holds the floor. ``"warn"``: import it
+            and name it on stderr. ``"block"``: refuse its TLS connections, or where that is not
+            possible its import; this is the default, and it wins if both are asked for.
+        stacks: the same for single stacks, as a mapping: the name of a stack, as ``tlsfloor
+            stacks`` prints it, or of its module, to ``"warn"`` or ``"block"``.
+        unknown: what to do with a library that carries TLS and is in no row of the table.
+            ``"warn"``: import it and name it on stderr; this is the default. ``"block"``: refuse
+            the import; this wins if both are asked for.
+        on_event: is called with each event, a dict, in the thread that causes it. An exception that
+            it raises is recorded in the status, and nowhere else.
 
     Returns:
-        What holds now; its ``below`` lists what was open before and cannot be raised.
+        What holds now. Its ``below`` lists connections that were open before and cannot be raised.
 
     Raises:
         PolicyError: the floor or another argument, or what the environment asks for, cannot be
