@@ -383,7 +383,7 @@ def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     done = tlsfloor("bundle", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"error: {tmp_path} is no bundle, and not empty: there is notes.txt in it\n"
+        f"error: {tmp_path} is not a bundle, and not empty: there is notes.txt in it\n"
         "hint: tlsfloor bundle DIR, with a DIR of its own\n"
     )
     assert os.listdir(tmp_path) == ["notes.txt"]

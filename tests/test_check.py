@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import select
 import signal
 import socket
 import ssl
@@ -769,6 +770,35 @@ def test_a_rate_limit_is_told_and_a_pause_stays_below_it() -> None:
     assert (slow_status, slow["accepts_less"]["answer"], slow["unsteady"]) == (0, "yes", "")
 
 
+@pytest.mark.parametrize("limited", [False, True])
+def test_what_this_interpreter_negotiates_is_not_cut_off(
+    limited: bool, context: ssl.SSLContext
+) -> None:
+    """Although a limit, which the run before has reached, drops the one hello that it accepts."""
+    count = itertools.count()
+
+    def forward(connection: socket.socket) -> None:
+        if next(count) == 1 and limited:
+            return
+        with socket.create_connection(("127.0.0.1", peer.port)) as server:
+            sides = {connection: server, server: connection}
+            while True:
+                for each in select.select([*sides], (), ())[0]:
+                    data = each.recv(2**14)
+                    if not data:
+                        return
+                    sides[each].sendall(data)
+
+    with peers.ServerPeer(TLS1_2, "ecdhe") as peer, serving(forward) as port:
+        report = local(port, context=context)
+    assert accepted(report) == (set() if limited else {(TLS1_2, "ecdhe")})
+    assert report.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
+    assert report.cut_off(TLS1_3)[0] == ("unknown" if limited else "yes")
+    less, why = report.accepts_less(TLS1_2)
+    assert less == ("unknown" if limited else "no")
+    assert ("go slower, --pause 1" in why) == limited
+
+
 def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
     with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
         report = endpoints.examine(Endpoint("localhost", port), timeout=1.0)
@@ -945,7 +975,7 @@ def test_endpoints_are_read(text: str, expected: tuple[str, int]) -> None:
 def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
     status, out, err = run(f"{text}")
     assert (status, out) == (2, "")
-    assert re.fullmatch(r"error: .* is no endpoint: .*\nhint: write HOST.*\n", err)
+    assert re.fullmatch(r"error: .* is not an endpoint: .*\nhint: write HOST.*\n", err)
 
 
 @pytest.mark.parametrize(
@@ -953,14 +983,14 @@ def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
     [
         ([], "no endpoint to check"),
         (["--from", "EMPTY"], "no endpoint in "),
-        (["--from", "BINARY"], "cannot be read: it is no text"),
+        (["--from", "BINARY"], "cannot be read: it is not text"),
         (["--from", "NOWHERE"], "cannot be read: no such file or directory"),
         (["--from", "BAD"], "'https://' in line 2 of "),
         (["a", "--floor", "1.9"], "unknown floor in --floor"),
-        (["a", "--timeout", "0"], "--timeout 0 is no time"),
-        (["a", "--timeout", "nan"], "--timeout nan is no time"),
+        (["a", "--timeout", "0"], "--timeout 0 is not a time"),
+        (["a", "--timeout", "nan"], "--timeout nan is not a time"),
         (["a", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
-        (["a", "--pause", "-1"], "--pause -1 is no time"),
+        (["a", "--pause", "-1"], "--pause -1 is not a time"),
         (["a", "--jobs", "0"], "--jobs 0 is not 1 to 256"),
         (["a", "--key", "NOWHERE"], "--key needs --cert"),
         (["a", "--ca-certs", "NOWHERE"], "cannot be used: no such file or directory"),

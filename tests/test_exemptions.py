@@ -265,39 +265,42 @@ def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> N
     past = armed(tmp_path, entry(expires=TODAY - dt.timedelta(days=1)))
     done = python("-c", "import ssl", env=past)
     assert done.stderr == (
-        f"tlsfloor: error: the exemption of old.example.com expired on "
-        f"{TODAY - dt.timedelta(days=1)}: it does not apply\n"
+        f"tlsfloor: error: the exemption of old.example.com does not apply: it expired on "
+        f"{TODAY - dt.timedelta(days=1)}\n"
     )
 
 
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        (entry(reason=None), "exemption 1 of {}: it has no reason"),
-        (entry(reason=" "), "exemption 1 of {}: it has no reason"),
-        (entry(expires=None), "exemption 1 of {}: it has no expires"),
-        (entry(expires="soon"), "exemption 1 of {}: soon is no day"),
-        (entry(minimum=None), "exemption 1 of {}: it has no minimum"),
-        (entry(minimum="0.9"), "exemption 1 of {}: '0.9' is not a TLS version"),
-        (entry(host=None), "exemption 1 of {}: it has no host"),
-        (entry(host="*"), "exemption 1 of {}: '*' is too wide"),
-        (entry(host="*.com"), "exemption 1 of {}: '*.com' is too wide"),
-        (entry(host="old.*.com"), "exemption 1 of {}: 'old.*.com' is too wide"),
-        (entry(host="*..com"), "exemption 1 of {}: '*..com' is no host"),
-        (entry(host="."), "exemption 1 of {}: '.' is no host"),
-        (entry(host="%"), "exemption 1 of {}: '%' is no host"),
-        (entry(host="%old.example.com"), "exemption 1 of {}: '%old.example.com' is no host"),
-        (entry(host="old.example.com%1"), "exemption 1 of {}: 'old.example.com%1' is no host"),
-        (entry(host="old.example.com:443"), "exemption 1 of {}: 'old.example.com:443' is no host"),
-        (entry(host="https://old.example.com"), "'https://old.example.com' is no host: write a"),
-        (entry(host="127.0.0.256"), "exemption 1 of {}: '127.0.0.256' is no host"),
-        (entry(host="old .example.com"), "exemption 1 of {}: 'old .example.com' is no host"),
-        (entry(host="\u2028.example.com"), "is no host"),
+        (entry(reason=None), "exemption 1 of {} does not apply: it has no reason"),
+        (entry(reason=" "), "exemption 1 of {} does not apply: it has no reason"),
+        (entry(expires=None), "exemption 1 of {} does not apply: it has no expires"),
+        (entry(expires="soon"), "does not apply: soon is not a day"),
+        (entry(minimum=None), "exemption 1 of {} does not apply: it has no minimum"),
+        (entry(minimum="0.9"), "does not apply: '0.9' is not a TLS version"),
+        (entry(host=None), "exemption 1 of {} does not apply: it has no host"),
+        (entry(host="*"), "does not apply: '*' is too wide"),
+        (entry(host="*.com"), "does not apply: '*.com' is too wide"),
+        (entry(host="old.*.com"), "does not apply: 'old.*.com' is too wide"),
+        (entry(host="*..com"), "does not apply: '*..com' is not a host"),
+        (entry(host="."), "does not apply: '.' is not a host"),
+        (entry(host="%"), "does not apply: '%' is not a host"),
+        (entry(host="%old.example.com"), "does not apply: '%old.example.com' is not a host"),
+        (entry(host="old.example.com%1"), "does not apply: 'old.example.com%1' is not a host"),
+        (entry(host="old.example.com:443"), "does not apply: 'old.example.com:443' is not a host"),
+        (entry(host="https://old.example.com"), "'https://old.example.com' is not a host: write a"),
+        (entry(host="127.0.0.256"), "does not apply: '127.0.0.256' is not a host"),
+        (entry(host="old .example.com"), "does not apply: 'old .example.com' is not a host"),
+        (entry(host="\u2028.example.com"), "is not a host"),
         ("x = " + "[" * 5000, "no exemption can be read from {}: it is nested too deeply"),
-        (entry(port=0), "exemption 1 of {}: 0 is no port"),
-        (entry(port="443"), "exemption 1 of {}: '443' is no port"),
+        (entry(port=0), "does not apply: 0 is not a port"),
+        (entry(port="443"), "does not apply: '443' is not a port"),
         (entry(minimun="1.0"), "unknown key 'minimun'; did you mean minimum"),
-        (entry().replace("[[exemption]]", "[[exempt]]"), "{} has exempt, where [[exemption]]"),
+        (
+            entry().replace("[[exemption]]", "[[exempt]]"),
+            "no exemption of {} applies: it has exempt",
+        ),
         (entry().replace("[[exemption]]", "[exemption]"), "where [[exemption]] is meant"),
         ("[[exemption", "no exemption can be read from {}: "),
     ],
@@ -576,8 +579,8 @@ def test_a_file_in_a_folder_that_anybody_may_have_made_exempts_nobody(tmp_path: 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_or_a_link_that_may_be_anybodys_exempts_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "it is no regular file" in exemptions._read(str(tmp_path / "pipe"))[1][0]
-    assert "it is no regular file" in exemptions._read(str(tmp_path))[1][0]
+    assert "it is not a regular file" in exemptions._read(str(tmp_path / "pipe"))[1][0]
+    assert "it is not a regular file" in exemptions._read(str(tmp_path))[1][0]
     (tmp_path / "real").write_text(entry())
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -784,7 +787,7 @@ def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
     for each in json.loads(done.stdout).values():
         assert "PROTOCOL_VERSION" in each
     file = env["TLSFLOOR_EXEMPTIONS"]
-    problem = f"{file} is for a floor that is not installed: it does not apply"
+    problem = f"no exemption of {file} applies: an installed floor has none"
     assert done.stderr == f"tlsfloor: error: {problem}\n"
 
 

@@ -428,7 +428,7 @@ def test_a_folder_that_is_no_prefix(tmp_path: Path) -> None:
     for prefix in (tmp_path, tmp_path / "nowhere", Path(os.devnull)):
         done = tlsfloor("install", "--prefix", str(prefix))
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"error: {prefix} is no prefix of a Python")
+        assert done.stderr.startswith(f"error: {prefix} is not the prefix of a Python")
         assert "\nhint: " in done.stderr
 
 

@@ -160,7 +160,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_path_that_is_no_folder_is_a_mistake(path: str) -> None:
     done = python("-m", "tlsfloor", "stacks", path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {path} is no folder\nhint: tlsfloor stacks .venv\n"
+    assert done.stderr == f"error: {path} is not a folder\nhint: tlsfloor stacks .venv\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")

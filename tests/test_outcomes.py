@@ -156,7 +156,9 @@ FAILURES = {
         variables(TLS_MIN_VERSION="", TLSFLOOR="1.2"),
         "unknown floor in TLS_MIN_VERSION: it is empty",
     ),
-    "package missing": Failure(missing_package, "No module named 'tlsfloor'", alone=True),
+    "package missing": Failure(
+        missing_package, "No module named 'tlsfloor'; hint: a part of the package is", alone=True
+    ),
     "arming broken": Failure(broken_package("arm.py"), "invalid syntax"),
     "hooks broken": Failure(broken_package("hooks.py"), "invalid syntax"),
     "table broken": Failure(broken_package("stacks/__init__.py"), "invalid syntax"),
@@ -677,7 +679,8 @@ def test_misspelt_variables_are_named_once(executable: str) -> None:
     said = sorted(done.stderr.splitlines())
     assert len(said) == len(MISSPELT)
     for line, name in zip(said, sorted(MISSPELT)):
-        start = f"tlsfloor: warning: {name} is no variable of tlsfloor and changes nothing; hint: "
+        start = f"tlsfloor: warning: {name} is not a variable of tlsfloor"
+        start += " and changes nothing; hint: "
         hint = f"write {MISSPELT[name]}" if MISSPELT[name] else "the variables are TLSFLOOR, "
         assert line.startswith(start + hint), line
         assert line.endswith(hint) or not MISSPELT[name], line
@@ -690,4 +693,4 @@ def test_a_call_names_misspelt_variables_too() -> None:
         env = clean_environment(PYTHONPATH=path, TLSFLOOR_FLOOR="1.3", **off)
         done = python("-c", program, env=env)
         assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
-        assert "TLSFLOOR_FLOOR is no variable" in done.stderr
+        assert "TLSFLOOR_FLOOR is not a variable" in done.stderr

@@ -95,7 +95,7 @@ def handed(*floors: str, **env: str) -> list[str]:
 
 
 def test_children_get_the_strictest_floor() -> None:
-    route = "if they keep the environment, but with -E, -I or -S"
+    route = "if they keep the environment, except with -E, -I or -S"
     both = os.pathsep.join([BOOTSTRAP, HOME])
     assert handed("1.2") == ["1.2", both, f"floor 1.2, {route}"]
     assert handed("1.3", "1.2") == ["1.3", both, f"floor 1.3, {route}"]

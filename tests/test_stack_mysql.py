@@ -18,7 +18,7 @@ from tlsfloor.versions import FLOORS
 
 FUTURE = {
     # A module of Python: nothing is linked to it.
-    "MySQLdb._mysql": ("class connection: pass", "is uncovered: it is no library"),
+    "MySQLdb._mysql": ("class connection: pass", "is uncovered: it is not a library"),
     "mariadb._mariadb": (
         "import _ctypes; __file__ = _ctypes.__file__",
         "is uncovered: it is not linked to a libmariadb",

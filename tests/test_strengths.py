@@ -106,9 +106,9 @@ def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) ->
     [
         (
             "uncovered='wran'",
-            "unknown strength in enforce(): 'wran'; hint: write one of warn, block",
+            "unknown value in enforce(): 'wran'; hint: write one of warn, block",
         ),
-        ("stacks={'pyOpenSSL': 'off'}", "unknown strength of 'pyOpenSSL' in enforce(): 'off'"),
+        ("stacks={'pyOpenSSL': 'off'}", "unknown value of 'pyOpenSSL' in enforce(): 'off'"),
         ("stacks={'pyopenSSL': 'warn'}", "'pyopenSSL'; hint: did you mean pyOpenSSL?"),
         ("stacks='pyOpenSSL=warn'", "stacks of enforce() is of type str, not a dict; hint: write"),
         ("on_event='print'", "on_event of enforce() is of type str, and cannot be called; hint: w"),
@@ -131,8 +131,8 @@ except tlsfloor.PolicyError as error:
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        ({"TLSFLOOR_UNCOVERED": ""}, "unknown strength in TLSFLOOR_UNCOVERED: ''"),
-        ({"TLSFLOOR_STACKS": "FreeTDS"}, "unknown strength of 'FreeTDS' in TLSFLOOR_STACKS: ''"),
+        ({"TLSFLOOR_UNCOVERED": ""}, "unknown value in TLSFLOOR_UNCOVERED: ''"),
+        ({"TLSFLOOR_STACKS": "FreeTDS"}, "unknown value of 'FreeTDS' in TLSFLOOR_STACKS: ''"),
         ({"TLSFLOOR_STACKS": "FreeTSD=warn"}, "'FreeTSD'; hint: did you mean FreeTDS?"),
     ],
 )

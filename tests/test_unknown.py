@@ -471,7 +471,7 @@ def test_without_a_floor_nothing_is_said(acme: str) -> None:
 def test_a_mistake_in_the_variable_refuses_tls(value: str) -> None:
     program = "import tlsfloor\ntry:\n    import ssl\nexcept ImportError as error: print(error)"
     done = python("-c", program, env=armed_environment(TLSFLOOR_UNKNOWN=value))
-    assert f"unknown strength in TLSFLOOR_UNKNOWN: {value!r}" in done.stdout
+    assert f"unknown value in TLSFLOOR_UNKNOWN: {value!r}" in done.stdout
 
 
 def test_a_mistake_in_a_call_arms_nothing() -> None:
@@ -484,5 +484,5 @@ except tlsfloor.PolicyError as error:
 """
     done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
     assert done.stdout == (
-        "unknown strength in enforce(): 'wran'; hint: write one of warn, block []\n"
+        "unknown value in enforce(): 'wran'; hint: write one of warn, block []\n"
     )

@@ -638,8 +638,8 @@ def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
     [
         (["/no/such/target"], "error: there is no /no/such/target\nhint: "),
         (["--floor", "1.4"], "error: unknown floor in --floor: "),
-        (["--timeout", "0"], "error: --timeout 0 is no time to wait"),
-        (["--timeout", "nan"], "error: --timeout nan is no time to wait"),
+        (["--timeout", "0"], "error: --timeout 0 is not a time to wait"),
+        (["--timeout", "nan"], "error: --timeout nan is not a time to wait"),
         (["--jobs", "0"], "error: --jobs 0 would do nothing"),
         (["--role", "peer"], "error: argument --role: "),
         (["--format", "xml"], "error: argument --format: "),
@@ -735,3 +735,16 @@ def test_floor_1_3_asks_for_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     planned = [case for case in cases.plan(TLS1_3, ("client",)) if case.via == "ssl"]
     found = examine.examine(find.Interpreter(sys.executable), planned, TLS1_3, 60)
     assert found.verdict == "leaks"
+
+
+def test_what_could_not_be_tried_has_no_table(venv: Path) -> None:
+    """It would be one of question marks; and the reason says once which launch it is about."""
+    words = ("--hello", "--role", "client", str(venv))
+    misbehave(venv, "")
+    before = tlsfloor(*words)
+    misbehave(venv, "import os; os._exit(7)")
+    after = tlsfloor(*words)
+    assert before.stdout.startswith("accepts TLS")
+    assert (after.returncode, "accepts TLS" in after.stdout) == (3, False)
+    assert "as deployed: inconclusive: " in after.stdout
+    assert after.stdout.count("as deployed") == 1

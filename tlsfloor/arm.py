@@ -172,8 +172,13 @@ def adopt() -> None:
 def _adopt(file: "dict[str, Any]") -> None:
     environment = current.environment or {}
     asked = [f"{k}={environment[k]}" for k in _FLOORS if k in environment]
+    set_by = (
+        f"{' and '.join(asked)} through {file['file']}"
+        if asked
+        else f"the default of {file['file']}"
+    )
     if file["floor"] is not None:
-        asked.insert(0, f"the floor {file['floor']} written in it")
+        set_by = " and ".join([f"tlsfloor install in {file['file']}", *asked])
         # Whose outcome no variable makes milder.
         want(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
     if "wire" in file:  # what needs no parser
@@ -184,7 +189,6 @@ def _adopt(file: "dict[str, Any]") -> None:
         want(policy.strengths_in(environment), policy.STACKS)
         want_unknown(policy.unknown_of(environment.get(policy.UNKNOWN), policy.UNKNOWN))
         floors = policy.start_up_floors(environment, file["floor"])
-    set_by = f"{' and '.join(asked) or 'the default'} through {file['file']}"
     route, since = file["route"], file["since"]
     armings = [
         {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}

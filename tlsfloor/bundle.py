@@ -142,7 +142,7 @@ def _check(folder: str) -> None:
     strange = [each for each in there if each not in known and not _is_ours(folder, each)]
     if strange:
         raise InstallError(
-            f"{folder} is no bundle, and not empty: there is {strange[0]} in it",
+            f"{folder} is not a bundle, and not empty: there is {strange[0]} in it",
             hint="tlsfloor bundle DIR, with a DIR of its own",
         )
     for each in there:

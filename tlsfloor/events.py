@@ -4,8 +4,9 @@ Like is counted with like, so that what is kept is bounded and what is written i
 of a sort is told at once, and then its count each time that it has doubled, a minute later with
 the next event, and as the program ends. ``docs/reference/events.md`` names the keys.
 
-Nothing that a sink does comes back to the program: ``failures`` says what did. And nothing is
-imported for it: who uses logging or OpenTelemetry has done so.
+What a sink does never fails the program: ``failures`` has what went wrong, and of the file the
+first failure is said on stderr. And nothing is imported for it: who uses logging or OpenTelemetry
+has done so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from _thread import _local, allocate_lock
 
 from tlsfloor import floor as current
+from tlsfloor.errors import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,6 +147,10 @@ def protected(name: str, function: Callable[..., object], *args: Any) -> None:
     try:
         function(*args)
     except Exception as error:  # noqa: BLE001 - it may fail in any way, and harms nobody
+        if name == file != "-" and name not in failures:  # who set the variable waits for events
+            why = getattr(error, "strerror", None) or error
+            hint = "name a file in TLSFLOOR_EVENTS to which this process can append"
+            say(f"tlsfloor: error: events cannot be written to {name}: {why}; hint: {hint}")
         failures[name] = f"{type(error).__name__}: {error}"
 
 

@@ -84,15 +84,15 @@ def load(path: str, *, installed: bool) -> None:
     if installed:
         known[:], problems[:] = (
             [],
-            [f"{path} is for a floor that is not installed"],
+            [f"no exemption of {path} applies: an installed floor has none"],
         )
     problems.extend(
-        f"the exemption of {each.host} expired on {each.expires}"
+        f"the exemption of {each.host} does not apply: it expired on {each.expires}"
         for each in known
         if each.days_left() < 0
     )
     for problem in problems:
-        say(f"tlsfloor: error: {problem}: it does not apply")
+        say(f"tlsfloor: error: {problem}")
 
 
 def find(name: object, address: object, port: int | None) -> Exemption | None:
@@ -125,22 +125,22 @@ def _read(path: str) -> tuple[list[Exemption], list[str]]:
     try:
         entries = _toml().loads(_text(path))
     except (OSError, ImportError, ValueError) as error:  # a TOMLDecodeError is one of the last
-        return [], [f"no exemption can be read from {path}: {error}"]
+        why = getattr(error, "strerror", None) or error  # which would name the path again
+        return [], [f"no exemption can be read from {path}: {why}"]
     except RecursionError:
         return [], [f"no exemption can be read from {path}: it is nested too deeply"]
     found, wrong = [], []
     rest = [name for name in entries if name != "exemption"]
     listed = entries.get("exemption", [])
     if rest or not isinstance(listed, list):
-        return [], [
-            f"{path} has {', '.join(rest) or 'one exemption'}, where [[exemption]] is meant"
-        ]
+        has = f"it has {', '.join(rest) or 'one exemption'}, where [[exemption]] is meant"
+        return [], [f"no exemption of {path} applies: {has}"]
     for number, entry in enumerate(listed, 1):
         made = _made(entry)
         if isinstance(made, Exemption):
             found.append(made)
         else:
-            wrong.append(f"exemption {number} of {path}: {made}")
+            wrong.append(f"exemption {number} of {path} does not apply: {made}")
     return found, wrong
 
 
@@ -150,7 +150,7 @@ def _text(path: str) -> str:
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if paths.everyone_may_write(descriptor):
             raise ValueError(f"everyone may write it; hint: chmod o-w {path}")
         place, owner = os.path.realpath(path), facts.st_uid
@@ -183,7 +183,7 @@ def _toml() -> Any:
 def _exemption(entry: object) -> Exemption:
     """Return an entry of the file as an exemption; ValueError for whatever is not right with it."""
     if not isinstance(entry, dict):
-        raise ValueError("it is no table")  # noqa: TRY004 - one error for all that is wrong
+        raise ValueError("it is not a table")  # noqa: TRY004 - one error for all that is wrong
     for key in entry:
         if key not in _KEYS:
             import difflib
@@ -195,7 +195,7 @@ def _exemption(entry: object) -> Exemption:
             raise ValueError(f"it has no {key}")
     host, port = _host(entry["host"].strip()), entry.get("port")
     if port is not None and (type(port) is not int or not 0 < port < 2**16):
-        raise ValueError(f"{port!r} is no port")
+        raise ValueError(f"{port!r} is not a port")
     minimum = versions.parse(entry["minimum"])
     return Exemption(host, port, minimum, entry["reason"].strip(), _day(entry.get("expires")))
 
@@ -211,7 +211,7 @@ def _host(written: str) -> str:
     labels = host.split(".")[host.startswith("*.") :]
     is_name = all(re.fullmatch("[a-z0-9_-]+", each) for each in labels) and not labels[-1].isdigit()
     if not is_name and not _is_address(host):
-        raise ValueError(f"{written!r} is no host: write a name or an address, and no port")
+        raise ValueError(f"{written!r} is not a host: write a name or an address, and no port")
     return host
 
 
@@ -234,4 +234,4 @@ def _day(value: object) -> str:
     try:
         return dt.date.fromisoformat(str(value)).isoformat()  # a time of day is no day either
     except ValueError:
-        raise ValueError(f"{value} is no day: write expires = 2027-03-31") from None
+        raise ValueError(f"{value} is not a day: write expires = 2027-03-31") from None

@@ -37,7 +37,7 @@ class Status:
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected; unknown libraries are here;
-    * ``events``: where events go -> ``"well"``, or what went wrong there the last time; and
+    * ``events``: where events go -> ``"ok"``, or what went wrong there the last time; and
       ``handshakes``, with the reason, where they cannot be seen;
     * ``exemptions``: a dict for each entry of the operator's file: host, port, minimum, reason,
       expires, days_left, applies; what is wrong with the file is on stderr, and an event;
@@ -159,7 +159,7 @@ def found() -> Status:
         problems += [
             f"{name}: {state}" for name, state in states.items() if state not in stacks.COVERED
         ]
-    sinks = {each: "well" for each in [events.file, *map(repr, events.callbacks)] if each}
+    sinks = {each: "ok" for each in [events.file, *map(repr, events.callbacks)] if each}
     written = next((each["floor"] for each in current.files if each["floor"]), None)
     return Status(
         floor=_name(current.held),

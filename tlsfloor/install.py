@@ -67,7 +67,7 @@ print("\\n<tlsfloor>" + json.dumps({"files": files, "failure": state.get("failur
 """
 
 # The lines of the start-up file that differ in its copy.
-_WRITTEN = 'FLOOR = OUTCOME = PACKAGE = SPARE = None\nREMEDY = ""'
+_WRITTEN = re.compile("^FLOOR = .*\nREMEDY = .*$", re.MULTILINE)
 _FLOOR = re.compile(r'^FLOOR, OUTCOME = "(.+)", "(.+)"$', re.MULTILINE)
 _SUM = "# Written by `tlsfloor install`; `tlsfloor uninstall` removes it. sha256: "
 
@@ -89,7 +89,7 @@ def interpreter_of(prefix: str | None, *, system: bool = False) -> str:
         if os.access(each, os.X_OK) and not os.path.isdir(each):
             return os.path.abspath(each)
     raise InstallError(
-        f"{prefix} is no prefix of a Python: there is no bin/python in it",
+        f"{prefix} is not the prefix of a Python: there is no bin/python in it",
         hint="name the folder of a virtual environment, or what `python -c 'import sys; "
         "print(sys.prefix)'` prints",
     )
@@ -296,7 +296,7 @@ def _module(floor: int, outcome: str, site: dict[str, str], spare: str) -> str:
         f"PACKAGE, SPARE = {package!a}, {spare!a}",
         f"REMEDY = {remedy!a}",
     )
-    text = text.replace(_WRITTEN, "\n".join(lines), 1)
+    text = _WRITTEN.sub(lambda _: "\n".join(lines), text, 1)
     return f"{text}{_SUM}{_sum_of(text)}\n"
 
 

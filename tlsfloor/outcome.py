@@ -65,7 +65,7 @@ def name_unknown(environment):
             continue
         meant = difflib.get_close_matches(name[8:].strip("_").upper(), MEANT, 1)
         hint = "write " + MEANT[meant[0]] if meant else "the variables are " + ", ".join(sorted(known))
-        say("tlsfloor: warning: %s is no variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
+        say("tlsfloor: warning: %s is not a variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
 
 
 def make_absolute(folder):

@@ -178,9 +178,9 @@ def strengths_of(
             source=sources[1],
         )
     if uncovered is not None:
-        _one_of(STRENGTHS, uncovered, "strength", sources[0])
+        _one_of(STRENGTHS, uncovered, "value", sources[0])
     for name, strength in stacks.items():
-        _one_of(STRENGTHS, strength, f"strength of {name!r}", sources[1])
+        _one_of(STRENGTHS, strength, f"value of {name!r}", sources[1])
     return uncovered, dict(stacks)
 
 
@@ -190,7 +190,7 @@ def unknown_of(value: str | None, source: str) -> str | None:
     Raises:
         PolicyError: there is no such strength.
     """
-    return None if value is None else _one_of(STRENGTHS, value, "strength", source)
+    return None if value is None else _one_of(STRENGTHS, value, "value", source)
 
 
 def mode_of(value: object, source: str) -> str:
@@ -288,5 +288,5 @@ def of_children(environment: Mapping[str, str], written: str | None) -> str:
         f"floor {versions.floor_name(floor)}{'' if mode == ENFORCE else ' observed, and not held'}"
         for floor, mode in floors
     ]
-    but = "but with -S" if written else "if they keep the environment, but with -E, -I or -S"
+    but = "except with -S" if written else "if they keep the environment, except with -E, -I or -S"
     return f"{' and '.join(what)}, {but}"

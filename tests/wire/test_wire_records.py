@@ -64,7 +64,7 @@ def test_what_follows_a_record_is_kept() -> None:
         ("14 0303 0000", "record.length at byte 3: is 0, the minimum is 1"),
         ("15 0303 0000", "record.length at byte 3: is 0, the minimum is 1"),
         ("16 0303 0000", "record.length at byte 3: is 0, the minimum is 1"),
-        ("16 7a7a 0001", "record.version at byte 1: 0x7a7a is no TLS version"),
+        ("16 7a7a 0001", "record.version at byte 1: 0x7a7a is not a TLS version"),
     ],
 )
 def test_a_bad_header_is_refused_before_its_content_comes(header, message) -> None:
@@ -82,7 +82,7 @@ def test_an_offset_counts_from_the_start_of_the_stream() -> None:
     first = Record(ALERT, 0x0303, b"\x01\0")
     found, message = read_all(Records(), first.write() * 2 + b"GET / ")
     assert found == [first, first]
-    assert message == "record.version at byte 15: 0x4554 is no TLS version"
+    assert message == "record.version at byte 15: 0x4554 is not a TLS version"
 
 
 def test_the_longest_records_are_taken() -> None:

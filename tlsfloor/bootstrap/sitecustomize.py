@@ -8,7 +8,7 @@ import time
 
 # A copy of this file that is installed has these written here.
 FLOOR = OUTCOME = PACKAGE = SPARE = None
-REMEDY = ""
+REMEDY = "; hint: a part of the package is missing or damaged: mount all that `tlsfloor bundle DIR` writes"
 MODERN = sys.version_info >= (3, 8)
 VARIABLES = (
     "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "

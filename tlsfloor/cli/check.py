@@ -82,11 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_of(arguments.floor, "--floor")
     _require(
         0 < arguments.timeout < math.inf,
-        f"--timeout {arguments.timeout:g} is no time",
+        f"--timeout {arguments.timeout:g} is not a time",
         "--timeout 10",
     )
     _require(
-        0 <= arguments.pause < math.inf, f"--pause {arguments.pause:g} is no time", "--pause 1"
+        0 <= arguments.pause < math.inf, f"--pause {arguments.pause:g} is not a time", "--pause 1"
     )
     _require(0 < arguments.jobs <= 256, f"--jobs {arguments.jobs} is not 1 to 256", "--jobs 8")
     _require(arguments.cert or not arguments.key, "--key needs --cert", "--cert FILE --key FILE")
@@ -158,8 +158,9 @@ def listed(file: str) -> list[Endpoint]:
             with open(file, encoding="utf-8-sig") as lines:
                 text = lines.read()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise VerifyError(f"{file} cannot be read: {reason.lower()}", hint=WRITE) from None
+        reason = getattr(error, "strerror", None) or "it is not text"
+        hint = "--from FILE, with one endpoint a line; --from - reads stdin"
+        raise VerifyError(f"{file} cannot be read: {reason.lower()}", hint=hint) from None
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].strip()
@@ -177,7 +178,7 @@ def endpoint(text: str, where: str = "") -> Endpoint:
     """
     from tlsfloor.verify.attempts import Endpoint
 
-    problem = f"{text!r}{where} is no endpoint"
+    problem = f"{text!r}{where} is not an endpoint"
     try:
         scheme, found, rest = text.partition("://")
         if not found:

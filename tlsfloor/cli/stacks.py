@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Search and report; 0 when all that was found is covered and all could be read, else 1."""
     floor = versions.floor_name(floor_of(arguments.floor, "--floor"))
     if arguments.path is not None and not os.path.isdir(arguments.path):
-        raise VerifyError(f"{arguments.path} is no folder", hint="tlsfloor stacks .venv")
+        raise VerifyError(f"{arguments.path} is not a folder", hint="tlsfloor stacks .venv")
     if arguments.path is None:
         folders, found, unread = libraries.installed(sys.path, os.path.dirname(os.__file__))
     else:

@@ -119,7 +119,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Complain of a mistake before anything is started."""
     if not 0 < arguments.timeout < 1e6:
         raise PolicyError(
-            f"--timeout {arguments.timeout:g} is no time to wait", hint="--timeout 60"
+            f"--timeout {arguments.timeout:g} is not a time to wait", hint="--timeout 60"
         )
     if arguments.jobs < 1:
         raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")

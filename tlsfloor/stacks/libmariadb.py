@@ -54,7 +54,7 @@ def guard(module: ModuleType) -> str:
             return "inherent"
         return f"uncovered: it is not linked to a libmariadb that can be asked: {error}"
     except OSError as error:
-        return f"uncovered: it is no library that can be asked: {error}"
+        return f"uncovered: it is not a library that can be asked: {error}"
     problem = library.problem(current.held)
     if problem:
         return f"uncovered: {problem}"

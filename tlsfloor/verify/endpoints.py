@@ -66,7 +66,8 @@ class Report:
             return f"{self.state}: {self.reason}"
         if not self.accepted():
             said = ", ".join(dict.fromkeys(each.told for each in self.attempts))
-            return f"it accepts nothing that was tried: {said}"
+            slower = self.unsteady and f"; {self.unsteady}"
+            return f"it accepts nothing that was tried: {said}{slower}"
         found: dict[str, list[str]] = {}
         for each in self.attempts:
             if low <= each.version < high and each.outcome == INCONCLUSIVE:
@@ -80,7 +81,9 @@ class Report:
 
         .. versionadded:: 0.1
         """
-        held = [version for version in self.accepted() if version >= floor]
+        found = self.negotiated.protocol if self.negotiated else ""
+        spoken = [*self.accepted(), versions.OPENSSL_NAMES.get(found, 0)]
+        held = sorted(version for version in spoken if version >= floor)
         if held:
             but = self.negotiated.explanation if self.negotiated else ""
             return "no", f"it speaks {versions.name(held[-1])}{but and f', but {but}'}"

@@ -81,7 +81,7 @@ class HelloClientPeer(Peer):
             else:
                 seen.error = f"{REFUSED}it chooses {versions.name(chosen)}"
         elif alert is None:
-            raise ConnectionError("the answer is no TLS")
+            raise ConnectionError("the answer is not TLS")
         elif alert.description == PROTOCOL_VERSION:
             seen.error = REFUSED + "alert protocol_version"
         elif self.version == SSL3:

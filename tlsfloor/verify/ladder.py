@@ -116,6 +116,9 @@ def _repeat(caller: Caller, attempts: list[Attempt]) -> str:
     """Find out what the drops mean, as the docstring of this module has it; return why nothing."""
     control = next((each for each in attempts if each.outcome == ACCEPTED), None)
     dropped = [each for each in attempts if each.fault == CLOSED]
+    slower = f"go slower, --pause {max(1.0, 2 * caller.pause):g}"
+    if control is None and dropped:
+        return f"it answers some connections and drops others, as a rate limit does: {slower}"
     if control is None or not any(each.fault or _is_vague(each) for each in attempts):
         return ""
     if _is_steady(caller, control, dropped):
@@ -126,7 +129,7 @@ def _repeat(caller: Caller, attempts: list[Attempt]) -> str:
         each.outcome = INCONCLUSIVE
     return (
         "it does not always answer what it accepted, so what it drops says nothing about a version"
-        f": go slower, --pause {max(1.0, 2 * caller.pause):g}"
+        f": {slower}"
     )
 
 

@@ -73,7 +73,8 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
     for subject, cells in outcomes.items():
         if set().union(*cells.values()) != {"absent"}:  # a library that is not there says nothing
             table.add_row(subject, *(_cell(cells, launch, floor) for launch in launches))
-    if table.row_count:
+    tried = {result.outcome for launch in launches for result in launch.results}
+    if tried - {"absent", "inconclusive"}:  # else the reason below says it all
         console.print(table)
         console.print()
     known = [examined.fact(name) for name in ("implementation", "version", "openssl")]
@@ -82,7 +83,8 @@ def _show_cases(console: Console, examined: Examined, floor: int) -> None:
     verdicts = {"as deployed": (examined.verdict, examined.reasons), **examined.more}
     for name, (verdict, reasons) in verdicts.items():
         more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        text = printable(f": {reasons[0]}{more}")
+        reason = reasons[0][len(name) + 2 :] if reasons[0].startswith(f"{name}: ") else reasons[0]
+        text = printable(f": {reason}{more}")
         console.print(Text.assemble(f"{name}: ", (verdict, _style(verdict)), text))
 
 

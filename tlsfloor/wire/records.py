@@ -135,7 +135,7 @@ class Records:
             return self._take(SSLV2, head[3] << 8 | head[4], 2, size)
         kind, version, size = head[0], head[1] << 8 | head[2], head[3] << 8 | head[4]
         if version >> 8 != 3:
-            raise self._error("version", 1, f"0x{version:04x} is no TLS version")
+            raise self._error("version", 1, f"0x{version:04x} is not a TLS version")
         if kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
             self._limit = MAX_CIPHERTEXT  # and with it all that follows
         if size > self._limit:
