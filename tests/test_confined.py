@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import HERE, armed_environment, clean_environment, python
+from parts import need
 from tlsfloor.verify.peers import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PROGRAM = str(HERE / "programs" / "confined.py")
 
@@ -55,6 +57,31 @@ def test_a_program_that_gives_up_its_files_connects_at_the_floor(
     assert done.stdout.splitlines()[0].split() == ["TLSv1.2"] * 3, done.stderr
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_refused_there_is_so_by_an_error_of_ssl(way: str, ports: list[str]) -> None:
+    command = (PROGRAM, way, ports[0], "fixed")
+    assert python(*command).stdout.split() == ["TLSv1"]
+    done = python(*command, env=armed_environment("1.2"))
+    assert done.stdout.splitlines()[:1] == ["UNSUPPORTED_PROTOCOL"], done.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_exemptions_of_others_need_nothing_there(
+    way: str, ports: list[str], tmp_path: Path
+) -> None:
+    need("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    lines = (
+        'host = "old.example.com"',
+        'minimum = "1.0"',
+        'reason = "old"',
+        "expires = 2999-01-01",
+    )
+    (tmp_path / "exemptions").write_text("\n".join(["[[exemption]]", *lines]))
+    env = armed_environment("1.2", TLSFLOOR_EXEMPTIONS=str(tmp_path / "exemptions"))
+    done = python(PROGRAM, way, ports[1], env=env)
+    assert done.stdout.splitlines()[:1] == ["TLSv1.2 TLSv1.2 TLSv1.2"], done.stderr
+
+
 def test_status_says_that_handshakes_are_not_seen(ports: list[str]) -> None:
     done = python(PROGRAM, "imports", ports[1], env=armed_environment("1.2"))
     said = done.stdout.splitlines()[1]
@@ -68,12 +95,17 @@ class Last:
     def __init__(self):
         self.make, self.say = ssl.SSLContext, print
     def __del__(self):
-        self.say(int(self.make(16).minimum_version))
+        made = self.make(16)
+        self.say(int(made.minimum_version))
+        made.minimum_version = 0x302
+        self.say(int(made.minimum_version))
 sys.modules["last"] = Last()
 """
 
 
 def test_a_context_that_is_made_as_python_ends_is_raised() -> None:
-    assert int(python("-c", LAST, env=clean_environment()).stdout) < 0x304
+    without = python("-c", LAST, env=clean_environment())
+    born, lowered = map(int, without.stdout.split())
+    assert (born < 0x304, lowered) == (True, 0x302)
     done = python("-c", LAST, env=armed_environment("1.3"))
-    assert (done.stdout, done.stderr) == (f"{0x304}\n", "")
+    assert (done.stdout, done.stderr) == (f"{0x304}\n" * 2, without.stderr)

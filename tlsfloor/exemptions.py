@@ -81,6 +81,8 @@ def load(path: str, *, installed: bool) -> None:
     .. versionadded:: 0.1
     """
     known[:], problems[:] = _read(path)
+    if known:
+        _is_address("")  # loads what a program can load no more that has another root by then
     if installed:
         known[:], problems[:] = (
             [],

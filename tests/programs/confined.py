@@ -1,7 +1,8 @@
 """A program that gives up what it needs no more before it uses TLS: ``confined.py HOW PORT``.
 
 Printed is what it reaches with a context from before, with a new one, and with one that asks for
-less; then what ``status()`` says of events, if it can still be asked.
+less; then what ``status()`` says of events, if it can still be asked. ``confined.py HOW PORT
+fixed``: what one reaches that speaks TLS 1.0 only.
 """
 
 import encodings.idna  # noqa: F401 - what socket would load later, as such programs have to
@@ -43,8 +44,8 @@ def sandbox():
     sys.addaudithook(hook)
 
 
-def make():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def make(protocol=ssl.PROTOCOL_TLS_CLIENT):
+    context = ssl.SSLContext(protocol)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context
@@ -69,6 +70,8 @@ if __name__ == "__main__":
     older, importers = make(), (sys.path[:], sys.meta_path[:])
     globals()[sys.argv[1]]()
     kinds = (lambda: older, make, make_lower)
+    if "fixed" in sys.argv:
+        kinds = (lambda: make(ssl.PROTOCOL_TLSv1),)
     print(*[connect(kind(), int(sys.argv[2])) for kind in kinds])
     if sys.argv[1] == "imports":
         sys.path[:], sys.meta_path[:] = importers

@@ -69,6 +69,8 @@ _DEPRECATED = {0x300: "SSLv3", 0x301: "TLSv1", 0x302: "TLSv1_1"}
 _BOUNDS = {-2, *_DEPRECATED, 0x303, 0x304}
 # (PyPy warns from a line of its own _ssl, whatever code sets the bound.)
 _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
+if _WARNS:  # what it calls itself; the module in Python may be gone as a program ends
+    from _warnings import warn
 
 # The classes of TLS objects whose handshakes are seen; filled by ``connections.see()``.
 _seen = set()  # type: set[type]
@@ -409,10 +411,21 @@ def _use_low(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> N
     _tell_low("refused", version)
     if version < current.held:
         count("refused")
-        error, asked = _later(_CONTEXTS).fixed_version, (protocol, current.held, current.set_by)
         if server_side:
-            _aside("tlsfloor.stacks._explained", "warn_of_server", error(*asked), owner)
-        raise error(*asked)  # in no variable: see warn_of_server()
+            _aside("tlsfloor.stacks._explained", "warn_of_server", _refusal(protocol), owner)
+        raise _refusal(protocol)  # in no variable: see warn_of_server()
+
+
+def _refusal(protocol: int) -> Exception:
+    """Return the error for a context of a fixed version; a plain one if nothing can be loaded."""
+    try:
+        made: Exception = _later(_CONTEXTS).fixed_version(protocol, current.held, current.set_by)
+    except Exception:  # noqa: BLE001 - as in _aside()
+        text = "unsupported protocol; tlsfloor: it is below the floor, set by"
+        text = f"[SSL: UNSUPPORTED_PROTOCOL] {text} {current.set_by}"
+        made = sys.modules["_ssl"].SSLError(1, text)
+        made.reason, made.library = "UNSUPPORTED_PROTOCOL", "SSL"  # type: ignore[attr-defined]
+    return made
 
 
 def _tell_low(kind: str, lowest: int) -> None:
@@ -452,10 +465,8 @@ def _bound(base: "Any", name: str) -> property:
             spare = _spares.get(base) or _spares.setdefault(base, fresh(base))
             put_quietly(put, spare, number)  # an error where OpenSSL lacks it
         if _WARNS and number in _DEPRECATED:
-            import warnings
-
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
-            warnings.warn(text, DeprecationWarning, stacklevel=3)
+            warn(text, DeprecationWarning, stacklevel=3)
         if number >= current.least:
             _forget(self, name)
         else:
