@@ -45,12 +45,8 @@ HOOKS = ["tests/test_hooks.py", "tests/test_gates.py", "tests/test_bootstrap.py"
 
 # What does not go into one environment with the other stacks and the site: some programs pin what
 # these need newer, and an agent imports each stack that it finds. Launchers and servers are many.
-APART = [
-    *map(str, Path("tests").glob("test_guide_*.py")),
-    "tests/test_launchers.py",
-    "tests/test_neighbours.py",
-    "tests/test_tools.py",
-]
+GUIDES = sorted(map(str, Path("tests").glob("test_guide_*.py")))
+APART = ["tests/test_launchers.py", "tests/test_neighbours.py", "tests/test_tools.py"]
 
 
 def install(session: nox.Session, what: str) -> None:
@@ -100,10 +96,13 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def apart(session: nox.Session) -> None:
-    """Run the tests of agents, tools, launchers, and guides whose programs pin what others need."""
-    install(session, ".[test,guides,launchers,neighbours,tools]")
-    which = [] if "--left-out" in session.posargs else APART
-    session.run("pytest", *which, *session.posargs)
+    """Run the tests of guides, whose programs pin what others need, and of agents and launchers."""
+    left_out = "--left-out" in session.posargs
+    install(session, ".[test,guides]")
+    # What is missing here is left out in CI too, and is a failure of the next run.
+    session.run("pytest", *GUIDES, *session.posargs, env={"CI": ""}, success_codes=[0, 5])
+    install(session, ".[test,launchers,neighbours,tools]")
+    session.run("pytest", *([] if left_out else APART), *session.posargs)
 
 
 @nox.session

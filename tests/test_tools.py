@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -164,6 +165,22 @@ COMMANDS = {
     "trace": ("{python} -m trace --count -C . {program}", ""),
     "cProfile": ("{python} -m cProfile -o profile {program}", ""),
 }
+
+
+def test_bytecode_that_typeguard_has_instrumented_is_not_used(tmp_path: Path) -> None:
+    """It writes such where it comes first, and reads it while it executes any other module."""
+    parts.need("typeguard._pytest_plugin")
+    package = shutil.copytree(Path(BOOTSTRAP).parent, tmp_path / "tlsfloor")
+    words = ["-p", "typeguard._pytest_plugin", "--typeguard-packages=:all:", "test_it.py"]
+    for path, program in (
+        (tmp_path, "import tlsfloor.wire\ndef test_it(): pass\n"),
+        (package / "bootstrap", "import tlsfloor\nassert tlsfloor.status()\ndef test_it(): pass\n"),
+    ):
+        (tmp_path / "test_it.py").write_text(f"import ssl\n{program}")
+        env = clean_environment(PYTHONPATH=str(path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        done = python("-m", "pytest", "-q", *words, env=env, cwd=tmp_path)
+        assert "1 passed" in done.stdout, done.stdout
+        assert list((package / "wire" / "__pycache__").glob("*typeguard*"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -195,7 +195,12 @@ def _load_plainly(spec):
     file = spec.origin
     # Not in a zip file, nor frozen.
     if isinstance(file, str) and file[-3:] == ".py" and vars(_files)["_path_isfile"](file):
-        spec.loader = _files.SourceFileLoader(spec.name, file)
+        loader = _files.SourceFileLoader(spec.name, file)  # type: Any
+        spec.loader = loader
+        cached = getattr(_files.cache_from_source, "__code__", None)
+        if cached is None or cached.co_filename != loader.get_code.__code__.co_filename:
+            # While typeguard executes a module, bytecode is that of instrumented modules.
+            loader.get_code = lambda _: loader.source_to_code(loader.get_data(file), file)
 
 
 #: What an extension module is called; a built-in one has the origin "built-in".
@@ -266,8 +271,10 @@ def put():
         if beneath or (module, name) not in _put:
             hook = make(beneath or function, *calls)
             code = codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
-            place = vars(_importlib) if calls else globals()
-            hook = _function(code, place, name, None, hook.__closure__)
+            if calls and hook.__globals__ is globals():
+                hook = _function(code, vars(_importlib), name, None, hook.__closure__)
+            else:  # jaxtyping, say, has a function of its own around each of ours
+                hook.__code__ = code
             setattr(module, name, _put.setdefault((module, name), hook))
     if _missing and _executed is not None:
         from tlsfloor import finder

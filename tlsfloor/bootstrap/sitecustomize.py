@@ -65,8 +65,9 @@ def put_beneath():
     # Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded.
     import _frozen_importlib as importlib
     import _imp
-    from _frozen_importlib_external import SourceFileLoader, _path_isfile
+    import _frozen_importlib_external as files
 
+    cached = files.cache_from_source
     stacks, looks, wakes, passing = STACKS, carries_tls, wake, []
 
     def make(module, name, function):
@@ -82,8 +83,10 @@ def put_beneath():
                         return getattr(module, name)(spec, *rest)
                     finally:
                         passing.remove(spec)
-            elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and _path_isfile(spec.origin):
-                spec.loader = SourceFileLoader(spec.name, spec.origin)  # whatever tool has another one
+            elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and files._path_isfile(spec.origin):
+                spec.loader = loader = files.SourceFileLoader(spec.name, spec.origin)  # whatever tool has another
+                if files.cache_from_source is not cached:  # or bytecode of its own, as in tlsfloor/hooks.py
+                    loader.get_code = lambda _: loader.source_to_code(loader.get_data(spec.origin), spec.origin)
             return function(spec, *rest)
 
         # With importlib's file name and globals, for tracebacks and warnings: tlsfloor/hooks.py says why.
