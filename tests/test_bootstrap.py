@@ -404,6 +404,7 @@ def test_a_folder_that_python_did_not_run_is_named(tmp_path: Path) -> None:
         problems, error, after = done.stdout.splitlines()
         for text in (problems, error, done.stderr):
             assert ("Python did not run the start-up file" in text) is said
+        assert error.count("hint: ") == 1
         assert after == "[]"
     # Where it ran, nothing is said.
     env = clean_environment(PYTHONPATH=BOOTSTRAP)

@@ -686,6 +686,25 @@ def test_misspelt_variables_are_named_once(executable: str) -> None:
         assert line.endswith(hint) or not MISSPELT[name], line
 
 
+@pytest.mark.parametrize("executable", [sys.executable, *parts.old_pythons()])
+def test_an_old_python_names_the_variables_that_it_does_not_read(executable: str) -> None:
+    given = {
+        "TLSFLOOR_EVENTS": os.devnull,
+        "TLSFLOOR_EXEMPTIONS": os.devnull,
+        "TLSFLOOR_STACKS": "pymssql=warn",
+        "TLSFLOOR_UNCOVERED": "warn",
+        "TLSFLOOR_UNKNOWN": "block",
+    }
+    env = clean_environment(PYTHONPATH=BOOTSTRAP, PYTHONDONTWRITEBYTECODE="1", **given)
+    done = python("-c", "import ssl", executable=executable, env=env)
+    old = executable != sys.executable
+    lines = [f"tlsfloor: warning: {each} has no effect before Python 3.8\n" for each in given]
+    assert done.returncode == 0
+    assert [line in done.stderr for line in lines] == [old] * len(lines)
+    if old:
+        assert done.stderr.count("\n") == len(lines)
+
+
 def test_a_call_names_misspelt_variables_too() -> None:
     program = "import tlsfloor; tlsfloor.enforce('1.2'), tlsfloor.enforce('1.3')"
     home = str(Path(BOOTSTRAP).parents[1])

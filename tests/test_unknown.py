@@ -319,6 +319,9 @@ except tlsfloor.FloorNotHeldError as error:
     assert lines[1] == (f"acme._tls: no row of the table covers its TLS: libssl.so.3 in {path}")
     assert lines[2].startswith("other._tls: no row of the table covers its TLS: libssl.so.3 in ")
     assert lines[3].startswith(f"this process does not hold TLS 1.2: {lines[1]}, {lines[2]}; hint:")
+    assert lines[3].endswith(
+        "; hint: run `tlsfloor stacks`, which names each TLS library and what covers it"
+    )
     said = done.stderr.splitlines()
     assert said[0].startswith(WARNING.format(path)) and "hint: TLSFLOOR_UNKNOWN=block" in said[0]
     assert said[1].startswith("tlsfloor: warning: other._tls (")

@@ -250,10 +250,16 @@ def require(floor: object) -> None:
     if told.held and versions.FLOORS[str(told.floor)] >= asked:
         return
     name = versions.floor_name(asked)
-    reasons = told.problems or [f"its floor is {told.floor}"]
+    problems = told.problems or [f"its floor is {told.floor}"]
+    reasons, hints = zip(*(each.partition("; hint: ")[::2] for each in problems))
+    usual = (
+        f'call tlsfloor.enforce("{name}") where the program starts, or run it with '
+        f"`tlsfloor run --floor {name} -- CMD`"
+    )
+    if told.floor and versions.FLOORS[told.floor] >= asked:  # it is armed, and a library escapes it
+        usual = "run `tlsfloor stacks`, which names each TLS library and what covers it"
     raise FloorNotHeldError(
         f"this process does not hold TLS {name}: {', '.join(reasons)}",
-        hint=f'call tlsfloor.enforce("{name}") where the program starts, or run it with '
-        f"`tlsfloor run --floor {name} -- CMD`",
+        hint=next(filter(None, hints), usual),
         status=told.as_dict(),
     )

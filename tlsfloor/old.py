@@ -22,6 +22,8 @@ NEEDED = {0x0301: 0, 0x0302: 0x10001000, 0x0303: 0x10001000, 0x0304: 0x10101000}
 NEWEST = {0: 0x0200, 1: 0x0300, 2: 0x0304, 3: 0x0301, 4: 0x0302, 5: 0x0303, 16: 0x0304, 17: 0x0304}
 # OpenSSL, SSL_get_version.
 VERSIONS = {"SSLv2": 0x0200, "SSLv3": 0x0300, "TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+# Variables that nothing here reads. Each is named, or a report without events would pass for one without old TLS.
+NEWER = ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_STACKS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_UNKNOWN")
 # The last two where Python and its OpenSSL have them; -1 is "no bound" (_ssl.c, PY_PROTO_MAXIMUM_SUPPORTED).
 BOUNDS = ("options", "minimum_version", "maximum_version")
 
@@ -363,6 +365,9 @@ def start(file, floor=None, outcome=None, since=None):
     files.append({"file": file, "floor": floor, "outcome": outcome})
     if state["environment"].pop("?", None):
         outcomes.name_unknown(os.environ)
+    for each in NEWER:
+        if state["environment"].get(each) and len(files) == 1:
+            outcomes.say("tlsfloor: warning: %s has no effect before Python 3.8" % each)
     try:
         arm(state, file, floor, outcomes)
     except Exception as error:  # whatever it was, nothing is armed
