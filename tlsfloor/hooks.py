@@ -193,12 +193,13 @@ def _load_plainly(spec):
     put one around it (Mercurial's demandimport, ddtrace). What is the file is no matter of theirs.
     """
     file = spec.origin
+    is_file = vars(_files)["_path_isfile"]
     # Not in a zip file, nor frozen.
-    if isinstance(file, str) and file[-3:] == ".py" and vars(_files)["_path_isfile"](file):
+    if isinstance(file, str) and file[-3:] == ".py" and is_file(file):
         loader = _files.SourceFileLoader(spec.name, file)  # type: Any
         spec.loader = loader
         cached = getattr(_files.cache_from_source, "__code__", None)
-        if cached is None or cached.co_filename != loader.get_code.__code__.co_filename:
+        if cached is None or cached.co_filename != is_file.__code__.co_filename:
             # While typeguard executes a module, bytecode is that of instrumented modules.
             loader.get_code = lambda _: loader.source_to_code(loader.get_data(file), file)
 
