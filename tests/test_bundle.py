@@ -14,8 +14,7 @@ import pytest
 
 from harness import HERE, clean_environment, python
 from parts import old_pythons, pythons
-import tlsfloor
-from tlsfloor import bundle
+from tlsfloor import __version__, bundle
 from tlsfloor.errors import InstallError
 from tlsfloor.verify import peers
 from tlsfloor.versions import TLS1_0, TLS1_2
@@ -374,7 +373,7 @@ def test_bundles_of_two_versions_on_one_path_arm_once(
     path = [str(each / "tlsfloor" / "bootstrap") for each in (other, made)]
     env = clean_environment(PYTHONPATH=os.pathsep.join(path))
     program = "import tlsfloor; print(tlsfloor.__version__, len(tlsfloor.status().armings))"
-    assert python("-c", program, env=env).stdout.split() == [f"9.{tlsfloor.__version__}", "1"]
+    assert python("-c", program, env=env).stdout.split() == [f"9.{__version__}", "1"]
     reached = json.loads(python(START, *ports, env=env).stdout.splitlines()[1])
     assert (reached[0] != "TLSv1", reached[1]) == (True, "TLSv1.2")
 
