@@ -82,6 +82,16 @@ def test_exemptions_of_others_need_nothing_there(
     assert done.stdout.splitlines()[:1] == ["TLSv1.2 TLSv1.2 TLSv1.2"], done.stderr
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_events_that_cannot_be_written_there_are_no_obstacle(
+    way: str, ports: list[str], tmp_path: Path
+) -> None:
+    env = armed_environment("1.2", TLSFLOOR_EVENTS=str(tmp_path / "events.jsonl"))
+    done = python(PROGRAM, way, ports[1], env=env)
+    assert done.stdout.splitlines()[:1] == ["TLSv1.2 TLSv1.2 TLSv1.2"], done.stderr
+    assert (tmp_path / "events.jsonl").read_text().count('"armed"') == 1
+
+
 def test_status_says_that_handshakes_are_not_seen(ports: list[str]) -> None:
     done = python(PROGRAM, "imports", ports[1], env=armed_environment("1.2"))
     said = done.stdout.splitlines()[1]

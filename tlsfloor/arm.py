@@ -224,7 +224,8 @@ def _open_files() -> None:
     if current.armings:
         return
     if "TLSFLOOR_EVENTS" in environment:
-        from tlsfloor import events
+        # Errors say that an event cannot be written, maybe when nothing can be loaded any more.
+        from tlsfloor import errors, events  # noqa: F401
 
         file = environment["TLSFLOOR_EVENTS"]
         # The program may go to another folder.

@@ -17,7 +17,6 @@ import time
 from _thread import _local, allocate_lock
 
 from tlsfloor import floor as current
-from tlsfloor.errors import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +149,8 @@ def protected(name: str, function: Callable[..., object], *args: Any) -> None:
         if name == file != "-" and name not in failures:  # who set the variable waits for events
             why = getattr(error, "strerror", None) or error
             hint = "name a file in TLSFLOOR_EVENTS to which this process can append"
+            from tlsfloor.errors import say
+
             say(f"tlsfloor: error: events cannot be written to {name}: {why}; hint: {hint}")
         failures[name] = f"{type(error).__name__}: {error}"
 
