@@ -15,38 +15,46 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 # the guides, the agents and the other stacks, whose parts are extras of their own.
 ELSEWHERE = [
     "tests/wire",
-    "tests/test_benchmarks.py",
-    "tests/test_bundle.py",
-    "tests/test_check.py",
-    "tests/test_docs.py",
-    "tests/test_env.py",
-    "tests/test_find.py",
-    "tests/test_formats.py",
-    "tests/test_front_door.py",
-    "tests/test_guide*.py",
-    "tests/test_hooks_everywhere.py",
-    "tests/test_launchers.py",
-    "tests/test_neighbours.py",
+    "tests/docs/test_benchmarks.py",
+    "tests/deploy/test_bundle.py",
+    "tests/endpoints/test_check.py",
+    "tests/docs/test_docs.py",
+    "tests/deploy/test_env.py",
+    "tests/verifier/test_find.py",
+    "tests/verifier/test_formats.py",
+    "tests/docs/test_front_door.py",
+    "tests/docs/test_guide*.py",
+    "tests/floor/test_hooks_everywhere.py",
+    "tests/startup/test_launchers.py",
+    "tests/startup/test_neighbours.py",
     "tests/test_package.py",
     "tests/test_policy.py",
-    "tests/test_report*.py",
-    "tests/test_serve.py",
-    "tests/test_site.py",
-    "tests/test_stack*.py",
-    "tests/test_starting.py",
-    "tests/test_tools.py",
-    "tests/test_verify_targets.py",
+    "tests/report/test_report*.py",
+    "tests/peers/test_serve.py",
+    "tests/docs/test_site.py",
+    "tests/stacks/test_stack*.py",
+    "tests/docs/test_starting.py",
+    "tests/floor/test_tools.py",
+    "tests/verifier/test_verify_targets.py",
 ]
 
 # The interpreters of .ci/debian-pythons, and the tests that depend most on an interpreter:
 # on its import system, its ssl module and its start.
 NEWER = ["3.13t", "3.14", "3.15", "pypy3", "pypy3.11"]
-HOOKS = ["tests/test_hooks.py", "tests/test_gates.py", "tests/test_bootstrap.py"]
+HOOKS = [
+    "tests/floor/test_hooks.py",
+    "tests/floor/test_gates.py",
+    "tests/startup/test_bootstrap.py",
+]
 
 # What does not go into one environment with the other stacks and the site: some programs pin what
 # these need newer, and an agent imports each stack that it finds. Launchers and servers are many.
-GUIDES = sorted(map(str, Path("tests").glob("test_guide_*.py")))
-APART = ["tests/test_launchers.py", "tests/test_neighbours.py", "tests/test_tools.py"]
+GUIDES = sorted(map(str, Path("tests/docs").glob("test_guide_*.py")))
+APART = [
+    "tests/startup/test_launchers.py",
+    "tests/startup/test_neighbours.py",
+    "tests/floor/test_tools.py",
+]
 
 
 def install(session: nox.Session, what: str) -> None:

@@ -28,7 +28,7 @@ from benchmarks.measure import (
     instructions,
     processor_seconds,
 )
-from tlsfloor import bundle
+from tlsfloor.deploy import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

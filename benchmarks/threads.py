@@ -14,7 +14,7 @@ import pyperf
 from benchmarks import work
 from benchmarks.gates import held
 from benchmarks.measure import Row
-from tlsfloor.verify.peer import CA_FILE, PEER_FILE
+from tlsfloor.peers.base import CA_FILE, PEER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

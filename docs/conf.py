@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import sys
@@ -13,7 +12,6 @@ from docutils import nodes
 sys.path.insert(0, os.path.dirname(__file__))
 
 import tlsfloor
-from tlsfloor.verify import hello
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -60,15 +58,6 @@ html_show_copyright = html_show_sphinx = False
 html_copy_source = html_use_index = html_domain_indices = False
 
 
-def _function_of_verify(
-    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
-) -> None:
-    """Describe ``tlsfloor.verify`` as the function that it is when it is called."""
-    del app, what, obj, options
-    if name == "tlsfloor.verify":
-        lines[:] = inspect.getdoc(hello.verify).splitlines()
-
-
 def _dash(app: Sphinx, doctree: nodes.document) -> None:
     """Write a dash between a parameter and its description, where Sphinx writes two hyphens."""
     del app
@@ -97,6 +86,5 @@ def _name_files(app: Sphinx, doctree: nodes.document) -> None:
 
 def setup(app: Sphinx) -> None:
     """Connect what this file defines; before napoleon reads the docstrings."""
-    app.connect("autodoc-process-docstring", _function_of_verify, priority=400)
     app.connect("doctree-read", _dash)
     app.connect("doctree-read", _name_files)

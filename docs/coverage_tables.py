@@ -1,8 +1,8 @@
 """Write the tables of ``reference/stacks.md``: ``python docs/coverage_tables.py RESULTS.xml ...``.
 
-The results are what ``pytest tests/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or more
-interpreters. A stack of which a program failed, or that none showed, gets no line, and the exit
-status says so.
+The results are what ``pytest tests/stacks/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or
+more interpreters. A stack of which a program failed, or that none showed, gets no line, and the
+exit status says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tlsfloor.stacks import TABLE
-from tlsfloor.stacks.about import ABOUT
+from tlsfloor.stacks._about import ABOUT
 
 PAGE = Path(__file__).parent / "reference" / "stacks.md"
 

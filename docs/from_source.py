@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
 
-from tlsfloor import cli, verify
+from tlsfloor import cli, verifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-SCHEMA = Path(verify.__file__).with_name("report.schema.json")
+SCHEMA = Path(verifier.__file__).with_name("report.schema.json")
 
 #: Wide enough for the usage of a command, narrow enough for a page.
 WIDTH = 88

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starting import MEANING, PAGE, environment, output
 
-from tlsfloor.bundle import BOOTSTRAP, PARTS
-from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.deploy.bundle import BOOTSTRAP, PARTS
+from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:

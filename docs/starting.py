@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tlsfloor.bundle import BOOTSTRAP
-from tlsfloor.verify.launch import flags
-from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.deploy.bundle import BOOTSTRAP
+from tlsfloor.peers.handshakes import ServerPeer
+from tlsfloor.verifier.launch import flags
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 PAGE = Path(__file__).parent / "reference" / "starting.md"

@@ -19,7 +19,7 @@ import pytest
 from harness import BOOTSTRAP, HERE, HOME, armed_environment, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import events as sinks
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ START = str(HERE / "programs" / "start.py")
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
     """A peer of TLS 1.0, and one of 1.2."""
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port)]
 
 
@@ -658,7 +658,7 @@ for port in sys.argv[2:]:
 
 def test_who_only_observes_is_warned_of_handshakes_below_the_floor(ports: list[str]) -> None:
     """Where logging is as it mostly is, that is what it says; the others are for debugging."""
-    args = ("-W", "ignore", "-c", WATCHED, peers.CA_FILE, *ports)
+    args = ("-W", "ignore", "-c", WATCHED, handshakes.CA_FILE, *ports)
     assert python(*args, env=clean_environment()).stderr == ""
     done = python(*args, env=armed_environment(TLSFLOOR_MODE="observe"))
     [line] = done.stderr.splitlines()
@@ -705,7 +705,7 @@ def test_the_name_of_a_server_forges_no_line(mode: str, tmp_path: Path) -> None:
     env = clean_environment()
     if mode != "off":
         env = armed_environment(TLSFLOOR_MODE=mode, TLSFLOOR_EVENTS=str(file))
-    command = [sys.executable, "-c", TAKES_ANY_NAME, peers.PEER_FILE]
+    command = [sys.executable, "-c", TAKES_ANY_NAME, handshakes.PEER_FILE]
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, text=True
     ) as server:
@@ -803,7 +803,7 @@ print(sorted({each.tlsfloor["role"] for each in kept if each.tlsfloor["kind"] ==
 def test_a_handler_that_logs_over_tls_waits_for_nobody(floor: str) -> None:
     """What it does is told when it is at rest, of either end; and it does not log about itself."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR=floor)
-    done = python("-c", LOGGING_OVER_TLS, peers.CA_FILE, peers.PEER_FILE, env=env)
+    done = python("-c", LOGGING_OVER_TLS, handshakes.CA_FILE, handshakes.PEER_FILE, env=env)
     told = "[]" if floor == "off" else "['client', 'server']"
     assert (done.returncode, done.stdout.split("\n")) == (0, ["3", told, ""]), done.stderr
 
@@ -824,8 +824,8 @@ asyncio.run(main())
 
 def test_an_event_loop_tells_address_and_name(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
-        python("-c", ASYNCIO, str(peer.port), peers.CA_FILE, env=observed(file))
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
+        python("-c", ASYNCIO, str(peer.port), handshakes.CA_FILE, env=observed(file))
     [told] = events(file, "handshake")
     assert (told["server_name"], told["port"], told["role"]) == ("localhost", peer.port, "client")
     assert told["peer"] in ("127.0.0.1", "::1")
@@ -842,10 +842,10 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     print(listener.getsockname()[1], flush=True)
     context.wrap_socket(listener.accept()[0], server_side=True)
 """
-    command = [sys.executable, "-c", program, peers.PEER_FILE]
+    command = [sys.executable, "-c", program, handshakes.PEER_FILE]
     with subprocess.Popen(command, env=observed(file), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        peers.call("127.0.0.1", port, TLS1_2, "ecdhe")
+        handshakes.call("127.0.0.1", port, TLS1_2, "ecdhe")
     [told] = events(file, "handshake")
     assert (told["role"], told["port"], told["peer"]) == ("server", port, "127.0.0.1")

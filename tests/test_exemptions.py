@@ -18,7 +18,7 @@ import pytest
 from harness import armed_environment, clean_environment, python
 from parts import need
 from tlsfloor import exemptions
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def old() -> Iterator[str]:
-    with peers.ServerPeer(TLS1_0) as peer:
+    with handshakes.ServerPeer(TLS1_0) as peer:
         yield str(peer.port)
 
 
@@ -244,7 +244,7 @@ def test_another_address_or_port_is_not(facts: dict[str, Any], old: str, tmp_pat
 def test_it_goes_no_lower_than_it_says_and_than_the_program_does(old: str, tmp_path: Path) -> None:
     for each in reached(armed(tmp_path, entry(minimum="1.1")), "old.example.com", old):
         assert "PROTOCOL_VERSION" in each
-    with peers.ServerPeer(TLS1_1) as peer:
+    with handshakes.ServerPeer(TLS1_1) as peer:
         port = str(peer.port)
         env = armed(tmp_path, entry(minimum="1.1"))
         assert reached(env, "old.example.com", port) == {"TLSv1.1"}
@@ -685,7 +685,7 @@ print(json.dumps([counts, int(context.minimum_version)]))
 
 def test_sixteen_threads_share_a_context_and_no_other_host_gets_less(tmp_path: Path) -> None:
     env = armed(tmp_path, entry())
-    with peers.ServerPeer(TLS1_0) as exempted, peers.ServerPeer(TLS1_0) as other:
+    with handshakes.ServerPeer(TLS1_0) as exempted, handshakes.ServerPeer(TLS1_0) as other:
         done = python("-c", CROWD, str(exempted.port), str(other.port), env=env)
         assert done.returncode == 0, done.stderr
         counts, minimum = json.loads(done.stdout)
@@ -763,12 +763,12 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
     except ssl.SSLError as error:
         print(error.reason)
 """
-    command = [sys.executable, "-c", program, peers.PEER_FILE]
+    command = [sys.executable, "-c", program, handshakes.PEER_FILE]
     exempting = armed(tmp_path, entry(host="127.0.0.1"))
     for env, told in ((clean_environment(), "reached"), (exempting, "UNSUPPORTED_PROTOCOL")):
         with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            peers.call("127.0.0.1", int(server.stdout.readline()), TLS1_0, "rsa")
+            handshakes.call("127.0.0.1", int(server.stdout.readline()), TLS1_0, "rsa")
             assert server.stdout.read() == f"{told}\n"
 
 

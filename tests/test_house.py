@@ -24,41 +24,41 @@ PACKAGE = Path(tlsfloor.__file__).parent
 #: its own folder.
 RANKS = {
     "errors": 0,
-    "files": 0,
     "floor": 0,
-    "paths": 0,
     "versions": 0,
+    "_paths": 0,
+    "wire": 1,
     "events": 1,
     "exemptions": 1,
     "policy": 1,
-    "wire": 1,
+    "inventory": 2,
+    "peers": 2,
     "stacks": 3,
-    "verify": 3,
-    "finder": 4,
-    "hooks": 5,
-    "refusal": 6,
-    "outcome": 7,
-    "arm": 8,
-    "old": 8,
-    "facts": 9,
-    "report": 9,
-    "start": 9,
-    "neighbours": 9,
-    "bundle": 9,
-    "install": 9,
-    "pyinstaller": 10,
-    "_enforce": 10,
-    "bootstrap": 10,
-    "cli": 11,
-    "__init__": 12,
-    "__main__": 12,
+    "verifier": 3,
+    "endpoints": 3,
+    "hooks": 4,
+    "startup": 5,
+    "arm": 6,
+    "start": 7,
+    "_status": 7,
+    "_enforce": 8,
+    "bootstrap": 8,
+    "deploy": 8,
+    "report": 8,
+    "cli": 9,
+    "__init__": 10,
+    "__main__": 10,
 }
 
 #: The command line is a user of the face like any other; the face never loads it.
-USERS_OF_THE_FACE = {"bundle", "cli", "__main__"}
+USERS_OF_THE_FACE = {"deploy", "cli", "__main__"}
 
-#: All that the judge may share with what it judges.
-SHARED_WITH_THE_JUDGE = {"errors", "versions", "wire", "verify"}
+#: What holds a floor, and what judges whether one is held.
+JUDGED = {"floor", "events", "exemptions", "policy", "stacks", "hooks", "startup", "arm", "_paths"}
+JUDGES = {"inventory", "peers", "verifier", "endpoints"}
+
+#: All that the judges may share with what they judge.
+SHARED_WITH_THE_JUDGES = {"errors", "versions", "wire"}
 
 
 def imports() -> Iterator[tuple[str, str, str]]:
@@ -96,10 +96,14 @@ def test_every_module_has_a_rank_and_imports_only_lower_ones() -> None:
     assert wrong == []
 
 
-def test_the_judge_shares_nothing_with_what_it_judges() -> None:
-    shared = {imported for _, part, imported in imports() if part == "verify"}
-    assert shared <= SHARED_WITH_THE_JUDGE
-    assert shared
+def test_judge_and_judged_share_only_errors_versions_and_wire() -> None:
+    """So a fault of enforcement cannot hide from verification."""
+    found = {(part, imported) for _, part, imported in imports() if part != imported}
+    of_judges = {imported for part, imported in found if part in JUDGES}
+    of_judged = {imported for part, imported in found if part in JUDGED}
+    assert of_judges - JUDGES <= SHARED_WITH_THE_JUDGES
+    assert of_judged & JUDGES == set()
+    assert of_judges
 
 
 def test_no_module_touches_the_filters_of_warnings() -> None:
@@ -111,7 +115,7 @@ def test_no_module_touches_the_filters_of_warnings() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in touch
     ]
-    assert found == ["verify/probe.py"]  # which is a process of its own
+    assert found == ["verifier/probe.py"]  # which is a process of its own
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

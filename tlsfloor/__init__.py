@@ -13,6 +13,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor._enforce import enforce, raise_context
+    from tlsfloor._status import Status, require, status
     from tlsfloor.errors import (
         FloorNotHeldError,
         GuardError,
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
         TLSFloorError,
         VerifyError,
     )
-    from tlsfloor.facts import Status, require, status
-    from tlsfloor.verify.hello import verify
+    from tlsfloor.verifier.in_process import verify
 
 __version__ = "0.2.0.dev0"
 
@@ -46,9 +46,10 @@ __all__ = [
 _MODULES = {
     "enforce": "_enforce",
     "raise_context": "_enforce",
-    "require": "facts",
-    "status": "facts",
-    "Status": "facts",
+    "require": "_status",
+    "status": "_status",
+    "Status": "_status",
+    "verify": "verifier.in_process",
 }
 
 
@@ -59,8 +60,6 @@ def __getattr__(name: str) -> object:
     from tlsfloor import hooks
 
     hooks.put()
-    if name == "verify":  # a package that can be called
-        return __import__(f"{__name__}.verify", fromlist=["hello"])
     module = f"{__name__}.{_MODULES.get(name, 'errors')}"
     return getattr(__import__(module, fromlist=[name]), name)
 
@@ -71,7 +70,8 @@ def __dir__() -> "list[str]":
 
 _environment = getattr(sys.modules.get("os"), "environ", {})
 if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{_environment.get('PYTHONPATH')}":
-    from tlsfloor import outcome, policy
+    from tlsfloor import policy
+    from tlsfloor.startup import failure
 
     if policy.never_ran():
-        outcome.say(f"tlsfloor: error: {policy.never_ran()}")
+        failure.say(f"tlsfloor: error: {policy.never_ran()}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from tlsfloor import arm, events, facts, outcome, policy
+from tlsfloor import _status, arm, events, policy
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, PolicyError
+from tlsfloor.startup import failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from tlsfloor.facts import Status
+    from tlsfloor._status import Status
 
 
 def enforce(
@@ -79,7 +80,7 @@ def enforce(
             source="enforce()",
         )
     if current.environment is None and not current.armings:  # else a start-up file has said it
-        outcome.name_unknown(os.environ)
+        failure.name_unknown(os.environ)
     asked = policy.floor_in(os.environ)
     # What the environment only observes it does not ask to be held.
     observes = policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE) != mode
@@ -101,16 +102,16 @@ def enforce(
         strictest = current.observed if mode == policy.OBSERVE else current.held
         os.environ.update(policy.for_children(os.environ, max(strictest, wire), mode))
         if not current.files:  # else it armed itself as it started
-            current.forkserver = facts.running_forkserver()
-    return facts.found()
+            current.forkserver = _status.running_forkserver()
+    return _status.found()
 
 
 def _findings() -> tuple[str, ...]:
     """Return what the verifier observes of this process, for an error that must say it."""
-    from tlsfloor.verify import hello
+    from tlsfloor.verifier import in_process
 
     try:
-        return tuple(str(each) for each in hello.observe() if each.outcome != "refused")
+        return tuple(str(each) for each in in_process.observe() if each.outcome != "refused")
     except Exception as error:  # noqa: BLE001 - a strange ssl can fail in any way: a finding
         return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
 
@@ -129,6 +130,6 @@ def raise_context(context: ssl.SSLContext, floor: object) -> None:
 
     .. versionadded:: 0.1
     """
-    from tlsfloor.stacks import contexts
+    from tlsfloor.stacks import _contexts
 
-    contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")
+    _contexts.raise_context(context, policy.floor_of(floor, "raise_context()"), "raise_context()")

@@ -9,7 +9,7 @@ import time
 from tlsfloor import arm, events, exemptions, hooks, policy, stacks, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import FloorNotHeldError
-from tlsfloor.stacks import guards
+from tlsfloor.stacks import _registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,11 +117,11 @@ def status() -> Status:
     .. versionadded:: 0.1
     """
     told = _judged()
-    from tlsfloor.stacks import about
-    from tlsfloor.verify import libraries
+    from tlsfloor.inventory import libraries
+    from tlsfloor.stacks import _about
 
-    known = {**about.coverage(told.floor), **told.stacks}
-    told.libraries = about.describe(libraries.loaded(), known)
+    known = {**_about.coverage(told.floor), **told.stacks}
+    told.libraries = _about.describe(libraries.loaded(), known)
     return told
 
 
@@ -129,9 +129,9 @@ def _judged() -> Status:
     """Return what the guards say of this process, and the verifier where ``ssl`` is loaded."""
     told = found()
     if told.held and sys.modules.get("ssl") is not None:
-        from tlsfloor.verify import hello
+        from tlsfloor.verifier import in_process
 
-        accepted = hello.verify(told.floor).below
+        accepted = in_process.verify(told.floor).below
         told.problems += [f"the verifier says: {each}" for each in accepted]
         told.held = not accepted
     return told
@@ -152,10 +152,10 @@ def found() -> Status:
         for name, module in loaded.items():
             key = arm.state_of(name)
             if states.setdefault(key, "guarded") == "guarded":
-                states[key] = guards.undone(name, module) or "guarded"
+                states[key] = _registry.undone(name, module) or "guarded"
         # Once of each guard, which may have several rows.
         for name in {stacks.TABLE[name]: name for name in loaded}.values():
-            below += guards.ask(name, "below") or []
+            below += _registry.ask(name, "below") or []
         problems += [
             f"{name}: {state}" for name, state in states.items() if state not in stacks.COVERED
         ]

@@ -69,7 +69,7 @@ def start(
     try:
         _start(written, current.environment or {})
     except Exception as error:  # noqa: BLE001 - whatever it was, nothing is armed
-        from tlsfloor.outcome import refuse
+        from tlsfloor.startup.failure import refuse
 
         written["adopted"] = True  # as far as that goes
         refuse(error)
@@ -83,21 +83,22 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
     if not rest and chosen == "block" and _PLAIN.keys() >= set(asked):
         written["wire"] = max(_PLAIN[each] for each in asked)
     else:
-        from tlsfloor import outcome, policy
+        from tlsfloor import policy
+        from tlsfloor.startup import failure
 
         if environment.pop("?", None):
-            outcome.name_unknown(os.environ)
+            failure.name_unknown(os.environ)
         # Only to see that all can be understood: what it says is taken over by ``_adopt()``.
         policy.start_up_floors(environment, written["floor"])
         policy.resolve_paths(environment)
         if policy.STACKS in environment:
-            from tlsfloor.stacks import about
+            from tlsfloor.stacks import _about
 
-            about.check_names(policy.strengths_in(environment)[1], policy.STACKS)
+            _about.check_names(policy.strengths_in(environment)[1], policy.STACKS)
     if written["floor"] is None and not os.environ.get("PYTHONPATH", os.sep).startswith(os.sep):
-        from tlsfloor import outcome
+        from tlsfloor.startup import failure
 
-        outcome.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
+        failure.make_absolute(os.path.dirname(os.path.realpath(written["file"])))
     aborts = "abort" in (chosen, written["outcome"])
     if aborts or not sys.modules.keys().isdisjoint(TABLE):
         adopt()
@@ -115,9 +116,9 @@ def _as_chosen(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
             adopt()
             step(what)
         except Exception as error:  # whatever it was, the stack is not guarded
-            from tlsfloor import outcome
+            from tlsfloor.startup import failure
 
-            text = outcome.fail(error)
+            text = failure.fail(error)
             if text:
                 raise ImportError(text) from error
 
@@ -152,9 +153,9 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 
 
 def _catch_up() -> None:
-    from tlsfloor.stacks import guards
+    from tlsfloor.stacks import _registry
 
-    guards.catch_up(guard, unknown)
+    _registry.catch_up(guard, unknown)
 
 
 def adopt() -> None:
@@ -246,9 +247,9 @@ def check(floor: int) -> None:
         GuardError: it cannot.
     """
     _guard_of("_ssl")  # that it cannot even be imported is found out here as well
-    from tlsfloor.stacks import guards
+    from tlsfloor.stacks import _registry
 
-    guards.check(floor)
+    _registry.check(floor)
 
 
 def before(name: str) -> None:
@@ -277,9 +278,9 @@ def guard(module: "ModuleType") -> None:
         _hold(name, guard_module, module)
     finally:
         if current.observed != current.NO_FLOOR:
-            from tlsfloor.stacks import guards
+            from tlsfloor.stacks import _registry
 
-            state = guards.observe(name, guard_module, module, _lock)
+            state = _registry.observe(name, guard_module, module, _lock)
             if not current.is_held():
                 current.stacks[state_of(name)] = state
     if name != "_ssl":  # after which comes ssl
@@ -327,9 +328,9 @@ def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
             raise GuardError(f"the guard does not fit {module!r}: {current.stacks[key]}") from error
         current.stacks[key] = state
     if state not in COVERED:
-        from tlsfloor.stacks import guards
+        from tlsfloor.stacks import _registry
 
-        guards.refuse_uncovered(name, state, current.wanted)
+        _registry.refuse_uncovered(name, state, current.wanted)
 
 
 def unknown(spec: "ModuleSpec") -> None:
@@ -356,9 +357,9 @@ def want_unknown(strength: "str | None") -> None:
 def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
     """Record what a source wants of stacks that are not covered. It stays: the strictest wins."""
     if strengths[1]:
-        from tlsfloor.stacks import about
+        from tlsfloor.stacks import _about
 
-        about.check_names(strengths[1], source)
+        _about.check_names(strengths[1], source)
     if strengths not in current.wanted:
         current.wanted.append(strengths)
 

@@ -262,7 +262,7 @@ def _write(event: dict[str, Any]) -> None:
     """Append a line in one call, so that lines of many processes do not mix; wait for nobody."""
     import json
 
-    from tlsfloor import paths
+    from tlsfloor import _paths
 
     global _torn
     line = (b"\n" if _torn else b"") + json.dumps(event).encode() + b"\n"
@@ -270,11 +270,11 @@ def _write(event: dict[str, Any]) -> None:
         if sys.__stderr__ is None:
             raise OSError("stderr is closed")
         # Its descriptor: a thread may hold the lock of the file object as another one forks.
-        written = paths.write_now(sys.__stderr__.fileno(), line)
+        written = _paths.write_now(sys.__stderr__.fileno(), line)
     else:
         # Opened anew for each: the file may be moved away, and a program may close what it does not
         # know. The few events that come at once are worth it.
-        descriptor = paths.open_now(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        descriptor = _paths.open_now(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             written = os.write(descriptor, line)
         finally:

@@ -15,7 +15,7 @@ import stat
 import sys
 import time
 
-from tlsfloor import paths, versions
+from tlsfloor import _paths, versions
 from tlsfloor.errors import say
 
 TYPE_CHECKING = False
@@ -148,17 +148,17 @@ def _read(path: str) -> tuple[list[Exemption], list[str]]:
 
 def _text(path: str) -> str:
     """Return what is in the file; ValueError where that may be anybody's."""
-    descriptor = paths.open_now(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    descriptor = _paths.open_now(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError("it is not a regular file")
-        if paths.everyone_may_write(descriptor):
+        if _paths.everyone_may_write(descriptor):
             raise ValueError(f"everyone may write it; hint: chmod o-w {path}")
         place, owner = os.path.realpath(path), facts.st_uid
         while place != os.path.dirname(place):  # who may replace a folder may replace what is in it
             folder = os.path.dirname(place)
-            if paths.everyone_may_replace(folder, owner):
+            if _paths.everyone_may_replace(folder, owner):
                 sticky = os.stat(folder).st_mode & stat.S_ISVTX
                 hint = f"move it out of {folder}" if sticky else f"chmod o-w {folder}"
                 raise ValueError(f"everyone may replace it; hint: {hint}")

@@ -85,9 +85,9 @@ def _load_unlocked(load):
         if module is _last:
             return module  # whose guard was called when it was executed
         if type(module).__name__ == "_LazyModule":  # a look at it would execute it
-            from tlsfloor import finder
+            from tlsfloor.stacks import _finder
 
-            finder.listen(object.__getattribute__(module, "__spec__").loader, _guard)
+            _finder.listen(object.__getattribute__(module, "__spec__").loader, _guard)
             return module
         try:
             _call(_executed, module)
@@ -278,9 +278,9 @@ def put():
                 hook.__code__ = code
             setattr(module, name, _put.setdefault((module, name), hook))
     if _missing and _executed is not None:
-        from tlsfloor import finder
+        from tlsfloor.stacks import _finder
 
-        finder.put(_guard)
+        _finder.put(_guard)
 
 
 def remember():
@@ -295,9 +295,9 @@ def undone():
     # type: () -> str
     """Return which hook is no longer called, as text; empty when all are in place."""
     if _missing:
-        from tlsfloor import finder
+        from tlsfloor.stacks import _finder
 
-        return finder.problem(_missing)
+        return _finder.problem(_missing)
     for (module, name), hook in _put.items():
         if getattr(module, name, None) is not hook:
             return f"{module.__name__}.{name} was replaced: a stack imported next may pass"

@@ -14,5 +14,5 @@ def start(file, floor=None, outcome=None, since=None):
     if sys.version_info >= (3, 8):
         import tlsfloor.arm as arm
     else:
-        import tlsfloor.old as arm
+        import tlsfloor.startup.legacy as arm
     arm.start(file, floor, outcome, since)

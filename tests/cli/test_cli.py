@@ -13,7 +13,7 @@ import pytest
 import parts
 from harness import BOOTSTRAP, HOME, armed_environment, clean_environment, python
 from tlsfloor import errors
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def test_the_command_is_installed_beside_python() -> None:
 
 
 def test_run_arms_a_command_and_its_children() -> None:
-    with peers.ServerPeer(TLS1_0) as peer:
-        program = [sys.executable, "-c", CARELESS, str(peer.port), peers.CA_FILE]
+    with handshakes.ServerPeer(TLS1_0) as peer:
+        program = [sys.executable, "-c", CARELESS, str(peer.port), handshakes.CA_FILE]
         child = f"import subprocess; subprocess.run({program!r}, check=True)"
         assert python(*program[1:]).stdout == "TLSv1\n"
         for command in (program, [sys.executable, "-c", child]):
@@ -156,9 +156,9 @@ def test_what_a_command_does_is_no_event_and_not_counted(tmp_path: Path) -> None
     parts.need("tlslite")
     assert tlsfloor("verify", "--floor", "1.3", "--role", "client", env=env).returncode == 0
     parts.need("urllib3", "certifi")
-    with peers.ServerPeer(FLOORS["1.2"]) as peer:
+    with handshakes.ServerPeer(FLOORS["1.2"]) as peer:
         where = f"localhost:{peer.port}"
-        check = ["check", where, "--floor", "1.3", "--ca-certs", peers.CA_FILE]
+        check = ["check", where, "--floor", "1.3", "--ca-certs", handshakes.CA_FILE]
         assert tlsfloor(*check, env=env).returncode == 1
 
     def kinds() -> set[str]:
@@ -233,7 +233,7 @@ def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> No
 def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     parts.need("rich")
     from tlsfloor.cli import check
-    from tlsfloor.verify.endpoints import Attempt, Endpoint, Negotiation, Report
+    from tlsfloor.endpoints.endpoints import Attempt, Endpoint, Negotiation, Report
 
     reports = [
         Report(Endpoint("localhost", 443), state="unreachable", reason=HOSTILE),

@@ -14,9 +14,10 @@ import pytest
 
 from harness import HERE, clean_environment, python
 from parts import old_pythons, pythons
-from tlsfloor import __version__, bundle
+from tlsfloor import __version__
+from tlsfloor.deploy import bundle
 from tlsfloor.errors import InstallError
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port)]
 
 
@@ -147,7 +148,7 @@ def test_it_says_for_which_versions_it_has_bytecode(made: Path, tmp_path: Path) 
     facts = json.loads((made / "tlsfloor-bundle.json").read_text())
     assert tag in facts["bytecode"]
     assert len(facts["bytecode"]) == len(pythons())
-    for name in ("bootstrap/{}/sitecustomize.{}.pyc", "verify/{}/probe.{}.pyc"):
+    for name in ("bootstrap/{}/sitecustomize.{}.pyc", "verifier/{}/probe.{}.pyc"):
         assert (made / "tlsfloor" / name.format("__pycache__", tag)).is_file()
     done = tlsfloor("bundle", str(tmp_path), "--compile", sys.executable)
     assert done.stderr.splitlines()[1] == f"bytecode for {tag}"

@@ -15,7 +15,7 @@ import pytest
 
 from harness import BOOTSTRAP, HERE, clean_environment, python
 from parts import old_pythons
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def venv(tmp_path: Path) -> Venv:
 def ports() -> Iterator[list[str]]:
     """A peer of TLS 1.0, one of 1.2 and one of 1.3."""
     with contextlib.ExitStack() as stack:
-        made = [peers.ServerPeer(version) for version in (TLS1_0, TLS1_2, TLS1_3)]
+        made = [handshakes.ServerPeer(version) for version in (TLS1_0, TLS1_2, TLS1_3)]
         yield [str(stack.enter_context(each).port) for each in made]
 
 

@@ -11,7 +11,7 @@ import parts
 import pytest
 from harness import PATIENCE, clean_environment
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from harness import clean_environment
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 ROOT = HERE.parent
 
 

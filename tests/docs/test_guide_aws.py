@@ -23,7 +23,7 @@ from aws_endpoint import answer
 from guides import DOCS, block, blocks, commands
 from harness import BOOTSTRAP, HERE, PATIENCE, clean_environment, python
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 pytestmark = pytest.mark.needs("awscli", "pcluster", "boto3", since=(3, 10))
@@ -226,10 +226,10 @@ PROGRAMS = {
 
 
 @pytest.fixture(scope="module")
-def endpoints() -> Iterator[dict[str, peers.ServerPeer]]:
+def endpoints() -> Iterator[dict[str, handshakes.ServerPeer]]:
     with contextlib.ExitStack() as stack:
         yield {
-            name: stack.enter_context(peers.ServerPeer(FLOORS[name], kind, reply=answer))
+            name: stack.enter_context(handshakes.ServerPeer(FLOORS[name], kind, reply=answer))
             for name, kind in ENDPOINTS.items()
         }
 
@@ -237,19 +237,19 @@ def endpoints() -> Iterator[dict[str, peers.ServerPeer]]:
 @pytest.mark.parametrize("floor", TRIED, ids=lambda floor: floor or "no floor")
 @pytest.mark.parametrize("program", PROGRAMS, ids=["aws", "pcluster", "sdk"])
 def test_programs(
-    place: Path, endpoints: dict[str, peers.ServerPeer], program: str, floor: str
+    place: Path, endpoints: dict[str, handshakes.ServerPeer], program: str, floor: str
 ) -> None:
     armed = {"PYTHONPATH": BOOTSTRAP, "TLSFLOOR": floor} if floor else {}
     assert_held(place, endpoints, program, program, floor, armed)
 
 
-def test_a_call(place: Path, endpoints: dict[str, peers.ServerPeer]) -> None:
+def test_a_call(place: Path, endpoints: dict[str, handshakes.ServerPeer]) -> None:
     assert_held(place, endpoints, SDK, f"{SDK} 1.3", "1.3", {})
 
 
 def assert_held(
     place: Path,
-    endpoints: dict[str, peers.ServerPeer],
+    endpoints: dict[str, handshakes.ServerPeer],
     program: str,
     command: str,
     floor: str,
@@ -260,7 +260,7 @@ def assert_held(
         endpoint = endpoints[name]
         before = len(endpoint.seen)
         url = f"https://localhost:{endpoint.port}"
-        done = bash(place, command, aws(place, url, peers.CA_FILE, **env))
+        done = bash(place, command, aws(place, url, handshakes.CA_FILE, **env))
         negotiated = {seen.version for seen in endpoint.seen[before:]}
         if not floor or FLOORS[name] >= FLOORS[floor]:
             assert PROGRAMS[program] in done.stdout, done.stdout

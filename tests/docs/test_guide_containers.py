@@ -22,7 +22,7 @@ from guide_shell import assert_as_printed, running
 from harness import HERE, PATIENCE, clean_environment
 from lambda_api import invoke
 from kubernetes_files import FOLDER, bundle, check, environment, here, resources
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 PAGE = "how-to/containers.md"
@@ -37,8 +37,8 @@ REFUSED = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION")
 @pytest.fixture(autouse=True)
 def _peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server that speaks TLS 1.0, for every program to call."""
-    monkeypatch.setenv("CA", peers.CA_FILE)
-    with peers.ServerPeer(TLS1_0) as server:
+    monkeypatch.setenv("CA", handshakes.CA_FILE)
+    with handshakes.ServerPeer(TLS1_0) as server:
         monkeypatch.setenv("PORT", str(server.port))
         yield
 
@@ -123,8 +123,8 @@ def test_an_image_with_the_folder_of_another_refuses(image: dict[str, str], tmp_
         for name, text in zip(written["ENV"][::2], written["ENV"][1::2])
     }
     for version, name in ((TLS1_0, "TLSv1"), (TLS1_2, "TLSv1.2")):
-        with peers.ServerPeer(version) as server:
-            asked = {"PORT": str(server.port), "CA": peers.CA_FILE}
+        with handshakes.ServerPeer(version) as server:
+            asked = {"PORT": str(server.port), "CA": handshakes.CA_FILE}
             assert says(sys.executable, APP, **asked) == name
             assert says(sys.executable, APP, **env, **asked) in REFUSED
 

@@ -26,7 +26,7 @@ from harness import BOOTSTRAP, HERE, clean_environment, python
 from kubernetes_files import FOLDER, bundle, check, environment, resources
 from ports import reserved_port
 from test_servers import NAMES
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 PAGE = "how-to/openshift.md"
@@ -41,16 +41,16 @@ def folder(tmp_path: Path) -> Path:
     parts.need("flask", "gunicorn")
     guides.write_files(PAGE, tmp_path)
     for name in ("tls", "client"):
-        shutil.copy(peers.PEER_FILE, tmp_path / f"{name}.crt")
-        shutil.copy(peers.PEER_FILE, tmp_path / f"{name}.key")
+        shutil.copy(handshakes.PEER_FILE, tmp_path / f"{name}.crt")
+        shutil.copy(handshakes.PEER_FILE, tmp_path / f"{name}.key")
     for name in ("ca", "clients"):
-        shutil.copy(peers.CA_FILE, tmp_path / f"{name}.crt")
+        shutil.copy(handshakes.CA_FILE, tmp_path / f"{name}.crt")
     return tmp_path
 
 
 def speak(port: int, name: str, server_name: str = "localhost") -> str:
     """Return what a client that speaks one version got: that version, or the error."""
-    seen = peers.call("127.0.0.1", port, FLOORS[name], "rsa", server_name=server_name)
+    seen = handshakes.call("127.0.0.1", port, FLOORS[name], "rsa", server_name=server_name)
     if seen.version is None:
         return seen.error
     status = seen.data.split(b" ")[1].decode()
@@ -210,7 +210,7 @@ def router(folder: Path, pod: int, plain: int) -> Iterator[tuple[int, int]]:
     pod.
     """
     program = parts.need_program("haproxy")
-    shutil.copy(peers.PEER_FILE, folder / "router.pem")
+    shutil.copy(handshakes.PEER_FILE, folder / "router.pem")
     with socket.create_server(("127.0.0.1", 0)) as public, socket.create_server(
         ("127.0.0.1", 0)
     ) as insecure:
@@ -260,7 +260,7 @@ def test_the_route_decides_what_a_floor_in_the_pod_holds(folder: Path, plain_fol
             # Reencrypt: the pod refuses a router that speaks TLS 1.0 to it.
             assert speak(public, "1.2", legacy) == "TLSv1.2, status 503"
             # No TLS: nothing to hold.
-            with socket.create_connection(("127.0.0.1", insecure), peers.TIMEOUT) as http:
+            with socket.create_connection(("127.0.0.1", insecure), handshakes.TIMEOUT) as http:
                 http.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 assert b" 200 " in http.recv(65536)
         with pod(folder, "VersionTLS13") as port, router(folder, port, plain) as (public, _):

@@ -27,7 +27,7 @@ from guides import DOCS, block, commands, write_files
 from harness import armed_environment, clean_environment, python
 from ports import reserved_port
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 
 PAGE = "how-to/redis.md"
 
@@ -177,9 +177,9 @@ def folder(tmp_path: Path, cluster: list[Node]) -> Path:
     (tmp_path / "nodes").write_text("".join(f"127.0.0.1 {n.port} {n.tls_port}\n" for n in cluster))
     by_call = block(PAGE, "by call") + (tmp_path / "client.py").read_text("utf-8")
     (tmp_path / "by_call.py").write_text(by_call)
-    shutil.copy(peers.CA_FILE, tmp_path / "ca.pem")
-    shutil.copy(peers.PEER_FILE, tmp_path / "cert.pem")
-    shutil.copy(peers.PEER_FILE, tmp_path / "key.pem")
+    shutil.copy(handshakes.CA_FILE, tmp_path / "ca.pem")
+    shutil.copy(handshakes.PEER_FILE, tmp_path / "cert.pem")
+    shutil.copy(handshakes.PEER_FILE, tmp_path / "key.pem")
     return tmp_path
 
 

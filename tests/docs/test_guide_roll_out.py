@@ -21,7 +21,7 @@ from ports import reserved_port
 from redis_server import redis_server
 from test_clients import list_buckets
 from test_docs import Terminal, as_shown
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 PAGE = "how-to/roll-out.md"
@@ -46,9 +46,9 @@ BEFORE, AFTER = 1_800_000_000, 1_806_537_601
 def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     need("boto3", "redis", "gunicorn", "rich")
     with contextlib.ExitStack() as stack:
-        erp = stack.enter_context(peers.ServerPeer(TLS1_0))
-        other = stack.enter_context(peers.ServerPeer(TLS1_0))
-        s3 = stack.enter_context(peers.ServerPeer(TLS1_2, "ecdhe", reply=list_buckets))
+        erp = stack.enter_context(handshakes.ServerPeer(TLS1_0))
+        other = stack.enter_context(handshakes.ServerPeer(TLS1_0))
+        s3 = stack.enter_context(handshakes.ServerPeer(TLS1_2, "ecdhe", reply=list_buckets))
         cache = stack.enter_context(redis_server("TLSv1.2 TLSv1.3"))
         ports = {"8443": erp.port, "8444": other.port, "9443": s3.port, "6380": cache}
         ports["7443"] = reserved_port()
@@ -59,13 +59,13 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
         for each in blocks(PAGE):
             if each.name.startswith("file: "):
                 (tmp_path / each.name[len("file: ") :]).write_text(here(each.text))
-        shutil.copy(peers.CA_FILE, tmp_path / "ca.pem")
-        shutil.copy(peers.PEER_FILE, tmp_path / "peer.pem")
+        shutil.copy(handshakes.CA_FILE, tmp_path / "ca.pem")
+        shutil.copy(handshakes.PEER_FILE, tmp_path / "peer.pem")
         clock = tmp_path / "clock"
         clock.mkdir()
         env = clean_environment(
             PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
-            AWS_CA_BUNDLE=peers.CA_FILE,
+            AWS_CA_BUNDLE=handshakes.CA_FILE,
             AWS_ACCESS_KEY_ID="nobody",
             AWS_SECRET_ACCESS_KEY="nothing",
             AWS_DEFAULT_REGION="us-east-1",
@@ -121,7 +121,7 @@ def serve(folder: Path, command: str, port: int, clock: str) -> None:
             seen = None
             while not (seen and seen.version) and time.monotonic() < deadline:
                 with contextlib.suppress(OSError):
-                    seen = peers.call("127.0.0.1", port, FLOORS["1.2"], "ecdhe")
+                    seen = handshakes.call("127.0.0.1", port, FLOORS["1.2"], "ecdhe")
                 time.sleep(0.1)
             assert seen is not None
             assert seen.version == TLS1_2

@@ -13,7 +13,7 @@ from parts import need, old_pythons
 
 need("tlslite", "rich")
 
-sys.path.append(str(Path(__file__).parent.parent / "docs"))
+sys.path.append(str(Path(__file__).parents[2] / "docs"))
 import starting
 
 #: This Python and the oldest, each by a route. The page has all of them, and all flags.

@@ -26,16 +26,17 @@ from ports import reserved_port
 from redis_server import redis_server
 from tlsfloor import cli
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 from tlsfloor.wire import ClientHello, Messages
 
 parts.need("certifi", "rich", "tlslite", "urllib3")
 
 from tlsfloor.cli import check
-from tlsfloor.verify import endpoints, negotiation, offer
-from tlsfloor.verify.attempts import Endpoint
-from tlsfloor.verify.endpoints import Report
+from tlsfloor.endpoints import endpoints, negotiation
+from tlsfloor.peers import offers
+from tlsfloor.endpoints.attempts import Endpoint
+from tlsfloor.endpoints.endpoints import Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ TIMEOUT = 5.0
 PEERS = [
     (version, key_exchange)
     for version in (SSL3, *FLOORS.values())
-    for key_exchange in peers.KEY_EXCHANGES
+    for key_exchange in handshakes.KEY_EXCHANGES
     if (version, key_exchange) != (TLS1_3, "rsa")
 ]
 
@@ -66,7 +67,7 @@ def _nothing_left() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def context() -> ssl.SSLContext:
-    return negotiation.trust(peers.CA_FILE)
+    return negotiation.trust(handshakes.CA_FILE)
 
 
 def accepted(report: Report) -> set[tuple[int, str]]:
@@ -84,7 +85,7 @@ def local(port: int, **options: Any) -> Report:
 
 @pytest.mark.parametrize(("version", "key_exchange"), PEERS)
 def test_a_peer_of_one_version_is_told_exactly(version: int, key_exchange: str) -> None:
-    with peers.ServerPeer(version, key_exchange) as peer:
+    with handshakes.ServerPeer(version, key_exchange) as peer:
         report = local(peer.port)
     assert report.state == "reached"
     assert accepted(report) == {(version, key_exchange)}
@@ -101,7 +102,7 @@ def test_the_server_name_is_sent_and_nothing_but_the_version(
     version: int, key_exchange: str
 ) -> None:
     stream = Messages()
-    stream.feed(offer.client_hello(version, key_exchange, "floor.example"))
+    stream.feed(offers.client_hello(version, key_exchange, "floor.example"))
     message = stream.read()
     assert message is not None
     hello = ClientHello.parse(message.body)  # type: ignore[union-attr]
@@ -120,7 +121,7 @@ def test_an_address_is_no_server_name() -> None:
         "",
         "a.example",
     ]
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         report = endpoints.examine(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
     assert accepted(report) == {(TLS1_2, "ecdhe")}
     assert {seen.offered.server_name() for seen in peer.seen if seen.offered} == {None}
@@ -137,7 +138,7 @@ def s_server(*options: str) -> Iterator[int]:
         "127.0.0.1:0",
         "-www",
         "-cert",
-        peers.PEER_FILE,
+        handshakes.PEER_FILE,
         *options,
     ]
     with subprocess.Popen(
@@ -234,9 +235,9 @@ def test_gunicorn(tmp_path: Path, context: ssl.SSLContext) -> None:
         "--bind",
         f"127.0.0.1:{port}",
         "--certfile",
-        peers.PEER_FILE,
+        handshakes.PEER_FILE,
         "--keyfile",
-        peers.PEER_FILE,
+        handshakes.PEER_FILE,
     ]
     with open(tmp_path / "log", "wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=clean_environment())
@@ -297,8 +298,8 @@ def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
 @contextlib.contextmanager
 def mutual_tls(version: ssl.TLSVersion) -> Iterator[int]:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(peers.PEER_FILE)
-    server.load_verify_locations(peers.CA_FILE)
+    server.load_cert_chain(handshakes.PEER_FILE)
+    server.load_verify_locations(handshakes.CA_FILE)
     server.verify_mode = ssl.CERT_REQUIRED
     server.maximum_version = version
 
@@ -318,9 +319,12 @@ def test_a_server_that_wants_a_client_certificate(
     """That it refuses the client takes nothing back of what it said to the hello."""
     with mutual_tls(version) as port:
         without = local(port, context=context)
-        with_one = local(port, context=negotiation.trust(peers.CA_FILE, peers.PEER_FILE))
+        with_one = local(port, context=negotiation.trust(handshakes.CA_FILE, handshakes.PEER_FILE))
         apart = local(
-            port, context=negotiation.trust(peers.CA_FILE, peers.PEER_FILE, peers.PEER_FILE)
+            port,
+            context=negotiation.trust(
+                handshakes.CA_FILE, handshakes.PEER_FILE, handshakes.PEER_FILE
+            ),
         )
     for report in (without, with_one, apart):
         assert (int(version), "ecdhe") in accepted(report)
@@ -350,7 +354,7 @@ def test_a_server_that_wants_a_client_certificate(
 
 
 def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None:
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         untrusted = local(peer.port, context=negotiation.trust())
         elsewhere = negotiation.negotiate(
             Endpoint("other.example", peer.port), "127.0.0.1", context
@@ -366,7 +370,7 @@ def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None
 
 
 def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext) -> None:
-    with peers.ServerPeer(TLS1_0, "ecdhe") as peer:
+    with handshakes.ServerPeer(TLS1_0, "ecdhe") as peer:
         refused = local(peer.port, context=context)
     gone = negotiation.negotiate(Endpoint("localhost", peer.port), "127.0.0.1", context)
     with serving(drain) as port:
@@ -382,13 +386,13 @@ def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext)
 
 def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
     """One truth: no floor is why this Python (CPython from 3.10 on) does not connect."""
-    modern = negotiation.trust(peers.CA_FILE)
+    modern = negotiation.trust(handshakes.CA_FILE)
     modern.set_ciphers("ECDHE+AESGCM")
-    plain = negotiation.trust(peers.CA_FILE)
+    plain = negotiation.trust(handshakes.CA_FILE)
     plain.set_ciphers("AES128-GCM-SHA256:ECDHE+AESGCM")
     with s_server("-tls1_2", "-cipher", "AES128-GCM-SHA256") as port:
         without, control = local(port, context=modern), local(port, context=plain)
-        status, out, _ = run(f"localhost:{port}", "--ca-certs", peers.CA_FILE)
+        status, out, _ = run(f"localhost:{port}", "--ca-certs", handshakes.CA_FILE)
     assert accepted(without) == {(TLS1_2, "rsa")}
     sentence = (
         "it speaks TLS 1.2, but this Python does not connect to it, with or without a floor: "
@@ -397,7 +401,7 @@ def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
     assert without.cut_off(TLS1_2) == ("no", sentence)
     assert without.as_dict(TLS1_2)["negotiated"]["explanation"]
     assert control.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
-    offered = negotiation.trust(peers.CA_FILE).get_ciphers()
+    offered = negotiation.trust(handshakes.CA_FILE).get_ciphers()
     leaves_out = all(each["name"] != "AES128-GCM-SHA256" for each in offered)
     why = sentence if leaves_out else "it speaks TLS 1.2"
     assert (status, out.count(f"localhost:{port}: floor 1.2 would cut it off: no: {why}\n")) == (
@@ -407,9 +411,9 @@ def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
 
 
 def test_a_minimum_of_this_process_is_named_as_the_reason() -> None:
-    context = negotiation.trust(peers.CA_FILE)
+    context = negotiation.trust(handshakes.CA_FILE)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         report = local(peer.port, context=context)
     why = "it speaks TLS 1.2, but this Python does not connect to it: its own minimum is TLS 1.3"
     assert report.cut_off(TLS1_2) == ("no", why)
@@ -424,8 +428,8 @@ def test_files_that_cannot_be_used(what: str, tmp_path: Path) -> None:
         "missing": [str(tmp_path / "nowhere")],
         "garbage": [str(garbage)],
         "a folder": [str(tmp_path)],
-        "no key": [peers.CA_FILE, peers.CA_FILE],
-        "wrong key": [peers.CA_FILE, peers.CA_FILE, peers.PEER_FILE],
+        "no key": [handshakes.CA_FILE, handshakes.CA_FILE],
+        "wrong key": [handshakes.CA_FILE, handshakes.CA_FILE, handshakes.PEER_FILE],
     }[what]
     with pytest.raises(VerifyError, match="cannot be used") as caught:
         negotiation.trust(*arguments)
@@ -521,7 +525,7 @@ def test_the_handshake_is_bounded_too() -> None:
     """tlslite-ng asks the socket anew for each record; the deadline is for all of them."""
     with serving(drip) as port:
         begun = time.monotonic()
-        seen = peers.call("127.0.0.1", port, TLS1_2, timeout=0.5)
+        seen = handshakes.call("127.0.0.1", port, TLS1_2, timeout=0.5)
         assert time.monotonic() - begun < 60
     assert (seen.version, "timed out" in seen.error) == (None, True)
 
@@ -620,7 +624,7 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
 
 
 def speaks_everything(hello: ClientHello) -> bytes:
-    return offer.server_hello(hello, hello.versions()[0])
+    return offers.server_hello(hello, hello.versions()[0])
 
 
 @contextlib.contextmanager
@@ -789,7 +793,7 @@ def test_what_this_interpreter_negotiates_is_not_cut_off(
                         return
                     sides[each].sendall(data)
 
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer, serving(forward) as port:
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer, serving(forward) as port:
         report = local(port, context=context)
     assert accepted(report) == (set() if limited else {(TLS1_2, "ecdhe")})
     assert report.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
@@ -813,7 +817,7 @@ def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
 
 def test_many_at_once_in_their_order() -> None:
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(peers.ServerPeer(TLS1_2, "ecdhe")) for _ in range(4)]
+        servers = [stack.enter_context(handshakes.ServerPeer(TLS1_2, "ecdhe")) for _ in range(4)]
         silent = stack.enter_context(serving(drain))
         ports = [servers[0].port, silent, *(server.port for server in servers[1:])]
         wanted = [Endpoint("localhost", port) for port in ports]
@@ -838,8 +842,8 @@ def run(*words: str) -> tuple[int, str, str]:
 
 
 def test_the_exit_status_and_the_text() -> None:
-    trusting = ["--ca-certs", peers.CA_FILE]
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2, "ecdhe") as new:
+    trusting = ["--ca-certs", handshakes.CA_FILE]
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2, "ecdhe") as new:
         one, other, none = (
             f"localhost:{old.port}",
             f"https://localhost:{new.port}/a?b",
@@ -893,12 +897,12 @@ def test_ctrl_c_ends_it_at_once() -> None:
 
 
 def test_the_json(tmp_path: Path) -> None:
-    with peers.ServerPeer(TLS1_1) as old, peers.ServerPeer(TLS1_3) as new:
+    with handshakes.ServerPeer(TLS1_1) as old, handshakes.ServerPeer(TLS1_3) as new:
         listed = tmp_path / "hosts"
         listed.write_text(
             f"\ufeff# ours\n\nlocalhost:{old.port}  # the old one\nlocalhost:{new.port}\n"
         )
-        status, out, err = run("--from", str(listed), "--json", "--ca-certs", peers.CA_FILE)
+        status, out, err = run("--from", str(listed), "--json", "--ca-certs", handshakes.CA_FILE)
     found = json.loads(out)
     assert (status, err, found["schema"], found["floor"]) == (1, "", 1, "1.2")
     assert [each["port"] for each in found["endpoints"]] == [old.port, new.port]

@@ -20,7 +20,7 @@ from harness import (
     reach,
 )
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 LEGACY = tuple(peer for peer in LADDER if peer < "1.2")
@@ -201,8 +201,8 @@ def test_a_fixed_version_is_refused_as_openssl_would(route: str) -> None:
 
 @pytest.mark.parametrize(("version", "floor"), [(TLS1_0, "1.2"), (TLS1_2, "1.3")])
 def test_a_late_floor_lists_the_open_connection_below_it(version: int, floor: str) -> None:
-    with peers.ServerPeer(version) as peer:
-        job = {"ca": peers.CA_FILE, "port": peer.port, "floor": floor}
+    with handshakes.ServerPeer(version) as peer:
+        job = {"ca": handshakes.CA_FILE, "port": peer.port, "floor": floor}
         (listed,) = drive("late_below", "none", "", job)
     assert listed.startswith({TLS1_0: "TLSv1 ", TLS1_2: "TLSv1.2 "}[version])
 
@@ -210,6 +210,6 @@ def test_a_late_floor_lists_the_open_connection_below_it(version: int, floor: st
 @pytest.mark.parametrize(("version", "floor"), [(None, "1.2"), (TLS1_2, "1.2")])
 def test_a_late_floor_lists_nothing_else(version: int | None, floor: str) -> None:
     """Neither a context that asks for less, nor a connection that is not below."""
-    with peers.ServerPeer(version or TLS1_2) as peer:
-        job = {"ca": peers.CA_FILE, "port": version and peer.port, "floor": floor}
+    with handshakes.ServerPeer(version or TLS1_2) as peer:
+        job = {"ca": handshakes.CA_FILE, "port": version and peer.port, "floor": floor}
         assert drive("late_below", "none", "", job) == []

@@ -10,7 +10,7 @@ import pytest
 import starttls
 from harness import ROUTES, assert_held
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 
 
 def list_buckets(data: bytes, version: int) -> bytes:
@@ -28,7 +28,7 @@ def redis_node(data: bytes, version: int) -> bytes:
         return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:1\r\n"
     if b"COMMAND" in data:
         return b"*1\r\n*6\r\n$3\r\nset\r\n:-3\r\n*0\r\n:1\r\n:1\r\n:1\r\n"
-    return peers.answer(data, version)
+    return handshakes.answer(data, version)
 
 
 class Client(NamedTuple):

@@ -14,7 +14,7 @@ import pytest
 
 from harness import HERE, armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import pytest
 
 from harness import HERE, armed_environment, clean_environment, python
 from parts import need, need_name
-from tlsfloor.verify import peers
-from tlsfloor.verify.hello_peers import HelloServerPeer
+from tlsfloor.peers import handshakes
+from tlsfloor.peers.hellos import HelloServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ PROGRAM = str(HERE / "programs" / "explained.py")
 
 @pytest.fixture(scope="module")
 def old() -> Iterator[int]:
-    with peers.ServerPeer(TLS1_0) as peer:
+    with handshakes.ServerPeer(TLS1_0) as peer:
         yield peer.port
 
 
@@ -122,7 +122,7 @@ def said(library: str, port: int, env: dict[str, str], *words: object) -> dict[s
     """Return what a program of a library says; the words are bounds (0 for none), and a proxy."""
     need(*LIBRARIES[library])
     bounds = (*words, 0, 0)[:2] if words else (TLS1_0, 0)
-    args = (library, port, peers.CA_FILE, *bounds, *words[2:])
+    args = (library, port, handshakes.CA_FILE, *bounds, *words[2:])
     done = python(PROGRAM, *map(str, args), env=env)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -225,7 +225,7 @@ def reached(port: int, env: dict[str, str], low: int, high: int) -> str:
 def test_of_a_version_that_the_program_itself_keeps_out_nothing_is_said(
     version: int, low: int, high: int, error: str
 ) -> None:
-    with peers.ServerPeer(version) as peer:
+    with handshakes.ServerPeer(version) as peer:
         assert error in reached(peer.port, clean_environment(), low, high)
         text = reached(peer.port, armed_environment(), low, high)
     assert error in text
@@ -275,14 +275,14 @@ def answering(answer: bytes) -> Iterator[int]:
 
 def test_of_another_failure_nothing_is_said() -> None:
     """An unknown certificate, no cipher in common, a peer without TLS, one that hangs up."""
-    with peers.ServerPeer(TLS1_2, "ecdhe") as peer:
-        assert "reached" in other(peer.port, peers.CA_FILE)
-        told = [other(peer.port), other(peer.port, peers.CA_FILE, "ECDHE-ECDSA-AES128-SHA")]
+    with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
+        assert "reached" in other(peer.port, handshakes.CA_FILE)
+        told = [other(peer.port), other(peer.port, handshakes.CA_FILE, "ECDHE-ECDSA-AES128-SHA")]
     assert "CERTIFICATE_VERIFY_FAILED" in told[0]
     assert "HANDSHAKE_FAILURE" in told[1]
     for answer in (b"HTTP/1.0 400 Bad Request\r\n\r\n", b""):
         with answering(answer) as port:
-            told.append(other(port, peers.CA_FILE))
+            told.append(other(port, handshakes.CA_FILE))
     assert [each for each in told if "tlsfloor" in each or "reached" in each] == []
 
 
@@ -291,20 +291,20 @@ def test_of_another_failure_nothing_is_said() -> None:
 )
 def test_of_a_version_that_an_option_forbids_nothing_is_said(version: int, option: str) -> None:
     """The peer speaks the floor, so that it would be wrong to say that it does not."""
-    with peers.ServerPeer(version) as peer:
-        assert "reached" in other(peer.port, peers.CA_FILE, "DEFAULT")
-        told = other(peer.port, peers.CA_FILE, "DEFAULT", option)
+    with handshakes.ServerPeer(version) as peer:
+        assert "reached" in other(peer.port, handshakes.CA_FILE, "DEFAULT")
+        told = other(peer.port, handshakes.CA_FILE, "DEFAULT", option)
     assert "PROTOCOL" in told
     assert "tlsfloor" not in told
 
 
 def test_options_that_leave_nothing_are_not_the_fault_of_the_peer(old: int) -> None:
-    told = other(old, peers.CA_FILE, "DEFAULT", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3")
+    told = other(old, handshakes.CA_FILE, "DEFAULT", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3")
     assert "NO_PROTOCOLS_AVAILABLE" in told
     assert "; tlsfloor: the context allows nothing at or above TLS 1.2, which is the floor" in told
     assert told.endswith("; hint: do not set its options OP_NO_TLSv1_2 and OP_NO_TLSv1_3\n")
     nothing = [f"OP_NO_TLSv1{each}" for each in ("", "_1", "_2", "_3")]
-    told = other(old, peers.CA_FILE, "DEFAULT", *nothing)
+    told = other(old, handshakes.CA_FILE, "DEFAULT", *nothing)
     assert "NO_PROTOCOLS_AVAILABLE" in told
     assert "tlsfloor" not in told
 
@@ -350,11 +350,11 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 
 
 def served(version: int, env: dict[str, str], *words: object) -> str:
-    command = [sys.executable, "-c", SERVER, peers.PEER_FILE, *map(str, words or [0])]
+    command = [sys.executable, "-c", SERVER, handshakes.PEER_FILE, *map(str, words or [0])]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        peers.call("127.0.0.1", port, version, "rsa")
+        handshakes.call("127.0.0.1", port, version, "rsa")
         return server.stdout.read()
 
 
@@ -376,7 +376,7 @@ def test_each_handshake_is_one_event(library: str, old: int, tmp_path: Path) -> 
     """Though eventlet's socket calls that of ssl, and the one of gevent is none itself."""
     file = tmp_path / "events.jsonl"
     env = armed_environment(TLSFLOOR_EVENTS=str(file))
-    with peers.ServerPeer(TLS1_2) as peer:
+    with handshakes.ServerPeer(TLS1_2) as peer:
         assert "reached" in said(library, peer.port, env)
         assert "tlsfloor: " in said(library, old, env)["text"]
     events = [json.loads(line) for line in file.read_text().splitlines()]

@@ -22,7 +22,7 @@ from compiled import compiled, libpython
 from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
 from parts import pythons
 from tlsfloor import policy, stacks
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ ROUTES = ("PYTHONPATH", "early", "late", "installed")
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
-    with peers.ServerPeer(TLS1_0) as peer:
+    with handshakes.ServerPeer(TLS1_0) as peer:
         yield str(peer.port)
 
 

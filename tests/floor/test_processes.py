@@ -17,7 +17,7 @@ import sys
 import pytest
 
 from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0
 from typing import TYPE_CHECKING
 
@@ -40,8 +40,8 @@ KINDS = [
 
 @pytest.fixture(scope="module")
 def ends() -> Iterator[list[str]]:
-    with peers.ServerPeer(TLS1_0) as peer:
-        yield [str(peer.port), peers.CA_FILE]
+    with handshakes.ServerPeer(TLS1_0) as peer:
+        yield [str(peer.port), handshakes.CA_FILE]
 
 
 def child_of(kind: str, where: str, ends: list[str], **env: str) -> list[str | None]:

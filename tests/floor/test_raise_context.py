@@ -11,7 +11,7 @@ import pytest
 
 import parts
 from harness import BOOTSTRAP, clean_environment, python
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ REACHES_BOTH = ["TLSv1", "TLSv1.2"]
 @pytest.fixture(scope="module")
 def ends() -> Iterator[list[str]]:
     """A peer below the floor, one at it, and the authority of both."""
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
-        yield [str(old.port), str(new.port), peers.CA_FILE]
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
+        yield [str(old.port), str(new.port), handshakes.CA_FILE]
 
 
 def run(program: str, ends: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from harness import ROUTES, drive
 from redis_server import redis_server
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 
 PROGRAMS = ("client_redis", "client_redis_asyncio", "client_redis_cluster")
 
@@ -44,7 +44,7 @@ def test_no_server_below_the_floor_is_reached(
 
 
 def outcome(program: str, route: str, floor: str, port: int) -> str:
-    told: str = drive(program, route, floor, {"ports": {"server": port}, "ca": peers.CA_FILE})[
+    told: str = drive(program, route, floor, {"ports": {"server": port}, "ca": handshakes.CA_FILE})[
         "server"
     ]
     return "refused" if told.startswith("refused: ") else told

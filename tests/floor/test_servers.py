@@ -19,7 +19,7 @@ import pytest
 
 import parts
 from harness import HERE, LADDER, ROUTES, armed_environment, clean_environment
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, OPENSSL_NAMES
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def program(name: str, route: str, floor: str) -> Iterator[Server]:
     """Serve with a program of this folder, armed by a route."""
     env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
     file = str(HERE / "programs" / f"{name}.py")
-    job = json.dumps({"peer": peers.PEER_FILE})
+    job = json.dumps({"peer": handshakes.PEER_FILE})
     with serving([sys.executable, str(HERE / "drive.py"), file, route, floor, job], env) as server:
         yield server
 
@@ -86,7 +86,7 @@ def gunicorn(route: str, floor: str, **options: Any) -> Iterator[Server]:
         "shakes_hands_on_connect": False,
         **options,
     }
-    job.update(route=route, floor=floor, peer=peers.PEER_FILE, ca=peers.CA_FILE)
+    job.update(route=route, floor=floor, peer=handshakes.PEER_FILE, ca=handshakes.CA_FILE)
     env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
     env["TEST_JOB"] = json.dumps(job)
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn_conf.py", "gunicorn_app:app"]
@@ -100,7 +100,7 @@ def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
     if client_certificate and name == "1.3":
         # tlslite-ng's client does not send its certificate there.
         return call_with_certificate(port)
-    seen = peers.call(
+    seen = handshakes.call(
         "127.0.0.1", port, FLOORS[name], key_exchange, client_certificate=client_certificate
     )
     if seen.version is None:
@@ -109,12 +109,12 @@ def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
     return NAMES[seen.version]
 
 
-def call_with_certificate(port: int, certificate: str | None = peers.PEER_FILE) -> str:
-    context = ssl.create_default_context(cafile=peers.CA_FILE)
+def call_with_certificate(port: int, certificate: str | None = handshakes.PEER_FILE) -> str:
+    context = ssl.create_default_context(cafile=handshakes.CA_FILE)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     if certificate:
         context.load_cert_chain(certificate)
-    with socket.create_connection(("127.0.0.1", port), peers.TIMEOUT) as plain:
+    with socket.create_connection(("127.0.0.1", port), handshakes.TIMEOUT) as plain:
         try:
             with context.wrap_socket(plain, server_hostname="localhost") as tls:
                 tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -223,7 +223,7 @@ def test_a_server_that_refuses_everybody_says_so_once(kind: str) -> None:
     parts.need(*REFUSED[kind])
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     file = str(HERE / "programs" / "refused_server.py")
-    command = [sys.executable, file, kind, peers.PEER_FILE]
+    command = [sys.executable, file, kind, handshakes.PEER_FILE]
     with serving(command, clean_environment()) as server:
         assert call(server.port, "1.0 rsa") == "TLSv1"  # the control
     with serving(command, armed_environment("1.2")) as server:

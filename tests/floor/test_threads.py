@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import BOOTSTRAP, ROUTES, clean_environment, drive, python
-from tlsfloor.verify import peers
-from tlsfloor.verify.peers import ServerPeer
+from tlsfloor.peers import handshakes
+from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ def ladder() -> Iterator[list[ServerPeer]]:
 def crowd(ladder: list[ServerPeer], route: str, floor: str, floors: list[str]) -> dict[str, int]:
     job = {
         "ports": [peer.port for peer in ladder],
-        "ca": peers.CA_FILE,
+        "ca": handshakes.CA_FILE,
         "seconds": SECONDS,
         "floors": floors,
     }
@@ -80,7 +80,7 @@ def test_a_context_that_is_hammered_hands_out_nothing_below(
     ladder: list[ServerPeer], use: str
 ) -> None:
     """Two threads lower it as fast as they can, and four connect with it."""
-    job = {"port": ladder[0].port, "ca": peers.CA_FILE, "use": use, "seconds": 2}
+    job = {"port": ladder[0].port, "ca": handshakes.CA_FILE, "use": use, "seconds": 2}
     assert drive("hammer", "none", "", job).keys() == {"TLSv1"}
     before = sum(seen.version is not None for seen in ladder[0].seen)
     for route in ROUTES:
@@ -92,7 +92,7 @@ def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
     """Its bounds were copied before. It may shake hands by name, or inside of a read or a write."""
     ways = ("do_handshake", "write", "read")
     with ServerPeer(TLS1_0) as peer:
-        job = {"port": peer.port, "ca": peers.CA_FILE}
+        job = {"port": peer.port, "ca": handshakes.CA_FILE}
         without = drive("born_before", "none", "", job)
         assert [without[way] for way in ways] == ["TLSv1"] * 3
         assert [without[f"{way} afterwards"] for way in ways] == ["sent"] * 3
@@ -163,7 +163,7 @@ import ssl
 load, slow = SourceFileLoader.get_code, []
 
 def get_code(self, name):
-    if name in ("tlsfloor.stacks.connections", "tlsfloor.stacks.contexts"):
+    if name in ("tlsfloor.stacks._connections", "tlsfloor.stacks._contexts"):
         slow.append(name)
         time.sleep(0.5)  # in sys.modules it is by now
     return load(self, name)

@@ -20,7 +20,7 @@ import parts
 import pytest
 from harness import BOOTSTRAP, HERE, clean_environment, python
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 PROGRAMS = HERE / "programs"
@@ -78,7 +78,7 @@ ROUTES = ("PYTHONPATH", "early", "late")
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
     """A peer below the floor and one at it."""
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port)]
 
 

@@ -15,8 +15,8 @@ import parts
 from compiled import compiled, libpython
 from harness import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.stacks import COVERED, TABLE, about
-from tlsfloor.verify import libraries
+from tlsfloor.stacks import COVERED, TABLE, _about
+from tlsfloor.inventory import libraries
 
 OPENSSL = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
 
@@ -180,7 +180,7 @@ def test_status_names_what_is_loaded(executable: str) -> None:
 
 MAPPED = """
 import mmap, os, sys
-from tlsfloor.verify import libraries
+from tlsfloor.inventory import libraries
 name = os.path.join(os.fsencode(sys.argv[1]), b"libssl-caf\\xe9.so.9")
 with open(name, "wb+") as file:
     file.write(b"\\0libssl.so.9\\0" * 400)
@@ -263,7 +263,7 @@ def test_a_library_is_of_all_that_need_it_however_far(tmp_path: Path) -> None:
 
     def told() -> dict[str, tuple[str, str]]:
         found, _ = libraries.search(str(tmp_path))
-        known = about.describe(found, about.coverage("1.2"))
+        known = _about.describe(found, _about.coverage("1.2"))
         return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
 
     assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded")
@@ -278,7 +278,7 @@ def test_every_row_of_the_table_is_described() -> None:
     besides = ("pins", "interpreters", "stdlib")
     rows = {row for row, guard in TABLE.items() if guard.rpartition(".")[2] not in besides}
     rows.add("ssl")
-    assert about.ABOUT.keys() == rows
+    assert _about.ABOUT.keys() == rows
 
 
 def test_verify_names_what_lies_beside_ssl() -> None:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Iterator
 import parts
 import pytest
 from harness import PATIENCE, clean_environment, python
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 parts.need("tlslite")
 
 from tlsfloor.cli import serve
-from tlsfloor.verify.offer import client_hello
+from tlsfloor.peers.offers import client_hello
 from tlsfloor.wire import ClientHello, Sslv2Hello
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def served(*options: str, before: str = "", complaint: str = "") -> Iterator[Ser
 
 
 def permissive(version: int) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=peers.CA_FILE)
+    context = ssl.create_default_context(cafile=handshakes.CA_FILE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion(version)
@@ -98,7 +98,7 @@ def permissive(version: int) -> ssl.SSLContext:
     [
         (name, kind)
         for name in FLOORS
-        for kind in peers.KEY_EXCHANGES
+        for kind in handshakes.KEY_EXCHANGES
         if (name, kind) != ("1.3", "rsa")
     ],
 )
@@ -124,9 +124,11 @@ def test_a_client_of_tlslite(version: int) -> None:
     [name] = [name for name, number in NAMES.items() if number == version]
     with served("--version", name) as server:
         key_exchange = "ecdhe" if version == TLS1_3 else "rsa"
-        done = peers.call("127.0.0.1", server.port, version, key_exchange, server_name="a.example")
+        done = handshakes.call(
+            "127.0.0.1", server.port, version, key_exchange, server_name="a.example"
+        )
         lines = [server.next()]
-        refused = peers.call("127.0.0.1", server.port, TLS1_2 if version != TLS1_2 else TLS1_1)
+        refused = handshakes.call("127.0.0.1", server.port, TLS1_2 if version != TLS1_2 else TLS1_1)
         lines.append(server.next())
     assert done.version == version, done.error
     assert lines[0].endswith(
@@ -142,7 +144,7 @@ def test_a_client_of_tlslite(version: int) -> None:
 
 
 def name_of(version: int) -> str:
-    return next(name for name, wire in peers.versions.OPENSSL_NAMES.items() if wire == version)
+    return next(name for name, wire in handshakes.versions.OPENSSL_NAMES.items() if wire == version)
 
 
 @pytest.mark.parametrize("name", FLOORS)
@@ -169,14 +171,14 @@ def test_the_ready_made_commands(name: str) -> None:
     assert "Verification: OK" in done.stderr
     assert page.stdout == f"Protocol : {protocol}\n", page.stderr
     assert all(f"; negotiated TLS {name} " in line for line in lines), lines
-    assert f"CA file: {peers.CA_FILE}" in server.banner
+    assert f"CA file: {handshakes.CA_FILE}" in server.banner
 
 
 def test_a_client_certificate_is_demanded() -> None:
     with served("--version", "1.2", "--client-certificate") as server:
-        without = peers.call("127.0.0.1", server.port, TLS1_2)
+        without = handshakes.call("127.0.0.1", server.port, TLS1_2)
         lines = [server.next()]
-        with_one = peers.call("127.0.0.1", server.port, TLS1_2, client_certificate=True)
+        with_one = handshakes.call("127.0.0.1", server.port, TLS1_2, client_certificate=True)
         lines.append(server.next())
         parts.need_program("curl")
         done = subprocess.run(
@@ -213,7 +215,7 @@ def test_an_address_of_the_other_kind() -> None:
     except OSError as error:
         pytest.skip(f"no IPv6 on this machine: {error}")
     with served("--version", "1.0", "--host", "::1") as server:
-        assert peers.call("::1", server.port, TLS1_0).version == TLS1_0
+        assert handshakes.call("::1", server.port, TLS1_0).version == TLS1_0
         assert re.match(r"\[::1\]:\d+: offered up to TLS 1.0, no server name, ", server.next())
     assert server.host == "[::1]"
 
@@ -259,7 +261,7 @@ def test_what_clients_may_send(data: bytes, expected: str) -> None:
                 while connection.recv(2**14):
                     pass
         line = server.next()
-        assert peers.call("127.0.0.1", server.port, TLS1_0).version == TLS1_0
+        assert handshakes.call("127.0.0.1", server.port, TLS1_0).version == TLS1_0
         assert "; negotiated TLS 1.0 " in server.next()
     assert expected in line
     assert line.isprintable()
@@ -270,7 +272,7 @@ def test_it_ends_while_clients_are_connected() -> None:
         with served("--version", "1.2") as server:
             for _ in range(3):
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
-            assert peers.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
+            assert handshakes.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
             assert "negotiated" in server.next()
             # What becomes of the silent ones is not told: they may be told before it ends, or not.
             server.process.send_signal(signal.SIGINT)
@@ -283,7 +285,7 @@ def test_it_ends_while_clients_are_connected() -> None:
 def test_it_ends_in_the_background_of_a_script() -> None:
     """Such a script starts it with SIGINT ignored."""
     with served("--version", "1.2", before="trap '' INT") as server:
-        assert peers.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
+        assert handshakes.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
         assert "negotiated" in server.next()
 
 
@@ -304,7 +306,7 @@ def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
             late.sendall(client_hello(TLS1_2, "rsa"))
             with pytest.raises(socket.timeout):
                 late.recv(1)
-        done = peers.call("127.0.0.1", server.port, TLS1_2)
+        done = handshakes.call("127.0.0.1", server.port, TLS1_2)
         assert done.version == TLS1_2, done.error
         while "; negotiated TLS 1.2 " not in server.next():
             pass
@@ -312,7 +314,7 @@ def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where others fail to start a thread differs")
 def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
-    with peers.ServerPeer(TLS1_2) as peer:
+    with handshakes.ServerPeer(TLS1_2) as peer:
         before = threading.stack_size(2**46)  # so large that none can be started
         try:
             with pytest.raises(RuntimeError):  # the control
@@ -321,7 +323,7 @@ def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
                 assert dropped.recv(1) == b""
         finally:
             threading.stack_size(before)
-        assert peers.call("127.0.0.1", peer.port, TLS1_2).version == TLS1_2
+        assert handshakes.call("127.0.0.1", peer.port, TLS1_2).version == TLS1_2
     assert [each.error for each in peer.seen] == ["RuntimeError: can't start new thread", ""]
 
 
@@ -333,7 +335,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
         server = Served(process)
         assert process.stdout is not None
         process.stdout.close()
-        peers.call("127.0.0.1", server.port, TLS1_2)
+        handshakes.call("127.0.0.1", server.port, TLS1_2)
         assert process.wait(PATIENCE) == 1
         assert process.stderr is not None
         assert process.stderr.read() == ""
@@ -357,7 +359,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
             ["--version", "1.0", "--cert", "NOWHERE"],
             "NOWHERE cannot be used: no such file or directory",
         ),
-        (["--version", "1.0", "--cert", peers.CA_FILE], "cannot be used: "),
+        (["--version", "1.0", "--cert", handshakes.CA_FILE], "cannot be used: "),
         (["--version", "1.0", "--cert", __file__], "cannot be used: "),
     ],
     ids=lambda value: (

@@ -13,7 +13,7 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor import bundle
+from tlsfloor.deploy import bundle
 from tlsfloor.errors import InstallError
 
 folder, before, how = sys.argv[1:]

@@ -10,7 +10,7 @@ import pytest
 
 from harness import HERE, armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 PROLOGUE = """
@@ -47,10 +47,10 @@ LATE = "import tlsfloor; tlsfloor.enforce('1.2')\n"
 def run(snippet: str, version: str = "1.0", floor: str = "", **env: str) -> tuple[Any, list[Any]]:
     """Run a snippet against a peer; return what it said, and the versions that the peer saw."""
     need("awscrt")
-    with peers.ServerPeer(FLOORS[version], "ecdhe") as peer:
+    with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
         names = {name: text.format(port=peer.port) for name, text in env.items()}
         environment = armed_environment(floor, **names) if floor else clean_environment(**names)
-        args = ["-c", PROLOGUE + snippet, str(peer.port), peers.CA_FILE, str(HERE)]
+        args = ["-c", PROLOGUE + snippet, str(peer.port), handshakes.CA_FILE, str(HERE)]
         done = python(*args, env=environment)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout.splitlines()[-1])
@@ -116,7 +116,7 @@ def test_providers_that_make_a_context_in_c_are_refused(tmp_path: Any) -> None:
     env = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": "https://localhost:{port}/",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "SSL_CERT_FILE": peers.CA_FILE,
+        "SSL_CERT_FILE": handshakes.CA_FILE,
         "HOME": str(tmp_path),
     }
     said, seen = run(CREDENTIALS, **env)
@@ -128,7 +128,7 @@ def test_providers_that_make_a_context_in_c_are_refused(tmp_path: Any) -> None:
 
 
 def test_s3_through_a_proxy_over_tls_is_refused() -> None:
-    env = {"HTTPS_PROXY": "https://localhost:{port}", "SSL_CERT_FILE": peers.CA_FILE}
+    env = {"HTTPS_PROXY": "https://localhost:{port}", "SSL_CERT_FILE": handshakes.CA_FILE}
     snippet = "print(json.dumps(attempt(get)))"
     _said, seen = run(snippet, **env)
     assert FLOORS["1.0"] in seen, "the control"
@@ -170,8 +170,8 @@ print(json.dumps([attempt(lambda: connect(
 def offered(preference: int, floor: str, version: str = "1.2") -> tuple[list[int], str, str]:
     """Return the suites that a preference offers, what came of it, and what is on stderr."""
     need("awscrt")
-    with peers.ServerPeer(FLOORS[version], "ecdhe") as peer:
-        args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), peers.CA_FILE, str(HERE)]
+    with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
+        args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), handshakes.CA_FILE, str(HERE)]
         env = armed_environment(floor) if floor else clean_environment()
         done = python(*args, str(preference), env=env)
         assert done.returncode == 0, done.stderr

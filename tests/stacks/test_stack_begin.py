@@ -476,7 +476,7 @@ except OSError as error:
         (
             "grpc",
             (
-                "import grpc; from tlsfloor.verify.peer import PEER_FILE as f;"
+                "import grpc; from tlsfloor.peers.base import PEER_FILE as f;"
                 " p = open(f, 'rb').read(); s = grpc.server(None);"
                 " c = grpc.ssl_server_credentials([(p, p)])"
             ),
@@ -527,13 +527,13 @@ def test_the_peers_of_the_verifier_say_yes_in_a_process_that_is_held() -> None:
     """They are tlslite-ng's, which a program of the same process speaks no TLS 1.0 with."""
     need("tlslite")
     program = """
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlslite.api import HandshakeSettings
 settings = HandshakeSettings()
 settings.minVersion = (3, 1)
 assert settings.validate().minVersion == (3, 4)
-with peers.ServerPeer(0x301) as server:
-    assert peers.call("127.0.0.1", server.port, 0x301).version == 0x301
+with handshakes.ServerPeer(0x301) as server:
+    assert handshakes.call("127.0.0.1", server.port, 0x301).version == 0x301
 """
     done = python("-W", "ignore", "-c", program, env=armed_environment("1.3"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -26,7 +26,7 @@ tlsfloor.enforce("1.3")
 RAISED = """
 import json, pathlib, tlsfloor
 from granian.server.embed import Server
-from tlsfloor.verify.peers import PEER_FILE
+from tlsfloor.peers.handshakes import PEER_FILE
 file = pathlib.Path(PEER_FILE)
 files = {"ssl_cert": file, "ssl_key": file, "ssl_key_password": "tls1.2"}
 server = Server(None, **files, ssl_protocol_min="tls1.2")

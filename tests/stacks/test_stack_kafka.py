@@ -21,14 +21,14 @@ import json, sys, threading
 import confluent_kafka, confluent_kafka.admin as admin, tlsfloor
 sys.path.insert(0, sys.argv[1])
 import starttls
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 
 def offered(make):
     ended = threading.Event()
-    with peers.ServerPeer(0x304, **starttls.PROTOCOLS["hang up"]) as peer:
+    with handshakes.ServerPeer(0x304, **starttls.PROTOCOLS["hang up"]) as peer:
         client = make({
             "bootstrap.servers": f"localhost:{peer.port}", "security.protocol": "SSL",
-            "ssl.ca.location": peers.CA_FILE, "log_level": 0, "group.id": "x",
+            "ssl.ca.location": handshakes.CA_FILE, "log_level": 0, "group.id": "x",
             "error_cb": lambda error: ended.set(),
         }, **{"ssl.cipher.suites": sys.argv[2]})
         while not ended.is_set():

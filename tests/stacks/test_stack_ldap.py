@@ -8,7 +8,7 @@ from harness import armed_environment, python
 from parts import need
 
 UNKNOWN = """
-import tlsfloor.stacks.libldap as libldap
+import tlsfloor.stacks._libldap as libldap
 libldap._KNOWN = range(0)
 import _ldap
 """

@@ -12,8 +12,8 @@ from harness import BOOTSTRAP, armed_environment, assert_held, python
 from parts import need
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks import libcurl
-from tlsfloor.verify import peers
+from tlsfloor.stacks import _libcurl
+from tlsfloor.peers import handshakes
 
 STACKS = ("pycurl", "curl_cffi")
 
@@ -48,7 +48,7 @@ def test_a_version_that_lacks_what_the_guard_needs_cannot_be_imported(
 
 
 @pytest.mark.usefixtures("held")
-@pytest.mark.parametrize("option", libcurl.VERSIONS)
+@pytest.mark.parametrize("option", _libcurl.VERSIONS)
 @pytest.mark.parametrize(
     ("asked", "comes_to"),
     [
@@ -65,16 +65,16 @@ def test_a_version_that_lacks_what_the_guard_needs_cannot_be_imported(
     ],
 )
 def test_bounds_are_clamped(option: int, asked: int, comes_to: int) -> None:
-    assert libcurl.held(option, asked) == comes_to
+    assert _libcurl.held(option, asked) == comes_to
 
 
 @pytest.mark.usefixtures("held")
 def test_other_options_are_left_alone() -> None:
-    assert libcurl.held(10002, "https://localhost/").startswith("https:")
+    assert _libcurl.held(10002, "https://localhost/").startswith("https:")
     with pytest.raises(TypeError):
-        libcurl.held("SSLVERSION", 4)
+        _libcurl.held("SSLVERSION", 4)
     with pytest.raises(TypeError):
-        libcurl.held(libcurl.VERSIONS[0], None)
+        _libcurl.held(_libcurl.VERSIONS[0], None)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -239,9 +239,9 @@ except Exception as error:
 )
 def test_a_handle_meets_a_server_of_1_2(stack: str, change: str, connects: bool) -> None:
     need(stack)
-    with peers.ServerPeer(versions.TLS1_2, "ecdhe") as server:
+    with handshakes.ServerPeer(versions.TLS1_2, "ecdhe") as server:
         code = RAISED.format(stack=stack, change=change)
-        told = said(code, str(server.port), peers.CA_FILE)
+        told = said(code, str(server.port), handshakes.CA_FILE)
     assert (told == "connected") == connects, told
 
 
@@ -278,7 +278,7 @@ for floor in "1.2", "1.2", "1.3":
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_connection_that_is_kept_is_not_used_under_a_higher_floor(stack: str) -> None:
     need(stack)
-    seen = said(KEPT.format(stack=stack), peers.CA_FILE, peers.PEER_FILE).splitlines()
+    seen = said(KEPT.format(stack=stack), handshakes.CA_FILE, handshakes.PEER_FILE).splitlines()
     assert [line.split()[0] for line in seen] == ["TLSv1.2", "TLSv1.2", "TLSv1.3"]
     assert seen[0] == seen[1], "it is kept as long as the floor is the same"
 

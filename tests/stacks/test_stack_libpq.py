@@ -11,7 +11,7 @@ import pytest
 import starttls
 from harness import HERE, armed_environment, clean_environment, drive, python
 from parts import need
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ NO_MINIMUM = "the libpq of {} cannot be held to a floor: it knows no ssl_min_pro
 UNFIT = "the guard does not fit <module '{}'"
 
 
-def postgres(version: str) -> peers.ServerPeer:
+def postgres(version: str) -> handshakes.ServerPeer:
     """Return a peer that speaks as PostgreSQL does."""
-    return peers.ServerPeer(FLOORS[version], "rsa", **starttls.PROTOCOLS["POSTGRES"])
+    return handshakes.ServerPeer(FLOORS[version], "rsa", **starttls.PROTOCOLS["POSTGRES"])
 
 
 def run(code: str, *args: str, floor: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def test_a_bound_below_is_raised_and_a_stricter_one_stays(driver: str, tmp_path:
         job = {
             "driver": driver,
             "ports": {"1.1": old.port, "1.2": new.port},
-            "ca": peers.CA_FILE,
+            "ca": handshakes.CA_FILE,
             "service file": str(tmp_path / "pg_service.conf"),
             "cases": [case for case, _, _ in CASES],
         }

@@ -17,7 +17,7 @@ tlsfloor.enforce("1.2")
 PINNED = """
 import json, socket, tlsfloor, M2Crypto
 from M2Crypto import SSL, m2
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 told = []
 
 def make(pin):
@@ -28,7 +28,7 @@ def make(pin):
     return connection
 
 def connect(version, connection=None):
-    with peers.ServerPeer(version) as peer:
+    with handshakes.ServerPeer(version) as peer:
         connection = connection or make("tlsv1")
         try:
             connection.connect(("127.0.0.1", peer.port))

@@ -12,8 +12,8 @@ import pytest
 import starttls
 from harness import armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.stacks import mysql_options
-from tlsfloor.verify import peers
+from tlsfloor.stacks import _mysql_options
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 FUTURE = {
@@ -72,8 +72,8 @@ def says(call, *args, **kwargs):
         return f"{{type(error).__name__}}: {{error}}"
     return "connected"
 """
-    with peers.ServerPeer(FLOORS[name], **starttls.MYSQL) as server:
-        done = python("-c", head + code, str(server.port), peers.CA_FILE, env=env)
+    with handshakes.ServerPeer(FLOORS[name], **starttls.MYSQL) as server:
+        done = python("-c", head + code, str(server.port), handshakes.CA_FILE, env=env)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -117,7 +117,7 @@ def test_a_libmysqlclient_that_is_too_old_is_uncovered(tmp_path: Path) -> None:
 def test_a_version_of_libmysqlclient_is_read_or_not_known(
     version: str, new: bool, tmp_path: Path
 ) -> None:
-    assert mysql_options.is_new(version) == new
+    assert _mysql_options.is_new(version) == new
     done = import_of("_mysql_connector", OLD.replace("8.0.27", version), tmp_path)
     assert done.returncode == 1
     assert ("is uncovered: its libmysqlclient is" not in done.stderr) == new
@@ -196,7 +196,7 @@ def test_where_there_are_no_files_in_memory_a_pipe_does(tmp_path: Path) -> None:
 def test_arguments_in_their_places_are_seen(tmp_path: Path) -> None:
     need("MySQLdb")
     file = tmp_path / "my.cnf"
-    file.write_text(f"[client]\nssl-ca={peers.CA_FILE}\nssl-enforce=1\ntls-version=TLSv1.1\n")
+    file.write_text(f"[client]\nssl-ca={handshakes.CA_FILE}\nssl-enforce=1\ntls-version=TLSv1.1\n")
     call = (
         "say(says(_mysql.connect, '127.0.0.1', 'me', '', '', port, '', {}, 9, 0, 0, '', "
         f"{str(file)!r}))\n"

@@ -11,7 +11,7 @@ from parts import need
 from test_servers import program
 from tlsfloor.stacks import TABLE
 from tlsfloor.stacks.named import NAMED
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 SAY = """
@@ -59,6 +59,8 @@ def test_a_server_of_grpc_speaks_nothing_below_1_2(route: str) -> None:
             peer
             for peer in LADDER
             for name, key_exchange in [peer.split()]
-            if peers.call("127.0.0.1", server.port, FLOORS[name], key_exchange, request=b"").version
+            if handshakes.call(
+                "127.0.0.1", server.port, FLOORS[name], key_exchange, request=b""
+            ).version
         }
     assert reached == {peer for peer in LADDER if FLOORS[peer.split()[0]] >= FLOORS["1.2"]}

@@ -9,7 +9,7 @@ import pytest
 from harness import LADDER, ROUTES, armed_environment, python
 from parts import need
 from test_servers import program
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 # The AMQP 1.0 specification, section 2.2: what both sides say first.
@@ -52,7 +52,7 @@ def answered(route: str, floor: str) -> set[str]:
     """Return the clients of the ladder that a server spoke AMQP with."""
     with program("server_proton", route, floor) as server:
         found = {
-            peer: peers.call(
+            peer: handshakes.call(
                 "127.0.0.1", server.port, FLOORS[name], key_exchange, request=HEADER
             ).data
             for peer in LADDER

@@ -79,13 +79,13 @@ print(json.dumps(tlsfloor.status().counts["refused"]))
 PAIR = """
 import json, sys
 from OpenSSL import SSL
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 import tlsfloor
 
 def context(method=None):
     made = SSL.Context(SSL.SSLv23_METHOD if method is None else method)
-    made.use_certificate_chain_file(peers.PEER_FILE)
-    made.use_privatekey_file(peers.PEER_FILE)
+    made.use_certificate_chain_file(handshakes.PEER_FILE)
+    made.use_privatekey_file(handshakes.PEER_FILE)
     made.set_cipher_list(b"ALL:@SECLEVEL=0")
     return made
 
@@ -365,7 +365,7 @@ print(json.dumps(ends[0].get_protocol_version_name()))
 BARE = """
 import json, socket, sys
 from cryptography.hazmat.bindings.openssl.binding import Binding
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 import tlsfloor
 
 lib, ffi = Binding.lib, Binding.ffi
@@ -384,7 +384,7 @@ def shake(ssl, use):
     return lib.SSL_do_handshake(ssl) if use == "do_handshake" else lib.SSL_write(ssl, request, 18)
 
 def reached(ssl, use, version):
-    with peers.ServerPeer(version) as peer:
+    with handshakes.ServerPeer(version) as peer:
         sock = socket.create_connection(("127.0.0.1", peer.port))
         lib.SSL_set_fd(ssl, sock.fileno())
         done = shake(ssl, use)

@@ -39,7 +39,7 @@ from harness import (
 from parts import leave_out, need
 from test_servers import call, program
 from tlsfloor.stacks import COVERED, TABLE
-from tlsfloor.stacks.about import ABOUT
+from tlsfloor.stacks._about import ABOUT
 from tlsfloor.versions import FLOORS
 
 if TYPE_CHECKING:
@@ -321,7 +321,7 @@ def test_a_stack_that_is_not_there_is_not_missed() -> None:
 
 def test_a_stack_whose_guard_cannot_be_imported_is_refused_and_says_why() -> None:
     need("psycopg2")
-    program = "import sys, ssl; sys.modules['tlsfloor.stacks.libpq'] = None; import psycopg2"
+    program = "import sys, ssl; sys.modules['tlsfloor.stacks._libpq'] = None; import psycopg2"
     done = python("-c", program, env=armed_environment())
     assert done.returncode == 1
     assert "error: psycopg2 cannot be held: its guard cannot be imported: " in done.stderr

@@ -13,7 +13,7 @@ from typing import Any, TYPE_CHECKING
 import pytest
 
 from harness import BOOTSTRAP, HERE, clean_environment, python
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -273,10 +273,10 @@ def test_importing_ssl_loads_what_holds_it_and_no_more(tmp_path: Path) -> None:
     # Before 3.10 and in Debian's builds a new context has no minimum, and has to be raised.
     minimum = python("-c", "import ssl; print(int(ssl.create_default_context().minimum_version))")
     if int(minimum.stdout) < TLS1_2:
-        expected |= {"__future__", "tlsfloor.stacks.contexts", "tlsfloor.versions"}
+        expected |= {"__future__", "tlsfloor.stacks._contexts", "tlsfloor.versions"}
     if sys.implementation.name == "pypy":  # whose ssl is built on an extension, which is examined
         expected.add("tlsfloor.stacks._unknown")
-    assert modules[1] - modules[0] - {"tlsfloor.stacks.connections", "tlsfloor.events"} == expected
+    assert modules[1] - modules[0] - {"tlsfloor.stacks._connections", "tlsfloor.events"} == expected
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_what_the_program_does_to_its_environment_changes_nothing(change: str) -
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
     """A peer below the floor and one at it."""
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port)]
 
 

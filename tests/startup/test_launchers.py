@@ -18,7 +18,7 @@ from parts import need, need_program
 
 need("tlslite", "rich")
 
-sys.path.append(str(Path(__file__).parent.parent / "docs"))
+sys.path.append(str(Path(__file__).parents[2] / "docs"))
 import launchers
 
 GUIDE = "how-to/launchers.md"
@@ -109,7 +109,7 @@ def test_the_files_of_the_guide_are_those_that_were_run() -> None:
 def test_a_frozen_program_has_every_guard_and_what_the_verifier_shows() -> None:
     need("PyInstaller")
     import tlsfloor
-    from tlsfloor import pyinstaller
+    from tlsfloor.deploy import pyinstaller
     from tlsfloor.stacks import TABLE
 
     [folder] = pyinstaller.folders()
@@ -118,7 +118,5 @@ def test_a_frozen_program_has_every_guard_and_what_the_verifier_shows() -> None:
     program += "print(json.dumps([found['hiddenimports'], found['datas']]))"
     done = python("-c", program, os.path.join(folder, "hook-tlsfloor.py"))
     hidden, datas = json.loads(done.stdout.splitlines()[-1])
-    assert {*TABLE.values(), "tlsfloor._enforce", "tlsfloor.facts"} <= set(hidden), done.stderr
-    assert str(Path(tlsfloor.__file__).parent / "verify" / "peer.pem") in [
-        each[0] for each in datas
-    ]
+    assert {*TABLE.values(), "tlsfloor._enforce", "tlsfloor._status"} <= set(hidden), done.stderr
+    assert str(Path(tlsfloor.__file__).parent / "peers" / "peer.pem") in [each[0] for each in datas]

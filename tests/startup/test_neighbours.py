@@ -25,7 +25,7 @@ import parts
 import pytest
 from harness import BOOTSTRAP, HERE, clean_environment, python
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ RUN = (sys.executable, "-m", "tlsfloor", "run", "--")
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
     """A peer below the floor and one at it."""
-    with peers.ServerPeer(TLS1_0) as old, peers.ServerPeer(TLS1_2) as new:
+    with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port)]
 
 

@@ -20,10 +20,10 @@ import tlsfloor
 from drive import NAMES, REFUSALS
 from harness import BOOTSTRAP, HERE, LADDER, armed_environment, clean_environment, python
 from tlsfloor import errors, policy, versions
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
-FILE = str(Path(tlsfloor.__file__).parent / "old.py")
+FILE = str(Path(tlsfloor.__file__).parent / "startup" / "legacy.py")
 
 #: One peer of each version: enough where the key exchange was tried already.
 SHORT = ("1.0 rsa", "1.1 ecdhe", "1.2 rsa", "1.3 ecdhe")
@@ -87,7 +87,7 @@ def is_27(executable: str) -> bool:
 
 def run(executable: str, job: dict[str, Any]) -> Any:
     """Run the program; return what it printed."""
-    job = {"old": FILE, "ca": peers.CA_FILE, "identity": peers.PEER_FILE, **job}
+    job = {"old": FILE, "ca": handshakes.CA_FILE, "identity": handshakes.PEER_FILE, **job}
     env = clean_environment(PYTHONDONTWRITEBYTECODE="1")
     done = python(
         str(HERE / "programs" / "old.py"), json.dumps(job), executable=executable, env=env
@@ -100,7 +100,7 @@ def run(executable: str, job: dict[str, Any]) -> Any:
 
 def reach(executable: str, role: str, when: str, floor: str) -> dict[tuple[str, str], str]:
     """Return what each way reached of each peer: the version, or the error."""
-    kind = peers.ServerPeer if role == "client" else peers.ClientPeer
+    kind = handshakes.ServerPeer if role == "client" else handshakes.ClientPeer
     with contextlib.ExitStack() as stack:
         ladder = {
             peer: stack.enter_context(kind(FLOORS[peer.split()[0]], peer.split()[1]))
@@ -125,9 +125,9 @@ def reach(executable: str, role: str, when: str, floor: str) -> dict[tuple[str, 
         for peer, each in ladder.items():
             each.settle()
             version = peer.split()[0]
-            handshakes = sum(seen.version is not None for seen in each.seen)
+            completed = sum(seen.version is not None for seen in each.seen)
             mine = [said for (_, tried), said in reached.items() if tried == peer]
-            assert handshakes == mine.count(version), (peer, mine)
+            assert completed == mine.count(version), (peer, mine)
     if when != "never":
         assert told["status"]["state"] == "guarded"
         assert told["status"]["floor"] == floor
@@ -407,7 +407,7 @@ for _ in range(3):
 @every_python
 def test_a_server_that_refuses_everybody_says_so_once(executable: str) -> None:
     """``socketserver`` drops the client without a word."""
-    command = ("-c", SERVES, peers.PEER_FILE)
+    command = ("-c", SERVES, handshakes.PEER_FILE)
     control = python(*command, executable=executable, env=clean_environment())
     assert (control.stdout, control.stderr) == ("served\n" * 3, "")
     armed = python(*command, executable=executable, env=armed_environment())
@@ -455,7 +455,7 @@ say(old.status()["counts"]["discarded"])
 @every_python
 def test_the_version_that_was_negotiated_has_the_last_word(executable: str) -> None:
     """Whatever happened after the gate of use: here the floor itself rose before the handshake."""
-    with peers.ServerPeer(FLOORS["1.2"]) as peer:
+    with handshakes.ServerPeer(FLOORS["1.2"]) as peer:
         said = snippet(executable, LATE, str(peer.port))
         peer.settle()
     assert said[:3] == [["TLSv1.2"]] * 3
@@ -506,7 +506,7 @@ say(dict(outcomes), old.status()["counts"]["discarded"])
 @every_python
 def test_a_context_that_is_hammered_hands_out_nothing_below(executable: str) -> None:
     """Two threads lower it through the C type, and in some moments OpenSSL copies it just then."""
-    with peers.ServerPeer(FLOORS["1.0"]) as peer:
+    with handshakes.ServerPeer(FLOORS["1.0"]) as peer:
         assert snippet(executable, HAMMER, str(peer.port), "0")[0][0].keys() == {"TLSv1"}
         [[outcomes, discarded]] = snippet(executable, HAMMER, str(peer.port), "1")
     assert outcomes.keys() == {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"}

@@ -20,7 +20,7 @@ import pytest
 
 import parts
 from harness import BOOTSTRAP, HERE, clean_environment, python
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ FAILURES = {
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
     """A peer that is below every floor but 1.0."""
-    with peers.ServerPeer(TLS1_0) as peer:
+    with handshakes.ServerPeer(TLS1_0) as peer:
         yield str(peer.port)
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<name>.+?) -->\n)?^```(?P<kind>\S+)\n(?P<text>.*?)^```$", re.M | re.S

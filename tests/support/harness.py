@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import tlsfloor
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 
 #: The folder from which ``tlsfloor`` is imported.
@@ -31,7 +31,7 @@ HOME = str(Path(tlsfloor.__file__).parents[1])
 ROUTES = ("early", "late", "PYTHONPATH")
 
 #: Every peer: version and kind of key exchange.
-LADDER = [f"{name} {kx}" for name in FLOORS for kx in peers.KEY_EXCHANGES]
+LADDER = [f"{name} {kx}" for name in FLOORS for kx in handshakes.KEY_EXCHANGES]
 
 #: What a client at OpenSSL's default security level cannot reach: see ``out_of_reach``.
 LEGACY_ECDHE = ("1.0 ecdhe", "1.1 ecdhe")
@@ -84,7 +84,7 @@ def drive(program: str, route: str, floor: str, job: dict[str, Any], **more: str
     """
     env = armed_environment(floor, **more) if route == "PYTHONPATH" else clean_environment(**more)
     done = python(
-        str(HERE / "drive.py"),
+        str(HERE / "support" / "drive.py"),
         str(HERE / "programs" / f"{program}.py"),
         route,
         floor,
@@ -107,11 +107,11 @@ def reach(
         servers = {}
         for peer in LADDER:
             name, key_exchange = peer.split()
-            server = peers.ServerPeer(FLOORS[name], key_exchange, **peer_options)
+            server = handshakes.ServerPeer(FLOORS[name], key_exchange, **peer_options)
             servers[peer] = stack.enter_context(server)
         ports = {peer: server.port for peer, server in servers.items()}
         told: dict[str, str] = drive(
-            program, route, floor, {"ports": ports, "ca": peers.CA_FILE, **job}
+            program, route, floor, {"ports": ports, "ca": handshakes.CA_FILE, **job}
         )
         for peer, server in servers.items():
             completed = any(seen.version for seen in server.seen)

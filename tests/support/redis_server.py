@@ -13,7 +13,7 @@ from typing import Iterator
 import parts
 from ports import reserved_port
 
-from tlsfloor.verify import peers
+from tlsfloor.peers import handshakes
 
 #: Seconds until it answers. Generous: it takes a tenth of one.
 PATIENCE = 20
@@ -36,9 +36,9 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
             "port": "0",
             "tls-port": str(port),
             "tls-protocols": protocols,
-            "tls-cert-file": peers.PEER_FILE,
-            "tls-key-file": peers.PEER_FILE,
-            "tls-ca-cert-file": peers.CA_FILE,
+            "tls-cert-file": handshakes.PEER_FILE,
+            "tls-key-file": handshakes.PEER_FILE,
+            "tls-ca-cert-file": handshakes.CA_FILE,
             "tls-auth-clients": "no",
             "bind": "127.0.0.1",
             "unixsocket": control,  # where the tests talk to it without TLS

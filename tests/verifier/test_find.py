@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify import binary, find
+from tlsfloor.inventory import binary
+from tlsfloor.verifier import find
 
 if TYPE_CHECKING:
     from pathlib import Path

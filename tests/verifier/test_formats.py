@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from parts import need
-from tlsfloor.verify import cases, examine, find, formats, judge, sarif
+from tlsfloor.verifier import cases, examine, find, formats, judge, sarif
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
@@ -21,9 +21,9 @@ need("jsonschema", "schemastore", "xmlschema", "rich")
 import jsonschema  # noqa: E402 - only where it is there
 import xmlschema  # noqa: E402
 
-from tlsfloor.verify import report as text  # noqa: E402
+from tlsfloor.verifier import text  # noqa: E402
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SCHEMA = json.loads(Path(formats.__file__).with_name("report.schema.json").read_text())
 
 #: What a target can say of itself, or be called: escapes, a null, half a character, markup.

@@ -35,8 +35,8 @@ def ask():
         except tlsfloor.FloorNotHeldError:
             pass
     else:  # a program asks the same
-        from tlsfloor.verify import probe
-        from tlsfloor.verify.peer import CA_FILE, PEER_FILE
+        from tlsfloor.verifier import probe
+        from tlsfloor.peers.base import CA_FILE, PEER_FILE
         job = {"ca": CA_FILE, "identity": PEER_FILE}
         probe.make_context(ssl, "client", "lowered", job)
 ask()  # what it imports

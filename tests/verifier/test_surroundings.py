@@ -14,7 +14,7 @@ import pytest
 from harness import clean_environment, python
 from parts import need
 from tlsfloor.errors import PolicyError
-from tlsfloor.verify import bounded, find, launch, surroundings
+from tlsfloor.verifier import bounded, find, launch, surroundings
 from tlsfloor.versions import TLS1_2
 
 need("tlslite", "rich")

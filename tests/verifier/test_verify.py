@@ -10,7 +10,7 @@ import pytest
 
 import tlsfloor
 from harness import armed_environment, clean_environment, python
-from tlsfloor.verify import cases, judge
+from tlsfloor.verifier import cases, judge
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
 
@@ -259,8 +259,9 @@ def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
 HELLO = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
-from tlsfloor.verify import hello
-print(json.dumps([[each.role, each.way, each.version, each.outcome] for each in hello.observe()]))
+from tlsfloor.verifier import in_process
+seen = in_process.observe()
+print(json.dumps([[each.role, each.way, each.version, each.outcome] for each in seen]))
 """
 
 
@@ -286,9 +287,9 @@ def test_the_hello_evidence_sees_the_floor() -> None:
 CAPPED = """
 import ssl, warnings
 warnings.simplefilter("ignore")
-from tlsfloor.verify import hello
+from tlsfloor.verifier import in_process
 def outcome():
-    return [e.outcome for e in hello.observe() if (e.role, e.way, e.version) == asked][0]
+    return [e.outcome for e in in_process.observe() if (e.role, e.way, e.version) == asked][0]
 asked = "client", "default", 0x304
 before, made = outcome(), ssl.create_default_context
 def capped(*args, **kwargs):
@@ -309,14 +310,14 @@ CALL = """
 import tlsfloor
 before = tlsfloor.verify()
 tlsfloor.enforce("1.2")
-import tlsfloor.verify.cases
+import tlsfloor.verifier.cases
 after = tlsfloor.verify("1.2"), tlsfloor.verify("1.3")
 print(bool(before), bool(before.below), *map(bool, after), len(before.observations))
 """
 
 
 def test_a_process_can_verify_itself_by_one_call() -> None:
-    """Whoever imported ``tlsfloor.verify`` first: it is a package, and can be called."""
+    """It is a plain function, also after a part of the verifier was imported."""
     without, below, held, too_much, tried = python("-W", "ignore", "-c", CALL).stdout.split()
     assert (without, below, held, too_much) == ("False", "True", "True", "False")
     assert int(tried) > 20
@@ -394,6 +395,8 @@ def test_status_notices_a_floor_that_was_undone() -> None:
 
 
 def test_the_hello_evidence_needs_nothing_but_the_standard_library() -> None:
-    names = python("-c", "import tlsfloor.verify.hello, sys; print(*sys.modules)").stdout.split()
-    assert "tlsfloor.verify.hello" in names
+    names = python(
+        "-c", "import tlsfloor.verifier.in_process, sys; print(*sys.modules)"
+    ).stdout.split()
+    assert "tlsfloor.verifier.in_process" in names
     assert not {"tlslite", "urllib3", "rich", "certifi", "wrapt"} & set(names)

@@ -20,7 +20,8 @@ import pytest
 from harness import BOOTSTRAP, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import versions
-from tlsfloor.verify import bounded, cases, examine, find, hello_peers, launch, peers
+from tlsfloor.peers import hellos, handshakes
+from tlsfloor.verifier import bounded, cases, examine, find, launch
 from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
@@ -93,16 +94,16 @@ def observe(executable: str, env: dict[str, str], *flags: str) -> set[str]:
     """Return in which ways, default or asked for, a program gets a version below 1.2."""
     started = [
         kind(FLOORS[name], key_exchange).__enter__()
-        for kind in (peers.ServerPeer, peers.ClientPeer)
+        for kind in (handshakes.ServerPeer, handshakes.ClientPeer)
         for name in ("1.0", "1.1")
-        for key_exchange in peers.KEY_EXCHANGES
+        for key_exchange in handshakes.KEY_EXCHANGES
     ]
     try:
         ports = [
-            ["client" if isinstance(each, peers.ServerPeer) else "server", each.port]
+            ["client" if isinstance(each, handshakes.ServerPeer) else "server", each.port]
             for each in started
         ]
-        job = json.dumps([peers.CA_FILE, peers.PEER_FILE, ports])
+        job = json.dumps([handshakes.CA_FILE, handshakes.PEER_FILE, ports])
         done = python(*flags, "-c", TRUTH, job, env=env, executable=executable)
         assert done.returncode == 0, done.stderr
         return {way for way, version in json.loads(done.stdout) if version in ("TLSv1", "TLSv1.1")}
@@ -187,9 +188,9 @@ def test_hellos_never_call_refused_what_a_handshake_completes(
     steer(monkeypatch, tmp_path, settings, **more)
     full = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
     quick = examine.examine(find.Interpreter(path), HELLOS, TLS1_2, 60)
-    for handshakes, hellos in zip(full.launches, quick.launches):
-        told = {(each.case.subject, each.case.version): each for each in hellos.results}
-        for each in handshakes.results:
+    for by_handshakes, by_hellos in zip(full.launches, quick.launches):
+        told = {(each.case.subject, each.case.version): each for each in by_hellos.results}
+        for each in by_handshakes.results:
             said = told[each.case.subject, each.case.version]
             assert said.outcome == "accepted" or each.outcome != "accepted", (said, each)
     # It may flag what OpenSSL refuses later, and comes to an answer.
@@ -209,14 +210,14 @@ def test_hellos_need_no_tlslite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert python(*command[:-2], env=env).returncode == 2
 
 
-@pytest.mark.parametrize("key_exchange", peers.KEY_EXCHANGES)
+@pytest.mark.parametrize("key_exchange", handshakes.KEY_EXCHANGES)
 def test_the_peer_could_speak_ssl_3(key_exchange: str) -> None:
-    with peers.ServerPeer(SSL3, key_exchange) as server:
-        seen = peers.call("127.0.0.1", server.port, SSL3, key_exchange)
+    with handshakes.ServerPeer(SSL3, key_exchange) as server:
+        seen = handshakes.call("127.0.0.1", server.port, SSL3, key_exchange)
     assert (seen.version, server.seen[0].version) == (SSL3, SSL3)
 
 
-@pytest.mark.parametrize("key_exchange", peers.KEY_EXCHANGES)
+@pytest.mark.parametrize("key_exchange", handshakes.KEY_EXCHANGES)
 def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
     """It offers an extended master secret, which SSL 3.0 does not have (RFC 7627 section 4).
 
@@ -224,12 +225,12 @@ def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
     """
     need("awscrt")
     case = {"id": "it", "role": "client", "via": "awscrt", "way": "lowered"}
-    job = {"ca": peers.CA_FILE, "timeout": 10}
-    with peers.ServerPeer(SSL3, key_exchange) as peer:
+    job = {"ca": handshakes.CA_FILE, "timeout": 10}
+    with handshakes.ServerPeer(SSL3, key_exchange) as peer:
         case["port"] = str(peer.port)
         program = (
             "import json, sys\n"
-            "from tlsfloor.verify import probe\n"
+            "from tlsfloor.verifier import probe\n"
             "case, job = map(json.loads, sys.argv[1:])\n"
             "print(probe.attempt({**case, 'port': int(case['port'])}, job)['version'])\n"
         )
@@ -241,18 +242,18 @@ def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
 def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
     """Against tlslite-ng's, which speak one version and refuse each other."""
     for spoken in cases.VERSIONS:
-        with hello_peers.HelloServerPeer(version) as server:
-            peers.call("127.0.0.1", server.port, spoken)
+        with hellos.HelloServerPeer(version) as server:
+            handshakes.call("127.0.0.1", server.port, spoken)
             server.settle()
         [seen] = server.seen
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
-        with hello_peers.HelloClientPeer(version) as client:
+        with hellos.HelloClientPeer(version) as client:
             with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
                 tls = TLSConnection(connection)
                 with contextlib.suppress(Exception):  # the hello is all that comes
-                    chain, key = peers.identity(peers.PEER_FILE)
+                    chain, key = handshakes.identity(handshakes.PEER_FILE)
                     tls.handshakeServer(
-                        certChain=chain, privateKey=key, settings=peers.settings(spoken, "rsa")
+                        certChain=chain, privateKey=key, settings=handshakes.settings(spoken, "rsa")
                     )
             client.settle()
         [seen] = client.seen
@@ -263,10 +264,10 @@ def test_an_unasked_tls_1_3_is_no_control() -> None:
     """OpenSSL turns it down for its extension: that alert names no version."""
     seen = []
     for capped in (False, True):
-        context = ssl.create_default_context(cafile=peers.CA_FILE)
+        context = ssl.create_default_context(cafile=handshakes.CA_FILE)
         if capped:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
-        with hello_peers.HelloServerPeer(TLS1_3) as server:
+        with hellos.HelloServerPeer(TLS1_3) as server:
             with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
                 with pytest.raises(ssl.SSLError):
                     context.wrap_socket(connection, server_hostname="localhost")
@@ -290,9 +291,9 @@ def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.Mon
         return understand(data)
 
     gone = threading.Event()
-    run_it, understand = bounded.run, hello_peers.answer
+    run_it, understand = bounded.run, hellos.answer
     monkeypatch.setattr(bounded, "run", run)
-    monkeypatch.setattr(hello_peers, "answer", slow)
+    monkeypatch.setattr(hellos, "answer", slow)
     planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
     found = launch.isolated(sys.executable, planned, TLS1_2, 30)
     assert {each.outcome for each in found.results} <= {"accepted", "refused"}, found.results
@@ -544,7 +545,7 @@ def test_the_probe_takes_nothing_from_the_current_folder(
     (tmp_path / "json.py").write_text("raise SystemExit('json.py of the current folder')")
     probe = Path(launch.__file__).with_name("probe.py")
     program = f"import os, sys; sys.path[0] = {first}; exec(sys.stdin.read())" if first else None
-    job = json.dumps({"ca": peers.CA_FILE, "identity": "", "timeout": 1, "cases": []})
+    job = json.dumps({"ca": handshakes.CA_FILE, "identity": "", "timeout": 1, "cases": []})
     command = [executable, *(["-c", program] if program else ["-"]), job]
     with probe.open() as file:
         done = subprocess.run(
@@ -685,7 +686,7 @@ def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tlsfloor import files
+    from tlsfloor.deploy import atomic
 
     file = tmp_path / "report.json"
     file.write_text("old")
@@ -695,22 +696,22 @@ def test_a_failed_write_leaves_the_old_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        files.write(str(file), "new")
+        atomic.write(str(file), "new")
     assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["report.json"])
 
 
 @posix
 def test_output_replaces_a_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    from tlsfloor import files
+    from tlsfloor.deploy import atomic
 
     file = tmp_path / "report.json"
     file.write_text("old")
     file.chmod(0o640)
     (tmp_path / "link").symlink_to(file)
-    files.write(str(tmp_path / "link"), "new\n")
+    atomic.write(str(tmp_path / "link"), "new\n")
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o640)
     assert sorted(os.listdir(tmp_path)) == ["link", "report.json"]
-    files.write(os.devnull, "new")
+    atomic.write(os.devnull, "new")
     assert not os.path.isfile(os.devnull)
 
 

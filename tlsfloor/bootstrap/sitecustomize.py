@@ -44,7 +44,7 @@ def arm_process(state):
         if code("=TLS") in names:
             given.update({name: os.environ[name] for name in VARIABLES.split() if name in os.environ})
             if names.count(code("=TLSFLOOR")) + ("TLS_MIN_VERSION" in given) > len(given):
-                given["?"] = "?"  # a misspelt one: tlsfloor.outcome names it
+                given["?"] = "?"  # a misspelt one: tlsfloor.startup.failure names it
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
@@ -123,14 +123,14 @@ def wake(name=None):
         if MODERN:
             from tlsfloor.arm import start
         else:
-            from tlsfloor.start import start
+            from tlsfloor.startup.legacy import start
         for each in state["pending"]:
             start(*each)
     except Exception as error:
         asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
         text = state["failure"] = "tlsfloor: error: %s%s" % (error, REMEDY)
         if state["environment"].get("TLSFLOOR_MODE") == "observe" and not any(each[1] for each in state["pending"]):
-            asked = asked & {"abort"} or {"warn"}  # as in tlsfloor.outcome
+            asked = asked & {"abort"} or {"warn"}  # as in tlsfloor.startup.failure
         if asked == {"warn"}:
             STACKS.clear()
             say(text + "; this process runs without the floor")
@@ -245,9 +245,9 @@ def run_next(ran):
             path = os.environ.get("PYTHONPATH", "")
             found[0]()
             if os.environ.get("PYTHONPATH", "") != path:
-                import tlsfloor.neighbours
+                import tlsfloor.startup.opentelemetry
 
-                tlsfloor.neighbours.stay_in_front(path, here)
+                tlsfloor.startup.opentelemetry.stay_in_front(path, here)
             return
 
 

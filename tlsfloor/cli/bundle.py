@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tlsfloor import bundle
+from tlsfloor.deploy import bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

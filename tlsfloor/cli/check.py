@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from tlsfloor.verify.attempts import Endpoint
-    from tlsfloor.verify.endpoints import Report
+    from tlsfloor.endpoints.attempts import Endpoint
+    from tlsfloor.endpoints.endpoints import Report
 
 #: Schemes that begin with TLS, and their ports; STARTTLS is another matter.
 SCHEMES = {
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from tlsfloor.verify import endpoints, negotiation
+        from tlsfloor.endpoints import endpoints, negotiation
     except ImportError as error:
         raise VerifyError(
             f"a part is missing: {error}", hint="pip install 'tlsfloor[verify]'"
@@ -176,7 +176,7 @@ def endpoint(text: str, where: str = "") -> Endpoint:
     Raises:
         VerifyError: it is none of them.
     """
-    from tlsfloor.verify.attempts import Endpoint
+    from tlsfloor.endpoints.attempts import Endpoint
 
     problem = f"{text!r}{where} is not an endpoint"
     try:

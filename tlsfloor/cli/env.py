@@ -6,7 +6,8 @@ import json
 import os
 import shlex
 
-from tlsfloor import bundle, policy, versions
+from tlsfloor import policy, versions
+from tlsfloor.deploy import bundle
 from tlsfloor.errors import PolicyError
 
 TYPE_CHECKING = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tlsfloor import install, policy
+from tlsfloor import policy
 from tlsfloor.cli import tell
+from tlsfloor.deploy import install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

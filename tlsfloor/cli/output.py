@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tlsfloor import files
+from tlsfloor.deploy import atomic
 from tlsfloor.errors import VerifyError
 
 TYPE_CHECKING = False
@@ -43,7 +43,7 @@ def write(text: str, output: str | None) -> None:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:
-        files.write(output, text)
+        atomic.write(output, text)
     except OSError as error:
         problem = f"{output} cannot be written: {error.strerror}"
         raise VerifyError(problem, hint="--output FILE") from None

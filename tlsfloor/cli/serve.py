@@ -15,7 +15,7 @@ from tlsfloor.errors import PolicyError, VerifyError
 if TYPE_CHECKING:
     import argparse
 
-    from tlsfloor.verify.peers import Seen
+    from tlsfloor.peers.handshakes import Seen
     from tlsfloor.wire import ClientHello
 
 #: Seconds for who types a request by hand.
@@ -59,13 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise PolicyError("TLS 1.3 has no static RSA", hint="--version 1.3 --kx ecdhe")
     key_exchange = arguments.kx or ("ecdhe" if version == versions.TLS1_3 else "rsa")
     # Not before: `tlsfloor path` must work where the extra is not installed.
-    from tlsfloor.verify import peers
+    from tlsfloor.peers import handshakes
 
     if arguments.cert is not None:
         _try_identity(arguments.cert)
     told: queue.Queue[Seen | OSError | RuntimeError] = queue.Queue()
 
-    class Server(peers.ServerPeer):
+    class Server(handshakes.ServerPeer):
         timeout = PATIENCE
 
         def told(self, seen: Seen) -> None:
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             version,
             key_exchange,
             client_certificate=arguments.client_certificate,
-            identity=arguments.cert or peers.PEER_FILE,
+            identity=arguments.cert or handshakes.PEER_FILE,
             host=arguments.host,
             port=arguments.port,
         )
@@ -121,10 +121,10 @@ def _version(text: str) -> int:
 
 
 def _try_identity(file: str) -> None:
-    from tlsfloor.verify import peers
+    from tlsfloor.peers import handshakes
 
     try:
-        peers.identity(file)
+        handshakes.identity(file)
     except Exception as error:  # noqa: BLE001 - tlslite-ng raises whatever comes to it
         reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
         hint = "a PEM file with an RSA key that has no password, and its certificate"
@@ -133,7 +133,7 @@ def _try_identity(file: str) -> None:
 
 def _introduce(arguments: argparse.Namespace, version: int, port: int) -> None:
     """Say where to connect to, and by which commands: they allow what OpenSSL 3 alone does not."""
-    from tlsfloor.verify.peers import CA_FILE, PEER_FILE
+    from tlsfloor.peers.handshakes import CA_FILE, PEER_FILE
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(arguments.host, arguments.host)  # noqa: S104
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -181,7 +181,7 @@ def offer(hello: ClientHello) -> str:
 
     Without supported_versions a client names the highest version only (RFC 8446 section 4.2.1).
     """
-    from tlsfloor.verify.peers import suite_name
+    from tlsfloor.peers.handshakes import suite_name
     from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV, TLS_FALLBACK_SCSV
     from tlsfloor.wire.extensions import is_grease
 

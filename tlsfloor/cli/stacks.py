@@ -9,9 +9,9 @@ import sys
 from tlsfloor import stacks, versions
 from tlsfloor.cli import JSON_SCHEMA, tell
 from tlsfloor.errors import VerifyError
+from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of
-from tlsfloor.stacks import about
-from tlsfloor.verify import libraries
+from tlsfloor.stacks import _about
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         folders = [arguments.path]
         found, unread = libraries.search(arguments.path)
-    described = about.describe(found, about.coverage(floor))
+    described = _about.describe(found, _about.coverage(floor))
     if arguments.json:
         facts = {"schema": JSON_SCHEMA, "floor": floor, "searched": folders}
         print(json.dumps({**facts, "libraries": described, "unread": unread}, indent=2))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tlsfloor import install
 from tlsfloor.cli import complain, tell
 from tlsfloor.cli.install import dry_run, say_where, whose
+from tlsfloor.deploy import install
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

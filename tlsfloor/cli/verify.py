@@ -11,7 +11,7 @@ import tlsfloor
 from tlsfloor.cli import complain, output
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
-from tlsfloor.stacks import about
+from tlsfloor.stacks import _about
 from tlsfloor.versions import floor_name
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from tlsfloor.verify.examine import Report
+    from tlsfloor.verifier.examine import Report
 
 INSTALL = "pip install 'tlsfloor[verify]'"
 
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     # Not before: `tlsfloor path` must work where the extra is not installed.
     try:
-        from tlsfloor.verify import cases, examine, find, surroundings
+        from tlsfloor.verifier import cases, examine, find, surroundings
     except ImportError as error:
         raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
 
@@ -85,14 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
-    coverage = about.coverage(floor_name(floor))
+    coverage = _about.coverage(floor_name(floor))
     outcome = examine.Report(
         floor,
         arguments.targets,
         tlsfloor.__version__,
         found,
         evidence=evidence,
-        describe=lambda libraries: about.describe(libraries, coverage),
+        describe=lambda libraries: _about.describe(libraries, coverage),
     )
     try:
         with contextlib.ExitStack() as stack:
@@ -127,13 +127,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _write(outcome: Report, kind: str, file: str | None) -> None:
-    from tlsfloor.verify import formats, report, sarif
+    from tlsfloor.verifier import formats, sarif, text
 
     if output.is_terminal(kind, file):
-        report.show(outcome)
+        text.show(outcome)
         return
     writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
-    output.write(writers.get(kind, report.to_text)(outcome), file)
+    output.write(writers.get(kind, text.to_text)(outcome), file)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 
-from tlsfloor import files, policy, versions
+from tlsfloor import policy, versions
+from tlsfloor.deploy import atomic
 from tlsfloor.errors import InstallError
 
 MODULE = "_tlsfloor"
@@ -152,7 +153,7 @@ def install(
         for path in copies:
             _copy(package, path)
         for path in changed:
-            files.write(path, texts[os.path.basename(path)])
+            atomic.write(path, texts[os.path.basename(path)])
             done.append(path)
         _check(interpreter, os.path.join(folder, f"{MODULE}.py"))
     except BaseException as error:
@@ -172,7 +173,7 @@ def _take_back(copies: list[str], written: dict[str, str | None]) -> None:
         if text is None:
             os.unlink(path)
         else:
-            files.write(path, text)
+            atomic.write(path, text)
     for each in copies:
         shutil.rmtree(each, ignore_errors=True)
 

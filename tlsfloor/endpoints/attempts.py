@@ -17,9 +17,9 @@ import time
 from dataclasses import dataclass
 
 from tlsfloor import versions
-from tlsfloor.verify import peers
-from tlsfloor.verify.line import Line
-from tlsfloor.verify.offer import client_hello, suites_of
+from tlsfloor.peers import handshakes
+from tlsfloor.peers.connection import Line
+from tlsfloor.peers.offers import client_hello, suites_of
 from tlsfloor.wire import (
     Alert,
     Handshake,
@@ -155,7 +155,7 @@ def _understand(message: Handshake | Record, attempt: Attempt) -> bool:
     """
     if isinstance(message, Handshake):
         chosen = ServerHello.parse(message.body)
-        attempt.suite = peers.suite_name(chosen.cipher_suite)
+        attempt.suite = handshakes.suite_name(chosen.cipher_suite)
         if chosen.version() != attempt.version:
             attempt.outcome = REFUSED
             attempt.told = f"it chooses {versions.name(chosen.version())}"
@@ -181,7 +181,7 @@ def _understand(message: Handshake | Record, attempt: Attempt) -> bool:
 def complete(endpoint: Endpoint, address: str, attempt: Attempt, timeout: float) -> str:
     """Return ``"completed"`` if a handshake does what the hello promised, else what stopped it."""
     try:
-        seen = peers.call(
+        seen = handshakes.call(
             address,
             endpoint.port,
             attempt.version,

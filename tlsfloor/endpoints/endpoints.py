@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
-from tlsfloor.verify.attempts import (
+from tlsfloor.endpoints.attempts import (
     ACCEPTED,
     CLOSED,
     INCONCLUSIVE,
@@ -27,8 +27,8 @@ from tlsfloor.verify.attempts import (
     Endpoint,
     words,
 )
-from tlsfloor.verify.ladder import Caller, climb
-from tlsfloor.verify.negotiation import Negotiation, explain, negotiate
+from tlsfloor.endpoints.ladder import Caller, climb
+from tlsfloor.endpoints.negotiation import Negotiation, explain, negotiate
 from tlsfloor.versions import SSL3, TLS1_3
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-from tlsfloor.verify.attempts import ACCEPTED, CLOSED, INCONCLUSIVE, REFUSED, complete, hello
+from tlsfloor.endpoints.attempts import ACCEPTED, CLOSED, INCONCLUSIVE, REFUSED, complete, hello
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:
-    from tlsfloor.verify.attempts import Attempt, Endpoint
+    from tlsfloor.endpoints.attempts import Attempt, Endpoint
 
 # What is tried, in this order: the first two differ most, and who answers neither is given up.
 _LADDER = (

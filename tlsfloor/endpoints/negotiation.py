@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
-from tlsfloor.errors import VerifyError
-from tlsfloor.verify.attempts import (
+from tlsfloor.endpoints.attempts import (
     ACCEPTED,
     CLOSED,
     REFUSED,
@@ -24,12 +23,13 @@ from tlsfloor.verify.attempts import (
     UNREACHABLE,
     words,
 )
+from tlsfloor.errors import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from tlsfloor.verify.attempts import Attempt, Endpoint
+    from tlsfloor.endpoints.attempts import Attempt, Endpoint
 
 
 @dataclass

@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify.line import Line
-from tlsfloor.verify.peer import CA_FILE, PEER_FILE, TIMEOUT, Peer, Seen
+from tlsfloor.peers.base import CA_FILE, PEER_FILE, TIMEOUT, Peer, Seen
+from tlsfloor.peers.connection import Line
 
 try:
     from tlslite.constants import CipherSuite

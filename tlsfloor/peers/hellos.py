@@ -14,17 +14,16 @@ import socket
 import time
 
 from tlsfloor import versions
-from tlsfloor.verify.judge import NO_HELLO, REFUSED, SILENT
-from tlsfloor.verify.line import Line
-from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
-from tlsfloor.verify.peer import Peer
+from tlsfloor.peers.base import NO_HELLO, REFUSED, SILENT, Peer
+from tlsfloor.peers.connection import Line
+from tlsfloor.peers.offers import alert_of, answer, client_hello, server_hello
 from tlsfloor.versions import SSL3, TLS1_3
 from tlsfloor.wire import Handshake, ServerHello
 from tlsfloor.wire.alerts import PROTOCOL_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.verify.peer import Seen
+    from tlsfloor.peers.base import Seen
 
 _CHUNK = 2**14
 

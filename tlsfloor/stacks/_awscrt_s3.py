@@ -10,7 +10,7 @@ import sys
 from functools import wraps
 
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

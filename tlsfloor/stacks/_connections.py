@@ -13,7 +13,7 @@ import sys
 
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.stacks.contexts import refusal
+from tlsfloor.stacks._contexts import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

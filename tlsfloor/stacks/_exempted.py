@@ -13,8 +13,8 @@ import sys
 from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
 from tlsfloor.stacks import stdlib
-from tlsfloor.stacks.connections import EXEMPT
-from tlsfloor.stacks.contexts import asked
+from tlsfloor.stacks._connections import EXEMPT
+from tlsfloor.stacks._contexts import asked
 from tlsfloor.stacks.stdlib import FIXED, FLEXIBLE, UNBOUNDED, put_quietly
 
 TYPE_CHECKING = False

@@ -20,8 +20,8 @@ import sys
 
 from tlsfloor import errors, events, exemptions, versions
 from tlsfloor import floor as current
-from tlsfloor.stacks import connections
-from tlsfloor.stacks.contexts import asked
+from tlsfloor.stacks import _connections
+from tlsfloor.stacks._contexts import asked
 from tlsfloor.stacks.stdlib import UNBOUNDED
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
@@ -47,13 +47,13 @@ _refusing: set[object] = set()
 
 def explain(error: Any, holder: Any, caller: FrameType) -> None:
     """Say in the error of a handshake that the floor is the reason, if it is."""
-    floor = getattr(holder, connections.EXEMPT, current.held)
+    floor = getattr(holder, _connections.EXEMPT, current.held)
     context = holder._sslobj.context
     bounds = asked(context)
     low = bounds.get("minimum_version", floor)
     if low >= floor:
         return
-    about = connections.ends(holder._sslobj, holder, caller)
+    about = _connections.ends(holder._sslobj, holder, caller)
     host = about["server_name"] or about.get("peer")
     tunnel = _tunnelled(host, caller)
     who = _where(host, tunnel or about.get("port"))
@@ -75,7 +75,7 @@ def explain(error: Any, holder: Any, caller: FrameType) -> None:
     if error.args == (error.errno, error.strerror):  # else it is no error of Python's ssl
         said = f"{error.strerror}; {text}"
         error.args, error.strerror = (error.errno, said), said
-    connections.tell("failed", floor, "enforce", text=text, asked=wanted, **about)
+    _connections.tell("failed", floor, "enforce", text=text, asked=wanted, **about)
 
 
 def _problem(
@@ -177,7 +177,7 @@ def warn_of_server(error: Exception, owner: Any) -> None:
 
 
 def _warn_of_server(text: str, owner: Any, caller: FrameType) -> None:
-    _, own = connections.addresses(owner, caller)
+    _, own = _connections.addresses(owner, caller)
     port = own[1] if own else None
     if port not in _refusing:
         _refusing.add(port)

@@ -10,7 +10,7 @@ from operator import index
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks.contexts import refusal
+from tlsfloor.stacks._contexts import refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

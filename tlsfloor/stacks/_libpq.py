@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from tlsfloor.stacks.gates import Gates
+    from tlsfloor.stacks._gates import Gates
 
     # Parse a string into what it says, or None if libpq cannot; ask what libpq has against one.
     Library = tuple[Callable[[Any], dict[str, str] | None], Callable[[str], str]]

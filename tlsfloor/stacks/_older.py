@@ -11,7 +11,7 @@ import time
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks.gates import instances
+from tlsfloor.stacks._gates import instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def catch_up(contexts: list[Any]) -> None:
         time.sleep(_PAUSE)
     found = _tls_objects(contexts)
     if found:
-        from tlsfloor.stacks.connections import Unproven, is_open
+        from tlsfloor.stacks._connections import Unproven, is_open
 
         for holder, real in found:
             if not isinstance(real, Unproven) and not is_open(real) and holder._sslobj is real:

@@ -48,10 +48,10 @@ def check(floor: int) -> None:
     Raises:
         GuardError: it cannot.
     """
-    from tlsfloor.stacks import contexts
+    from tlsfloor.stacks import _contexts
 
     try:
-        contexts.check(floor)
+        _contexts.check(floor)
     except GuardError:  # which is an ImportError, too
         raise
     except ImportError:
@@ -113,13 +113,13 @@ def refuse_uncovered(
     Raises:
         GuardError: it is refused.
     """
-    from tlsfloor.stacks import about
+    from tlsfloor.stacks import _about
 
     events.note("uncovered", stack=name, floor=versions.floor_name(current.held), text=state)
-    if about.strength(name, wanted) != "warn":
+    if _about.strength(name, wanted) != "warn":
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
-            f"TLSFLOOR_STACKS='{about.ABOUT[name][0]}=warn'",
+            f"TLSFLOOR_STACKS='{_about.ABOUT[name][0]}=warn'",
         )
     say(f"tlsfloor: error: {name} is {state}; it is imported all the same")

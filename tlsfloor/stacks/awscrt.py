@@ -24,8 +24,8 @@ from weakref import WeakSet
 from tlsfloor import events, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
-from tlsfloor.stacks.contexts import refusal
-from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks._contexts import refusal
+from tlsfloor.stacks._gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

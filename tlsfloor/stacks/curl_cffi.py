@@ -18,8 +18,8 @@ from functools import update_wrapper
 from weakref import WeakKeyDictionary, WeakSet
 
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import libcurl
-from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks import _libcurl
+from tlsfloor.stacks._gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,19 +105,19 @@ def _put(owner: Any, kind: str, gate: Any) -> None:
 def _hold(handle: Any) -> None:
     """Set the versions that a handle may speak to what it was asked for, or to the floor."""
     _under_way.discard(handle)
-    for option in libcurl.VERSIONS:
-        asked = _asked.get(handle, {}).get(option, libcurl.unasked())
+    for option in _libcurl.VERSIONS:
+        asked = _asked.get(handle, {}).get(option, _libcurl.unasked())
         # What was asked for under a lower floor can be below this one.
-        code = _before["setopt"](handle, option, libcurl.held(option, asked))
+        code = _before["setopt"](handle, option, _libcurl.held(option, asked))
         if code:  # old versions return it
             raise GuardError(f"libcurl does not take the floor: error {code}")
 
 
 def setopt(self: Any, option: Any, value: Any) -> Any:
     """Set an option, and note what was asked for."""
-    value = libcurl.held(option, value)
+    value = _libcurl.held(option, value)
     done = _before["setopt"](self, option, value)
-    if option in libcurl.VERSIONS:
+    if option in _libcurl.VERSIONS:
         _asked.setdefault(self, {})[int(option)] = value
     return done
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

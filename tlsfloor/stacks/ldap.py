@@ -25,8 +25,8 @@ import weakref
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks.gates import instances
-from tlsfloor.stacks.libldap import Library
+from tlsfloor.stacks._gates import instances
+from tlsfloor.stacks._libldap import Library
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

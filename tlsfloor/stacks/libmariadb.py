@@ -22,9 +22,9 @@ from weakref import WeakKeyDictionary
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks.contexts import refusal
-from tlsfloor.stacks.gates import Gates, instances
-from tlsfloor.stacks.mysql_options import Library, Passing, has_new_libmysqlclient
+from tlsfloor.stacks._contexts import refusal
+from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._mysql_options import Library, Passing, has_new_libmysqlclient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

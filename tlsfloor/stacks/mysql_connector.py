@@ -15,8 +15,8 @@ import sys
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks.gates import Gates, instances
-from tlsfloor.stacks.mysql_options import is_new
+from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._mysql_options import is_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

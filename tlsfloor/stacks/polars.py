@@ -11,7 +11,7 @@ from __future__ import annotations
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import _begin, _remote
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import sys
 from functools import wraps
 
 from tlsfloor import floor as current
-from tlsfloor.stacks import libpq
-from tlsfloor.stacks.contexts import refusal
-from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks import _libpq
+from tlsfloor.stacks._contexts import refusal
+from tlsfloor.stacks._gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _is_low(pgconn: Any) -> bool:
     """Tell whether a connection of psycopg may speak TLS, with a minimum below the floor."""
     said = {option.keyword.decode(): (option.val or b"").decode() for option in pgconn.info}
     without = said["sslmode"] == "disable" or pgconn.host.startswith((b"/", b"@"))  # Unix sockets
-    return not without and libpq.NUMBERS.get(said[libpq.MINIMUM].lower(), 0) < current.held
+    return not without and _libpq.NUMBERS.get(said[_libpq.MINIMUM].lower(), 0) < current.held
 
 
 def _refusing_low(method: Any) -> Any:
@@ -83,12 +83,12 @@ def _refusing_low(method: Any) -> Any:
     return gate
 
 
-def _holding_class(method: Any, library: libpq.Library) -> Any:
+def _holding_class(method: Any, library: _libpq.Library) -> Any:
     """Return a class method that stands in for one that connects."""
 
     @wraps(method)
     def gate(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        return libpq.call(method.__get__(cls), args, kwargs, library)
+        return _libpq.call(method.__get__(cls), args, kwargs, library)
 
     return classmethod(gate)
 
@@ -117,17 +117,17 @@ def _install(module: Any) -> None:
         return said
 
     library = (parse, ask)
-    libpq.check(library, "psycopg")
+    _libpq.check(library, "psycopg")
 
     names = ("connect", "connect_start", "ping")
     if pq.__impl__ == "python":
         for name in names:
             _gates.put(real, name, _holding_class(vars(real)[name].__func__, library))
     else:
-        gates = {name: libpq.holding(getattr(real, name), library) for name in names}
-        made = libpq.stand_in(real, {name: staticmethod(gate) for name, gate in gates.items()})
-        libpq.replace(real, made, _gates)
+        gates = {name: _libpq.holding(getattr(real, name), library) for name in names}
+        made = _libpq.stand_in(real, {name: staticmethod(gate) for name, gate in gates.items()})
+        _libpq.replace(real, made, _gates)
     connect, base = module.generators.connect, module.BaseConnection
-    libpq.replace(connect, libpq.holding(connect, library), _gates)
+    _libpq.replace(connect, _libpq.holding(connect, library), _gates)
     if hasattr(base, "_cancel_gen"):  # since psycopg 3.2: it makes a connection of its own
         _gates.put(base, "_cancel_gen", _refusing_low(base._cancel_gen))

@@ -13,8 +13,8 @@ from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks import libpq
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks import _libpq
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,20 +97,20 @@ def _install(module: Any) -> None:
         return ""
 
     library = (parse, ask)
-    libpq.check(library, "psycopg2")
+    _libpq.check(library, "psycopg2")
 
     for kind in (real, replication):
-        made = libpq.stand_in(kind, {"__init__": _holding_init(kind.__init__, library)})
+        made = _libpq.stand_in(kind, {"__init__": _holding_init(kind.__init__, library)})
         for cls in kind.__subclasses__():
             if cls not in (made, replication):
                 cls.__bases__ = tuple(made if base is kind else base for base in cls.__bases__)
-        libpq.replace(kind, made, _gates)
-    libpq.replace(module._connect, libpq.holding(module._connect, library), _gates)
+        _libpq.replace(kind, made, _gates)
+    _libpq.replace(module._connect, _libpq.holding(module._connect, library), _gates)
 
 
-def _holding_init(init: Any, library: libpq.Library) -> Any:
+def _holding_init(init: Any, library: _libpq.Library) -> Any:
     @wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
-        libpq.call(init.__get__(self), args, kwargs, library)
+        _libpq.call(init.__get__(self), args, kwargs, library)
 
     return __init__

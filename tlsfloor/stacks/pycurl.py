@@ -17,8 +17,8 @@ from operator import index
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import libcurl
-from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks import _libcurl
+from tlsfloor.stacks._gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def _check(module: Any) -> int:
 def _set(module: Any, handle: Any, setopt: Any) -> None:
     """Set what holds a handle to a floor."""
     try:
-        for option in libcurl.VERSIONS:
-            setopt(option, libcurl.unasked())
+        for option in _libcurl.VERSIONS:
+            setopt(option, _libcurl.unasked())
         if _foreign:
             setopt(_PROTOCOLS[0], ~_foreign)
     except module.error as error:
@@ -134,16 +134,16 @@ def _subclass(module: Any) -> Any:
             return handle
 
         def setopt(self, option: Any, value: Any) -> Any:
-            value = libcurl.held(option, value)
+            value = _libcurl.held(option, value)
             if option in _PROTOCOLS:
                 value = index(value) & ~_foreign
             return super().setopt(option, value)
 
         def setopt_string(self, option: Any, value: Any) -> Any:
-            return super().setopt_string(option, libcurl.held(option, value))
+            return super().setopt_string(option, _libcurl.held(option, value))
 
         def unsetopt(self, option: Any) -> Any:
-            if option in (*libcurl.VERSIONS, *_PROTOCOLS):
+            if option in (*_libcurl.VERSIONS, *_PROTOCOLS):
                 return _set(module, self, super().setopt)
             return super().unsetopt(option)
 

@@ -12,7 +12,7 @@ import os
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.stacks import _begin, _remote
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

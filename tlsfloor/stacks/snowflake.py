@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tlsfloor import versions
 from tlsfloor.stacks import _begin
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

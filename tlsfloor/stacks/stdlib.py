@@ -87,7 +87,7 @@ _SPARE = "Spare"
 _kinds = {}  # type: dict[Any, Any]
 _spares = {}  # type: dict[Any, Any]
 
-_CONTEXTS, _CONNECTIONS = "tlsfloor.stacks.contexts", "tlsfloor.stacks.connections"
+_CONTEXTS, _CONNECTIONS = "tlsfloor.stacks._contexts", "tlsfloor.stacks._connections"
 
 
 def guard(module: "ModuleType") -> str:
@@ -116,11 +116,11 @@ def observe(module: "ModuleType") -> str:
     Raises:
         GuardError: this OpenSSL could not be held to the floor.
     """
-    from tlsfloor.stacks import contexts
+    from tlsfloor.stacks import _contexts
 
     native = module if module.__name__ != "ssl" else sys.modules.get("_ssl")
     if native is not None:  # it is not imported here: the lock of arm is held
-        contexts.check(current.observed)
+        _contexts.check(current.observed)
     missing = _guard(module, native)
     return f"not observed: {missing}" if missing else "observed"
 
@@ -170,9 +170,9 @@ def promised(native: "Any", floor: int) -> None:
         native, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False
     )
     if not built_for or not hasattr(native._SSLContext, "minimum_version"):
-        from tlsfloor.stacks import contexts
+        from tlsfloor.stacks import _contexts
 
-        contexts.check(floor)
+        _contexts.check(floor)
 
 
 def _guard(module: "Any", native: "Any") -> str:
@@ -209,7 +209,7 @@ def _replaced(module: "Any") -> str:
 def undone(module: "ModuleType") -> str:
     """Return what is not in place of the guard of this ``ssl``; empty when all of it is."""
     from tlsfloor.errors import GuardError
-    from tlsfloor.stacks import contexts
+    from tlsfloor.stacks import _contexts
 
     native: Any = sys.modules.get("_ssl")
     if native is None or native._SSLContext not in gated.values():
@@ -225,7 +225,7 @@ def undone(module: "ModuleType") -> str:
     missing = "" if native is module else _replaced(module)
     if not missing:
         try:
-            contexts.check(current.held)
+            _contexts.check(current.held)
         except GuardError as error:
             return error.problem
     return missing
@@ -248,7 +248,7 @@ def _subclass(base: "Any") -> "Any":
     gates = _uses(base)
     # Where nothing is exempted, nobody pays for it: it is not even loaded.
     if getattr(sys.modules.get("tlsfloor.exemptions"), "known", ()):
-        from tlsfloor.stacks.exempt import exempting
+        from tlsfloor.stacks._exempted import exempting
 
         gates = {name: exempting(base, getattr(base, name), gates[name]) for name in gates}
     gates["__init__"] = _birth(base)

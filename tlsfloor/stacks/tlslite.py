@@ -12,7 +12,7 @@ from functools import wraps
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks.gates import Gates, instances
+from tlsfloor.stacks._gates import Gates, instances
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import _begin, _remote
-from tlsfloor.stacks.contexts import refusal
-from tlsfloor.stacks.gates import Gates
+from tlsfloor.stacks._contexts import refusal
+from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

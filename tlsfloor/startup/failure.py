@@ -48,7 +48,7 @@ def refuse(error):
     """Do as the outcome says where nothing could be armed: refuse all TLS stacks, as if there were none."""
     text = fail(error, starting=True)
     if text:
-        import tlsfloor.refusal as refusal
+        import tlsfloor.startup.refusal as refusal
 
         refusal.refuse({"ssl", "_ssl", "_cffi_ssl._stdssl"}.union(refusal.others(say)), lambda: text)
 

@@ -354,7 +354,7 @@ def status():
 
 def start(file, floor=None, outcome=None, since=None):
     """Arm this process by a start-up file, as tlsfloor.arm does on newer Pythons."""
-    import tlsfloor.outcome as outcomes
+    import tlsfloor.startup.failure as outcomes
 
     state = sys._tlsfloor
     files = state.setdefault("files", [])
@@ -376,7 +376,7 @@ def start(file, floor=None, outcome=None, since=None):
 
 def arm(state, file, written, outcomes):
     """Hold the floor of a start-up file on ssl alone: no other stack is held on these Pythons."""
-    import tlsfloor.refusal as refusal
+    import tlsfloor.startup.refusal as refusal
 
     floor = start_up_floor(state["environment"], written)
     if outcomes.observes():

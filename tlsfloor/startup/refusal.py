@@ -1,4 +1,4 @@
-# Refuses modules that bring TLS, where they cannot be held. It parses on Python 2.7, as tlsfloor.start does, and
+# Refuses modules that bring TLS, where they cannot be held. It parses on Python 2.7, as tlsfloor.startup.legacy does, and
 # is apart from it since an idle process does without.
 import os
 import re

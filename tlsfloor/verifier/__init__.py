@@ -29,24 +29,3 @@ Endpoints are looked at from outside, with the same ``line`` and ``peers``:
 
 The module can be called: ``tlsfloor.verify("1.2")`` is ``hello.verify("1.2")``.
 """
-
-from __future__ import annotations
-
-import sys
-from types import ModuleType
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from tlsfloor.verify.hello import Report
-
-
-class _Verify(ModuleType):
-    """``tlsfloor.verify`` is a package and a function, whoever imported it first."""
-
-    def __call__(self, floor: object = "1.2") -> Report:
-        from tlsfloor.verify import hello
-
-        return hello.verify(floor)
-
-
-sys.modules[__name__].__class__ = _Verify

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.verify.surroundings import User
+    from tlsfloor.verifier.surroundings import User
 
 #: Bytes that are kept of each of stdout and stderr: the facts of a probe are some 100 kB.
 LIMIT = 16 * 2**20

@@ -8,16 +8,17 @@ from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 
 from tlsfloor import versions
-from tlsfloor.verify import bounded, judge, launch, libraries, surroundings
+from tlsfloor.inventory import libraries
+from tlsfloor.verifier import bounded, judge, launch, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tlsfloor.verify.cases import Case
-    from tlsfloor.verify.find import Found, Interpreter
-    from tlsfloor.verify.libraries import Library
-    from tlsfloor.verify.surroundings import User
+    from tlsfloor.inventory.libraries import Library
+    from tlsfloor.verifier.cases import Case
+    from tlsfloor.verifier.find import Found, Interpreter
+    from tlsfloor.verifier.surroundings import User
 
 #: The exit status of each verdict, design section 7: 0 is for what is sound alone.
 STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}

@@ -24,7 +24,7 @@ import stat
 from dataclasses import dataclass, field, replace
 
 from tlsfloor.errors import VerifyError
-from tlsfloor.verify.binary import nature
+from tlsfloor.inventory.binary import nature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verify.examine import STATUSES
-from tlsfloor.verify.judge import SOUND
+from tlsfloor.verifier.examine import STATUSES
+from tlsfloor.verifier.judge import SOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tlsfloor.verify.examine import Examined, Report
-    from tlsfloor.verify.judge import Result
+    from tlsfloor.verifier.examine import Examined, Report
+    from tlsfloor.verifier.judge import Result
 
 #: The version of the JSON. It rises when a key changes its meaning or goes.
 SCHEMA = 1

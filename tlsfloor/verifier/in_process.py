@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
-from tlsfloor.verify import probe
-from tlsfloor.verify.cases import FIXED, VERSIONS, WAYS
-from tlsfloor.verify.offer import alert_of, answer, client_hello, server_hello
-from tlsfloor.verify.peer import CA_FILE, PEER_FILE
+from tlsfloor.peers.base import CA_FILE, PEER_FILE
+from tlsfloor.peers.offers import alert_of, answer, client_hello, server_hello
+from tlsfloor.verifier import probe
+from tlsfloor.verifier.cases import FIXED, VERSIONS, WAYS
 from tlsfloor.versions import FLOORS, SSL3, TLS1_3
 from tlsfloor.wire import ClientHello, Handshake
 from tlsfloor.wire.alerts import PROTOCOL_VERSION

@@ -12,20 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlsfloor import versions
-from tlsfloor.verify.cases import ANY, FIXED, Case
+from tlsfloor.peers.base import NO_HELLO, REFUSED, SILENT
+from tlsfloor.verifier.cases import ANY, FIXED, Case
 
 #: The verdicts that are not flagged.
 SOUND = ("immune", "enforced")
 
-
-#: How a quick peer begins where the version was refused for sure.
-REFUSED = "refused: "
-
-#: What a quick peer says of a client that answers its hello by nothing: it may have taken it.
-SILENT = "it says nothing"
-
-#: What a quick peer says of a client that has left without a hello; the client knows why.
-NO_HELLO = "no hello was sent"
 
 # What OpenSSL calls a version that it refuses, or cannot offer.
 _REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS")

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tlsfloor.verify import bounded, judge
-from tlsfloor.verify.cases import ANY
-from tlsfloor.verify.peer import TIMEOUT, Peer
-from tlsfloor.verify.surroundings import Surroundings
+from tlsfloor.peers.base import TIMEOUT, Peer
+from tlsfloor.verifier import bounded, judge
+from tlsfloor.verifier.cases import ANY
+from tlsfloor.verifier.surroundings import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.verify.cases import Case
+    from tlsfloor.verifier.cases import Case
 
 _PROBE = str(Path(__file__).with_name("probe.py"))
 _BEGIN, _END = "<tlsfloor-facts>", "</tlsfloor-facts>"
@@ -158,10 +158,10 @@ def run(
 def _peer(case: Case) -> Peer:
     """Return the other end of a case; tlslite-ng is only needed for handshakes."""
     if case.key_exchange == ANY:
-        from tlsfloor.verify.hello_peers import HelloClientPeer, HelloServerPeer
+        from tlsfloor.peers.hellos import HelloClientPeer, HelloServerPeer
 
         return (HelloServerPeer if case.role == "client" else HelloClientPeer)(case.version)
-    from tlsfloor.verify.peers import ClientPeer, ServerPeer
+    from tlsfloor.peers.handshakes import ClientPeer, ServerPeer
 
     if case.role == "client":
         return ServerPeer(case.version, case.key_exchange)

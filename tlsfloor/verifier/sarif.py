@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verify.judge import SOUND
+from tlsfloor.verifier.judge import SOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tlsfloor.verify.examine import Examined, Report
+    from tlsfloor.verifier.examine import Examined, Report
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

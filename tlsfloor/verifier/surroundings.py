@@ -15,13 +15,13 @@ import tempfile
 from dataclasses import dataclass
 
 from tlsfloor.errors import PolicyError
-from tlsfloor.verify.peer import CA_FILE, PEER_FILE
+from tlsfloor.peers.base import CA_FILE, PEER_FILE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tlsfloor.verify.find import Interpreter
+    from tlsfloor.verifier.find import Interpreter
 
 #: How the variables begin that decide how Python, the loader of libraries and TLS start.
 PASSED = ("PYTHON", "PYPY", "TLSFLOOR", "OPENSSL_", "SSL_CERT_", "LD_", "DYLD_", "LC_")

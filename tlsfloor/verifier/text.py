@@ -10,13 +10,13 @@ from rich.text import Text
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verify.judge import SOUND
+from tlsfloor.verifier.judge import SOUND
 from tlsfloor.versions import FLOORS, SSL3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.verify.examine import Examined, Report
-    from tlsfloor.verify.judge import Launch
+    from tlsfloor.verifier.examine import Examined, Report
+    from tlsfloor.verifier.judge import Launch
 
 # A table of cases is shown for each of so many interpreters, and for none of more.
 _FEW = 3

@@ -7,11 +7,9 @@ has: they are not a reason to freeze them into it.
 
 from PyInstaller.utils.hooks import collect_data_files, collect_submodules
 
-LEFT_OUT = tuple(
-    f"tlsfloor.{each}" for each in ("__main__", "bundle", "cli", "install", "pyinstaller", "report")
-)
+LEFT_OUT = tuple(f"tlsfloor.{each}" for each in ("__main__", "cli", "deploy", "report"))
 
 hiddenimports = collect_submodules("tlsfloor", filter=lambda name: not name.startswith(LEFT_OUT))
-datas = collect_data_files("tlsfloor.verify")  # the certificate of its handshakes
+datas = collect_data_files("tlsfloor.peers")  # the certificate of its handshakes
 excludedimports = ["OpenSSL", "aiohttp", "awscrt", "botocore", "httpx", "pycurl", "redis"]
 excludedimports += ["requests", "rich", "tlslite", "urllib3"]

@@ -1,0 +1,1 @@
+"""The judge of endpoints: what a server accepts, for ``tlsfloor check``."""

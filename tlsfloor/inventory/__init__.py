@@ -1,0 +1,1 @@
+"""Which TLS libraries a process, a file or an environment holds."""
