@@ -7,7 +7,7 @@ import sys
 
 def others(say):
     """Return the modules that bring TLS beside ssl, read from a table that Python 2.7 cannot import."""
-    table = os.path.join(os.path.dirname(os.path.realpath(__file__)), "stacks", "__init__.py")
+    table = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "stacks", "__init__.py")
     try:
         with open(table) as file:
             # Through those two of Arrow go local files as well; what connects in it has modules of its own.
