@@ -233,7 +233,7 @@ def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> No
 def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     parts.need("rich")
     from tlsfloor.cli import check
-    from tlsfloor.endpoints.endpoints import Attempt, Endpoint, Negotiation, Report
+    from tlsfloor.endpoints.examination import Attempt, Endpoint, Negotiation, Report
 
     reports = [
         Report(Endpoint("localhost", 443), state="unreachable", reason=HOSTILE),

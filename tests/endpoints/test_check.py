@@ -33,10 +33,10 @@ from tlsfloor.wire import ClientHello, Messages
 parts.need("certifi", "rich", "tlslite", "urllib3")
 
 from tlsfloor.cli import check
-from tlsfloor.endpoints import endpoints, negotiation
-from tlsfloor.peers import offers
+from tlsfloor.endpoints import examination, negotiation
+from tlsfloor.peers import crafted
 from tlsfloor.endpoints.attempts import Endpoint
-from tlsfloor.endpoints.endpoints import Report
+from tlsfloor.endpoints.examination import Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def accepted(report: Report) -> set[tuple[int, str]]:
 
 
 def local(port: int, **options: Any) -> Report:
-    return endpoints.examine(Endpoint("localhost", port), timeout=TIMEOUT, **options)
+    return examination.examine(Endpoint("localhost", port), timeout=TIMEOUT, **options)
 
 
 # What is accepted
@@ -102,7 +102,7 @@ def test_the_server_name_is_sent_and_nothing_but_the_version(
     version: int, key_exchange: str
 ) -> None:
     stream = Messages()
-    stream.feed(offers.client_hello(version, key_exchange, "floor.example"))
+    stream.feed(crafted.client_hello(version, key_exchange, "floor.example"))
     message = stream.read()
     assert message is not None
     hello = ClientHello.parse(message.body)  # type: ignore[union-attr]
@@ -122,7 +122,7 @@ def test_an_address_is_no_server_name() -> None:
         "a.example",
     ]
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
-        report = endpoints.examine(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
+        report = examination.examine(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
     assert accepted(report) == {(TLS1_2, "ecdhe")}
     assert {seen.offered.server_name() for seen in peer.seen if seen.offered} == {None}
 
@@ -503,7 +503,7 @@ def test_what_is_no_tls_is_named(
 ) -> None:
     with serving(behave) as port:
         begun = time.monotonic()
-        report = endpoints.examine(Endpoint("localhost", port), timeout=0.5, context=context)
+        report = examination.examine(Endpoint("localhost", port), timeout=0.5, context=context)
         took = time.monotonic() - begun
     assert (report.state, report.negotiated) == (state, None)
     assert reason in report.reason
@@ -516,7 +516,7 @@ def test_what_is_no_tls_is_named(
 @pytest.mark.parametrize("seed", range(8))
 def test_random_bytes_are_never_an_answer(seed: int) -> None:
     with serving(lambda connection: say(os.urandom(200 + seed))(connection)) as port:
-        report = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+        report = examination.examine(Endpoint("localhost", port), timeout=0.3)
     assert report.state in ("not TLS", "timed out")
     assert report.accepted() == []
 
@@ -537,7 +537,7 @@ def test_the_handshake_is_bounded_too() -> None:
 def test_who_cannot_be_reached(host: str, reason: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    report = endpoints.examine(Endpoint(host, port), timeout=TIMEOUT)
+    report = examination.examine(Endpoint(host, port), timeout=TIMEOUT)
     assert (report.state, report.attempts) == ("unreachable", [])
     assert reason in report.reason
     assert report.cut_off(TLS1_2)[0] == "unknown"
@@ -551,7 +551,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    report = endpoints.examine(Endpoint("slow.example"), timeout=0.2)
+    report = examination.examine(Endpoint("slow.example"), timeout=0.2)
     answered.set()
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and thread.daemon:
@@ -612,9 +612,9 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
         return server_hello(TLS1_0, 0x002F) if hello.versions() == [TLS1_0] else b""
 
     with serving(answering(choose, patient=False)) as port:
-        closed = endpoints.examine(Endpoint("localhost", port), timeout=0.4)
+        closed = examination.examine(Endpoint("localhost", port), timeout=0.4)
     with serving(answering(choose)) as port:
-        silent = endpoints.examine(Endpoint("localhost", port), timeout=0.4)
+        silent = examination.examine(Endpoint("localhost", port), timeout=0.4)
     assert accepted(closed) == accepted(silent) == {(TLS1_0, "rsa")}
     assert closed.cut_off(TLS1_2)[0] == "yes"
     assert (silent.cut_off(TLS1_2)[0], silent.accepts_less(TLS1_2)) == (
@@ -624,7 +624,7 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
 
 
 def speaks_everything(hello: ClientHello) -> bytes:
-    return offers.server_hello(hello, hello.versions()[0])
+    return crafted.server_hello(hello, hello.versions()[0])
 
 
 @contextlib.contextmanager
@@ -692,9 +692,9 @@ def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
         (answering(speaks_everything) if next(count) < 2 else drain)(connection)
 
     with serving(behave) as port:
-        report = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+        report = examination.examine(Endpoint("localhost", port), timeout=0.3)
     with serving(answering(speaks_everything)) as port:
-        control = endpoints.examine(Endpoint("localhost", port), timeout=0.3)
+        control = examination.examine(Endpoint("localhost", port), timeout=0.3)
     assert (report.accepted(), report.accepts_less(TLS1_2)[0]) == ([TLS1_2], "unknown")
     assert "go slower, --pause 1" in report.accepts_less(TLS1_2)[1]
     assert (control.accepts_less(TLS1_2)[0], control.unsteady) == ("yes", "")
@@ -805,7 +805,7 @@ def test_what_this_interpreter_negotiates_is_not_cut_off(
 
 def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
     with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
-        report = endpoints.examine(Endpoint("localhost", port), timeout=1.0)
+        report = examination.examine(Endpoint("localhost", port), timeout=1.0)
     assert accepted(report) == {(TLS1_0, "rsa")}
     told = {
         (each.version, each.key_exchange): (each.outcome, each.told) for each in report.attempts
@@ -821,8 +821,8 @@ def test_many_at_once_in_their_order() -> None:
         silent = stack.enter_context(serving(drain))
         ports = [servers[0].port, silent, *(server.port for server in servers[1:])]
         wanted = [Endpoint("localhost", port) for port in ports]
-        found = list(endpoints.examine_all(wanted, 3, timeout=1.0))
-        first = next(endpoints.examine_all(wanted, 2, timeout=1.0))
+        found = list(examination.examine_all(wanted, 3, timeout=1.0))
+        first = next(examination.examine_all(wanted, 2, timeout=1.0))
     assert [report.endpoint for report in found] == wanted
     assert [report.state for report in found] == ["reached", "timed out", *["reached"] * 3]
     assert first.endpoint == wanted[0]

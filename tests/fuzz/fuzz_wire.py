@@ -19,7 +19,7 @@ import argparse
 import random
 import sys
 
-from tlsfloor.peers.offers import alert_of, answer
+from tlsfloor.peers.crafted import alert_of, answer
 from tlsfloor.wire import (
     Alert,
     ClientHello,

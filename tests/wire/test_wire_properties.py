@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from tlsfloor import wire
-from tlsfloor.peers.offers import alert_of, answer
+from tlsfloor.peers.crafted import alert_of, answer
 from tlsfloor.wire import (
     Alert,
     ClientHello,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tlsfloor.endpoints.attempts import Endpoint
-    from tlsfloor.endpoints.endpoints import Report
+    from tlsfloor.endpoints.examination import Report
 
 #: Schemes that begin with TLS, and their ports; STARTTLS is another matter.
 SCHEMES = {
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from tlsfloor.endpoints import endpoints, negotiation
+        from tlsfloor.endpoints import examination, negotiation
     except ImportError as error:
         raise VerifyError(
             f"a part is missing: {error}", hint="pip install 'tlsfloor[verify]'"
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     _require(found, "no endpoint to check", "tlsfloor check example.com:443")
     context = negotiation.trust(arguments.ca_certs, arguments.cert, arguments.key)
     reports: list[Report] = []
-    examined = endpoints.examine_all(
+    examined = examination.examine_all(
         found, arguments.jobs, timeout=arguments.timeout, context=context, pause=arguments.pause
     )
     talk = Console(stderr=True)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from tlsfloor import versions
 from tlsfloor.peers import handshakes
-from tlsfloor.peers.connection import Line
-from tlsfloor.peers.offers import client_hello, suites_of
+from tlsfloor.peers.crafted import client_hello, suites_of
+from tlsfloor.peers.recording import Line
 from tlsfloor.wire import (
     Alert,
     Handshake,

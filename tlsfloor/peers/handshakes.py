@@ -15,7 +15,7 @@ from functools import lru_cache
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
 from tlsfloor.peers.base import CA_FILE, PEER_FILE, TIMEOUT, Peer, Seen
-from tlsfloor.peers.connection import Line
+from tlsfloor.peers.recording import Line
 
 try:
     from tlslite.constants import CipherSuite

@@ -15,8 +15,8 @@ import time
 
 from tlsfloor import versions
 from tlsfloor.peers.base import NO_HELLO, REFUSED, SILENT, Peer
-from tlsfloor.peers.connection import Line
-from tlsfloor.peers.offers import alert_of, answer, client_hello, server_hello
+from tlsfloor.peers.crafted import alert_of, answer, client_hello, server_hello
+from tlsfloor.peers.recording import Line
 from tlsfloor.versions import SSL3, TLS1_3
 from tlsfloor.wire import Handshake, ServerHello
 from tlsfloor.wire.alerts import PROTOCOL_VERSION

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.peers.base import CA_FILE, PEER_FILE
-from tlsfloor.peers.offers import alert_of, answer, client_hello, server_hello
+from tlsfloor.peers.crafted import alert_of, answer, client_hello, server_hello
 from tlsfloor.verifier import probe
 from tlsfloor.verifier.cases import FIXED, VERSIONS, WAYS
 from tlsfloor.versions import FLOORS, SSL3, TLS1_3
