@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from tlsfloor.stacks import TABLE
-from tlsfloor.stacks._about import ABOUT
+from tlsfloor.stacks._coverage import ABOUT
 
 PAGE = Path(__file__).parent / "reference" / "stacks.md"
 
@@ -24,7 +24,7 @@ TABLES = {
 }
 
 # What is shown elsewhere: guard -> where.
-ELSEWHERE = {"stdlib": "`test_clients` and others", "named": "`test_stack_named`"}
+ELSEWHERE = {"stdlib": "`test_clients` and others", "aioquic": "`test_stack_aioquic`"}
 
 
 class Shown:

@@ -118,10 +118,10 @@ def status() -> Status:
     """
     told = _judged()
     from tlsfloor.inventory import libraries
-    from tlsfloor.stacks import _about
+    from tlsfloor.stacks import _coverage
 
-    known = {**_about.coverage(told.floor), **told.stacks}
-    told.libraries = _about.describe(libraries.loaded(), known)
+    known = {**_coverage.coverage(told.floor), **told.stacks}
+    told.libraries = _coverage.describe(libraries.loaded(), known)
     return told
 
 

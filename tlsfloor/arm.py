@@ -92,9 +92,9 @@ def _start(written: "dict[str, Any]", environment: "dict[str, str]") -> None:
         policy.start_up_floors(environment, written["floor"])
         policy.resolve_paths(environment)
         if policy.STACKS in environment:
-            from tlsfloor.stacks import _about
+            from tlsfloor.stacks import _coverage
 
-            _about.check_names(policy.strengths_in(environment)[1], policy.STACKS)
+            _coverage.check_names(policy.strengths_in(environment)[1], policy.STACKS)
     if written["floor"] is None and not os.environ.get("PYTHONPATH", os.sep).startswith(os.sep):
         from tlsfloor.startup import failure
 
@@ -357,9 +357,9 @@ def want_unknown(strength: "str | None") -> None:
 def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
     """Record what a source wants of stacks that are not covered. It stays: the strictest wins."""
     if strengths[1]:
-        from tlsfloor.stacks import _about
+        from tlsfloor.stacks import _coverage
 
-        _about.check_names(strengths[1], source)
+        _coverage.check_names(strengths[1], source)
     if strengths not in current.wanted:
         current.wanted.append(strengths)
 

@@ -39,7 +39,7 @@ from harness import (
 from parts import leave_out, need
 from test_servers import call, program
 from tlsfloor.stacks import COVERED, TABLE
-from tlsfloor.stacks._about import ABOUT
+from tlsfloor.stacks._coverage import ABOUT
 from tlsfloor.versions import FLOORS
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
 
 #: Guards that change nothing in a stack, or whose stack is not that module's.
-NO_GATES = ("stdlib", "pins", "named")
+NO_GATES = ("stdlib", "urllib3", "aioquic")
 
 NONE: tuple[str, ...] = ()
 DEFAULTS = {
@@ -162,7 +162,7 @@ def assert_refused_at_use(
 
 
 def test_every_row_of_the_table_is_shown_by_a_program() -> None:
-    guards = {guard_of(row) for row in TABLE} - {"stdlib", "pins", "named", "interpreters"}
+    guards = {guard_of(row) for row in TABLE} - {"stdlib", "urllib3", "aioquic", "subinterpreters"}
     assert guards == {constants(name)["STACK"] for name in PROGRAMS}
 
 

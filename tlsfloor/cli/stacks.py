@@ -11,7 +11,7 @@ from tlsfloor.cli import JSON_SCHEMA, tell
 from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of
-from tlsfloor.stacks import _about
+from tlsfloor.stacks import _coverage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         folders = [arguments.path]
         found, unread = libraries.search(arguments.path)
-    described = _about.describe(found, _about.coverage(floor))
+    described = _coverage.describe(found, _coverage.coverage(floor))
     if arguments.json:
         facts = {"schema": JSON_SCHEMA, "floor": floor, "searched": folders}
         print(json.dumps({**facts, "libraries": described, "unread": unread}, indent=2))

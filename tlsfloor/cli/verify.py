@@ -11,7 +11,7 @@ import tlsfloor
 from tlsfloor.cli import complain, output
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
-from tlsfloor.stacks import _about
+from tlsfloor.stacks import _coverage
 from tlsfloor.versions import floor_name
 
 TYPE_CHECKING = False
@@ -85,14 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
-    coverage = _about.coverage(floor_name(floor))
+    coverage = _coverage.coverage(floor_name(floor))
     outcome = examine.Report(
         floor,
         arguments.targets,
         tlsfloor.__version__,
         found,
         evidence=evidence,
-        describe=lambda libraries: _about.describe(libraries, coverage),
+        describe=lambda libraries: _coverage.describe(libraries, coverage),
     )
     try:
         with contextlib.ExitStack() as stack:

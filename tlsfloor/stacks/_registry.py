@@ -113,13 +113,13 @@ def refuse_uncovered(
     Raises:
         GuardError: it is refused.
     """
-    from tlsfloor.stacks import _about
+    from tlsfloor.stacks import _coverage
 
     events.note("uncovered", stack=name, floor=versions.floor_name(current.held), text=state)
-    if _about.strength(name, wanted) != "warn":
+    if _coverage.strength(name, wanted) != "warn":
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "
-            f"TLSFLOOR_STACKS='{_about.ABOUT[name][0]}=warn'",
+            f"TLSFLOOR_STACKS='{_coverage.ABOUT[name][0]}=warn'",
         )
     say(f"tlsfloor: error: {name} is {state}; it is imported all the same")

@@ -7,7 +7,7 @@ import sys
 from tlsfloor import events, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
-from tlsfloor.stacks import _about, _unknown
+from tlsfloor.stacks import _coverage, _unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def note(name: str, path: str, what: str, wanted: Iterable[str]) -> None:
         GuardError: somebody wants it to be refused.
     """
     package = name.partition(".")[0]
-    if _about.row_of(package):  # it carries the library of a row: cryptography that of pyOpenSSL
+    if _coverage.row_of(package):  # it carries the library of a row: cryptography that of pyOpenSSL
         return
     lowest = versions.TLS1_2 if _unknown.MODERN in what else 0
     mode = "enforce" if current.held > lowest else "observe"

@@ -11,7 +11,7 @@ import os
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -34,21 +34,21 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this manager has no databases.
     """
-    found = _begin.state(module, "a driver of ADBC", versions.TLS1_0)
+    found = _tls_calls.state(module, "a driver of ADBC", versions.TLS1_0)
     if found == "guarded":
-        _begin.gate_constructor(_gates, module, "AdbcDatabase", _judge)
+        _tls_calls.gate_constructor(_gates, module, "AdbcDatabase", _judge)
     return found
 
 
 def below() -> list[str]:
     """Say that there may be databases older than the floor: nothing lists them."""
-    return _begin.older("adbc_driver_manager._lib", "database of ADBC")
+    return _tls_calls.older("adbc_driver_manager._lib", "database of ADBC")
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     del args  # it takes none
     address = os.fsdecode(kwargs.get("uri") or "") if _is_text(kwargs.get("uri")) else ""
-    given = kwargs.get("driver") or _remote.scheme_of(address)
+    given = kwargs.get("driver") or _addresses.scheme_of(address)
     driver = os.path.basename(os.fsdecode(given)).lower() if given else ""
     if any(each in driver for each in _LOCAL):
         return
@@ -57,7 +57,7 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             return
         more = [str(value) for name, value in kwargs.items() if name != "uri"]
         tokens = any(each.lower().startswith("https:") for each in more)
-        if "flightsql" in driver and _remote.scheme_of(address) in _PLAIN and not tokens:
+        if "flightsql" in driver and _addresses.scheme_of(address) in _PLAIN and not tokens:
             return
         _refuse(row, driver, "speaks TLS 1.2", "an address that begins with grpc+tcp:")
     if "postgres" in driver:
@@ -73,4 +73,4 @@ def _is_text(value: object) -> bool:
 
 
 def _refuse(row: str, driver: str, problem: str, instead: str) -> None:
-    _begin.refuse(row, f"{driver} of ADBC {problem}", f"use {instead}")
+    _tls_calls.refuse(row, f"{driver} of ADBC {problem}", f"use {instead}")

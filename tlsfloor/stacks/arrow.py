@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -32,8 +32,8 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Arrow has other types.
     """
-    row = _begin.row_of(module)
-    found = _begin.state(module, _STACKS[row], versions.TLS1_2)
+    row = _tls_calls.row_of(module)
+    found = _tls_calls.state(module, _STACKS[row], versions.TLS1_2)
     if found == "guarded":
         _GUARDS[row](module)
     return found
@@ -42,34 +42,36 @@ def guard(module: ModuleType) -> str:
 def below() -> list[str]:
     """Say that there may be file systems and clients older than the floor: nothing lists them."""
     what = "remote file system or Flight client of Arrow"
-    return sorted({each for row in _GUARDS for each in _begin.older(row, what)})
+    return sorted({each for row in _GUARDS for each in _tls_calls.older(row, what)})
 
 
 def _files(module: ModuleType) -> None:
-    kind = getattr(*_begin.find(module, "FileSystem"))
-    _begin.gate_method(_gates, kind, "from_uri", _judge_uri, _begin.row_of(module))
+    kind = getattr(*_tls_calls.find(module, "FileSystem"))
+    _tls_calls.gate_method(_gates, kind, "from_uri", _judge_uri, _tls_calls.row_of(module))
     if hasattr(kind, "_native_from_uri"):
-        _begin.gate_method(_gates, kind, "_native_from_uri", _judge_uri, _begin.row_of(module))
+        _tls_calls.gate_method(
+            _gates, kind, "_native_from_uri", _judge_uri, _tls_calls.row_of(module)
+        )
 
 
 def _s3(module: ModuleType) -> None:
-    _begin.gate_constructor(_gates, module, "S3FileSystem", _judge_s3)
-    _begin.gate(_gates, module, "resolve_s3_region", _judge_other)
+    _tls_calls.gate_constructor(_gates, module, "S3FileSystem", _judge_s3)
+    _tls_calls.gate(_gates, module, "resolve_s3_region", _judge_other)
 
 
 def _gcs(module: ModuleType) -> None:
-    _begin.gate_constructor(_gates, module, "GcsFileSystem", _judge_gcs)
+    _tls_calls.gate_constructor(_gates, module, "GcsFileSystem", _judge_gcs)
 
 
 def _azure(module: ModuleType) -> None:
-    _begin.gate_constructor(_gates, module, "AzureFileSystem", _judge_azure)
+    _tls_calls.gate_constructor(_gates, module, "AzureFileSystem", _judge_azure)
 
 
 def _flight(module: ModuleType) -> None:
     for name in ("FlightClient", "FlightServerBase"):
-        _begin.gate_constructor(_gates, module, name, _judge_flight)
-    _begin.gate(_gates, module, "connect", _judge_flight)
-    client = getattr(*_begin.find(module, "FlightClient"))
+        _tls_calls.gate_constructor(_gates, module, name, _judge_flight)
+    _tls_calls.gate(_gates, module, "connect", _judge_flight)
+    client = getattr(*_tls_calls.find(module, "FlightClient"))
     if not _gates.stands(client, "connect") and hasattr(client, "connect"):
 
         def connect(cls: Any, location: Any, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +84,7 @@ def _flight(module: ModuleType) -> None:
 
 
 def _substrait(module: ModuleType) -> None:
-    _begin.gate(_gates, module, "run_query", _judge_plan)
+    _tls_calls.gate(_gates, module, "run_query", _judge_plan)
 
 
 _GUARDS = {
@@ -98,7 +100,7 @@ _STACKS = dict.fromkeys(_GUARDS, "Arrow's libcurl") | {"pyarrow._flight": "Arrow
 
 def _judge_uri(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     address = args[0] if args else kwargs.get("uri")
-    scheme = _remote.scheme_of(address)
+    scheme = _addresses.scheme_of(address)
     # Those of fsspec are Python's; hdfs and viewfs are Java's.
     if scheme in {"", "file", "mock", "hdfs", "viewfs", "hf"} or scheme.startswith("fsspec+"):
         return
@@ -117,8 +119,8 @@ def _judge_s3(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     keys = (
         kwargs.get("access_key") or kwargs.get("anonymous") or os.environ.get("AWS_ACCESS_KEY_ID")
     )
-    if kwargs.get("scheme") == "http" and keys and not proxied and not _remote.proxied_by_tls():
-        _begin.plain(row, _STACKS[row])
+    if kwargs.get("scheme") == "http" and keys and not proxied and not _addresses.proxied_by_tls():
+        _tls_calls.plain(row, _STACKS[row])
     else:
         _refuse(row, "S3FileSystem")
 
@@ -128,7 +130,7 @@ def _judge_gcs(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     known = kwargs.get("anonymous") or kwargs.get("access_token")
     impersonated = kwargs.get("target_service_account")
     if kwargs.get("scheme") == "http" and known and not impersonated:
-        _begin.plain(row, _STACKS[row])
+        _tls_calls.plain(row, _STACKS[row])
     else:
         _refuse(row, "GcsFileSystem")
 
@@ -137,7 +139,7 @@ def _judge_azure(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
     del args
     schemes = [kwargs.get(f"{each}_storage_scheme") for each in ("blob", "dfs")]
     if schemes == ["http", "http"] and (kwargs.get("account_key") or kwargs.get("sas_token")):
-        _begin.plain(row, _STACKS[row])
+        _tls_calls.plain(row, _STACKS[row])
     else:
         _refuse(row, "AzureFileSystem")
 
@@ -149,7 +151,7 @@ def _judge_other(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Non
 
 def _judge_plan(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     plan = args[0] if args else kwargs.get("plan", b"")
-    if _remote.mentions(plan if isinstance(plan, (str, bytes)) else bytes(plan)):
+    if _addresses.mentions(plan if isinstance(plan, (str, bytes)) else bytes(plan)):
         _refuse(row, "what a plan names")
 
 
@@ -161,12 +163,12 @@ def _judge_flight(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
         tls = tls or kwargs.get("disable_server_verification") is not None
     else:
         address = getattr(location, "uri", location)
-        scheme = _remote.scheme_of(address)
+        scheme = _addresses.scheme_of(address)
         tls = scheme not in {"grpc", "grpc+tcp", "grpc+unix"} or bool(
             kwargs.get("tls_certificates")
         )
     if tls:
-        _begin.refuse(
+        _tls_calls.refuse(
             row,
             "Flight speaks TLS 1.2, and gRPC has no setting that forbids it",
             _FLIGHT,
@@ -174,6 +176,6 @@ def _judge_flight(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(
+    _tls_calls.refuse(
         row, f"{what} of Arrow speaks TLS 1.2, and has no setting that forbids it", _FILES
     )

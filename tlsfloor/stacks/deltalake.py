@@ -8,7 +8,7 @@ function. A table that was opened before the floor goes on; ``below()`` says so.
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -28,28 +28,28 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this deltalake has no table.
     """
-    row = _begin.row_of(module)
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    row = _tls_calls.row_of(module)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     native: Any = module
-    real = _begin.find(module, "RawDeltaTable")[0].RawDeltaTable
+    real = _tls_calls.find(module, "RawDeltaTable")[0].RawDeltaTable
     if not isinstance(real, _Final):
-        _begin.gate(_gates, module, "RawDeltaTable.is_deltatable", _judge)
-        _begin.replace(_gates, row, real, _Final(real, row))
+        _tls_calls.gate(_gates, module, "RawDeltaTable.is_deltatable", _judge)
+        _tls_calls.replace(_gates, row, real, _Final(real, row))
     for name, value in list(vars(native).items()):
         if callable(value) and not isinstance(value, (type, _Final)) and not name.startswith("_"):
-            _begin.gate(_gates, module, name, _judge)
+            _tls_calls.gate(_gates, module, name, _judge)
     if hasattr(native, "DeltaFileSystemHandler"):
-        _begin.gate(_gates, module, "DeltaFileSystemHandler.__init__", _judge)
+        _tls_calls.gate(_gates, module, "DeltaFileSystemHandler.__init__", _judge)
     if hasattr(native, "PyQueryBuilder"):
-        _begin.gate(_gates, module, "PyQueryBuilder.execute", _judge_text)
+        _tls_calls.gate(_gates, module, "PyQueryBuilder.execute", _judge_text)
     return "guarded"
 
 
 def below() -> list[str]:
     """Say that there may be remote tables older than the floor: nothing lists them."""
-    return _begin.older("deltalake._internal", "remote table of deltalake")
+    return _tls_calls.older("deltalake._internal", "remote table of deltalake")
 
 
 class _Final:
@@ -85,19 +85,19 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             options.update(each)
     for address in (*args, *kwargs.values()):
         if isinstance(address, (str, bytes)):
-            kind = _remote.kind_of(address, options)
-            if kind == _remote.TLS:
+            kind = _addresses.kind_of(address, options)
+            if kind == _addresses.TLS:
                 _refuse(row, f"a table at {address!r}")
-            elif kind == _remote.PLAIN:
-                _begin.plain(row, STACK)
+            elif kind == _addresses.PLAIN:
+                _tls_calls.plain(row, STACK)
 
 
 def _judge_text(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if any(_remote.mentions(each) for each in (*args, *kwargs.values())):
+    if any(_addresses.mentions(each) for each in (*args, *kwargs.values())):
         _refuse(row, "a query that names a remote address")
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(
+    _tls_calls.refuse(
         row, f"deltalake reaches {what} by TLS 1.2, and has no setting that forbids it", _HINT
     )

@@ -9,7 +9,7 @@ the floor is judged where a channel or a port is opened with it. Plain text, Uni
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin
+from tlsfloor.stacks import _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this gRPC has other credentials.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found == "guarded" and not _gates.stands(module, "SSLChannelCredentials"):
         _put(module)
     return found
@@ -53,26 +53,26 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be channels and servers older than the floor: nothing lists them."""
-    return _begin.older("grpc._cython.cygrpc", "secure channel or server of gRPC")
+    return _tls_calls.older("grpc._cython.cygrpc", "secure channel or server of gRPC")
 
 
 def _put(module: ModuleType) -> None:
     native: Any = module
     secure = tuple(getattr(native, name) for name in _TYPES if hasattr(native, name))
     for name in ("SSLChannelCredentials", "server_credentials_ssl", "Channel", "Server"):
-        _begin.find(module, name)
+        _tls_calls.find(module, name)
     for name in _there(native, *_OTHERS):
         _gates.put(module, name, _noting(getattr(native, name)))
     for name in _there(native, "Channel", "AioChannel"):
-        _begin.gate_constructor(_gates, module, name, _judge_of_channels(secure))
-    row, judge = _begin.row_of(module), _judge_of_ports(native.ServerCredentials)
+        _tls_calls.gate_constructor(_gates, module, name, _judge_of_channels(secure))
+    row, judge = _tls_calls.row_of(module), _judge_of_ports(native.ServerCredentials)
     for name in _there(native, "Server", "AioServer"):
         method = {"Server": "add_http2_port", "AioServer": "add_secure_port"}[name]
-        _begin.gate_method(_gates, getattr(native, name), method, judge, row)
+        _tls_calls.gate_method(_gates, getattr(native, name), method, judge, row)
     for name in _there(native, *_FUNCTIONS):
-        _begin.gate(_gates, module, name, _judge)
+        _tls_calls.gate(_gates, module, name, _judge)
     for name in _there(native, *_TYPES):
-        _begin.gate_constructor(_gates, module, name, _judge)
+        _tls_calls.gate_constructor(_gates, module, name, _judge)
 
 
 def _there(native: Any, *names: str) -> list[str]:
@@ -80,7 +80,7 @@ def _there(native: Any, *names: str) -> list[str]:
     return [name for name in names if hasattr(native, name)]
 
 
-def _judge_of_channels(secure: tuple[type, ...]) -> _begin.Judge:
+def _judge_of_channels(secure: tuple[type, ...]) -> _tls_calls.Judge:
     def is_secure(credentials: Any) -> bool:
         inner = getattr(credentials, "_channel_credentials", None)
         return isinstance(credentials, secure) or (inner is not None and is_secure(inner))
@@ -103,7 +103,7 @@ def _noting(make: Any) -> Any:
     return noting
 
 
-def _judge_of_ports(kind: type) -> _begin.Judge:
+def _judge_of_ports(kind: type) -> _tls_calls.Judge:
     def judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         for given in (*args, *kwargs.values()):
             each = getattr(given, "_credentials", given)  # what asyncio's gets has it within
@@ -120,4 +120,6 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(row, f"{what} of gRPC speaks TLS 1.2, and has no setting that forbids it", _HINT)
+    _tls_calls.refuse(
+        row, f"{what} of gRPC speaks TLS 1.2, and has no setting that forbids it", _HINT
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -35,13 +35,13 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this obstore has other classes.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     for name in _STORES:
-        _begin.gate(_gates, module, f"_store.{name}.__init__", _judge_of(name))
-        _begin.gate(_gates, module, f"_store.{name}.from_url", _judge_address)
-    _begin.gate(_gates, module, "_store.from_url", _judge_address)
+        _tls_calls.gate(_gates, module, f"_store.{name}.__init__", _judge_of(name))
+        _tls_calls.gate(_gates, module, f"_store.{name}.from_url", _judge_address)
+    _tls_calls.gate(_gates, module, "_store.from_url", _judge_address)
     native: Any = module
     kinds = tuple(getattr(native._store, name) for name in _STORES)
 
@@ -58,28 +58,28 @@ def guard(module: ModuleType) -> str:
     if "get" not in uses:
         raise GuardError("this obstore has no get()", hint="install another version of it")
     for name in uses:
-        _begin.gate(_gates, module, name, judge_use)
+        _tls_calls.gate(_gates, module, name, judge_use)
     return "guarded"
 
 
 def _judge(row: str, kind: str, what: str) -> None:
-    if kind == _remote.TLS:
-        _begin.refuse(
+    if kind == _addresses.TLS:
+        _tls_calls.refuse(
             row, f"{what} of obstore speaks TLS 1.2, and has no setting that forbids it", _HINT
         )
-    elif kind == _remote.PLAIN:
-        _begin.plain(row, STACK)
+    elif kind == _addresses.PLAIN:
+        _tls_calls.plain(row, STACK)
 
 
 def _judge_address(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     address = args[0] if args else kwargs.get("url", "")
-    _judge(row, _remote.kind_of(str(address), _options(kwargs)), f"a store at {address}")
+    _judge(row, _addresses.kind_of(str(address), _options(kwargs)), f"a store at {address}")
 
 
-def _judge_of(name: str) -> _begin.Judge:
+def _judge_of(name: str) -> _tls_calls.Judge:
     def judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         address = _STORES[name] or str(args[0] if args else kwargs.get("url", "https:"))
-        _judge(row, _remote.kind_of(address, _options(kwargs)), name)
+        _judge(row, _addresses.kind_of(address, _options(kwargs)), name)
 
     return judge
 
@@ -97,4 +97,4 @@ def _kind_of(store: Any) -> str:
     )
     options = dict(getattr(store, "config", None) or {})
     options.update(getattr(store, "client_options", None) or {})
-    return _remote.kind_of(address or str(store.url), options)
+    return _addresses.kind_of(address or str(store.url), options)

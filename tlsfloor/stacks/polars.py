@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Polars has other functions.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found != "guarded":
         return found
     placed = 0
@@ -66,14 +66,14 @@ def guard(module: ModuleType) -> str:
         owner: Any = getattr(module, kind, None) if kind else module
         for name in dir(owner):
             if name.startswith(beginnings) and callable(getattr(owner, name)):
-                _begin.gate(_gates, module, f"{kind}.{name}".lstrip("."), _judge)
+                _tls_calls.gate(_gates, module, f"{kind}.{name}".lstrip("."), _judge)
                 placed += 1
     if placed < len(_PLACES) or not hasattr(module, "PyLazyFrame"):
         raise GuardError("this Polars reads its files in another way, which is not known here")
     for path in ("PySQLContext.execute", "PySQLContext.execute_with_catalog_tables"):
         kind, name = path.split(".")
         if hasattr(getattr(module, kind, None), name):
-            _begin.gate(_gates, module, path, _judge_text)
+            _tls_calls.gate(_gates, module, path, _judge_text)
     for name in ("deserialize_binary", "deserialize_json", "__setstate__"):
         _look_after(module, name)
     return "guarded"
@@ -82,18 +82,18 @@ def guard(module: ModuleType) -> str:
 def below() -> list[str]:
     """Say that there may be frames older than the floor: nothing lists them."""
     what = "lazy frame of Polars over remote files"
-    return sorted({each for row in _ROWS for each in _begin.older(row, what)})
+    return sorted({each for row in _ROWS for each in _tls_calls.older(row, what)})
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     named = [value for name, value in kwargs.items() if name in _ADDRESSES]
     options = _options([*args, *kwargs.values()])
-    for address in _remote.addresses([*args[:2], *named]):
-        kind = _remote.kind_of(address, options)
-        if kind == _remote.TLS:
+    for address in _addresses.addresses([*args[:2], *named]):
+        kind = _addresses.kind_of(address, options)
+        if kind == _addresses.TLS:
             _refuse(row, address)
-        elif kind == _remote.PLAIN:
-            _begin.plain(row, STACK)
+        elif kind == _addresses.PLAIN:
+            _tls_calls.plain(row, STACK)
 
 
 def _options(values: list[Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _options(values: list[Any]) -> dict[str, Any]:
 def _judge_text(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for text in (*args, *kwargs.values()):
         # What is read in SQL is named in a function such as read_parquet('s3://...').
-        if isinstance(text, str) and "(" in text and _remote.mentions(text):
+        if isinstance(text, str) and "(" in text and _addresses.mentions(text):
             _refuse(row, "what a query names")
 
 
@@ -120,7 +120,7 @@ def _look_after(module: ModuleType, name: str) -> None:
     kind = getattr(module, "PyLazyFrame", None)
     if not hasattr(kind, name) or _gates.stands(kind, name):
         return
-    row = _begin.row_of(module)
+    row = _tls_calls.row_of(module)
     real = getattr(kind, name)
     if name == "__setstate__":
 
@@ -141,11 +141,11 @@ def _look_after(module: ModuleType, name: str) -> None:
 
 
 def _judge_plan(row: str, frame: Any) -> None:
-    if _remote.mentions(frame.describe_plan()):
+    if _addresses.mentions(frame.describe_plan()):
         _refuse(row, "what a plan names")
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(
+    _tls_calls.refuse(
         row, f"Polars reaches {what} by TLS 1.2, and has no setting that forbids it", _HINT
     )

@@ -7,7 +7,7 @@ them by https.
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -27,18 +27,18 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this Pulsar has no client.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
-        _begin.gate(_gates, module, "Client.__init__", _judge)
+        _tls_calls.gate(_gates, module, "Client.__init__", _judge)
         for name in ("ServiceInfo.__init__", *map("{}.create".format, _tokens(module))):
             if hasattr(module, name.partition(".")[0]):  # not in every version
-                _begin.gate(_gates, module, name, _judge)
+                _tls_calls.gate(_gates, module, name, _judge)
     return found
 
 
 def below() -> list[str]:
     """Say that there may be clients older than the floor: nothing lists them."""
-    return _begin.older("_pulsar", "client of Pulsar")
+    return _tls_calls.older("_pulsar", "client of Pulsar")
 
 
 def _tokens(module: ModuleType) -> list[str]:
@@ -49,8 +49,10 @@ def _tokens(module: ModuleType) -> list[str]:
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     given = [*args, *kwargs.values()]
     for text in [each for each in given if isinstance(each, str)]:
-        schemes = {_remote.scheme_of(each) for each in text.split(",")}
-        if schemes & {"pulsar+ssl", "https"} or _remote.mentions(text):
-            _begin.refuse(row, "Pulsar speaks TLS 1.2, and has no setting that forbids it", _HINT)
+        schemes = {_addresses.scheme_of(each) for each in text.split(",")}
+        if schemes & {"pulsar+ssl", "https"} or _addresses.mentions(text):
+            _tls_calls.refuse(
+                row, "Pulsar speaks TLS 1.2, and has no setting that forbids it", _HINT
+            )
         elif "http" in schemes:
-            _begin.plain(row, STACK)
+            _tls_calls.plain(row, STACK)

@@ -20,7 +20,7 @@ import threading
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -58,8 +58,8 @@ def guard(module: ModuleType) -> str:
         for name in (*_REMOTES, *_SUBMODULES, _CLONE, "git_remote_create_anonymous"):
             if not hasattr(library, name):
                 raise GuardError(f"this pygit2 has no {name}()", hint="install another version")
-        row = _begin.row_of(module)
-        _begin.replace(_gates, row, library, _Library(row, library, native.ffi))
+        row = _tls_calls.row_of(module)
+        _tls_calls.replace(_gates, row, library, _Library(row, library, native.ffi))
     return "guarded"
 
 
@@ -114,7 +114,7 @@ def _judge(library: _Library, addresses: list[str]) -> None:
     global _offered
     if current.held < 0:
         return
-    schemes = {_remote.scheme_of(each) for each in addresses}
+    schemes = {_addresses.scheme_of(each) for each in addresses}
     if not schemes & {"https", "http"} and not _rewritten(addresses):
         return
     if _offered is None:
@@ -123,10 +123,10 @@ def _judge(library: _Library, addresses: list[str]) -> None:
         return
     row = library._row
     if schemes == {"http"}:
-        _begin.plain(row, STACK)
+        _tls_calls.plain(row, STACK)
         return
     lowest = versions.name(_offered) if _offered else "no version that could be found out"
-    _begin.refuse(row, f"libgit2 offers {lowest}, and has no setting that forbids it", _HINT)
+    _tls_calls.refuse(row, f"libgit2 offers {lowest}, and has no setting that forbids it", _HINT)
 
 
 def _rewritten(addresses: list[str]) -> bool:

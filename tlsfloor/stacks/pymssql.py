@@ -8,7 +8,7 @@ unless it says ``encryption="off"``.
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin
+from tlsfloor.stacks import _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this pymssql has no connections.
     """
-    found = _begin.state(module, STACK, versions.TLS1_0)
+    found = _tls_calls.state(module, STACK, versions.TLS1_0)
     if found == "guarded" and not _gates.stands(module, "connect"):
         _put(module)
     return found
@@ -35,13 +35,13 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Say that there may be connections older than the floor: nothing lists them."""
-    return _begin.older("pymssql._mssql", "connection of pymssql")
+    return _tls_calls.older("pymssql._mssql", "connection of pymssql")
 
 
 def _put(module: ModuleType) -> None:
-    row = _begin.row_of(module)
+    row = _tls_calls.row_of(module)
     native: Any = module
-    real = getattr(*_begin.find(module, "MSSQLConnection"))
+    real = getattr(*_tls_calls.find(module, "MSSQLConnection"))
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
         _judge(row, args, kwargs)
@@ -54,15 +54,15 @@ def _put(module: ModuleType) -> None:
     methods: dict[str, Any] = {"__init__": __init__}
     if "__pyx_vtable__" in vars(real):  # by which that module calls what is C in it
         methods["__pyx_vtable__"] = vars(real)["__pyx_vtable__"]
-    made = _begin.stand_in(real, methods)
-    _begin.replace(_gates, row, native.connect, connect)
-    _begin.replace(_gates, row, real, made)
+    made = _tls_calls.stand_in(real, methods)
+    _tls_calls.replace(_gates, row, native.connect, connect)
+    _tls_calls.replace(_gates, row, real, made)
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     del args
     if kwargs.get("encryption") != "off":
-        _begin.refuse(
+        _tls_calls.refuse(
             row,
             "pymssql's FreeTDS speaks TLS 1.1, and 1.0 where freetds.conf says so; it takes no"
             " minimum",

@@ -7,7 +7,7 @@ https. Earlier connectors speak TLS by Python's ``ssl``.
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin
+from tlsfloor.stacks import _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -27,21 +27,21 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this core is called in another way.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
-        _begin.gate(_gates, module, "call_proto", _judge)
-        _begin.gate(_gates, module, "call_proto_async", _judge)
+        _tls_calls.gate(_gates, module, "call_proto", _judge)
+        _tls_calls.gate(_gates, module, "call_proto_async", _judge)
     return found
 
 
 def below() -> list[str]:
     """Say that there may be sessions older than the floor: nothing lists them."""
-    return _begin.older("snowflake.connector._core.sf_core_python", "connection of Snowflake")
+    return _tls_calls.older("snowflake.connector._core.sf_core_python", "connection of Snowflake")
 
 
 def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     if "connection_init" in (*args, *kwargs.values()):
-        _begin.refuse(
+        _tls_calls.refuse(
             row,
             "Snowflake's connector speaks TLS 1.2, and has no setting that forbids it",
             _HINT,

@@ -7,7 +7,7 @@ metrics are exported to an address, and a server for development may be download
 from __future__ import annotations
 
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -27,24 +27,24 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this core has other functions.
     """
-    found = _begin.state(module, STACK, versions.TLS1_2)
+    found = _tls_calls.state(module, STACK, versions.TLS1_2)
     if found == "guarded":
-        _begin.gate(_gates, module, "connect_client", _judge_client)
-        _begin.gate(_gates, module, "init_runtime", _judge_runtime)
+        _tls_calls.gate(_gates, module, "connect_client", _judge_client)
+        _tls_calls.gate(_gates, module, "init_runtime", _judge_runtime)
         for name in ("start_dev_server", "start_test_server"):
-            _begin.gate(_gates, module, name, _judge_server)
+            _tls_calls.gate(_gates, module, name, _judge_server)
     return found
 
 
 def below() -> list[str]:
     """Say that there may be clients older than the floor: nothing lists them."""
-    return _begin.older("temporalio.bridge.temporal_sdk_bridge", "client of Temporal")
+    return _tls_calls.older("temporalio.bridge.temporal_sdk_bridge", "client of Temporal")
 
 
 def _judge_client(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for config in (*args, *kwargs.values()):
         secure = getattr(config, "tls_config", None) is not None
-        if secure or _remote.scheme_of(getattr(config, "target_url", "")) == "https":
+        if secure or _addresses.scheme_of(getattr(config, "target_url", "")) == "https":
             _refuse(row, "a client of Temporal")
 
 
@@ -53,7 +53,7 @@ def _judge_runtime(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> N
         telemetry = getattr(options, "telemetry", options)
         metrics = getattr(telemetry, "metrics", None)
         exporter = getattr(metrics, "opentelemetry", None)
-        if _remote.scheme_of(getattr(exporter, "url", "")) == "https":
+        if _addresses.scheme_of(getattr(exporter, "url", "")) == "https":
             _refuse(row, "the export of metrics by Temporal")
 
 
@@ -64,4 +64,4 @@ def _judge_server(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
 
 
 def _refuse(row: str, what: str) -> None:
-    _begin.refuse(row, f"{what} speaks TLS 1.2, and has no setting that forbids it", _HINT)
+    _tls_calls.refuse(row, f"{what} speaks TLS 1.2, and has no setting that forbids it", _HINT)

@@ -11,7 +11,7 @@ def others(say):
     try:
         with open(table) as file:
             # Through those two of Arrow go local files as well; what connects in it has modules of its own.
-            row = r'^    "(?!pyarrow\._(?:fs|substrait)")([\w.]+)": "tlsfloor\.stacks\.(?!pins|stdlib|interpreters)'
+            row = r'^    "(?!pyarrow\._(?:fs|substrait)")([\w.]+)": "tlsfloor\.stacks\.(?!urllib3|stdlib|subinterpreters)'
             return re.findall(row, file.read(), re.MULTILINE)
     except EnvironmentError as error:
         say("tlsfloor: error: TLS stacks other than ssl are not refused, none is known: %s" % error)

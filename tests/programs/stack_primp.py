@@ -2,7 +2,7 @@
 
 import primp
 
-STACK = "rust_http"
+STACK = "rust_http_clients"
 ROW = "primp.primp"
 NEEDS = ("primp",)
 OUT_OF_REACH = ("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GUARDED = {"1.2": "guarded", "1.3": "guarded"}
 
-#: No version below 1.2 is in it, and what would begin TLS is refused at 1.3 (see ``_begin``).
+#: No version below 1.2 is in it, and what would begin TLS is refused at 1.3 (see ``_tls_calls``).
 REFUSED_ABOVE_1_2 = {"1.2": "inherent", "1.3": "guarded"}
 
 #: Row -> the stack, who uses it, and floor -> coverage. (Of ``pins`` nothing depends: no row.)

@@ -10,7 +10,7 @@ from harness import LADDER, ROUTES, armed_environment, python
 from parts import need
 from test_servers import program
 from tlsfloor.stacks import TABLE
-from tlsfloor.stacks.named import NAMED
+from tlsfloor.stacks.aioquic import NAMED
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
@@ -48,7 +48,7 @@ def test_a_stack_that_has_no_other_version_is_inherent(floor: str) -> None:
 
 
 def test_every_row_is_known() -> None:
-    assert {name for name, guard in TABLE.items() if guard.endswith(".named")} == set(NAMED)
+    assert {name for name, guard in TABLE.items() if guard.endswith(".aioquic")} == set(NAMED)
 
 
 @pytest.mark.parametrize("route", ["none", *ROUTES])

@@ -11,7 +11,7 @@ import os
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks import _begin, _remote
+from tlsfloor.stacks import _addresses, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -44,17 +44,17 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: none of its methods is known.
     """
-    row = _begin.row_of(module)
+    row = _tls_calls.row_of(module)
     name, classes, methods = _STACKS[row]
-    found = _begin.state(module, name, _lowest(row))
+    found = _tls_calls.state(module, name, _lowest(row))
     if found.startswith("uncovered") or (found == "inherent" and row != _OPENSSL):
         return found
-    _begin.find(module, f"{classes[0]}.execute" if "pyqwest" in row else methods[0])
+    _tls_calls.find(module, f"{classes[0]}.execute" if "pyqwest" in row else methods[0])
     for kind in ("", *classes):
         owner: Any = getattr(module, kind, None) if kind else module
         for method in methods:
             if callable(getattr(owner, method, None)):
-                _begin.gate(_gates, module, f"{kind}.{method}".lstrip("."), _judge)
+                _tls_calls.gate(_gates, module, f"{kind}.{method}".lstrip("."), _judge)
     # A configuration can come with the environment later.
     return "guarded"
 
@@ -76,24 +76,24 @@ def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     if lowest >= current.held:
         return
     name = _STACKS[row][0]
-    addresses = list(_addresses([*args, *kwargs.values()]))
-    if addresses and all(_remote.kind_of(each) == _remote.PLAIN for each in addresses):
-        _begin.plain(row, name)
+    addresses = list(_addresses_in([*args, *kwargs.values()]))
+    if addresses and all(_addresses.kind_of(each) == _addresses.PLAIN for each in addresses):
+        _tls_calls.plain(row, name)
         return
-    _begin.refuse(
+    _tls_calls.refuse(
         row,
         f"{name} speaks {versions.name(lowest)} by https, and has no setting that forbids it",
         _HINT,
     )
 
 
-def _addresses(given: list[Any]) -> list[str]:
+def _addresses_in(given: list[Any]) -> list[str]:
     """Return the addresses among arguments: as text, in a list, or of a request."""
     found = []
     for each in given:
         for text in (each, getattr(each, "url", None)):
-            if isinstance(text, str) and _remote.scheme_of(text):
+            if isinstance(text, str) and _addresses.scheme_of(text):
                 found.append(text)
             elif isinstance(text, list):
-                found += [one for one in text if isinstance(one, str) and _remote.scheme_of(one)]
+                found += [one for one in text if isinstance(one, str) and _addresses.scheme_of(one)]
     return found

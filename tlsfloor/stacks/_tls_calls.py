@@ -23,7 +23,7 @@ from types import ModuleType
 from tlsfloor import events, policy, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
-from tlsfloor.stacks import _about
+from tlsfloor.stacks import _coverage
 from tlsfloor.stacks._contexts import refusal
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ def plain(row: str, stack: str) -> None:
 
 def passes(row: str) -> bool:
     """Tell whether the policy lets a stack go below the floor."""
-    asked = _about.strength(row, current.wanted)
+    asked = _coverage.strength(row, current.wanted)
     if asked is None:  # then what was chosen for a failure as Python starts
         return (current.environment or {}).get(policy.ON_ERROR) == "warn"
     return asked == "warn"
@@ -208,8 +208,8 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
         def __subclasscheck__(cls, other: type) -> bool:
             return issubclass(other, real) if cls is made else type.__subclasscheck__(cls, other)
 
-    _about = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
-    made: Any = Kind(real.__name__, (real,), {**_about, "__slots__": (), **methods})
+    about = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
+    made: Any = Kind(real.__name__, (real,), {**about, "__slots__": (), **methods})
     return made
 
 

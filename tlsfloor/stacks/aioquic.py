@@ -2,7 +2,7 @@
 
 Each is inherent up to the lowest version that it was seen to speak when it was asked for as little
 as it lets a program ask, by handshakes. Above that it is refused before its module is executed, as
-there is no other place: see ``_begin`` for stacks in which there is one.
+there is no other place: see ``_tls_calls`` for stacks in which there is one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _begin
+from tlsfloor.stacks import _tls_calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def before(name: str) -> None:
         GuardError: it can, and the policy does not let it pass.
     """
     state = _state(name)
-    if state != "inherent" and not _begin.passes(name):
+    if state != "inherent" and not _tls_calls.passes(name):
         current.stacks[name] = state
         raise GuardError(
             f"{name} is {state}",
@@ -40,7 +40,7 @@ def before(name: str) -> None:
 
 def guard(module: ModuleType) -> str:
     """Return what is known of the stack; change nothing."""
-    return _state(_begin.row_of(module))
+    return _state(_tls_calls.row_of(module))
 
 
 def _state(name: str) -> str:

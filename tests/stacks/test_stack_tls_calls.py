@@ -315,8 +315,8 @@ def test_a_stack_is_imported_at_floor_1_3_and_held(name: str) -> None:
 #: Stacks of which a module that can only be named is refused before it is executed.
 TWICE = """
 import sys
-import tlsfloor.stacks.named as named
-named.NAMED["aioquic.tls"] = ("aioquic", 0x0303, "nothing forbids it")
+import tlsfloor.stacks.aioquic as aioquic_guard
+aioquic_guard.NAMED["aioquic.tls"] = ("aioquic", 0x0303, "nothing forbids it")
 for _ in range(2):
     try:
         import aioquic.tls
