@@ -6,6 +6,8 @@ It leaves no event, no count, no warning and no changed filter. The same in a pr
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +80,29 @@ def test_it_warns_of_nothing(flag: str, floor: str) -> None:
     """What is old is tried on purpose; a program that asks for it is warned, or gets an error."""
     kinds, counts, same = asked("verify", floor, "enforce", "-W", flag)
     assert (kinds, set(counts.values()), same) == ([], {0}, True)
+
+
+KEY_LOG = """
+import sys, tlsfloor
+if sys.argv[1]:
+    tlsfloor.enforce(sys.argv[1])
+    tlsfloor.status()
+print(len(tlsfloor.verify("1.2").observations))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("floor", ["", "1.2"])
+@pytest.mark.parametrize("kind", ["file", "FIFO"])
+def test_nothing_is_written_to_a_key_log(kind: str, floor: str, tmp_path: Path) -> None:
+    """``ssl.create_default_context()`` opens the file, and waits for the reader of a FIFO."""
+    log = tmp_path / "keys"
+    if kind == "FIFO":
+        os.mkfifo(log)
+    env = clean_environment(PYTHONPATH=HOME, SSLKEYLOGFILE=str(log))
+    done = python("-W", "ignore", "-c", KEY_LOG, floor, env=env)
+    assert int(done.stdout) > 20, done.stderr
+    assert log.exists() == (kind == "FIFO")
 
 
 THREADS = """
@@ -158,8 +183,8 @@ if hasattr(ssl, "PROTOCOL_TLSv1"):
         tlsfloor.raise_context(ssl.SSLContext(ssl.PROTOCOL_TLSv1), "1.3")
     except tlsfloor.ProtocolRefused:
         pass
-from tlsfloor.stacks import contexts
-print(json.dumps([int(context.minimum_version), contexts.asked(context), tlsfloor.status().counts]))
+from tlsfloor.stacks import _contexts
+print(json.dumps([int(context.minimum_version), _contexts.asked(context), tlsfloor.status().counts]))
 """
 
 

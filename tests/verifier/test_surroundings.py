@@ -158,6 +158,21 @@ def test_the_command_verifies_as_another_user() -> None:
 
 
 @as_root
+def test_a_folder_for_temporary_files_that_the_user_cannot_enter_is_an_error(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o700)
+    env = clean_environment(TMPDIR=str(tmp_path))
+    done = python("-m", "tlsfloor", "verify", "--as-user", "nobody", FOR_ALL, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: --as-user: nobody cannot read the folder for temporary files, {tmp_path}\n"
+        "hint: TMPDIR=/tmp tlsfloor verify --as-user nobody TARGET\n"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+@as_root
 def test_what_a_user_may_not_start_is_inconclusive(tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(os.path.realpath(FOR_ALL))
     tmp_path.chmod(0o700)

@@ -19,10 +19,11 @@ in one of several threads can lose theirs for good, as its documentation says.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from _thread import _local
 from dataclasses import dataclass
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
@@ -152,7 +153,24 @@ def observe() -> list[Observation]:
     import ssl  # a floor that is armed by it is an event
 
     with _as_tlsfloor():
-        return _observe(ssl)
+        return _observe(_without_key_log(ssl))
+
+
+def _without_key_log(ssl: ModuleType) -> Any:
+    """Return ``ssl`` with a ``create_default_context`` that does not see SSLKEYLOGFILE.
+
+    The original function opens that file (Lib/ssl.py: ``context.keylog_filename = keylogfile``) and
+    appends to it. If the file is a FIFO, it waits for a reader. The copy reads an empty environment
+    instead, so that nothing of the process has to change. If a program has replaced the function,
+    its replacement is called as it is.
+    """
+    make = ssl.create_default_context
+    if not os.environ.get("SSLKEYLOGFILE") or getattr(make, "__globals__", None) is not vars(ssl):
+        return ssl
+    names = {**vars(ssl), "os": SimpleNamespace(environ={})}
+    copy = FunctionType(make.__code__, names, make.__name__, make.__defaults__, make.__closure__)
+    copy.__kwdefaults__ = make.__kwdefaults__
+    return SimpleNamespace(**{**names, make.__name__: copy})
 
 
 @contextlib.contextmanager
@@ -186,7 +204,7 @@ class _Warnings:
             self._module.warn(message, category, stacklevel + 1)
 
 
-def _observe(ssl: ModuleType) -> list[Observation]:
+def _observe(ssl: Any) -> list[Observation]:
     found: list[Observation] = []
     for role in ("client", "server"):
         for way in WAYS[role, "ssl"]:
@@ -210,9 +228,7 @@ def _of(error: Exception) -> str:
     return "refused" if refused else "inconclusive"
 
 
-def _try(
-    module: ModuleType, context: ssl.SSLContext, role: str, way: str, version: int
-) -> Observation:
+def _try(module: Any, context: ssl.SSLContext, role: str, way: str, version: int) -> Observation:
     incoming, outgoing = module.MemoryBIO(), module.MemoryBIO()
     host = _HOST if role == "client" else None
     try:
@@ -245,7 +261,7 @@ def _try(
     return Observation(role, way, version, "accepted", alert.name if alert else ended)
 
 
-def _step(module: ModuleType, tls: ssl.SSLObject) -> str:
+def _step(module: Any, tls: ssl.SSLObject) -> str:
     try:
         tls.do_handshake()
     except module.SSLWantReadError:

@@ -37,6 +37,10 @@ TELLING = ("default", "lowered, @SECLEVEL=0")
 #: environment, isolated, no folder of the program, no site module, no folder of the user.
 FLAGS = {"-E": (2, 7), "-I": (3, 4), "-P": (3, 11), "-S": (2, 7), "-s": (2, 7)}
 
+# Files to which a program writes its events and its session keys. What the probe does belongs into
+# neither of them.
+_LOGS = frozenset({"TLSFLOOR_EVENTS", "SSLKEYLOGFILE"})
+
 # What an isolated launch must not see: it asks what the runtime is capable of by itself.
 _STEERING = ("PYTHON", "OPENSSL_", "SSL_CERT", "TLS")
 
@@ -134,8 +138,7 @@ def run(
                 for case in cases
             ],
         }
-        # What the probe tries is no event of a program.
-        env = {name: value for name, value in around.env.items() if name != "TLSFLOOR_EVENTS"}
+        env = {name: value for name, value in around.env.items() if name not in _LOGS}
         command = [*command, "-", json.dumps(job)]
         output, failure = bounded.run(
             command, env, _PROBE, timeout, folder=around.folder, user=around.user

@@ -119,6 +119,7 @@ def as_user(name: str | None) -> Iterator[User | None]:
         raise PolicyError(
             "--as-user needs Python 3.9 or newer", hint="run tlsfloor verify by a newer one"
         )
+    parent = tempfile.gettempdir()
     with tempfile.TemporaryDirectory(prefix="tlsfloor-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - the user must read it, and nothing in it is secret
         files = [shutil.copy(each, folder) for each in (CA_FILE, PEER_FILE)]
@@ -126,4 +127,28 @@ def as_user(name: str | None) -> Iterator[User | None]:
             os.chmod(each, 0o644)
         groups = tuple(os.getgrouplist(name, found.pw_gid))
         variables = {"HOME": found.pw_dir, "USER": name, "LOGNAME": name}
-        yield User(found.pw_uid, found.pw_gid, groups, variables, *files)
+        user = User(found.pw_uid, found.pw_gid, groups, variables, *files)
+        if not _can_read(user):
+            raise PolicyError(
+                f"--as-user: {name} cannot read the folder for temporary files, {parent}",
+                hint=f"TMPDIR=/tmp tlsfloor verify --as-user {name} TARGET",
+            )
+        yield user
+
+
+def _can_read(user: User) -> bool:
+    """Return whether a user can read the certificate authority that was copied for the probe.
+
+    Only a process of that user knows this for certain: modes of all parent folders count, and
+    access control lists.
+    """
+    child = os.fork()
+    if not child:
+        try:
+            os.setgroups(user.groups)
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+            os._exit(0 if os.access(user.ca, os.R_OK) else 1)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
