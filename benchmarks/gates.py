@@ -80,13 +80,13 @@ def sides() -> tuple[list[Any], list[Any]]:
 @contextmanager
 def held(floor: str, *, guarded: bool) -> Iterator[None]:
     """Guard the class, or don't."""
-    current.held = current.least = FLOORS[floor] if guarded else current.NO_FLOOR
+    current.held = current.threshold = FLOORS[floor] if guarded else current.NO_FLOOR
     put(sides()[guarded])
     try:
         yield
     finally:
         put(sides()[False])
-        current.held = current.least = current.NO_FLOOR
+        current.held = current.threshold = current.NO_FLOOR
 
 
 def put(values: list[Any]) -> None:

@@ -483,9 +483,9 @@ def test_a_link_of_the_system_leads_to_stdout() -> None:
 
 PASSES = """
 import os, sys
-from tlsfloor import paths
+from tlsfloor import _paths
 os.setuid(65534)
-print(os.write(paths.open_now(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
+print(os.write(_paths.open_now(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
 """
 
 

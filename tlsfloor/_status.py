@@ -183,7 +183,7 @@ def found() -> Status:
         events={
             **sinks,
             **events.failures,
-            **({"handshakes": current.unseen} if current.unseen else {}),
+            **({"handshakes": current.handshakes_unseen} if current.handshakes_unseen else {}),
         },
         exemptions=[each.as_dict() for each in exemptions.known],
         children=policy.of_children(os.environ, written),

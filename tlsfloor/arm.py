@@ -258,8 +258,8 @@ def before(name: str) -> None:
     Raises:
         GuardError: it may not, or there is no guard to ask.
     """
-    if current.least != current.NO_FLOOR:
-        ask = getattr(_guard_of(name), "before", None)
+    if current.threshold != current.NO_FLOOR:
+        ask = getattr(_guard_of(name), "before_import", None)
         if ask is not None and current.is_held():
             ask(name)
 
@@ -271,7 +271,7 @@ def guard(module: "ModuleType") -> None:
         GuardError: it cannot be held there, or nothing covers the stack.
     """
     name = hooks.name_of(module)
-    if current.least == current.NO_FLOOR:
+    if current.threshold == current.NO_FLOOR:
         return
     guard_module = _guard_of(name)
     try:
@@ -330,7 +330,7 @@ def _hold(name: str, guard_module: "Any", module: "ModuleType") -> None:
     if state not in COVERED:
         from tlsfloor.stacks import _registry
 
-        _registry.refuse_uncovered(name, state, current.wanted)
+        _registry.refuse_uncovered(name, state, current.uncovered_policies)
 
 
 def unknown(spec: "ModuleSpec") -> None:
@@ -342,16 +342,16 @@ def unknown(spec: "ModuleSpec") -> None:
     from tlsfloor.stacks import _unknown
 
     what = _unknown.look(spec)
-    if what and current.least != current.NO_FLOOR:
+    if what and current.threshold != current.NO_FLOOR:
         from tlsfloor.stacks import _unknown_found
 
-        _unknown_found.note(spec.name, str(spec.origin), what, current.wanted_unknown)
+        _unknown_found.note(spec.name, str(spec.origin), what, current.unknown_policies)
 
 
 def want_unknown(strength: "str | None") -> None:
     """Record what a source wants of such libraries, if anything. The strictest wins."""
     if strength is not None:
-        current.wanted_unknown.add(strength)
+        current.unknown_policies.add(strength)
 
 
 def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
@@ -360,8 +360,8 @@ def want(strengths: "tuple[str | None, dict[str, str]]", source: str) -> None:
         from tlsfloor.stacks import _coverage
 
         _coverage.check_names(strengths[1], source)
-    if strengths not in current.wanted:
-        current.wanted.append(strengths)
+    if strengths not in current.uncovered_policies:
+        current.uncovered_policies.append(strengths)
 
 
 adopt()

@@ -112,7 +112,7 @@ def note(
 
     .. versionadded:: 0.1
     """
-    if current.is_own() or getattr(_own, "busy", False) or not wanted(kind):
+    if current.is_internal() or getattr(_own, "busy", False) or not wanted(kind):
         return
     with Quiet():
         protected("events", _note, kind, more, facts, sys._getframe(1))

@@ -1,17 +1,17 @@
 """What is held in this process: the one state that start-up, hooks, gates and ``status()`` share.
 
-The module itself is the object: ``from tlsfloor import floor as current``, and a gate compares with
-``current.least``. Only ``add()`` writes what the gates read, so a floor is never lowered.
+The module itself is the object: ``from tlsfloor import floor as current``. A gate compares with
+``current.threshold``. Only ``add()`` writes what the gates read, so a floor is never lowered.
 
 Start-up files run before this module is loaded. They leave what they know in ``sys._tlsfloor``, and
-from then on that is this module's namespace. So there is one state even where somebody drops the
+from then on that is this module's namespace. So there is one state even if a program drops the
 modules of tlsfloor and imports them again.
 
-Types are comments here, as in the other modules that every process with TLS loads: annotations of
-variables are executed.
+Types are comments here, as in the other modules that every process with TLS loads: Python executes
+the annotations of variables.
 
 The counts are written without a lock, on purpose: a gate must never wait for another thread, and a
-count that is too small by one harms nobody.
+count that is one too low does no harm.
 """
 
 import sys
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 #: Below every version, also below MINIMUM_SUPPORTED (-2) of ``ssl``.
 NO_FLOOR = -9
 
-#: What the gates compare with (wire numbers): the floor that is held, one above it that is only
-#: observed, and the higher of the two.
-held = observed = least = NO_FLOOR
+#: Wire numbers: the floor that is held; one above it that is only observed; and the higher of the
+#: two, below which a gate has something to do.
+held = observed = threshold = NO_FLOOR
 
 #: Who set the floor that is held, for messages.
 set_by = ""
@@ -40,34 +40,33 @@ armings = []  # type: list[dict[str, Any]]
 files = []  # type: list[dict[str, Any]]
 environment = None  # type: dict[str, str] | None
 ran = []  # type: list[str]
-#: What the start-up files ask for (file, floor, outcome, time), started or still to be started.
+#: What the start-up files ask for (file, floor, outcome, time), whether ``arm`` has seen it or not.
 pending = []  # type: list[tuple[str, str | None, str | None, float]]
 #: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 
-#: Why handshakes are not seen and refusals not explained; empty where they are.
-unseen = ""
+#: Why handshakes are not seen and refusals not explained; empty if they are.
+handshakes_unseen = ""
 
-#: How often a gate had to act: a context ``raised`` to the floor, a lower bound that was asked for
-#: and ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
+#: How often a gate had to act: a context ``raised`` to the floor, a requested lower bound
+#: ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
-
-#: Whether tlsfloor itself asks for all that this process does, as a command; and, as ``asking`` of
-#: this, for what a thread does, as ``verify()``. See ``is_own()``.
-asking = False
-own = _local()
+#: Whether this process is a command of tlsfloor; and, as attribute ``active`` of ``internal``,
+#: whether this thread executes a call such as ``verify()``. See ``is_internal()``.
+is_command = False
+internal = _local()
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.
 stacks = {}  # type: dict[str, str]
 
-#: What is wanted of stacks that are not covered, by each source that cares: of any, and by name.
-wanted = []  # type: list[tuple[str | None, dict[str, str]]]
+#: What each source wants for stacks that are not covered: for all of them, and by name.
+uncovered_policies = []  # type: list[tuple[str | None, dict[str, str]]]
 
-#: The same of libraries that carry TLS and that no row of the table covers.
-wanted_unknown = set()  # type: set[str]
+#: What the sources want for libraries that carry TLS and are in no row of the table.
+unknown_policies = set()  # type: set[str]
 
-#: A loaded library that carries TLS and that no row of the table covers -> what was found in it.
+#: A loaded library that carries TLS and is in no row of the table -> what was found in it.
 unknown = {}  # type: dict[str, str]
 
 #: The process id of a forkserver that was started before ``enforce(children=True)``.
@@ -77,17 +76,17 @@ globals().update(getattr(sys, "_tlsfloor", {}))
 sys._tlsfloor = globals()  # type: ignore[attr-defined] # a name of ours
 
 
-def is_own() -> bool:
-    """Tell whether tlsfloor itself asks for what this thread does.
+def is_internal() -> bool:
+    """Tell whether tlsfloor itself caused what this thread does.
 
-    Gates treat it like everything else, and it is no event and not counted.
+    Gates treat it like everything else, but it is no event and not counted.
     """
-    return asking or getattr(own, "asking", False)
+    return is_command or getattr(internal, "active", False)
 
 
 def add(arming: "dict[str, Any]") -> None:
-    """Record that a floor was armed; the highest of each mode is what counts."""
-    global held, observed, least, set_by
+    """Record that a floor was armed. The highest floor of each mode counts."""
+    global held, observed, threshold, set_by
     armings.append(arming)
     floor = arming["floor"]
     if arming["mode"] == "observe":
@@ -96,9 +95,9 @@ def add(arming: "dict[str, Any]") -> None:
         held, set_by = floor, arming["set_by"]
     if observed <= held:
         observed = NO_FLOOR
-    least = max(held, observed)
+    threshold = max(held, observed)
 
 
 def is_held() -> bool:
-    """Tell whether a floor is armed that is more than observed."""
+    """Tell whether a floor is armed, and not only observed."""
     return held != NO_FLOOR

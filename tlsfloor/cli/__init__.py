@@ -74,7 +74,7 @@ def main(words: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     if words is None:
         words = sys.argv[1:]
-        current.asking = True  # for all that this process does
+        current.is_command = True  # for all that this process does
         for rows in (TABLE, hooks._watched):  # the verifier's peers speak old versions
             rows.pop("tlslite.handshakesettings", None)
     command: Any = None

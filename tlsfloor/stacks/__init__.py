@@ -9,7 +9,7 @@ Adding a stack is one file in this folder and one row in ``TABLE``. The file has
 
 and may have, each where there is something for it to do:
 
-* ``before(name)``: called before the module of that name is executed; GuardError refuses it;
+* ``before_import(name)``: called before the module of that name is executed; GuardError refuses it;
 * ``observe(module)``: report what ``floor.observed`` would change, and change nothing;
 * ``catch_up()``: what a guard must do in addition when its stack has been in use before;
 * ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is.

@@ -58,7 +58,7 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Nobody hears of anything during the turn: a handler of logging, or a function that gets
         # events, may wait for a connection of another thread.
-        found = find(args, kwargs, current.least)
+        found = find(args, kwargs, current.threshold)
         flexible = base.protocol.__get__(self) in FLEXIBLE  # else it is refused, and never lowered
         with stdlib.turn if flexible else contextlib.nullcontext():  # another one after a fork
             least = current.held if found is None else lowest(base, self, found)

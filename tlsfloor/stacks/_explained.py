@@ -170,7 +170,7 @@ def warn_of_server(error: Exception, owner: Any) -> None:
     A client gets the error. A server gets it at each accept, where ``socketserver`` and asyncio,
     and with them most servers, take it for a fault of the client, which they drop.
     """
-    if not current.is_own():
+    if not current.is_internal():
         # asyncio closes the connection only when nobody refers to it any more. So no frame may have
         # the error that is raised in a variable: they would keep each other, and the connection.
         events.protected("stderr", _warn_of_server, str(error), owner, sys._getframe(2))

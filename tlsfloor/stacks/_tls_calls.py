@@ -111,7 +111,7 @@ def plain(row: str, stack: str) -> None:
 
 def passes(row: str) -> bool:
     """Tell whether the policy lets a stack go below the floor."""
-    asked = _coverage.strength(row, current.wanted)
+    asked = _coverage.strength(row, current.uncovered_policies)
     if asked is None:  # then what was chosen for a failure as Python starts
         return (current.environment or {}).get(policy.ON_ERROR) == "warn"
     return asked == "warn"

@@ -23,7 +23,7 @@ NAMED = {
 }
 
 
-def before(name: str) -> None:
+def before_import(name: str) -> None:
     """Refuse a stack that can be made to speak less than the floor.
 
     Raises:

@@ -283,7 +283,7 @@ def _birth(base: "Any") -> "Any":
         elif type(self).__init__ not in _births:
             object.__init__(self, *args, **kwargs)
         born = get_minimum(self)
-        if born < current.least and get_protocol(self) in FLEXIBLE:
+        if born < current.threshold and get_protocol(self) in FLEXIBLE:
             _tell_low("raised", born)
             if born < current.held:
                 raise_bounds(base, self, current.held)
@@ -307,7 +307,7 @@ def _uses(base: "Any") -> "dict[str, Any]":
         owner: "Any" = None,
         session: "Any" = None,
     ) -> "Any":
-        if get_minimum(self) < current.least:
+        if get_minimum(self) < current.threshold:
             _use_low(base, self, server_side, owner)
         if type(owner) not in _seen:
             _see(owner)
@@ -323,7 +323,7 @@ def _uses(base: "Any") -> "dict[str, Any]":
         owner: "Any" = None,
         session: "Any" = None,
     ) -> "Any":
-        if get_minimum(self) < current.least:
+        if get_minimum(self) < current.threshold:
             _use_low(base, self, server_side, owner)
         if type(owner) not in _seen:
             _see(owner)
@@ -336,7 +336,7 @@ def _uses(base: "Any") -> "dict[str, Any]":
 
 def count(kind: str) -> None:
     """Count what a gate did, unless tlsfloor itself asked for it."""
-    if not current.is_own():
+    if not current.is_internal():
         current.counts[kind] += 1
 
 
@@ -390,7 +390,7 @@ def _aside(module: str, function: str, *args: "Any") -> bool:
     try:
         getattr(_later(module), function)(*args)
     except Exception as error:  # noqa: BLE001 - whatever it was, status().events names it
-        current.unseen = f"{type(error).__name__}: {error}"
+        current.handshakes_unseen = f"{type(error).__name__}: {error}"
         return False
     return True
 
@@ -467,7 +467,7 @@ def _bound(base: "Any", name: str) -> property:
         if _WARNS and number in _DEPRECATED:
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
             warn(text, DeprecationWarning, stacklevel=3)
-        if number >= current.least:
+        if number >= current.threshold:
             _forget(self, name)
         else:
             if number < current.held:

@@ -69,7 +69,7 @@ def _arm(module: Any, made: Any) -> None:
         GuardError: it cannot be held there.
     """
     script = _ARM.format(
-        home=_HOME, wanted=current.wanted, floor=current.held, set_by=current.set_by
+        home=_HOME, wanted=current.uncovered_policies, floor=current.held, set_by=current.set_by
     )
     try:
         failure = module.run_string(made, script)  # it returns one on 3.13 and newer

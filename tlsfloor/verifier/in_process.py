@@ -11,7 +11,7 @@ what OpenSSL refuses later (a SHA-1 signature at its default security level) cou
 here.
 
 What it asks for is old on purpose, and not what the program asked for. So nothing of it is left in
-the process: no event, no count (``tlsfloor.floor.own`` says so to the gates, which treat it like
+the process: no event, no count (``tlsfloor.floor.internal`` tells the gates, which treat it like
 everything else), and no warning. A filter would be seen by other threads, and ``catch_warnings()``
 in one of several threads can lose theirs for good, as its documentation says.
 """
@@ -51,7 +51,7 @@ for _function in (probe.lower, probe.default_context, probe.make_context):
 # How a step ends that needs more data.
 _WAITS = "it waits for more"
 
-# Its ``asking`` is true while this thread tries what is old.
+# Its ``active`` is true while this thread tries what is old.
 _here = _local()
 
 # No program asks for a name below this domain (RFC 2606, section 2), so that none is exempted.
@@ -179,15 +179,15 @@ def _as_tlsfloor() -> Iterator[None]:
     native: Any = sys.modules.get("_cffi_ssl._stdssl")
     if native is not None and not isinstance(native.warnings, _Warnings):
         native.warnings = _Warnings(native.warnings)
-    flags: list[Any] = [_here, *filter(None, [getattr(sys, "_tlsfloor", {}).get("own")])]
-    before = [getattr(each, "asking", False) for each in flags]
+    flags: list[Any] = [_here, *filter(None, [getattr(sys, "_tlsfloor", {}).get("internal")])]
+    before = [getattr(each, "active", False) for each in flags]
     try:
         for each in flags:
-            each.asking = True
+            each.active = True
         yield
     finally:
-        for each, asking in zip(flags, before):
-            each.asking = asking
+        for each, active in zip(flags, before):
+            each.active = active
 
 
 class _Warnings:
@@ -200,7 +200,7 @@ class _Warnings:
         return getattr(self._module, name)
 
     def warn(self, message: Any, category: Any = None, stacklevel: int = 1) -> None:
-        if not getattr(_here, "asking", False):
+        if not getattr(_here, "active", False):
             self._module.warn(message, category, stacklevel + 1)
 
 
