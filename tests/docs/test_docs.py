@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,8 +160,9 @@ def test_a_message_of_the_troubleshooting_page_is_one_of_ours(
         assert any(part.strip() in each for each in literals), part
 
 
-# --- the tutorial, and the page that goes on from it
+# --- the pages that a reader follows from the checkout on
 
+GET = "how-to/get-tlsfloor.md"
 TUTORIAL = "tutorial/first-floor.md"
 ARM = "how-to/arm.md"
 
@@ -185,6 +187,7 @@ class Terminal:
             text=True,
             start_new_session=True,
         )
+        self.type("trap : INT")  # as an interactive shell: Ctrl-C does not end it
 
     def type(self, text: str) -> None:
         assert self.process.stdin is not None
@@ -206,32 +209,42 @@ class Terminal:
                 return int(line.split()[-1]), printed[:-1]
             printed += line
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C: the program that runs ends, and the shell takes the next command."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def end(self) -> None:
-        """Press Ctrl-C, and close it."""
+        """Close the terminal, and end what runs in it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGINT)
         self.process.communicate(timeout=PATIENCE)
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the environment in which pip finds tlsfloor as if it were released: a wheel of it."""
-    parts.need("hatchling")
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    return clean_environment(PATH=path, PIP_FIND_LINKS=str(folder))
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """Return a folder that holds a checkout of tlsfloor, and nothing else."""
+    checkout = tmp_path / "tlsfloor"
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tlsfloor", checkout / "tlsfloor", ignore=without)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    return tmp_path
 
 
 class Reader:
     """Does what a page says, in two terminals."""
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
-        self.folder, self.env = folder, env
-        self.client = Terminal(folder, env)
+    def __init__(self, folder: Path) -> None:
+        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        self.env = clean_environment(PATH=path, PIP_NO_INPUT="1")
+        self.client = Terminal(folder, self.env)
         self.server: Terminal | None = None
         self.port = "0"  # the first server takes a free one, and all that follows uses it
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the first terminal is in."""
+        return Path(self.client.run("pwd")[1].strip())
 
     def read(self, kind: str, name: str, text: str) -> None:
         text = text.replace("8443", self.port)
@@ -252,36 +265,43 @@ class Reader:
             assert (status, as_shown(shown, printed)) == (0, True), (command, printed)
 
     def serve(self, text: str) -> None:
-        self.end(self.server)
-        self.server = Terminal(self.folder, self.env)
+        if self.server:
+            self.server.interrupt()
+        else:
+            self.server = Terminal(self.folder, self.env)
         for command, shown in guides.commands(text):
             self.server.type(command)
             for line in shown.partition("[…]")[0].splitlines():
-                printed = self.server.line().rstrip()
+                printed = self.until("speaking " if line.startswith("speaking ") else "")
                 listening = re.match(r"listening on 127\.0\.0\.1:(\d+)", printed)
                 self.port = listening[1] if listening else self.port
                 assert as_shown(line.replace(":0,", f":{self.port},"), printed), printed
 
     def look(self, text: str) -> None:
-        printed = self.server.line()
-        while not printed.startswith("127.0.0.1:"):
-            assert printed, "the server ended"
+        printed = self.until("127.0.0.1:")
+        assert as_shown(text, f"{printed}\n"), printed
+
+    def until(self, beginning: str) -> str:
+        """Return the next line of the server that begins so."""
+        assert self.server
+        while True:
             printed = self.server.line()
-        assert as_shown(text, printed), printed
+            assert printed, "the server ended"
+            if printed.startswith(beginning):
+                return printed.rstrip()
 
-    def end(self, *terminals: Terminal | None) -> None:
-        for each in terminals:
-            if each:
-                each.end()
+    def end(self) -> None:
+        for terminal in filter(None, (self.client, self.server)):
+            terminal.end()
 
 
-@pytest.mark.parametrize("page", [TUTORIAL, ARM])
-def test_the_page_does_what_it_says(tmp_path: Path, released: dict[str, str], page: str) -> None:
-    reader = Reader(tmp_path, released)
+@pytest.mark.parametrize("page", [GET, TUTORIAL, ARM])
+def test_the_page_does_what_it_says(here: Path, page: str) -> None:
+    reader = Reader(here / "tlsfloor" if page == GET else here)
     try:
-        if page != TUTORIAL:  # which begins with it
+        if page == ARM:  # which begins where tlsfloor is installed
             reader.work(guides.blocks(TUTORIAL)[0].text)
         for block in guides.blocks(page):
             reader.read(*block)
     finally:
-        reader.end(reader.client, reader.server)
+        reader.end()
