@@ -158,9 +158,13 @@ def test_an_interpreter_that_cannot_compile_it(tmp_path: Path) -> None:
     """Nothing is written then, and nothing of an older bundle is lost."""
     assert tlsfloor("bundle", str(tmp_path)).returncode == 0
     before = contents(tmp_path)
-    cases = {"nosuchpython": "No such file", "/": "Permission denied", "true": "it says nothing"}
+    cases = {
+        "nosuchpython": "not started: No such file",
+        "/": "not started: Permission denied",
+        "true": "it wrote no bytecode",
+    }
     for each in old_pythons():
-        cases[each] = "it is Python "
+        cases[each] = "ended with status 1: it is Python "
     for each, problem in cases.items():
         done = tlsfloor("bundle", str(tmp_path), "--compile", each)
         assert (done.returncode, done.stdout) == (2, "")
@@ -175,7 +179,7 @@ def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch: pytest.Monk
     sleeper.write_text("#!/bin/sh\nexec sleep 600\n")
     sleeper.chmod(0o755)
     monkeypatch.setattr(bundle, "PATIENCE", 0.2)
-    with pytest.raises(InstallError, match=r"it took more than 0\.2 s"):
+    with pytest.raises(InstallError, match=r"no answer within 0\.2 s"):
         bundle.bundle(str(tmp_path / "bundle"), [str(sleeper)])
     assert os.listdir(tmp_path / "bundle") == []
 

@@ -183,8 +183,8 @@ if hasattr(ssl, "PROTOCOL_TLSv1"):
         tlsfloor.raise_context(ssl.SSLContext(ssl.PROTOCOL_TLSv1), "1.3")
     except tlsfloor.ProtocolRefused:
         pass
-from tlsfloor.stacks import _contexts
-print(json.dumps([int(context.minimum_version), _contexts.asked(context), tlsfloor.status().counts]))
+from tlsfloor.stacks._contexts import asked
+print(json.dumps([int(context.minimum_version), asked(context), tlsfloor.status().counts]))
 """
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness import clean_environment, python
 from parts import need
 from tlsfloor.errors import PolicyError
-from tlsfloor.verifier import bounded, find, launch, surroundings
+from tlsfloor.verifier import child, find, launch, surroundings
 from tlsfloor.versions import TLS1_2
 
 need("tlslite", "rich")
@@ -136,8 +136,8 @@ def test_another_user_has_his_ids_and_can_read_the_certificates(
         around = surroundings.of(find.Interpreter(FOR_ALL), user)
         assert "secret" not in around.env.values()
         assert (around.env["USER"], around.folder) == ("nobody", "/")
-        output, failure = bounded.run(
-            [FOR_ALL, "-c", WHO], around.env, os.devnull, 60, folder=around.folder, user=user
+        output, failure = child.run_program(
+            [FOR_ALL, "-c", WHO], 60, env=around.env, folder=around.folder, user=user
         )
         assert failure == ""
         ids, groups, more = json.loads(output)
@@ -179,4 +179,4 @@ def test_what_a_user_may_not_start_is_inconclusive(tmp_path: Path) -> None:
     with surroundings.as_user("nobody") as user:
         around = surroundings.of(find.Interpreter(str(tmp_path / "python")), user)
         found = launch.as_deployed(str(tmp_path / "python"), [], TLS1_2, 60, around)
-    assert found.failure.startswith("it cannot be started: [Errno 13]")
+    assert found.failure.startswith("not started: Permission denied")

@@ -21,7 +21,7 @@ from harness import BOOTSTRAP, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import versions
 from tlsfloor.peers import hellos, handshakes
-from tlsfloor.verifier import bounded, cases, examine, find, launch
+from tlsfloor.verifier import child, cases, examine, find, launch
 from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
@@ -291,8 +291,8 @@ def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.Mon
         return understand(data)
 
     gone = threading.Event()
-    run_it, understand = bounded.run, hellos.answer
-    monkeypatch.setattr(bounded, "run", run)
+    run_it, understand = child.run_program, hellos.answer
+    monkeypatch.setattr(child, "run_program", run)
     monkeypatch.setattr(hellos, "answer", slow)
     planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
     found = launch.isolated(sys.executable, planned, TLS1_2, 30)
@@ -341,18 +341,18 @@ MISBEHAVIOUR = {
         "import signal, time\nfor each in (1, 2, 15): signal.signal(each, 1)\ntime.sleep(600)",
         "no answer within 3 s",
     ),
-    "crashes": ("import os; os.abort()", "it was ended by SIGABRT: "),
-    "exits at once": ("import os; os._exit(7)", "it ended with status 7: it said nothing"),
+    "crashes": ("import os; os.abort()", "ended by SIGABRT: "),
+    "exits at once": ("import os; os._exit(7)", "ended with status 7: no message"),
     "exits at once, content": ("import os; os._exit(0)", "the probe printed no facts"),
     "prints without end": (
         "import os\nwhile True: os.write(1, b'x' * 65536)",
-        "it printed more than 16 MiB",
+        "printed more than 16 MiB",
     ),
     "complains without end": (
         "import os\nwhile True: os.write(2, b'x' * 65536)",
-        "it printed more than 16 MiB",
+        "printed more than 16 MiB",
     ),
-    "closes stdout": ("import os; os.close(1); os.close(2)", "it ended with status "),
+    "closes stdout": ("import os; os.close(1); os.close(2)", "ended with status "),
     "closes stdout and hangs": (
         "import os, time; os.close(1); os.close(2); time.sleep(600)",
         "no answer within 3 s",
@@ -369,7 +369,7 @@ MISBEHAVIOUR = {
         printing("""b'{"facts": {}, "cases": [{"id": 1, "error": 2}]}'"""),
         "the probe printed no facts",
     ),
-    "raises a SystemExit": ("import sys; sys.exit('no')", "it ended with status 1: "),
+    "raises a SystemExit": ("import sys; sys.exit('no')", "ended with status 1: "),
 }
 
 
@@ -462,20 +462,20 @@ def test_children_of_a_target_are_not_left_running(
 
 @posix
 def test_what_is_printed_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "LIMIT", 2**20)
+    monkeypatch.setattr(child, "LIMIT", 2**20)
     command = [sys.executable, "-c", "import os; os.write(1, b'x' * (2**20 + 1))"]
-    assert bounded.run(command, dict(os.environ), os.devnull, 30) == (
+    assert child.run_program(command, 30) == (
         "",
-        "it printed more than 1 MiB",
+        "printed more than 1 MiB",
     )
     command[-1] = "import os\nfor _ in range(16): os.write(1, b'x' * 2**16)"
-    assert bounded.run(command, dict(os.environ), os.devnull, 30) == ("x" * 2**20, "")
+    assert child.run_program(command, 30) == ("x" * 2**20, "")
 
 
 def test_what_cannot_be_started_comes_to_a_reason(tmp_path: Path) -> None:
     for path in (str(tmp_path / "gone"), str(tmp_path), "null\0byte"):
-        output, failure = bounded.run([path], {}, os.devnull, 5)
-        assert (output, failure.startswith("it cannot be started: ")) == ("", True)
+        output, failure = child.run_program([path], 5)
+        assert (output, failure.startswith("not started: ")) == ("", True)
 
 
 def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -> None:

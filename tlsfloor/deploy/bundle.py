@@ -28,13 +28,13 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
 import time
 
 import tlsfloor
 from tlsfloor.errors import InstallError
+from tlsfloor.verifier.child import run_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,25 +184,13 @@ def _compile(python: str, fresh: str, folder: str) -> str:
     too, and 2.7 does not know it.)
     """
     command = [python, "-E", "-s", "-S", "-B", "-c", COMPILE, fresh, folder]
-    try:
-        done = subprocess.run(  # noqa: S603 - the interpreter that the user named
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        problem = f"it took more than {PATIENCE} s"
-    except (OSError, ValueError) as error:  # no such program; a name with a null byte
-        problem = getattr(error, "strerror", None) or str(error)
-    else:
-        tag = done.stdout.decode("utf-8", "replace").strip()
-        made = os.path.join(fresh, "tlsfloor", "__pycache__", f"__init__.{tag}.pyc")
-        if done.returncode == 0 and os.path.isfile(made):
-            return tag
-        said = done.stderr.decode("utf-8", "replace").split("\n")
-        problem = next((line for line in reversed(said) if line.strip()), "it says nothing")
+    printed, problem = run_program(command, PATIENCE)
+    tag = printed.strip()
+    if tag and os.path.isfile(
+        os.path.join(fresh, "tlsfloor", "__pycache__", f"__init__.{tag}.pyc")
+    ):
+        return tag
+    problem = problem or "it wrote no bytecode"
     raise InstallError(
         f"{python} cannot compile the bundle: {problem}",
         hint="--compile PYTHON, with a Python 3.8 or newer; others need no bytecode to be armed",

@@ -21,13 +21,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
 from tlsfloor import policy, versions
 from tlsfloor.deploy import atomic
 from tlsfloor.errors import InstallError
+from tlsfloor.verifier.child import run_program
 
 MODULE = "_tlsfloor"
 
@@ -265,16 +265,13 @@ def _ask(interpreter: str) -> dict[str, str]:
 def _run(interpreter: str, program: str) -> dict[str, str]:
     # -E as well: what is asked for is what holds without an environment.
     command = [interpreter, "-B", "-E", "-s", "-c", program]
+    printed, problem = run_program(command, _PATIENCE)
     try:
-        done = subprocess.run(  # noqa: S603 - the interpreter that the user named
-            command, capture_output=True, check=False, timeout=_PATIENCE
-        )
         # Start-up files of others may print as well, and print anything.
-        printed = done.stdout.decode("utf-8", "replace").split("\n<tlsfloor>")[-1]
-        found: dict[str, str] = json.loads(printed.split("\n")[0])
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        found: dict[str, str] = json.loads(printed.split("\n<tlsfloor>")[-1].split("\n")[0])
+    except ValueError as error:
         raise InstallError(
-            f"{interpreter} cannot be asked where its site directory is: {error}",
+            f"{interpreter} cannot be asked where its site directory is: {problem or error}",
             hint=f"{interpreter} -E -s -c 'import sys; print(sys.path)'",
         ) from None
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tlsfloor import versions
 from tlsfloor.inventory import libraries
-from tlsfloor.verifier import bounded, judge, launch, surroundings
+from tlsfloor.verifier import child, judge, launch, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def run(
                 future.cancel()
             # One that is cancelled counts as done; each other may come to its next launch first.
             while wait(futures, timeout=_TICK).not_done:
-                bounded.stop()
+                child.stop_all()
             raise
         report.examined = [future.result() for future in futures]
 

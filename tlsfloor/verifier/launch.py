@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tlsfloor.peers.base import TIMEOUT, Peer
-from tlsfloor.verifier import bounded, judge
+from tlsfloor.verifier import child, judge
 from tlsfloor.verifier.cases import ANY
 from tlsfloor.verifier.surroundings import Surroundings
 
@@ -140,8 +140,8 @@ def run(
         }
         env = {name: value for name, value in around.env.items() if name not in _LOGS}
         command = [*command, "-", json.dumps(job)]
-        output, failure = bounded.run(
-            command, env, _PROBE, timeout, folder=around.folder, user=around.user
+        output, failure = child.run_program(
+            command, timeout, env=env, stdin=_PROBE, folder=around.folder, user=around.user
         )
         seen = {}
         for case_id, server in servers.items():
