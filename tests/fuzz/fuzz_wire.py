@@ -1,8 +1,8 @@
 """Whatever arrives, in whatever pieces: what is parsed writes back, and only WireError is raised.
 
-In full: ``wire/`` makes of any bytes structures that write back exactly the bytes they came from,
-or says "need more data", or raises ``WireError``; of the same bytes in two pieces, the same. What
-``verify.offer`` makes of them raises nothing.
+In full: from any bytes, ``wire/`` parses structures that write back exactly the bytes they came
+from, or returns "need more data", or raises ``WireError``. The same bytes in two pieces give the
+same result. The judgement of ``peers/answers`` raises nothing but ``WireError`` either.
 
 Run it by hand::
 
@@ -19,7 +19,7 @@ import argparse
 import random
 import sys
 
-from tlsfloor.peers.crafted import alert_of, answer
+from tlsfloor.peers.answers import first_message, judge_offer, judge_version
 from tlsfloor.wire import (
     Alert,
     ClientHello,
@@ -146,6 +146,18 @@ def check(cls: type, data: bytes) -> None:
             assert "_hello." in error.field, error
 
 
+def judge(data: bytes) -> None:
+    """Judge the first message as each caller does."""
+    try:
+        message = first_message(data)
+        if message is not None:
+            for version in (0x0300, 0x0301, 0x0304):
+                judge_version(message, version)
+                judge_offer(message, version, [0x002F, 0x1301])
+    except WireError as error:
+        assert 0 <= error.offset <= len(data), error
+
+
 def one_input(data: bytes) -> None:
     """Check the invariant on one stream."""
     half = len(data) // 2 + (data[-1] if data else 0)
@@ -162,7 +174,7 @@ def one_input(data: bytes) -> None:
             check(HELLOS[found.msg_type], found.body)
         elif isinstance(found, Record) and found.content_type in OTHERS:
             check(OTHERS[found.content_type], found.fragment)
-    alert_of(answer(data))
+    judge(data)
     for cls in QUESTIONS:  # behind the headers of record and message, whatever these said
         check(cls, data[9:])
 

@@ -286,14 +286,14 @@ def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.Mon
         finally:
             gone.set()
 
-    def slow(data: bytes) -> object:
+    def slow(*arguments: object) -> object:
         assert gone.wait(30)
-        return understand(data)
+        return understand(*arguments)
 
     gone = threading.Event()
-    run_it, understand = child.run_program, hellos.answer
+    run_it, understand = child.run_program, hellos.first_message
     monkeypatch.setattr(child, "run_program", run)
-    monkeypatch.setattr(hellos, "answer", slow)
+    monkeypatch.setattr(hellos, "first_message", slow)
     planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
     found = launch.isolated(sys.executable, planned, TLS1_2, 30)
     assert {each.outcome for each in found.results} <= {"accepted", "refused"}, found.results

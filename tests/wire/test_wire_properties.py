@@ -7,7 +7,6 @@ import inspect
 import pytest
 
 from tlsfloor import wire
-from tlsfloor.peers.crafted import alert_of, answer
 from tlsfloor.wire import (
     Alert,
     ClientHello,
@@ -305,14 +304,3 @@ def test_nothing_public_is_left_out() -> None:
         *("server_name", "alpn", "version", "is_retry", "downgrade", "to_client_hello", "read"),
     }
     assert {cls.__name__ for cls in CLASSES} | {"WireError"} == set(wire.__all__)
-
-
-def test_an_alert_that_is_cut_is_none() -> None:
-    assert alert_of(answer(b"\x15\3\1\0\1\2F")) is None
-    found = alert_of(answer(b"\x15\3\1\0\2\2F"))
-    assert (found and found.name) == "protocol_version"
-
-
-@given(st.binary(max_size=40) | st.binary(max_size=4).map(lambda data: b"\x15\3\1\0" + data))
-def test_what_a_quick_peer_makes_of_bytes_raises_nothing(data) -> None:
-    alert_of(answer(data))

@@ -18,33 +18,16 @@ from dataclasses import dataclass
 
 from tlsfloor import versions
 from tlsfloor.peers import handshakes
+from tlsfloor.peers.answers import INCONCLUSIVE, first_message, judge_offer
 from tlsfloor.peers.crafted import client_hello, suites_of
 from tlsfloor.peers.recording import Line
-from tlsfloor.wire import (
-    Alert,
-    Handshake,
-    Messages,
-    Record,
-    ServerHello,
-    WireError,
-    alerts,
-)
-from tlsfloor.wire.records import ALERT
+from tlsfloor.wire import Messages, WireError
 
 #: Seconds for each connection, unless the caller says otherwise.
 TIMEOUT = 10.0
 
-#: What an attempt came to. The last one proves nothing.
-ACCEPTED, REFUSED, INCONCLUSIVE = "accepted", "refused", "inconclusive"
-
 #: What an endpoint did instead of answering in TLS.
 CLOSED, TIMED_OUT, NOT_TLS, UNREACHABLE = "closed", "timed out", "not TLS", "unreachable"
-
-# Alerts that turn down what is offered; any other, access_denied say, is about something else. The
-# last ones are illegal_parameter, decode_error, missing_extension, and internal_error: what a
-# server of OpenSSL 3 says where its security level does not allow the version.
-_NO = {alerts.PROTOCOL_VERSION, alerts.HANDSHAKE_FAILURE, alerts.INSUFFICIENT_SECURITY}
-_NO |= {47, 50, 109, alerts.INTERNAL_ERROR}
 
 _LIMIT = 2**16  # bytes of an answer; a ServerHello has about a hundred
 
@@ -128,54 +111,28 @@ def hello(
 
 
 def _listen(line: Line, attempt: Attempt) -> None:
+    suites = suites_of(attempt.version, attempt.key_exchange)
     stream = Messages()
     while len(line.heard) < _LIMIT:
         data = line.recv(4096)
         if not data:
             attempt.fault, attempt.told = CLOSED, f"it closes after {len(line.heard)} bytes"
             return
-        stream.feed(data)
         try:
-            message = stream.read()
-            while message is not None:
-                if _understand(message, attempt):
-                    return
-                message = stream.read()
+            message = first_message(data, stream)
+            if message is None:
+                continue
+            answer = judge_offer(message, attempt.version, suites)
         except WireError:
             attempt.fault, attempt.told = NOT_TLS, f"it answers {bytes(line.heard[:24])!r}"
             return
+        attempt.outcome, attempt.told = answer.outcome, answer.evidence
+        if answer.suite is not None:
+            attempt.suite = handshakes.suite_name(answer.suite)
+        if answer.evidence == "alert close_notify":
+            attempt.fault = CLOSED
+        return
     attempt.fault, attempt.told = NOT_TLS, f"it answers {_LIMIT} bytes, and none of them is a hello"
-
-
-def _understand(message: Handshake | Record, attempt: Attempt) -> bool:
-    """Write down what a message means; return whether it is an answer.
-
-    Raises:
-        WireError: it is no message that may be here.
-    """
-    if isinstance(message, Handshake):
-        chosen = ServerHello.parse(message.body)
-        attempt.suite = handshakes.suite_name(chosen.cipher_suite)
-        if chosen.version() != attempt.version:
-            attempt.outcome = REFUSED
-            attempt.told = f"it chooses {versions.name(chosen.version())}"
-        elif chosen.cipher_suite not in suites_of(attempt.version, attempt.key_exchange):
-            attempt.told = f"it chooses {attempt.suite}, which was not offered"
-        else:
-            attempt.outcome = ACCEPTED
-            attempt.told = "hello_retry_request" if chosen.is_retry() else "server_hello"
-        return True
-    if message.content_type != ALERT:
-        raise WireError(f"is {message.content_type}, not an alert", "record.type", 0)
-    alert = Alert.parse(message.fragment)
-    if alert.level == alerts.WARNING and alert.description != 0:
-        return False  # unrecognized_name, which RFC 6066 section 3 lets a server say and go on
-    attempt.told = f"alert {alert.name}"
-    if alert.description == 0:
-        attempt.fault = CLOSED
-    elif alert.description in _NO:
-        attempt.outcome = REFUSED
-    return True
 
 
 def complete(endpoint: Endpoint, address: str, attempt: Attempt, timeout: float) -> str:

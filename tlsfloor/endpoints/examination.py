@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.endpoints.attempts import (
-    ACCEPTED,
     CLOSED,
-    INCONCLUSIVE,
-    REFUSED,
     TIMED_OUT,
     TIMEOUT,
     UNREACHABLE,
@@ -29,6 +26,7 @@ from tlsfloor.endpoints.attempts import (
 )
 from tlsfloor.endpoints.ladder import Caller, climb
 from tlsfloor.endpoints.negotiation import Negotiation, explain, negotiate
+from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_3
 
 if TYPE_CHECKING:

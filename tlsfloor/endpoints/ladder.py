@@ -25,7 +25,8 @@ import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
-from tlsfloor.endpoints.attempts import ACCEPTED, CLOSED, INCONCLUSIVE, REFUSED, complete, hello
+from tlsfloor.endpoints.attempts import CLOSED, complete, hello
+from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:

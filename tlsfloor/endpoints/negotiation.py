@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.endpoints.attempts import (
-    ACCEPTED,
     CLOSED,
-    REFUSED,
     TIMED_OUT,
     TIMEOUT,
     UNREACHABLE,
     words,
 )
 from tlsfloor.errors import VerifyError
+from tlsfloor.peers.answers import ACCEPTED, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

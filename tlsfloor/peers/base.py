@@ -36,9 +36,6 @@ TIMEOUT = 10.0
 #: How a quick peer begins where the version was refused for sure.
 REFUSED = "refused: "
 
-#: What a quick peer says of a client that answers its hello by nothing: it may have taken it.
-SILENT = "it says nothing"
-
 #: What a quick peer says of a client that has left without a hello; the client knows why.
 NO_HELLO = "no hello was sent"
 

@@ -10,19 +10,9 @@ from __future__ import annotations
 import os
 
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_2, TLS1_3
-from tlsfloor.wire import (
-    Alert,
-    ClientHello,
-    Handshake,
-    Messages,
-    Record,
-    ServerHello,
-    WireError,
-    extensions,
-)
+from tlsfloor.wire import ClientHello, ServerHello, extensions
 from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV
 from tlsfloor.wire.codec import Writer
-from tlsfloor.wire.records import ALERT
 
 # Suites that every version has (RFC 2246 and 5246 appendix A.5, RFC 8422 section 6), then those of
 # TLS 1.2 alone. "other" is tried where both kinds were refused: Diffie-Hellman in finite fields,
@@ -111,32 +101,6 @@ def server_hello(offered: ClientHello, version: int) -> bytes:
         extensions=more,
     )
     return hello.to_records(min(version, TLS1_2))
-
-
-def answer(data: bytes) -> Handshake | Record | None:
-    """Return the first message that was said, None if it is not whole or is no TLS.
-
-    .. versionadded:: 0.1
-    """
-    stream = Messages()
-    try:
-        stream.feed(data)
-        return stream.read()
-    except WireError:
-        return None
-
-
-def alert_of(message: Handshake | Record | None) -> Alert | None:
-    """Return the alert that an answer is, None if it is none, or none that can be read.
-
-    .. versionadded:: 0.1
-    """
-    if not isinstance(message, Record) or message.content_type != ALERT:
-        return None
-    try:
-        return Alert.parse(message.fragment)
-    except WireError:
-        return None
 
 
 def suites_of(version: int, key_exchange: str) -> list[int]:

@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
+from tlsfloor.peers.answers import first_message, judge_client_hello, judge_version
 from tlsfloor.peers.base import CA_FILE, PEER_FILE
-from tlsfloor.peers.crafted import alert_of, answer, client_hello, server_hello
+from tlsfloor.peers.crafted import client_hello, server_hello
 from tlsfloor.verifier import probe
 from tlsfloor.verifier.cases import FIXED, VERSIONS, WAYS
-from tlsfloor.versions import FLOORS, SSL3, TLS1_3
+from tlsfloor.versions import FLOORS
 from tlsfloor.wire import ClientHello, Handshake
-from tlsfloor.wire.alerts import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     import ssl
@@ -236,29 +236,26 @@ def _try(module: Any, context: ssl.SSLContext, role: str, way: str, version: int
             incoming, outgoing, server_side=role == "server", server_hostname=host
         )
         if role == "client":
-            ended = _step(module, tls)
-            offered = answer(outgoing.read())
+            own_error = _step(module, tls)
+            offered = first_message(outgoing.read())
             if not isinstance(offered, Handshake):
-                # No version is left to offer, or no suite: unless that is not what ended it.
-                outcome = "inconclusive" if ended == _WAITS or "malloc" in ended else "refused"
-                return Observation(role, way, version, outcome, ended)
+                # It has no version or no suite left to offer, unless something else stopped it.
+                failed = own_error == _WAITS or "malloc" in own_error
+                return Observation(
+                    role, way, version, "inconclusive" if failed else "refused", own_error
+                )
             hello = ClientHello.parse(offered.body)
-            if version == TLS1_3 and version not in hello.versions():
-                # It answers such a ServerHello with another alert, which says nothing.
-                return Observation(role, way, version, "refused", "it does not offer TLS 1.3")
+            refusal = judge_client_hello(hello, version)
+            if refusal is not None:
+                return Observation(role, way, version, refusal.outcome, refusal.evidence)
             incoming.write(server_hello(hello, version))
         else:
             incoming.write(client_hello(version, "any"))
-        ended = _step(module, tls)
+        own_error = _step(module, tls)
+        answer = judge_version(first_message(outgoing.read()), version, own_error)
     except (OSError, ValueError) as error:  # the TLS object cannot be made
         return Observation(role, way, version, _of(error), str(error))
-    alert = alert_of(answer(outgoing.read()))
-    if alert is not None and alert.description == PROTOCOL_VERSION:
-        return Observation(role, way, version, "refused", "alert protocol_version")
-    if version == SSL3 and "VERSION_TOO_LOW" in ended:  # it has no such alert (RFC 6101 5.4.2)
-        return Observation(role, way, version, "refused", ended)
-    # Whatever stopped it, or nothing: the version did not.
-    return Observation(role, way, version, "accepted", alert.name if alert else ended)
+    return Observation(role, way, version, answer.outcome, answer.evidence)
 
 
 def _step(module: Any, tls: ssl.SSLObject) -> str:

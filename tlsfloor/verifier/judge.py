@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlsfloor import versions
-from tlsfloor.peers.base import NO_HELLO, REFUSED, SILENT
+from tlsfloor.peers.answers import SILENT
+from tlsfloor.peers.base import NO_HELLO, REFUSED
 from tlsfloor.verifier.cases import ANY, FIXED, Case
 
 #: The verdicts that are not flagged.

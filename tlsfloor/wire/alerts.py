@@ -19,11 +19,15 @@ from tlsfloor.wire.codec import Reader, Struct, Writer
 
 WARNING, FATAL = 1, 2
 
+CLOSE_NOTIFY = 0
 HANDSHAKE_FAILURE = 40
+ILLEGAL_PARAMETER = 47
+DECODE_ERROR = 50
 PROTOCOL_VERSION = 70
 INSUFFICIENT_SECURITY = 71
 INTERNAL_ERROR = 80
 INAPPROPRIATE_FALLBACK = 86
+MISSING_EXTENSION = 109
 
 #: Alert numbers and names: RFC 8446 section 6 and appendix B.2, which lists the former ones as well
 #: (SSLv3's and RFC 2246's; the suffix _RESERVED is left out); RFC 7507 (86), 6066 (111, 114),
