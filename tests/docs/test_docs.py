@@ -295,6 +295,35 @@ class Reader:
             terminal.end()
 
 
+def debian_12() -> bool:
+    """Tell whether the Python of the system is the one that the README speaks of."""
+    question = (
+        "import ssl, sysconfig as s;"
+        "print(ssl.OPENSSL_VERSION_INFO[:2], s.get_config_var('PY_SSL_DEFAULT_CIPHERS'))"
+    )
+    try:
+        command = ["/usr/bin/python3", "-c", question]
+        return subprocess.check_output(command, text=True, env=clean_environment()) == "(3, 0) 2\n"
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def test_the_readmes_first_commands_print_what_it_shows(here: Path) -> None:
+    if not debian_12():
+        pytest.skip("the transcript is one of Debian 12's Python")
+    start, end = "<!-- transcript -->\n```console\n", "```\n<!-- end of transcript -->"
+    shown = (ROOT / "README.md").read_text("utf-8").partition(start)[2].partition(end)[0]
+    reader = Reader(here / "tlsfloor")
+    try:
+        (install, _), (verify, table) = guides.commands(shown)
+        status, printed = reader.client.run(install)
+        if status:
+            parts.leave_out("what pip installs", printed)
+        assert reader.client.run(verify)[1] == table
+    finally:
+        reader.end()
+
+
 @pytest.mark.parametrize("page", [GET, TUTORIAL, ARM])
 def test_the_page_does_what_it_says(here: Path, page: str) -> None:
     reader = Reader(here / "tlsfloor" if page == GET else here)
