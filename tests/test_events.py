@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, HOME, armed_environment, clean_environment, python
+from programs import (
+    BOOTSTRAP,
+    IMPORT_PATH,
+    PROGRAMS,
+    TESTS,
+    armed_environment,
+    clean_environment,
+    python,
+)
 from parts import need, old_pythons
 from tlsfloor import events as sinks
 from tlsfloor.peers import handshakes
@@ -25,7 +33,7 @@ from tlsfloor.versions import TLS1_0, TLS1_2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = str(HERE / "programs" / "start.py")
+START = str(PROGRAMS / "start.py")
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +105,10 @@ print(json.dumps([[each["kind"], each["asked"]] for each in found if "asked" in 
 
 
 def test_a_call_can_observe_what_it_would_raise_clamp_and_refuse() -> None:
-    control = python("-c", CONTEXTS, env=clean_environment(PYTHONPATH=HOME)).stdout.splitlines()
-    done = python("-c", CONTEXTS, "observe", env=clean_environment(PYTHONPATH=HOME))
+    control = python(
+        "-c", CONTEXTS, env=clean_environment(PYTHONPATH=IMPORT_PATH)
+    ).stdout.splitlines()
+    done = python("-c", CONTEXTS, "observe", env=clean_environment(PYTHONPATH=IMPORT_PATH))
     armed, now, told = done.stdout.splitlines()
     assert [now] == control[:1]
     assert json.loads(armed)[0]["mode"] == "observe"
@@ -135,7 +145,7 @@ print([[each.floor, each.observed, each.held] for each in (first, second, third)
 
 
 def test_a_floor_may_be_held_and_a_higher_one_observed() -> None:
-    done = python("-c", HIGHER, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", HIGHER, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout == "[[None, '1.3', False], ['1.2', '1.3', True], ['1.3', None, True]]\n"
 
 
@@ -182,7 +192,7 @@ def test_an_unknown_mode_refuses_tls(executable: str, ports: list[str]) -> None:
 def test_a_call_is_not_raised_to_what_the_environment_only_observes() -> None:
     program = "import tlsfloor; print(tlsfloor.enforce('1.2').floor)"
     for mode, floor in (("observe", "1.2"), ("enforce", "1.3")):
-        env = clean_environment(PYTHONPATH=HOME, TLSFLOOR="1.3", TLSFLOOR_MODE=mode)
+        env = clean_environment(PYTHONPATH=IMPORT_PATH, TLSFLOOR="1.3", TLSFLOOR_MODE=mode)
         assert python("-c", program, env=env).stdout == f"{floor}\n"
 
 
@@ -240,7 +250,7 @@ for number in range(200):
 
 def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    env = clean_environment(PYTHONPATH=HOME)
+    env = clean_environment(PYTHONPATH=IMPORT_PATH)
     running = [
         subprocess.Popen([sys.executable, "-c", CROWD, str(file)], env=env) for _ in range(8)
     ]
@@ -263,7 +273,7 @@ print(len(events._seen), sum(each["count"] for each in told), {each["version"] f
 
 
 def test_memory_is_bounded_and_no_count_is_lost() -> None:
-    done = python("-c", BOUNDED, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", BOUNDED, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout == "1025 5000 {'TLS 1.0'}\n", done.stderr
 
 
@@ -283,7 +293,7 @@ os.wait()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_child_does_not_tell_what_its_parent_counted(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    python("-c", FORKS, str(file), env=clean_environment(PYTHONPATH=HOME))
+    python("-c", FORKS, str(file), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert sum(each["count"] for each in events(file)) == 4
     assert len({each["pid"] for each in events(file)}) == 2
 
@@ -311,7 +321,7 @@ print(json.dumps([status.held, int(context.minimum_version), list(status.events.
     ],
 )
 def test_a_sink_that_fails_harms_nobody_and_is_named(file: str, problem: str, why: str) -> None:
-    env = clean_environment(PYTHONPATH=HOME, TLSFLOOR_EVENTS=file)
+    env = clean_environment(PYTHONPATH=IMPORT_PATH, TLSFLOOR_EVENTS=file)
     done = python("-W", "ignore", "-c", FAILING, env=env)
     said = f"tlsfloor: error: events cannot be written to {file}: {why}; hint: "
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
@@ -351,7 +361,7 @@ def test_a_pipe_that_nobody_reads_stops_no_program(reader: bool, tmp_path: Path)
     os.mkfifo(pipe)
     opened = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if reader else -1
     try:
-        done = python("-c", MANY, str(pipe), env=clean_environment(PYTHONPATH=HOME))
+        done = python("-c", MANY, str(pipe), env=clean_environment(PYTHONPATH=IMPORT_PATH))
         problem = "Resource temporarily unavailable" if reader else "No such device or address"
         assert problem in json.loads(done.stdout)[str(pipe)], done.stderr
         env = armed_environment(TLSFLOOR_EVENTS=str(pipe))
@@ -382,7 +392,7 @@ def test_a_stderr_that_nobody_reads_stops_no_program(kind: str, tmp_path: Path) 
     with reading, writing:
         done = subprocess.run(
             [sys.executable, "-c", MANY, "-"],
-            env=clean_environment(PYTHONPATH=HOME),
+            env=clean_environment(PYTHONPATH=IMPORT_PATH),
             stdout=subprocess.PIPE,
             stderr=writing,
             timeout=60,
@@ -401,7 +411,7 @@ def test_a_terminal_that_is_stopped_stops_no_program(many: bool) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-c", MANY if many else MANY.replace("range(500)", "range(3)"), "-"],
-            env=clean_environment(PYTHONPATH=HOME),
+            env=clean_environment(PYTHONPATH=IMPORT_PATH),
             stdout=subprocess.PIPE,
             stderr=slave,
             timeout=60,
@@ -436,7 +446,7 @@ def test_a_link_where_everyone_may_write_is_not_followed(
     for each in (folder, own):
         path = each / "link" if last else each / "link" / "precious"
         file.write_text("")
-        env = clean_environment(PYTHONPATH=HOME, TLSFLOOR_EVENTS=str(path))
+        env = clean_environment(PYTHONPATH=IMPORT_PATH, TLSFLOOR_EVENTS=str(path))
         done = python("-W", "ignore", "-c", FAILING, env=env)
         held, minimum, states = json.loads(done.stdout)
         assert (held, minimum) == (True, TLS1_2)
@@ -469,14 +479,14 @@ def test_nor_is_a_link_in_a_folder_that_anybody_may_have_placed(
     if owner == "other":
         os.chown(folder.parent, 65534, 65534)
     above.chmod(mode)
-    done = python("-c", MANY, str(folder / "link"), env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", MANY, str(folder / "link"), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert ("everyone may write is not followed" in done.stdout) != follows, done
     assert bool(file.read_text()) == follows
 
 
 def test_a_link_of_the_system_leads_to_stdout() -> None:
     some = MANY.replace("range(500)", "range(50)")  # which a pipe holds, however slow its reader is
-    done = python("-c", some, "/dev/stdout", env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", some, "/dev/stdout", env=clean_environment(PYTHONPATH=IMPORT_PATH))
     *lines, failed = done.stdout.splitlines()
     assert (len(lines), failed) == (50, "{}"), done.stderr
 
@@ -497,7 +507,7 @@ def test_a_folder_that_may_only_be_passed_is_no_obstacle(executable: str) -> Non
         folder = Path(home, "own")
         folder.mkdir()
         os.chown(folder, 65534, 65534)
-        env = clean_environment(PYTHONPATH=HOME, PYTHONDONTWRITEBYTECODE="1")
+        env = clean_environment(PYTHONPATH=IMPORT_PATH, PYTHONDONTWRITEBYTECODE="1")
         done = python("-c", PASSES, str(folder / "file"), env=env, executable=executable)
         assert done.stdout == "1\n", done.stderr
 
@@ -507,7 +517,7 @@ def test_a_folder_that_may_only_be_passed_is_no_obstacle(executable: str) -> Non
 )
 def test_what_is_no_file_in_the_end_is_an_error(path: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
-    done = python("-c", MANY, str(tmp_path / path), env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", MANY, str(tmp_path / path), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert problem in str(json.loads(done.stdout)), done.stderr
 
 
@@ -559,7 +569,7 @@ print(events.failures)
 @pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
 def test_a_line_that_did_not_fit_spoils_no_other(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
-    done = python("-c", TORN, str(file), env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", TORN, str(file), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert "only a part of a line could be written" in done.stdout, done.stderr
     first, torn, third = file.read_text().splitlines()
     assert [json.loads(each)["port"] for each in (first, third)] == [1, 3]
@@ -601,7 +611,7 @@ print([[each.levelname, each.tlsfloor["kind"], each.tlsfloor["count"]] for each 
     ],
 )
 def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[Any]) -> None:
-    done = python("-c", LOGGING, level, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", LOGGING, level, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, "")
     # Some Pythons have a default below the floor: that is raised before anybody asks.
     found = [each for each in eval(done.stdout) if each[1] != "raised"]
@@ -727,7 +737,7 @@ def test_the_name_of_a_server_forges_no_line(mode: str, tmp_path: Path) -> None:
 
 
 def test_the_page_names_each_kind_and_its_level() -> None:
-    page = (HERE.parent / "docs" / "reference" / "events.md").read_text()
+    page = (TESTS.parent / "docs" / "reference" / "events.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| ([A-Z]+)\b", page, re.MULTILINE))
     known = dict.fromkeys(told, "WARNING")
     known.update({kind: logging.getLevelName(level) for kind, level in sinks._LEVELS.items()})
@@ -736,7 +746,7 @@ def test_the_page_names_each_kind_and_its_level() -> None:
 
 
 def test_logging_that_nobody_configured_says_nothing() -> None:
-    done = python("-c", LOGGING, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", LOGGING, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+from programs import armed_environment, clean_environment, python
 from parts import need
 from tlsfloor import exemptions
 from tlsfloor.peers import handshakes

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tlsfloor
-from harness import clean_environment, python
+from programs import clean_environment, python
 from tlsfloor import errors
 from typing import TYPE_CHECKING
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import parts
-from harness import BOOTSTRAP, HOME, armed_environment, clean_environment, python
+from programs import BOOTSTRAP, IMPORT_PATH, armed_environment, clean_environment, python
 from tlsfloor import errors
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
@@ -261,5 +261,5 @@ before = dict(TABLE)
 cli.main(["path"])
 print(TABLE == before, floor.is_own())
 """
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout.split()[-2:] == ["True", "False"], done.stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import HERE, clean_environment, python
+from programs import PROGRAMS, clean_environment, python
 from parts import old_pythons, pythons
 from tlsfloor import __version__
 from tlsfloor.deploy import bundle
@@ -23,7 +23,7 @@ from tlsfloor.versions import TLS1_0, TLS1_2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = str(HERE / "programs" / "start.py")
+START = str(PROGRAMS / "start.py")
 
 #: What can be imported through the bundle, and what its path looks like.
 REACH = """
@@ -259,7 +259,7 @@ def test_a_bundle_replaces_an_older_one(tmp_path: Path) -> None:
     assert set(os.listdir(folder)) == there
 
 
-PROGRAM = str(HERE / "programs" / "bundle_interrupted.py")
+PROGRAM = str(PROGRAMS / "bundle_interrupted.py")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each point is tried in a fork")

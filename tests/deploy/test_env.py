@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import BOOTSTRAP, clean_environment, python
+from programs import BOOTSTRAP, clean_environment, python
 from parts import need, need_program
 
 #: What the folder of a bundle may be called, at worst.

@@ -13,7 +13,7 @@ from typing import NamedTuple, TYPE_CHECKING
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, TESTS, clean_environment, python
 from parts import old_pythons
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
@@ -21,7 +21,7 @@ from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = str(HERE / "programs" / "start.py")
+START = str(PROGRAMS / "start.py")
 FILES = ["_tlsfloor.py", "tlsfloor.pth", "tlsfloor.start"]
 
 #: What a process tells of itself: the floors that were armed, and by what.
@@ -295,7 +295,7 @@ def test_a_refusal_names_the_files_and_both_ways_out(
 
 def test_the_floor_survives_pip_and_not_a_new_environment(venv: Venv, ports: list[str]) -> None:
     """``pip uninstall`` knows nothing of it, and pip can reach an index as before."""
-    project = HERE.parent
+    project = TESTS.parent
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(venv.prefix)]
     subprocess.run(command, cwd=project, check=True, capture_output=True)
     [wheel] = venv.prefix.glob("*.whl")

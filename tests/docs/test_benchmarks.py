@@ -9,7 +9,7 @@ from pathlib import Path
 
 import parts
 import pytest
-from harness import PATIENCE, clean_environment
+from programs import TIME_LIMIT, clean_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
     )
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import clean_environment
+from programs import clean_environment
 
-HERE = Path(__file__).parents[1]
-ROOT = HERE.parent
+TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
 
 
 def test_ci_runs_the_readmes_test_commands_as_they_are() -> None:
@@ -31,7 +31,7 @@ def test_ci_runs_the_readmes_test_commands_as_they_are() -> None:
 
 
 #: Tests with parts that this Python has, that it lacks, and that it gets later.
-TESTS = """
+SUITE = """
 import parts, pytest
 
 def test_that_needs_nothing(): pass
@@ -49,10 +49,10 @@ class Suite:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("conftest.py", "parts.py"):
-            shutil.copy(HERE / name, folder)
+        for file in (TESTS / "conftest.py", TESTS / "support" / "parts.py"):
+            shutil.copy(file, folder)
         (folder / "pytest.ini").write_text("[pytest]\naddopts = -ra\n")
-        (folder / "test_it.py").write_text(TESTS)
+        (folder / "test_it.py").write_text(SUITE)
 
     def run(self, *args: str, **env: str) -> tuple[int, str]:
         """Run them; return the exit status and what pytest printed."""
@@ -96,7 +96,7 @@ def test_a_later_run_makes_up_for_it(suite: Suite, workers: str) -> None:
     (suite.folder / "no_other_module.py").touch()
     (suite.folder / "test_it.py").write_text(TESTS.replace("needs_a_program", "is_renamed"))
     suite.run()
-    (suite.folder / "test_it.py").write_text(TESTS)
+    (suite.folder / "test_it.py").write_text(SUITE)
     status, printed = suite.run("--left-out", "-k", "marked", CI="true")
     assert (status, "never run: test_it.py::test_that_is_renamed" in printed) == (1, True), printed
 

@@ -19,9 +19,9 @@ from typing import Iterator
 import parts
 import pytest
 
-from aws_endpoint import answer
+from peers import aws_reply
 from guides import DOCS, block, blocks, commands
-from harness import BOOTSTRAP, HERE, PATIENCE, clean_environment, python
+from programs import BOOTSTRAP, TESTS, TIME_LIMIT, clean_environment, python
 
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
@@ -82,7 +82,7 @@ def bash(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
     )
 
@@ -101,7 +101,7 @@ class Server:
 
     def stop(self) -> None:
         self._process.terminate()
-        self.said += self._process.communicate(timeout=PATIENCE)[0]
+        self.said += self._process.communicate(timeout=TIME_LIMIT)[0]
 
 
 @contextlib.contextmanager
@@ -215,7 +215,7 @@ ENDPOINTS = {"1.1": "rsa", "1.2": "ecdhe", "1.3": "ecdhe"}
 #: Below a floor, and at it; without one, what a floor refuses.
 TRIED = {"": ("1.1", "1.2"), "1.2": ("1.1", "1.2"), "1.3": ("1.2", "1.3")}
 
-SDK = f"python {HERE}/programs/aws_sdk.py"
+SDK = f"python {TESTS}/programs/aws_sdk.py"
 
 #: A program, and what it says of an endpoint that it reached.
 PROGRAMS = {
@@ -229,7 +229,7 @@ PROGRAMS = {
 def endpoints() -> Iterator[dict[str, handshakes.ServerPeer]]:
     with contextlib.ExitStack() as stack:
         yield {
-            name: stack.enter_context(handshakes.ServerPeer(FLOORS[name], kind, reply=answer))
+            name: stack.enter_context(handshakes.ServerPeer(FLOORS[name], kind, reply=aws_reply))
             for name, kind in ENDPOINTS.items()
         }
 

@@ -19,7 +19,7 @@ import guides
 import kyverno
 import parts
 from guide_shell import assert_as_printed, running
-from harness import HERE, PATIENCE, clean_environment
+from programs import PROGRAMS, TESTS, TIME_LIMIT, clean_environment
 from lambda_api import invoke
 from kubernetes_files import FOLDER, bundle, check, environment, here, resources
 from tlsfloor.peers import handshakes
@@ -28,7 +28,7 @@ from tlsfloor.versions import TLS1_0, TLS1_2
 PAGE = "how-to/containers.md"
 
 #: What is in a container.
-APP = str(HERE / "programs" / "container.py")
+APP = str(PROGRAMS / "container.py")
 
 #: OpenSSL's own refusal, or the peer's alert where no version is left in common.
 REFUSED = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION")
@@ -53,7 +53,7 @@ def run(*command: str, cwd: Path | None = None, **env: str) -> str:
     pipe, told = subprocess.PIPE, subprocess.STDOUT
     env = clean_environment(**env)
     with subprocess.Popen(command, cwd=cwd, env=env, stdout=pipe, stderr=told, text=True) as child:
-        printed, _ = child.communicate(timeout=PATIENCE)
+        printed, _ = child.communicate(timeout=TIME_LIMIT)
     assert child.returncode == 0, printed
     return printed
 
@@ -92,7 +92,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A virtual environment in place of an image's Python, for which tlsfloor is released."""
     folder = tmp_path_factory.mktemp("image")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    run(*build, cwd=HERE.parent)
+    run(*build, cwd=TESTS.parent)
     run(sys.executable, "-m", "venv", "--without-pip", str(folder))
     # It is this environment's pip, since a venv takes seconds to get its own.
     pip = folder / "bin" / "pip"
@@ -264,7 +264,7 @@ def bare_python(tmp_path: Path) -> str:
 def exits(*command: str, cwd: Path, **env: str) -> int:
     """Run a command; return 0 or 1: whether it failed."""
     env = clean_environment(**env)
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, timeout=PATIENCE)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, timeout=TIME_LIMIT)
     return min(done.returncode, 1)
 
 
@@ -293,7 +293,7 @@ def test_the_checks_notice_a_folder_that_arms_nothing(
     assert exits(f"{bare_python}/python", "-c", program, cwd=tmp_path, **env) == expected
     [_, (verify,)] = [words for name, words in instructions("verified.Dockerfile") if name == "RUN"]
     verify = verify.replace("/tmp/judge/bin/tlsfloor", f"{sys.executable} -m tlsfloor")
-    assert exits("sh", "-c", verify, cwd=HERE.parent, **env) == expected
+    assert exits("sh", "-c", verify, cwd=TESTS.parent, **env) == expected
 
 
 def test_a_pod_that_does_not_ask_is_reported(pod: dict[str, Any]) -> None:
@@ -332,7 +332,7 @@ def test_a_lambda_function_refuses_and_keeps_its_layers(tmp_path: Path) -> None:
     }
     # The image's interpreter has its version in its name, and so has one of a virtual environment.
     python = os.path.join(os.path.dirname(sys.executable), version)
-    command = [python, str(HERE / "programs" / "lambda_bootstrap.py")]
+    command = [python, str(PROGRAMS / "lambda_bootstrap.py")]
     assert invoke(*command, **env) == ("response", "TLSv1")
     what, answer = invoke(str(opt / "tlsfloor-wrapper"), *command, **env)
     assert (what, answer in REFUSED) == ("response", True)

@@ -22,10 +22,10 @@ import pytest
 import guides
 import parts
 from guide_shell import assert_as_printed, running
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, TESTS, clean_environment, python
 from kubernetes_files import FOLDER, bundle, check, environment, resources
+from peers import NAMES
 from ports import reserved_port
-from test_servers import NAMES
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
@@ -118,7 +118,7 @@ def test_the_deployment_and_its_service_fit_the_schemas_of_kubernetes() -> None:
 
 
 def test_the_routes_fit_the_schema_of_openshift() -> None:
-    schema = json.loads((HERE / "schemas" / "openshift-route.json").read_text())
+    schema = json.loads((TESTS / "schemas" / "openshift-route.json").read_text())
     routes = resources(PAGE, "routes.yaml")
     for route in routes:
         jsonschema.Draft7Validator(schema).validate(route)

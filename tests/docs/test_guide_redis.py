@@ -24,7 +24,7 @@ import pytest
 import redis_server
 from drive import REFUSALS
 from guides import DOCS, block, commands, write_files
-from harness import armed_environment, clean_environment, python
+from programs import armed_environment, clean_environment, python
 from ports import reserved_port
 
 from tlsfloor.peers import handshakes
@@ -32,7 +32,7 @@ from tlsfloor.peers import handshakes
 PAGE = "how-to/redis.md"
 
 #: Seconds for anything that takes one or two.
-PATIENCE = 30
+TIME_LIMIT = 30
 
 #: How a client gets its floor.
 ROUTES = ("none", "PYTHONPATH", "call")
@@ -69,7 +69,7 @@ class Client:
         self.lines.extend((time.monotonic(), line.rstrip("\n")) for line in self.process.stdout)
 
     def wait_for(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIME_LIMIT
         while not any(text in line for _, line in self.lines):
             running = self.process.poll() is None and time.monotonic() < end
             assert running, f"{self.route}: no {text}: {self.lines[-3:]}\n{self.complaints()}"
@@ -85,8 +85,8 @@ class Client:
     def stop(self) -> int:
         """End it; return how many operations it has done."""
         self.process.terminate()
-        self.process.wait(PATIENCE)
-        self.reader.join(PATIENCE)
+        self.process.wait(TIME_LIMIT)
+        self.reader.join(TIME_LIMIT)
         told = re.fullmatch(r"(\d+) done, (\d+) failed", self.lines[-1][1])
         assert told, (self.lines[-3:], self.complaints())
         assert int(told[2]) == len(self.failures())
@@ -95,14 +95,14 @@ class Client:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.reader.join(PATIENCE)
+        self.reader.join(TIME_LIMIT)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.errors.close()
 
 
 def wait_until(true: object, what: str) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIME_LIMIT
     while not true():  # type: ignore[operator]
         assert time.monotonic() < end, f"it did not come: {what}"
         time.sleep(0.05)
@@ -191,7 +191,7 @@ def sh(folder: Path, script: str, printed: str) -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
     )
     assert done.returncode == 0, (script, done.stdout, done.stderr)
@@ -224,7 +224,7 @@ def test_a_cluster_is_moved_to_tls_and_no_client_fails_for_the_floor(
             wait_until(lambda node=node: settled(node), "replication over TLS")
 
         moved = time.monotonic()
-        with socket.create_connection(("127.0.0.1", cluster[0].port), PATIENCE) as open_before:
+        with socket.create_connection(("127.0.0.1", cluster[0].port), TIME_LIMIT) as open_before:
             sh(folder, "required.sh", "OK")
             open_before.sendall(b"PING\r\n")
             assert open_before.recv(100) == b"+PONG\r\n"
@@ -296,7 +296,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env=clean_environment(PATH=path),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
     )
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from guides import block, blocks, commands
-from harness import BOOTSTRAP, clean_environment
+from programs import BOOTSTRAP, clean_environment
 from parts import need
+from peers import list_buckets
 from ports import reserved_port
 from redis_server import redis_server
-from test_clients import list_buckets
-from test_docs import Terminal, as_shown
+from terminal import Terminal, as_shown
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 

@@ -14,7 +14,7 @@ import guides
 import parts
 import tlsfloor
 from browser import DESKTOP, PHONE, Browser
-from harness import python
+from programs import python
 from tlsfloor import cli
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import python
+from programs import python
 from parts import need, old_pythons
 
 need("tlslite", "rich")

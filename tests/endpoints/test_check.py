@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import parts
 import pytest
-from harness import PATIENCE, clean_environment
+from programs import TIME_LIMIT, clean_environment
 from ports import reserved_port
 from redis_server import redis_server
 from tlsfloor import cli
@@ -887,10 +887,10 @@ def test_ctrl_c_ends_it_at_once() -> None:
         )
         stack.callback(process.kill)
         for _ in range(4):  # two connections to each: one to find it, one to say hello
-            assert connected.acquire(timeout=PATIENCE)
+            assert connected.acquire(timeout=TIME_LIMIT)
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=PATIENCE)
+        out, errors = process.communicate(timeout=TIME_LIMIT)
         took = time.monotonic() - begun
     assert (process.returncode, out, errors) == (130, "", "error: interrupted\n")
     assert took < 30  # of the 60 that each of them would wait

@@ -8,8 +8,8 @@ from typing import Any
 
 import parts
 import pytest
-from harness import (
-    LADDER,
+from peers import LADDER
+from programs import (
     LEGACY_ECDHE,
     ROUTES,
     armed_environment,

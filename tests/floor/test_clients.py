@@ -7,28 +7,8 @@ from typing import Any, NamedTuple
 
 import parts
 import pytest
-import starttls
-from harness import ROUTES, assert_held
-
-from tlsfloor.peers import handshakes
-
-
-def list_buckets(data: bytes, version: int) -> bytes:
-    """Reply as S3 does to somebody who has no bucket."""
-    if not data.endswith(b"\r\n\r\n"):
-        return b""
-    page = b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>"
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
-    return head.encode() + page
-
-
-def redis_node(data: bytes, version: int) -> bytes:
-    """Reply as the only node of a redis cluster does."""
-    if b"SLOTS" in data:
-        return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:1\r\n"
-    if b"COMMAND" in data:
-        return b"*1\r\n*6\r\n$3\r\nset\r\n:-3\r\n*0\r\n:1\r\n:1\r\n:1\r\n"
-    return handshakes.answer(data, version)
+import peers
+from programs import ROUTES, assert_held
 
 
 class Client(NamedTuple):
@@ -49,8 +29,8 @@ CLIENTS = [
     Client("client_ssl"),
     Client("client_http_client"),
     Client("client_urllib_request"),
-    Client("client_smtplib", peer_options=starttls.SMTP),
-    Client("client_imaplib", peer_options=starttls.IMAP),
+    Client("client_smtplib", peer_options=peers.SMTP),
+    Client("client_imaplib", peer_options=peers.IMAP),
     Client("client_asyncio"),
     Client("client_asyncio_start_tls"),
     Client("client_urllib3", urllib3="2"),
@@ -59,18 +39,18 @@ CLIENTS = [
     Client("client_requests", urllib3="1"),
     Client("client_aiohttp", needs=("aiohttp",)),
     Client("client_httpx", needs=("httpx",)),
-    Client("client_boto3", needs=("boto3",), peer_options={"reply": list_buckets}),
-    Client("client_asyncpg", needs=("asyncpg",), peer_options=starttls.PROTOCOLS["POSTGRES"]),
-    Client("client_pg8000", needs=("pg8000",), peer_options=starttls.PROTOCOLS["POSTGRES"]),
+    Client("client_boto3", needs=("boto3",), peer_options={"reply": peers.list_buckets}),
+    Client("client_asyncpg", needs=("asyncpg",), peer_options=peers.PROTOCOLS["POSTGRES"]),
+    Client("client_pg8000", needs=("pg8000",), peer_options=peers.PROTOCOLS["POSTGRES"]),
     Client("client_redis", needs=("redis",)),
     Client("client_redis_asyncio", needs=("redis",)),
-    Client("client_redis_cluster", needs=("redis",), peer_options={"reply": redis_node}),
-    Client("client_pymysql", needs=("pymysql",), peer_options=starttls.MYSQL),
-    Client("client_aiomysql", needs=("aiomysql",), peer_options=starttls.MYSQL),
+    Client("client_redis_cluster", needs=("redis",), peer_options={"reply": peers.redis_node}),
+    Client("client_pymysql", needs=("pymysql",), peer_options=peers.MYSQL),
+    Client("client_aiomysql", needs=("aiomysql",), peer_options=peers.MYSQL),
     Client(
         "client_mysql_connector_pure",
         needs=("mysql",),
-        peer_options=starttls.MYSQL,
+        peer_options=peers.MYSQL,
         out_of_reach=("1.0 rsa", "1.0 ecdhe", "1.1 rsa", "1.1 ecdhe", "1.2 rsa"),
         since=(3, 10),
     ),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import parts
-from harness import BOOTSTRAP, HOME, ROUTES, assert_held, clean_environment, python
+from programs import BOOTSTRAP, IMPORT_PATH, ROUTES, assert_held, clean_environment, python
 
 
 every_floor = pytest.mark.parametrize("floor", ["1.2", "1.3"])
@@ -60,7 +60,7 @@ def run(tmp_path: Path, route: str, program: str, *args: str) -> tuple[int, str,
         program = program.replace(place, ARM if route == place.lower() else "")
     file = tmp_path / "program.py"
     file.write_text(program)
-    path = [BOOTSTRAP, HOME] if route == "PYTHONPATH" else [HOME]
+    path = [BOOTSTRAP, IMPORT_PATH] if route == "PYTHONPATH" else [IMPORT_PATH]
     # gevent prints sets: the same seed, the same order.
     env = clean_environment(PYTHONPATH=os.pathsep.join(path), PYTHONHASHSEED="0")
     done = python(*args, str(file), env=env)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import HERE, armed_environment, clean_environment, python
+from programs import PROGRAMS, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROGRAM = str(HERE / "programs" / "confined.py")
+PROGRAM = str(PROGRAMS / "confined.py")
 
 is_root = hasattr(os, "geteuid") and os.geteuid() == 0
 WAYS = [

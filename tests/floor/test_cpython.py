@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+from programs import armed_environment, clean_environment, python
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import HERE, armed_environment, clean_environment, python
+from programs import PROGRAMS, armed_environment, clean_environment, python
 from parts import need, need_name
 from tlsfloor.peers import handshakes
 from tlsfloor.peers.hellos import HelloServerPeer
@@ -75,7 +75,7 @@ SEARCHED = [
     "no ciphers",
 ]
 
-PROGRAM = str(HERE / "programs" / "explained.py")
+PROGRAM = str(PROGRAMS / "explained.py")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import parts
-from harness import BOOTSTRAP, HOME, ROUTES, clean_environment, python
+from programs import BOOTSTRAP, IMPORT_PATH, ROUTES, clean_environment, python
 
 TLS1_0, TLS1_2, TLS1_3 = 0x301, 0x303, 0x304
 ARM = "import tlsfloor; tlsfloor.enforce('1.2')"
@@ -40,7 +40,7 @@ def run(tmp_path: Path, route: str, snippet: str, *args: str, **env: str) -> Any
     file = tmp_path / "snippet.py"
     file.write_text(f"{early}{PROLOGUE}{late}{snippet}\nprint(json.dumps(said, default=str))\n")
     path = [BOOTSTRAP] if route == "PYTHONPATH" else []
-    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, HOME]), **env)
+    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, IMPORT_PATH]), **env)
     done = python(*args, str(file), env=env)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -502,7 +502,7 @@ print(json.dumps(said))
 
 def run_with_finder(*steps: str) -> Any:
     program = WITH_FINDER.format("\n".join(steps))
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

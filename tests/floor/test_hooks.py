@@ -12,14 +12,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from compiled import compiled, libpython
-from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
+from import_ways import CALL, WAYS_PROGRAM, assert_no_way_around
+from programs import BOOTSTRAP, IMPORT_PATH, clean_environment, python
 from parts import pythons
 from tlsfloor import policy, stacks
 from tlsfloor.peers import handshakes
@@ -27,16 +27,6 @@ from tlsfloor.versions import TLS1_0
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-HOOKED = HERE / "programs" / "hooked.py"
-CALL = "import tlsfloor; tlsfloor.enforce('1.2')"
-
-#: Every way of the program: its functions without parameters.
-WAYS = [
-    node.name
-    for node in ast.parse(HOOKED.read_text()).body
-    if isinstance(node, ast.FunctionDef) and not (node.args.args or node.args.vararg)
-]
 
 ROUTES = ("PYTHONPATH", "early", "late", "installed")
 
@@ -57,53 +47,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(place / "bin" / "python")
 
 
-def run(way: str, port: str, route: str, tmp_path: Path, executable: str = sys.executable) -> str:
-    """Run one way under a route; return what it printed."""
-    program, env = str(HOOKED), clean_environment()
-    if route == "PYTHONPATH":
-        env["PYTHONPATH"] = BOOTSTRAP
-    elif route in ("early", "late"):
-        env["PYTHONPATH"] = HOME
-        first = CALL if route == "early" else f"import ssl\n{CALL}"
-        program = str(tmp_path / f"{route}-{way}.py")
-        text = HOOKED.read_text().partition('"""\n\n')
-        Path(program).write_text(f"{first}\n{text[2]}")
-    done = python(program, way, port, env=env, executable=executable)
-    assert done.returncode == 0, done.stderr
-    assert "tlsfloor" not in done.stderr, done.stderr
-    return done.stdout.strip()
-
-
-def assert_held(
-    port: str, route: str, tmp_path: Path, executable: str, control: str | None = None
-) -> None:
-    """Assert that no way gets below the floor, and that each did so without one."""
-
-    def told(way: str) -> tuple[str, str]:
-        without = run(way, port, "none", tmp_path, control or executable)
-        return without, run(way, port, route, tmp_path, executable)
-
-    with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(WAYS, pool.map(told, WAYS)))
-    here = {way: both for way, both in found.items() if not both[0].startswith("not here: ")}
-    wrong = {
-        way: both
-        for way, both in here.items()
-        if both[0] != "TLSv1" or not both[1].startswith("refused: ")
-    }
-    assert wrong == {}
-    # What this Python lacks fails in the same way with the floor.
-    others = {way: both for way, both in found.items() if way not in here}
-    assert {way for way, both in others.items() if not both[1].startswith("not here: ")} == set()
-    assert len(here) > 15
-
-
 @pytest.mark.parametrize("route", ROUTES)
 def test_no_way_gets_around_the_floor(
     route: str, port: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     executable = request.getfixturevalue("installed") if route == "installed" else sys.executable
-    assert_held(port, route, tmp_path, executable, control=sys.executable)
+    assert_no_way_around(port, route, tmp_path, executable, control=sys.executable)
 
 
 def mutant(tmp_path: Path, *without: str) -> str:
@@ -128,7 +77,7 @@ def test_without_the_hook_of_extensions_a_way_gets_around(tmp_path: Path, port: 
         (mutant(tmp_path, "exec_dynamic", "exec_builtin"), "TLSv1"),
     ):
         env = clean_environment(PYTHONPATH=folder)
-        done = python(str(HOOKED), "native_by_file", port, env=env)
+        done = python(str(WAYS_PROGRAM), "native_by_file", port, env=env)
         assert done.stdout.startswith(expected), done.stderr
 
 
@@ -152,7 +101,7 @@ def test_an_interpreter_that_lacks_a_function_gets_a_finder_and_says_so(
     for name in ("_load_unlocked", "create_dynamic", "exec_dynamic"):
         hooks.write_text(hooks.read_text().replace(f'"{name}", _', f'"{name}_of_old", _'))
     env = clean_environment(PYTHONPATH=folder)
-    assert python(str(HOOKED), "plain", port, env=env).stdout.startswith("refused: ")
+    assert python(str(WAYS_PROGRAM), "plain", port, env=env).stdout.startswith("refused: ")
     program = "import ssl, tlsfloor; print(tlsfloor.status().held, tlsfloor.status().problems)"
     done = python("-c", program, env=env)
     assert done.stdout.startswith('False ["this interpreter has no ') or done.stdout.startswith(
@@ -220,7 +169,7 @@ def test_a_traceback_of_a_failed_import_reads_as_ever(tmp_path: Path) -> None:
         for name, text in files.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(text)
-        env = clean_environment(PYTHONPATH=BOOTSTRAP if route == "armed" else HOME)
+        env = clean_environment(PYTHONPATH=BOOTSTRAP if route == "armed" else IMPORT_PATH)
         before = "import ssl\n" if route == "armed" else f"{CALL}\n" if route == "called" else "\n"
         done = python("-c", f"{before}{TRACEBACK}", str(place), env=env)
         said.append((done.returncode, done.stderr))
@@ -262,7 +211,7 @@ def test_a_traceback_of_a_failed_extension_reads_as_ever(tmp_path: Path) -> None
     made.rename(tmp_path / f"failing{suffix}")
     said = []
     for before in ("pass", CALL):
-        env = clean_environment(PYTHONPATH=os.pathsep.join([str(tmp_path), HOME]))
+        env = clean_environment(PYTHONPATH=os.pathsep.join([str(tmp_path), IMPORT_PATH]))
         done = python("-c", f"{before}\nimport failing", env=env)
         said.append((done.returncode, done.stderr))
     assert "RuntimeError: of theirs" in said[0][1]
@@ -288,7 +237,7 @@ def test_a_filter_for_importlib_matches_what_an_extension_warns_of(
     made = compiled(tmp_path, "warning", WARNING, "-shared", "-fPIC")
     made.rename(tmp_path / f"warning{suffix}")
     before = {"armed": "import ssl", "called": CALL}.get(route, "pass")
-    path = [str(tmp_path), BOOTSTRAP if route in ("idle", "armed") else HOME]
+    path = [str(tmp_path), BOOTSTRAP if route in ("idle", "armed") else IMPORT_PATH]
     env = clean_environment(PYTHONPATH=os.pathsep.join(path))
     # (The frozen module has this name once the package is imported.)
     ignored = "-Wignore::DeprecationWarning:importlib._bootstrap"
@@ -356,7 +305,7 @@ def test_a_built_in_ssl_is_held(tmp_path: Path, port: str) -> None:
     for way in ("plain", "copy_by_spec", "finder_in_front", "load_module", "get_code", "dropped"):
         for path, expected in (("", "TLSv1"), (BOOTSTRAP, "refused: ")):
             env = clean_environment(PYTHONPATH=path, **home)
-            done = python(str(HOOKED), way, port, env=env, executable=executable)
+            done = python(str(WAYS_PROGRAM), way, port, env=env, executable=executable)
             assert done.stdout.startswith(expected), (way, done.stdout, done.stderr)
 
 

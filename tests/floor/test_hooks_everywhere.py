@@ -1,4 +1,4 @@
-"""The ways of ``test_hooks.py`` on every other interpreter of this machine."""
+"""The ways of ``import_ways.py`` on every other interpreter of this machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 import parts
-from test_hooks import assert_held, port
+from import_ways import assert_no_way_around
+from tlsfloor.peers import handshakes
+from tlsfloor.versions import TLS1_0
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["port"]  # a fixture
-
 
 @pytest.mark.parametrize("executable", parts.pythons()[1:], ids=os.path.basename)
-def test_no_way_gets_around_the_floor_elsewhere(executable: str, port: str, tmp_path: Path) -> None:
-    """On every other interpreter of this machine, by the folder on PYTHONPATH."""
-    assert_held(port, "PYTHONPATH", tmp_path, executable)
+def test_no_way_gets_around_the_floor_elsewhere(executable: str, tmp_path: Path) -> None:
+    """The floor is armed by the folder on PYTHONPATH."""
+    with handshakes.ServerPeer(TLS1_0) as peer:
+        assert_no_way_around(str(peer.port), "PYTHONPATH", tmp_path, executable)

@@ -16,7 +16,7 @@ import sys
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, HOME, clean_environment, python
+from programs import BOOTSTRAP, IMPORT_PATH, PROGRAMS, clean_environment, python
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0
 from typing import TYPE_CHECKING
@@ -46,9 +46,9 @@ def ends() -> Iterator[list[str]]:
 
 def child_of(kind: str, where: str, ends: list[str], **env: str) -> list[str | None]:
     """Run a program that arms (or not) and makes a child; return what the child got, and claims."""
-    program = str(HERE / "programs" / "parent.py")
+    program = str(PROGRAMS / "parent.py")
     path = [env.pop("PYTHONPATH")] if "PYTHONPATH" in env else []
-    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, HOME]), **env)
+    env = clean_environment(PYTHONPATH=os.pathsep.join([*path, IMPORT_PATH]), **env)
     done = python(program, kind, where, *ends, env=env)
     assert done.returncode == 0, done.stderr
     told: list[str | None] = json.loads(done.stdout)
@@ -88,7 +88,9 @@ print(json.dumps([*found, tlsfloor.status().children]))
 
 def handed(*floors: str, **env: str) -> list[str]:
     """Return the floor and path that children get, and what ``status()`` says of them."""
-    done = python("-c", HANDED, *floors, env=clean_environment(**{"PYTHONPATH": HOME, **env}))
+    done = python(
+        "-c", HANDED, *floors, env=clean_environment(**{"PYTHONPATH": IMPORT_PATH, **env})
+    )
     assert (done.returncode, done.stderr) == (0, "")
     told: list[str] = json.loads(done.stdout)
     return told
@@ -96,7 +98,7 @@ def handed(*floors: str, **env: str) -> list[str]:
 
 def test_children_get_the_strictest_floor() -> None:
     route = "if they keep the environment, except with -E, -I or -S"
-    both = os.pathsep.join([BOOTSTRAP, HOME])
+    both = os.pathsep.join([BOOTSTRAP, IMPORT_PATH])
     assert handed("1.2") == ["1.2", both, f"floor 1.2, {route}"]
     assert handed("1.3", "1.2") == ["1.3", both, f"floor 1.3, {route}"]
     assert handed("1.2", TLS_MIN_VERSION="VersionTLS13")[::2] == ["1.3", f"floor 1.3, {route}"]
@@ -107,22 +109,25 @@ def test_children_get_the_floor_though_this_process_was_to_start_without() -> No
 
 
 def test_the_folder_comes_first_and_once_in_the_path_of_children() -> None:
-    path = os.pathsep.join(["/mine", HOME, BOOTSTRAP])
-    assert handed("1.2", PYTHONPATH=path)[1] == os.pathsep.join([BOOTSTRAP, "/mine", HOME])
+    path = os.pathsep.join(["/mine", IMPORT_PATH, BOOTSTRAP])
+    assert handed("1.2", PYTHONPATH=path)[1] == os.pathsep.join([BOOTSTRAP, "/mine", IMPORT_PATH])
 
 
 @pytest.mark.parametrize(
     ("env", "told"),
     [
         ({}, "not armed, unless they are forked; hint: enforce(..., children=True)"),
-        ({"PYTHONPATH": f"{BOOTSTRAP}:{HOME}", "TLSFLOOR": "off"}, "not armed, unless"),
-        ({"PYTHONPATH": f"{BOOTSTRAP}:{HOME}", "TLSFLOOR": "1.3"}, "floor 1.3, if they keep"),
+        ({"PYTHONPATH": f"{BOOTSTRAP}:{IMPORT_PATH}", "TLSFLOOR": "off"}, "not armed, unless"),
+        (
+            {"PYTHONPATH": f"{BOOTSTRAP}:{IMPORT_PATH}", "TLSFLOOR": "1.3"},
+            "floor 1.3, if they keep",
+        ),
     ],
     ids=["nothing", "off", "armed"],
 )
 def test_status_says_what_children_would_get(env: dict[str, str], told: str) -> None:
     program = "import tlsfloor; print(tlsfloor.status().children)"
-    done = python("-c", program, env=clean_environment(**{"PYTHONPATH": HOME, **env}))
+    done = python("-c", program, env=clean_environment(**{"PYTHONPATH": IMPORT_PATH, **env}))
     assert done.stdout.startswith(told), done.stderr
 
 
@@ -132,7 +137,7 @@ import os, tlsfloor
 os.environ["TLSFLOOR"] = "nonsense"
 print(tlsfloor.status().children)
 """
-    env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, HOME]))
+    env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, IMPORT_PATH]))
     done = python("-c", program, env=env)
     assert done.stdout.startswith("they cannot be armed: unknown floor in TLSFLOOR"), done.stderr
 
@@ -156,7 +161,7 @@ print(status, tlsfloor.status().floor)
 """
     if not hasattr(os, "fork"):
         pytest.skip("this system cannot fork")
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout.split() == ["0", "1.2"], done.stderr
 
 
@@ -213,7 +218,7 @@ print(json.dumps([changed, int(context.minimum_version)]))
 @pytest.mark.parametrize("armed", [False, True])
 def test_a_sub_interpreter_leaves_the_others_alone(armed: bool) -> None:
     """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type.)"""
-    path = [BOOTSTRAP, HOME] if armed else [HOME]
+    path = [BOOTSTRAP, IMPORT_PATH] if armed else [IMPORT_PATH]
     done = python("-c", OTHERS, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[], 0x303 if armed else 0x301]

@@ -10,7 +10,7 @@ from typing import Any, TYPE_CHECKING
 import pytest
 
 import parts
-from harness import BOOTSTRAP, clean_environment, python
+from programs import BOOTSTRAP, clean_environment, python
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 

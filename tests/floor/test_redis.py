@@ -6,7 +6,7 @@ from typing import Iterator
 
 import parts
 import pytest
-from harness import ROUTES, drive
+from programs import ROUTES, drive
 from redis_server import redis_server
 
 from tlsfloor.peers import handshakes

@@ -8,73 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import ssl
-import subprocess
 import sys
-import tempfile
 from typing import Any, TYPE_CHECKING
 
 import pytest
 
 import parts
-from harness import HERE, LADDER, ROUTES, armed_environment, clean_environment
+from peers import LADDER, NAMES, call, call_with_certificate
+from programs import (
+    PROGRAMS,
+    ROUTES,
+    Server,
+    armed_environment,
+    clean_environment,
+    serving,
+    serving_program,
+)
 from tlsfloor.peers import handshakes
-from tlsfloor.versions import FLOORS, OPENSSL_NAMES
+from tlsfloor.versions import FLOORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = {version: name for name, version in OPENSSL_NAMES.items()}
-
 every_floor = pytest.mark.parametrize("floor", ["1.2", "1.3"])
 every_route = pytest.mark.parametrize("route", ROUTES)
-
-
-class Server:
-    """A server that runs, and has printed its port; next it prints the versions it is handed."""
-
-    stderr = ""  # once it is stopped
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.process = process
-        self.port = int(process.stdout.readline() or 0)
-
-
-@contextlib.contextmanager
-def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
-    """Start a server, wait for its port, and stop it for sure."""
-    pipe = subprocess.PIPE
-    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
-        command, env=env, stdout=pipe, stderr=complaints, text=True, cwd=str(HERE / "programs")
-    ) as process:
-        try:
-            server = Server(process)
-            assert server.port, "it did not start"
-            yield server
-        except BaseException:
-            complaints.seek(0)
-            sys.stderr.write(complaints.read())  # pytest shows it beside the failure
-            raise
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        complaints.seek(0)
-        server.stderr = complaints.read()
-
-
-@contextlib.contextmanager
-def program(name: str, route: str, floor: str) -> Iterator[Server]:
-    """Serve with a program of this folder, armed by a route."""
-    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
-    file = str(HERE / "programs" / f"{name}.py")
-    job = json.dumps({"peer": handshakes.PEER_FILE})
-    with serving([sys.executable, str(HERE / "drive.py"), file, route, floor, job], env) as server:
-        yield server
 
 
 @contextlib.contextmanager
@@ -92,37 +50,6 @@ def gunicorn(route: str, floor: str, **options: Any) -> Iterator[Server]:
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn_conf.py", "gunicorn_app:app"]
     with serving(command, env) as server:
         yield server
-
-
-def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
-    """Return what a client of the ladder got: the version it spoke, or the error."""
-    name, key_exchange = peer.split()
-    if client_certificate and name == "1.3":
-        # tlslite-ng's client does not send its certificate there.
-        return call_with_certificate(port)
-    seen = handshakes.call(
-        "127.0.0.1", port, FLOORS[name], key_exchange, client_certificate=client_certificate
-    )
-    if seen.version is None:
-        return seen.error
-    assert seen.data.endswith(b"hello") or b" 200 " in seen.data, seen.data
-    return NAMES[seen.version]
-
-
-def call_with_certificate(port: int, certificate: str | None = handshakes.PEER_FILE) -> str:
-    context = ssl.create_default_context(cafile=handshakes.CA_FILE)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if certificate:
-        context.load_cert_chain(certificate)
-    with socket.create_connection(("127.0.0.1", port), handshakes.TIMEOUT) as plain:
-        try:
-            with context.wrap_socket(plain, server_hostname="localhost") as tls:
-                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                # The server's answer to a missing certificate comes after the handshake.
-                assert b" 200 " in tls.recv(65536)
-                return str(tls.version())
-        except OSError as error:
-            return f"{type(error).__name__}: {error}"
 
 
 def assert_serves(server: Server, floor: str, **options: Any) -> None:
@@ -154,22 +81,22 @@ def assert_serves_all(server: Server, **options: Any) -> None:
     assert_serves(server, "1.0", **options)
 
 
-PROGRAMS = {"server_asyncio": (), "server_http": (), "server_gevent": ("gevent",)}
+SERVERS = {"server_asyncio": (), "server_http": (), "server_gevent": ("gevent",)}
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_a_server_without_a_floor_serves_everybody(name: str) -> None:
-    parts.need(*PROGRAMS[name])
-    with program(name, "none", "") as server:
+    parts.need(*SERVERS[name])
+    with serving_program(name, "none", "") as server:
         assert_serves_all(server)
 
 
 @every_floor
 @every_route
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", SERVERS)
 def test_a_server_serves_nobody_below_the_floor(name: str, route: str, floor: str) -> None:
-    parts.need(*PROGRAMS[name])
-    with program(name, route, floor) as server:
+    parts.need(*SERVERS[name])
+    with serving_program(name, route, floor) as server:
         assert_serves(server, floor)
 
 
@@ -222,7 +149,7 @@ REFUSED = {"http": (), "asyncio": (), "uvloop": ("uvloop",), "gevent": ("gevent"
 def test_a_server_that_refuses_everybody_says_so_once(kind: str) -> None:
     parts.need(*REFUSED[kind])
     parts.need_name(ssl, "PROTOCOL_TLSv1")
-    file = str(HERE / "programs" / "refused_server.py")
+    file = str(PROGRAMS / "refused_server.py")
     command = [sys.executable, file, kind, handshakes.PEER_FILE]
     with serving(command, clean_environment()) as server:
         assert call(server.port, "1.0 rsa") == "TLSv1"  # the control

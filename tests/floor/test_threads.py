@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BOOTSTRAP, ROUTES, clean_environment, drive, python
+from programs import BOOTSTRAP, ROUTES, clean_environment, drive, python
 from tlsfloor.peers import handshakes
 from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3

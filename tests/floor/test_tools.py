@@ -18,12 +18,11 @@ from typing import Any
 
 import parts
 import pytest
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
-PROGRAMS = HERE / "programs"
 PACKAGES = str(Path(BOOTSTRAP).parents[1])
 
 #: A tool of ``programs/tool.py`` -> what must be installed for it.

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from harness import BOOTSTRAP, clean_environment, python
+from programs import BOOTSTRAP, clean_environment, python
 
 #: What a context is allowed at the end: 771 is TLS 1.2. An import that is refused is not open.
 LOWEST = """

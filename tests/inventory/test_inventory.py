@@ -13,7 +13,7 @@ import pytest
 
 import parts
 from compiled import compiled, libpython
-from harness import BOOTSTRAP, armed_environment, clean_environment, python
+from programs import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.stacks import COVERED, TABLE, _about
 from tlsfloor.inventory import libraries

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Iterator
 
 import parts
 import pytest
-from harness import PATIENCE, clean_environment, python
+from programs import TIME_LIMIT, clean_environment, python
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
@@ -79,7 +79,7 @@ def served(*options: str, before: str = "", complaint: str = "") -> Iterator[Ser
             process.kill()
             raise
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=PATIENCE)
+        rest, errors = process.communicate(timeout=TIME_LIMIT)
         assert (process.returncode, rest) == (0, "")
         assert re.fullmatch(complaint, errors), errors
 
@@ -157,13 +157,13 @@ def test_the_ready_made_commands(name: str) -> None:
             input="",
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
             check=False,
         )
         lines = [server.next()]
         parts.need_program("curl")
         page = subprocess.run(
-            server.command("curl"), capture_output=True, text=True, timeout=PATIENCE, check=False
+            server.command("curl"), capture_output=True, text=True, timeout=TIME_LIMIT, check=False
         )
         lines.append(server.next())
     protocol = name_of(FLOORS[name])
@@ -182,7 +182,7 @@ def test_a_client_certificate_is_demanded() -> None:
         lines.append(server.next())
         parts.need_program("curl")
         done = subprocess.run(
-            server.command("curl"), capture_output=True, text=True, timeout=PATIENCE, check=False
+            server.command("curl"), capture_output=True, text=True, timeout=TIME_LIMIT, check=False
         )
         lines.append(server.next())
     assert (without.version, with_one.version) == (None, TLS1_2)
@@ -276,7 +276,7 @@ def test_it_ends_while_clients_are_connected() -> None:
             assert "negotiated" in server.next()
             # What becomes of the silent ones is not told: they may be told before it ends, or not.
             server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(PATIENCE) == 0
+            assert server.process.wait(TIME_LIMIT) == 0
             assert server.process.stdout is not None
             server.process.stdout.read()
 
@@ -319,7 +319,7 @@ def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
         try:
             with pytest.raises(RuntimeError):  # the control
                 threading.Thread(target=id, args=(0,)).start()
-            with socket.create_connection(("127.0.0.1", peer.port), PATIENCE) as dropped:
+            with socket.create_connection(("127.0.0.1", peer.port), TIME_LIMIT) as dropped:
                 assert dropped.recv(1) == b""
         finally:
             threading.stack_size(before)
@@ -336,7 +336,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
         assert process.stdout is not None
         process.stdout.close()
         handshakes.call("127.0.0.1", server.port, TLS1_2)
-        assert process.wait(PATIENCE) == 1
+        assert process.wait(TIME_LIMIT) == 1
         assert process.stderr is not None
         assert process.stderr.read() == ""
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 import guides
 from events import BEGIN, PROGRAM, event, handshake, many, write
-from harness import clean_environment, python
-from tlsfloor import cli
+from programs import clean_environment, python
+from reports import FINE, OLD, ReportRun, answer_of
 from tlsfloor.report import answer as judged
 from tlsfloor.report import data, lines, page, tally, text, words
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
@@ -30,34 +30,9 @@ PAGE = "how-to/report.md"
 HOSTILE = "\x1b[2J\0\udcff]]>&<script>alert(1)</script>\"'é\u202e\n\r[red]x[/red]"
 
 
-class Report:
-    """What ``tlsfloor report`` says of some lines."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
-        capsys.readouterr()
-        self.status = cli.main(["report", *map(str, words)])
-        self.printed, self.talk = capsys.readouterr()
-
-    @property
-    def facts(self) -> Any:
-        facts = json.loads(self.printed)
-        assert facts["status"] == self.status
-        return facts
-
-
-def answer_of(*events: dict[str, Any], floor: str = "1.2") -> judged.Answer:
-    reading, summed = lines.Reading(), tally.Tally()
-    for each in events:
-        summed.take(each)
-        reading.events += 1
-    return judged.Answer(floor, summed, reading, "0")
-
-
 # --- what a floor breaks
 
 
-FINE = handshake()
-OLD = handshake("TLS 1.0")
 BREAKS = {
     "TLS 1.3": ([FINE], "no", "no"),
     "TLS 1.2": ([handshake("TLS 1.2")], "no", "yes"),
@@ -150,11 +125,11 @@ def test_a_floor_breaks_what_was_seen_below_it(
     events, *expected = BREAKS[name]
     file = write(tmp_path / "events.jsonl", *events, *([] if events else [b"\n"]))
     for floor, breaks in zip(judged.FLOORS, expected):
-        facts = Report(capsys, file, "--json", "--floor", floor).facts
+        facts = ReportRun(capsys, file, "--json", "--floor", floor).facts
         assert (facts["floor"], facts["status"]) == (floor, judged.STATUSES[breaks])
         assert facts["floors"][floor]["breaks"] == breaks
         assert bool(facts["floors"][floor]["doubts"]) >= (breaks == "unknown")
-        written = Report(capsys, file, "--floor", floor)
+        written = ReportRun(capsys, file, "--floor", floor)
         assert written.status == judged.STATUSES[breaks]
         begin = {
             "yes": f"floor {floor} would break ",
@@ -163,7 +138,9 @@ def test_a_floor_breaks_what_was_seen_below_it(
         }[breaks]
         [line] = [each for each in written.printed.splitlines() if each.startswith(begin)][:1]
         assert ("nothing" in line) == (breaks == "no")
-        assert Report(capsys, file, "--floor", floor, "--format", "html").status == written.status
+        assert (
+            ReportRun(capsys, file, "--floor", floor, "--format", "html").status == written.status
+        )
 
 
 def test_an_exempted_connection_is_shown_with_its_reason() -> None:
@@ -186,7 +163,7 @@ def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     made += [handshake("TLS 1.0", peer="10.0.0.1"), handshake("TLS 1.0", peer="10.0.0.2")]
     served = {"role": "server", "server_name": "shop.example"}
     made += [handshake("TLS 1.3", peer=f"::{number}", **served) for number in (1, 2)]
-    facts = Report(capsys, write(tmp_path / "e.jsonl", *made), "--json").facts
+    facts = ReportRun(capsys, write(tmp_path / "e.jsonl", *made), "--json").facts
     first, *others = facts["rows"]
     assert (first["count"], first["hosts"]) == (8, ["web-0", "web-1", "web-3", "web-5"])
     assert first["first"] == "2025-03-03T08:00:00Z"
@@ -254,7 +231,7 @@ def test_a_line_that_is_no_event_is_counted_and_named(
 ) -> None:
     line, problem = BAD[name]
     file = write(tmp_path / "events.jsonl", FINE, line)
-    report = Report(capsys, file, "--json")
+    report = ReportRun(capsys, file, "--json")
     if problem is None and isinstance(line, dict):
         assert (report.status, report.facts["files"]["bad"]) == (0, {})
         return
@@ -262,7 +239,7 @@ def test_a_line_that_is_no_event_is_counted_and_named(
     assert found[1] == 1
     assert found[0] == (problem or found[0])
     assert report.status == 3
-    assert f"{file}: lines that are not events: 1 {found[0]}" in Report(capsys, file).printed
+    assert f"{file}: lines that are not events: 1 {found[0]}" in ReportRun(capsys, file).printed
 
 
 def test_what_a_bad_line_says_is_not_counted() -> None:
@@ -277,7 +254,7 @@ def test_a_line_without_an_end_is_an_event_if_it_is_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "events.jsonl", b"\r\n \n", json.dumps(FINE).encode())
-    report = Report(capsys, file, "--json")
+    report = ReportRun(capsys, file, "--json")
     assert (report.status, report.facts["files"]["lines"]) == (0, 1)
 
 
@@ -292,7 +269,7 @@ def test_files_that_cannot_be_read_are_named(
     (tmp_path / "folder").mkdir()
     empty = write(tmp_path / "empty.jsonl")
     good = write(tmp_path / "good.jsonl", FINE)
-    assert Report(capsys, good, "--json").status == 0
+    assert ReportRun(capsys, good, "--json").status == 0
     for target, why in (
         (tmp_path / "missing", "No such file"),
         (cut, "not read to its end: "),
@@ -301,10 +278,10 @@ def test_files_that_cannot_be_read_are_named(
         (empty, "no event in it"),
         ("a\0b", "null"),
     ):
-        report = Report(capsys, good, target, "--json")
+        report = ReportRun(capsys, good, target, "--json")
         assert why in report.facts["files"]["unread"][str(target)]
         assert report.status in (1, 3)
-        assert str(target).replace("\0", "\\x00") in Report(capsys, good, target).printed
+        assert str(target).replace("\0", "\\x00") in ReportRun(capsys, good, target).printed
 
 
 @pytest.mark.parametrize("call", ["scandir", "stat"])
@@ -323,7 +300,7 @@ def test_a_folder_that_may_not_be_read_is_named(
         return real(path, **options)
 
     monkeypatch.setattr(os, call, refuse)
-    report = Report(capsys, tmp_path)
+    report = ReportRun(capsys, tmp_path)
     assert report.status == 3
     assert f"{closed}: Permission denied" in report.printed
 
@@ -335,7 +312,7 @@ def test_only_so_many_files_are_named(
     for number in range(4):
         write(tmp_path / f"{number}.json", FINE, b"bad\n", b"worse\n")
     missing = [tmp_path / f"missing {number}" for number in range(3)]
-    found = Report(capsys, tmp_path, *missing, "--json").facts["files"]
+    found = ReportRun(capsys, tmp_path, *missing, "--json").facts["files"]
     assert (len(found["bad"]), len(found["unread"]), found["more"]) == (2, 2, 3)
 
 
@@ -365,7 +342,7 @@ def test_a_folder_is_read_with_all_below(
         tmp_path / "all" / "a" / "2.json",
         tmp_path,
     ]
-    report = Report(capsys, *targets, "--json")
+    report = ReportRun(capsys, *targets, "--json")
     assert (report.facts["events"], report.facts["files"]["read"]) == (7, 8)
     assert report.status == 0
 
@@ -379,7 +356,7 @@ def test_what_a_folder_should_have_and_has_not_is_named(
         os.symlink(tmp_path / "nowhere", tmp_path / name)
     else:
         write(tmp_path / name, b"\xfd7zXZ\0\n")
-    report = Report(capsys, tmp_path)
+    report = ReportRun(capsys, tmp_path)
     assert report.status == 3
     assert name in report.printed
 
@@ -397,7 +374,7 @@ def test_a_closed_stdin_is_reported(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    report = Report(capsys, "-")
+    report = ReportRun(capsys, "-")
     assert report.status == 3
     assert "stdin: it is closed" in report.printed
 
@@ -558,16 +535,16 @@ def test_hostile_texts_stay_texts(tmp_path: Path, capsys: pytest.CaptureFixture[
     made += [{**made[4], key: HOSTILE} for key in ("kind", "mode", "floor", "version", "asked")]
     made += [{**FINE, key: HOSTILE} for key in PROGRAM]
     for target in (write(tmp_path / "events.jsonl", *made), tmp_path / "no\x1b[2J<script>"):
-        written = Report(capsys, target).printed
+        written = ReportRun(capsys, target).printed
         assert not set("\x1b\0\r\u202e") & set(written)
-        assert Report(capsys, target, "--format", "json").facts
-        html = Report(capsys, target, "--format", "html").printed
+        assert ReportRun(capsys, target, "--format", "json").facts
+        html = ReportRun(capsys, target, "--format", "html").printed
         assert html.isascii()
         assert not set("\x1b\0\r") & set(html)
         found = Tags(html)
         assert not found.tags & {"script", "img", "iframe", "object", "a", "red"}
         assert found.loaded == ["data:,"]
-    assert "[red]x[/red]" in Report(capsys, tmp_path / "events.jsonl").printed
+    assert "[red]x[/red]" in ReportRun(capsys, tmp_path / "events.jsonl").printed
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
@@ -629,9 +606,9 @@ def test_output_is_what_stdout_would_be(
     file = write(tmp_path / "events.jsonl", *many(500))
     there = tmp_path / "report"
     monkeypatch.setattr(time, "time", lambda: BEGIN + 30 * 86400.0)
-    written = Report(capsys, file, "--format", kind, "--output", there)
+    written = ReportRun(capsys, file, "--format", kind, "--output", there)
     assert (written.status, written.printed, written.talk) == (1, "", "")
-    assert there.read_text("utf-8") == Report(capsys, file, "--format", kind).printed
+    assert there.read_text("utf-8") == ReportRun(capsys, file, "--format", kind).printed
 
 
 def test_output_is_whole_or_not_at_all(
@@ -644,7 +621,7 @@ def test_output_is_whole_or_not_at_all(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    report = Report(capsys, file, "--format", "html", "--output", there)
+    report = ReportRun(capsys, file, "--format", "html", "--output", there)
     assert report.status == 2
     assert "cannot be written: No space left on device" in report.talk
     assert there.read_text() == "before"
@@ -691,7 +668,7 @@ def test_ctrl_c_ends_it(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(tally.Tally, "take", interrupted)
-    report = Report(capsys, write(tmp_path / "events.jsonl", FINE))
+    report = ReportRun(capsys, write(tmp_path / "events.jsonl", FINE))
     assert (report.status, report.printed) == (130, "")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import parts
 from events import BEGIN, event, handshake, many, write
-from test_report import FINE, OLD, Report, answer_of
+from reports import FINE, OLD, ReportRun, answer_of
 from tlsfloor import exemptions
 from tlsfloor.cli import check
 from tlsfloor.report import data, page, tally, text, words
@@ -90,10 +90,10 @@ def test_it_says_when_it_was_made_and_from_what(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "events.jsonl", FINE, OLD)
-    facts = Report(capsys, file, "--json").facts
+    facts = ReportRun(capsys, file, "--json").facts
     assert facts["sources"] == [str(file)]
     for kind in ("text", "html"):
-        printed = Report(capsys, file, "--format", kind).printed
+        printed = ReportRun(capsys, file, "--format", kind).printed
         assert f"ade {facts['made'][:10]} " in printed
         assert f" from {file}: 2 lines in 1 file" in printed
 
@@ -220,7 +220,7 @@ def test_no_line_is_wider_than_the_terminal(
     ]
     file = write(tmp_path / ("e" * 150 + ".jsonl"), *made)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    printed = re.sub(r"\x1b\[\d*m", "", Report(capsys, file).printed)
+    printed = re.sub(r"\x1b\[\d*m", "", ReportRun(capsys, file).printed)
     assert max(map(cells.cell_len, printed.splitlines())) <= width
     # What is to be pasted means the same, though it is folded.
     [command] = re.findall(r"tlsfloor check(?:.*\\\n)*.*", printed[printed.index("words") :])
@@ -242,10 +242,10 @@ def test_a_terminal_gets_colours(
     monkeypatch.delenv("NO_COLOR", raising=False)
     file = write(tmp_path / "events.jsonl", *many(500))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    coloured = Report(capsys, file).printed
+    coloured = ReportRun(capsys, file).printed
     assert "\x1b[1;31m" in coloured  # TLS 1.0 is more than a few here
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[1;31m" not in Report(capsys, file).printed
+    assert "\x1b[1;31m" not in ReportRun(capsys, file).printed
 
 
 def test_long_lists_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from harness import LADDER, ROUTES, armed_environment, python
+from peers import LADDER
+from programs import ROUTES, armed_environment, python, serving_program
 from parts import need
-from test_servers import program
 from tlsfloor.stacks import TABLE
 from tlsfloor.stacks.aioquic import NAMED
 from tlsfloor.peers import handshakes
@@ -54,7 +54,7 @@ def test_every_row_is_known() -> None:
 @pytest.mark.parametrize("route", ["none", *ROUTES])
 def test_a_server_of_grpc_speaks_nothing_below_1_2(route: str) -> None:
     need("grpc")
-    with program("server_grpc", route, "" if route == "none" else "1.2") as server:
+    with serving_program("server_grpc", route, "" if route == "none" else "1.2") as server:
         reached = {
             peer
             for peer in LADDER

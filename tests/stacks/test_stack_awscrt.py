@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import HERE, armed_environment, clean_environment, python
+from programs import PROGRAMS, armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
@@ -29,7 +29,7 @@ def connect(options, proxy=None):
 def get():
     request = http.HttpRequest("GET", "/", http.HttpHeaders([("host", f"localhost:{PORT}")]))
     sys.path.insert(0, sys.argv[3])
-    from programs import s3_retries
+    import s3_retries
     client = s3.S3Client(region="us-east-1", **s3_retries.few())
     return client.make_request(
         type=s3.S3RequestType.DEFAULT, operation_name="GetObject", request=request
@@ -50,7 +50,7 @@ def run(snippet: str, version: str = "1.0", floor: str = "", **env: str) -> tupl
     with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
         names = {name: text.format(port=peer.port) for name, text in env.items()}
         environment = armed_environment(floor, **names) if floor else clean_environment(**names)
-        args = ["-c", PROLOGUE + snippet, str(peer.port), handshakes.CA_FILE, str(HERE)]
+        args = ["-c", PROLOGUE + snippet, str(peer.port), handshakes.CA_FILE, str(PROGRAMS)]
         done = python(*args, env=environment)
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout.splitlines()[-1])
@@ -171,7 +171,7 @@ def offered(preference: int, floor: str, version: str = "1.2") -> tuple[list[int
     """Return the suites that a preference offers, what came of it, and what is on stderr."""
     need("awscrt")
     with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
-        args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), handshakes.CA_FILE, str(HERE)]
+        args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), handshakes.CA_FILE, str(PROGRAMS)]
         env = armed_environment(floor) if floor else clean_environment()
         done = python(*args, str(preference), env=env)
         assert done.returncode == 0, done.stderr

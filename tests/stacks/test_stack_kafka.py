@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness import armed_environment, python
+from programs import armed_environment, python
 from parts import need
 
 FUTURE = """
@@ -20,12 +20,12 @@ CLIENTS = """
 import json, sys, threading
 import confluent_kafka, confluent_kafka.admin as admin, tlsfloor
 sys.path.insert(0, sys.argv[1])
-import starttls
+import peers
 from tlsfloor.peers import handshakes
 
 def offered(make):
     ended = threading.Event()
-    with handshakes.ServerPeer(0x304, **starttls.PROTOCOLS["hang up"]) as peer:
+    with handshakes.ServerPeer(0x304, **peers.PROTOCOLS["hang up"]) as peer:
         client = make({
             "bootstrap.servers": f"localhost:{peer.port}", "security.protocol": "SSL",
             "ssl.ca.location": handshakes.CA_FILE, "log_level": 0, "group.id": "x",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness import armed_environment, python
+from programs import armed_environment, python
 from parts import need
 
 UNKNOWN = """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import starttls
-from harness import BOOTSTRAP, armed_environment, assert_held, python
+import peers
+from programs import BOOTSTRAP, armed_environment, assert_held, python
 from parts import need
 from tlsfloor import floor as current
 from tlsfloor import versions
@@ -286,4 +286,4 @@ def test_a_connection_that_is_kept_is_not_used_under_a_higher_floor(stack: str) 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 def test_mail_gets_no_lower(floor: str) -> None:
     need("pycurl")
-    assert_held("smtp_pycurl", "PYTHONPATH", floor, peer_options=starttls.SMTP, worded=False)
+    assert_held("smtp_pycurl", "PYTHONPATH", floor, peer_options=peers.SMTP, worded=False)

@@ -8,8 +8,8 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-import starttls
-from harness import HERE, armed_environment, clean_environment, drive, python
+import peers
+from programs import PROGRAMS, armed_environment, clean_environment, drive, python
 from parts import need
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-LENIENT = {"OPENSSL_CONF": str(HERE / "programs" / "lenient.cnf")}
+LENIENT = {"OPENSSL_CONF": str(PROGRAMS / "lenient.cnf")}
 
 #: A bound that is asked for, a peer, whether it is reached without a floor, and with 1.2.
 CASES = [
@@ -40,7 +40,7 @@ UNFIT = "the guard does not fit <module '{}'"
 
 def postgres(version: str) -> handshakes.ServerPeer:
     """Return a peer that speaks as PostgreSQL does."""
-    return handshakes.ServerPeer(FLOORS[version], "rsa", **starttls.PROTOCOLS["POSTGRES"])
+    return handshakes.ServerPeer(FLOORS[version], "rsa", **peers.PROTOCOLS["POSTGRES"])
 
 
 def run(code: str, *args: str, floor: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from harness import python
+from programs import python
 from parts import need
 
 FUTURE = """

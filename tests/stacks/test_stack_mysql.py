@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-import starttls
-from harness import armed_environment, clean_environment, python
+import peers
+from programs import armed_environment, clean_environment, python
 from parts import need
 from tlsfloor.stacks import _mysql_options
 from tlsfloor.peers import handshakes
@@ -72,7 +72,7 @@ def says(call, *args, **kwargs):
         return f"{{type(error).__name__}}: {{error}}"
     return "connected"
 """
-    with handshakes.ServerPeer(FLOORS[name], **starttls.MYSQL) as server:
+    with handshakes.ServerPeer(FLOORS[name], **peers.MYSQL) as server:
         done = python("-c", head + code, str(server.port), handshakes.CA_FILE, env=env)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

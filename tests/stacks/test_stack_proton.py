@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from harness import LADDER, ROUTES, armed_environment, python
+from peers import LADDER
+from programs import ROUTES, armed_environment, python, serving_program
 from parts import need
-from test_servers import program
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
@@ -50,7 +50,7 @@ print(json.dumps(told))
 
 def answered(route: str, floor: str) -> set[str]:
     """Return the clients of the ladder that a server spoke AMQP with."""
-    with program("server_proton", route, floor) as server:
+    with serving_program("server_proton", route, floor) as server:
         found = {
             peer: handshakes.call(
                 "127.0.0.1", server.port, FLOORS[name], key_exchange, request=HEADER

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import parts
-from harness import HOME, ROUTES, armed_environment, clean_environment, python, reach
+from programs import IMPORT_PATH, ROUTES, armed_environment, clean_environment, python, reach
 from tlsfloor.versions import FLOORS
 
 
@@ -33,7 +33,7 @@ def reached(route: str, floor: str, **job: Any) -> tuple[set[str], set[str]]:
 def run(program: str, *path: str, armed: str = "") -> Any:
     """Run a program and return the JSON that it prints last; in an armed process with a floor."""
     env = armed_environment(armed) if armed else clean_environment()
-    folders = [*path, env.get("PYTHONPATH", ""), HOME]
+    folders = [*path, env.get("PYTHONPATH", ""), IMPORT_PATH]
     env["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     done = python("-W", "ignore", "-c", program, env=env)
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import armed_environment, clean_environment, python
+from programs import armed_environment, clean_environment, python
 from parts import need
 
 #: What needs no TLS, and must do at floor 1.3 what it does without one: the modules it needs, and

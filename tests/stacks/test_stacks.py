@@ -10,7 +10,7 @@ constants, which are read and not executed:
 * ``OUT_OF_REACH``: the peers, such as ``"1.0 ecdhe"``, that it cannot reach without a floor;
 * ``REFUSED``: the floors at which its stack is refused where TLS would begin, whatever the peer;
 * ``UNCOVERED``: the floors at which nothing covers its stack: it must be refused there;
-* ``PEER``: a name of ``starttls.PROTOCOLS``: what its peer speaks before TLS and within it.
+* ``PEER``: a name of ``peers.PROTOCOLS``: what its peer speaks before TLS and within it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-import starttls
-from harness import (
+import peers
+from peers import LADDER, call
+from programs import (
     COMPLETED,
-    HERE,
-    LADDER,
+    TESTS,
     armed_environment,
     assert_held,
     clean_environment,
     python,
     reach,
+    serving_program,
 )
 from parts import leave_out, need
-from test_servers import call, program
 from tlsfloor.stacks import COVERED, TABLE
 from tlsfloor.stacks._coverage import ABOUT
 from tlsfloor.versions import FLOORS
@@ -45,7 +45,7 @@ from tlsfloor.versions import FLOORS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PROGRAMS = sorted(path.stem for path in HERE.glob("programs/stack_*.py"))
+PROGRAMS = sorted(path.stem for path in TESTS.glob("programs/stack_*.py"))
 
 #: Guards that change nothing in a stack, or whose stack is not that module's.
 NO_GATES = ("stdlib", "urllib3", "aioquic")
@@ -64,7 +64,7 @@ DEFAULTS = {
 def constants(name: str) -> dict[str, Any]:
     """Return what a program says of itself."""
     found: dict[str, Any] = dict(DEFAULTS)
-    for node in ast.parse((HERE / "programs" / f"{name}.py").read_text()).body:
+    for node in ast.parse((TESTS / "programs" / f"{name}.py").read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             if node.targets[0].id in {"STACK", "NEEDS", *DEFAULTS}:
                 found[node.targets[0].id] = ast.literal_eval(node.value)
@@ -92,7 +92,7 @@ def distribution(name: str) -> metadata.Distribution | None:
 
 def served(name: str, route: str, floor: str) -> dict[str, str]:
     """Return what each client of the ladder got of a server."""
-    with program(name, route, floor) as server:
+    with serving_program(name, route, floor) as server:
         return {peer: call(server.port, peer) for peer in LADDER}
 
 
@@ -110,7 +110,7 @@ def test_nothing_of_a_stack_gets_below_the_floor(
         "row", about["ROW"] or next(row for row in ABOUT if guard_of(row) == about["STACK"])
     )
     record_property("tried", tried(about["NEEDS"]))
-    options = starttls.PROTOCOLS[about["PEER"]] if about["PEER"] else {}
+    options = peers.PROTOCOLS[about["PEER"]] if about["PEER"] else {}
     if floor in about["UNCOVERED"]:
         assert_refused(name, route, floor, options)
     elif floor in about["REFUSED"]:
@@ -146,7 +146,7 @@ def assert_refused(name: str, route: str, floor: str, options: dict[str, Any]) -
 @functools.lru_cache(maxsize=None)
 def without_floor(name: str) -> dict[str, str]:
     peer = constants(name)["PEER"]
-    return reach(name, "none", "", starttls.PROTOCOLS[peer] if peer else {})
+    return reach(name, "none", "", peers.PROTOCOLS[peer] if peer else {})
 
 
 def assert_refused_at_use(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import HOME, armed_environment, clean_environment, python
+from programs import IMPORT_PATH, armed_environment, clean_environment, python
 from parts import need
 
 PROGRAM = """
@@ -73,7 +73,7 @@ def test_a_call_chooses_and_the_strictest_wins(
 ) -> None:
     need("pymssql")
     program = f"import tlsfloor; tlsfloor.enforce('1.2', {call})\n{PROGRAM}"
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME, **env))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH, **env))
     assert (done.stdout.splitlines()[0] == "passed") == passed, done.stderr
 
 
@@ -82,7 +82,7 @@ def test_of_two_calls_the_strictest_wins(words: tuple[str, str]) -> None:
     need("pymssql")
     calls = "\n".join(f"tlsfloor.enforce('1.2', uncovered={each!r})" for each in words)
     program = f"import tlsfloor\n{calls}\n{PROGRAM}"
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert REFUSED in done.stdout.splitlines()[0], done.stderr
 
 
@@ -93,7 +93,7 @@ def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) ->
     make = [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(prefix)]
     subprocess.run(make, check=True)
     [site] = prefix.glob("lib/python*/site-packages")
-    (site / "beside.pth").write_text(f"{sysconfig.get_path('platlib')}\n{HOME}\n")
+    (site / "beside.pth").write_text(f"{sysconfig.get_path('platlib')}\n{IMPORT_PATH}\n")
     words = ("install", "--prefix", str(prefix), "--on-error", on_error)
     assert python("-m", "tlsfloor", *words).returncode == 0
     env = clean_environment(TLSFLOOR_UNCOVERED="warn", TLSFLOOR_STACKS="FreeTDS=warn")
@@ -123,7 +123,7 @@ try:
 except tlsfloor.PolicyError as error:
     print(error, tlsfloor.status().armings)
 """
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert problem in done.stdout, done.stderr
     assert done.stdout.endswith(" []\n")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BOOTSTRAP, HOME, armed_environment, clean_environment, python
+from programs import BOOTSTRAP, IMPORT_PATH, armed_environment, clean_environment, python
 from parts import need, need_program
 from tlsfloor.stacks import _unknown
 
@@ -282,7 +282,7 @@ def armed(route: str, acme: str, program: str, **env: str) -> subprocess.Complet
     if route == "PYTHONPATH":
         env = armed_environment(**{"PYTHONPATH": os.pathsep.join([BOOTSTRAP, acme]), **env})
     else:
-        env = clean_environment(PYTHONPATH=os.pathsep.join([acme, HOME]), **env)
+        env = clean_environment(PYTHONPATH=os.pathsep.join([acme, IMPORT_PATH]), **env)
         call = "import tlsfloor; tlsfloor.enforce('1.2')"
         program = f"{call}\n{program}" if route == "early" else program.replace("# late", call)
     return python("-u", "-c", program, env=env)
@@ -485,7 +485,7 @@ try:
 except tlsfloor.PolicyError as error:
     print(error, tlsfloor.status().armings)
 """
-    done = python("-c", program, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout == (
         "unknown value in enforce(): 'wran'; hint: write one of warn, block []\n"
     )

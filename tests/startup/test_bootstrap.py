@@ -12,7 +12,7 @@ from typing import Any, TYPE_CHECKING
 
 import pytest
 
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
 
@@ -358,7 +358,7 @@ def test_the_floor_holds_in_every_surrounding(surroundings: str, ports: list[str
             env.pop(name, None)
             if value is not None:
                 env[name] = value
-        done = python(str(HERE / "programs" / "start.py"), *ports, env=env)
+        done = python(str(PROGRAMS / "start.py"), *ports, env=env)
         assert (done.returncode, done.stderr) == (0, "")
         reached = json.loads(done.stdout.splitlines()[1])
         assert reached[1] == expected[1]
@@ -370,7 +370,7 @@ def test_the_floor_holds_in_every_surrounding(surroundings: str, ports: list[str
 def test_a_closed_stderr_harms_nobody(ports: list[str]) -> None:
     script = 'exec "$0" "$@" 2>&-'
     done = subprocess.run(
-        ["sh", "-c", script, sys.executable, str(HERE / "programs" / "start.py"), *ports],
+        ["sh", "-c", script, sys.executable, str(PROGRAMS / "start.py"), *ports],
         env=clean_environment(PYTHONPATH=BOOTSTRAP),
         stdout=subprocess.PIPE,
         check=True,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import guides
-from harness import python
+from programs import python
 from parts import need, need_program
 
 need("tlslite", "rich")

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 import guides
 import parts
 import pytest
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
@@ -31,8 +31,8 @@ from tlsfloor.versions import TLS1_0, TLS1_2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = str(HERE / "programs" / "start.py")
-TRACED = str(HERE / "programs" / "traced.py")
+START = str(PROGRAMS / "start.py")
+TRACED = str(PROGRAMS / "traced.py")
 
 #: No agent reaches anything but a closed port of loopback, or tries to.
 NOWHERE = "http://127.0.0.1:9"

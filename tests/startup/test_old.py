@@ -18,7 +18,8 @@ import pytest
 import parts
 import tlsfloor
 from drive import NAMES, REFUSALS
-from harness import BOOTSTRAP, HERE, LADDER, armed_environment, clean_environment, python
+from peers import LADDER
+from programs import BOOTSTRAP, PROGRAMS, armed_environment, clean_environment, python
 from tlsfloor import errors, policy, versions
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
@@ -89,9 +90,7 @@ def run(executable: str, job: dict[str, Any]) -> Any:
     """Run the program; return what it printed."""
     job = {"old": FILE, "ca": handshakes.CA_FILE, "identity": handshakes.PEER_FILE, **job}
     env = clean_environment(PYTHONDONTWRITEBYTECODE="1")
-    done = python(
-        str(HERE / "programs" / "old.py"), json.dumps(job), executable=executable, env=env
-    )
+    done = python(str(PROGRAMS / "old.py"), json.dumps(job), executable=executable, env=env)
     # A server says once that its context is refused.
     said = [each for each in done.stderr.splitlines() if "refuses every client" not in each]
     assert (done.returncode, said) == (0, []), done.stderr

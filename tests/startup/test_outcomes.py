@@ -19,14 +19,14 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 import pytest
 
 import parts
-from harness import BOOTSTRAP, HERE, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-START = str(HERE / "programs" / "start.py")
+START = str(PROGRAMS / "start.py")
 
 #: What a program reaches that was told to accept everything, when nothing stops it.
 UNPROTECTED = ["TLSv1"]

@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import clean_environment
+from programs import clean_environment
 
 #: Seconds for one answer. Generous: nothing here is about speed.
-PATIENCE = 60
+TIME_LIMIT = 60
 
 #: Width and height of a window, and whether it is a phone's.
 PHONE, DESKTOP = (360, 740, True), (1280, 900, False)
@@ -68,7 +68,7 @@ class Browser:
         finally:
             os.close(self._to)
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(TIME_LIMIT)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -92,7 +92,7 @@ class Browser:
             self._next()
 
     def _next(self) -> dict[str, Any]:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIME_LIMIT
         while b"\0" not in self._buffer:
             ready, _, _ = select.select([self._from], [], [], max(0, end - time.monotonic()))
             assert ready, "Chromium does not answer"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Iterator, NamedTuple
 
 import guides
-from harness import PATIENCE, clean_environment
+from programs import TIME_LIMIT, clean_environment
 
 _LISTENS = """
 for attempt in $(seq 400); do
@@ -90,7 +90,7 @@ def running(
                 Step(command, expected, _log(folder, number) if command.endswith("&") else output)
                 for number, ((command, expected), output) in enumerate(zip(commands, outputs))
             ]
-            shell.communicate("\n", timeout=PATIENCE)
+            shell.communicate("\n", timeout=TIME_LIMIT)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)

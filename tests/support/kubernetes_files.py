@@ -9,7 +9,7 @@ from typing import Any
 
 import guides
 import parts
-from harness import clean_environment
+from programs import clean_environment
 
 #: Where the guides have the folder of ``tlsfloor bundle``.
 FOLDER = "/opt/tlsfloor"

@@ -7,7 +7,7 @@ import json
 import subprocess
 from typing import Any
 
-from harness import clean_environment
+from programs import clean_environment
 
 
 class _RuntimeApi(http.server.BaseHTTPRequestHandler):

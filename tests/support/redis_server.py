@@ -16,7 +16,7 @@ from ports import reserved_port
 from tlsfloor.peers import handshakes
 
 #: Seconds until it answers. Generous: it takes a tenth of one.
-PATIENCE = 20
+TIME_LIMIT = 20
 
 #: How far above its port a node of a cluster talks to the others: redis's own constant.
 BUS = 10_000
@@ -65,7 +65,7 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
 def wait_for(
     command: list[str], answer: str, control: str, server: subprocess.Popen[bytes]
 ) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIME_LIMIT
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
             if answer in ask(control, command):
@@ -77,7 +77,7 @@ def wait_for(
 def ask(control: str, command: list[str]) -> str:
     """Send a command; return what comes first of the answer."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
+        connection.settimeout(TIME_LIMIT)
         connection.connect(control)
         words = "".join(f"${len(word)}\r\n{word}\r\n" for word in command)
         connection.sendall(f"*{len(command)}\r\n{words}".encode())
@@ -87,7 +87,7 @@ def ask(control: str, command: list[str]) -> str:
 def stop(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
-        server.wait(PATIENCE)
+        server.wait(TIME_LIMIT)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

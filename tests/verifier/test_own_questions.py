@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import HOME, clean_environment, python
+from programs import IMPORT_PATH, clean_environment, python
 
 
 ASK = """
@@ -50,7 +50,7 @@ print(json.dumps([kinds, tlsfloor.status().counts, before == state()]))
 
 def asked(question: str, floor: str, mode: str, *flags: str) -> list[Any]:
     args = (*flags, "-c", ASK, question, floor, mode)
-    done = python(*args, env=clean_environment(PYTHONPATH=HOME))
+    done = python(*args, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     found: list[Any] = json.loads(done.stdout)
     return found
@@ -99,7 +99,7 @@ def test_nothing_is_written_to_a_key_log(kind: str, floor: str, tmp_path: Path) 
     log = tmp_path / "keys"
     if kind == "FIFO":
         os.mkfifo(log)
-    env = clean_environment(PYTHONPATH=HOME, SSLKEYLOGFILE=str(log))
+    env = clean_environment(PYTHONPATH=IMPORT_PATH, SSLKEYLOGFILE=str(log))
     done = python("-W", "ignore", "-c", KEY_LOG, floor, env=env)
     assert int(done.stdout) > 20, done.stderr
     assert log.exists() == (kind == "FIFO")
@@ -138,7 +138,7 @@ print(json.dumps([seen, filters == warnings.filters, len(made), tlsfloor.status(
 
 def test_threads_that_ask_at_once_mute_nobody() -> None:
     """Each of the program's own contexts is counted, whatever the others ask meanwhile."""
-    done = python("-c", THREADS, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", THREADS, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     seen, same, made, counts = json.loads(done.stdout)
     assert seen == ["still heard"]
@@ -165,7 +165,7 @@ except tlsfloor.GuardError as error:
 
 
 def test_the_findings_of_an_error_are_no_events() -> None:
-    done = python("-c", FINDINGS, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", FINDINGS, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     found, kinds, counts = json.loads(done.stdout)
     assert (found > 0, kinds, set(counts.values())) == (True, ["armed"], {0})
@@ -189,7 +189,7 @@ print(json.dumps([int(context.minimum_version), asked(context), tlsfloor.status(
 
 
 def test_a_context_that_a_program_raises_is_not_the_work_of_a_gate() -> None:
-    done = python("-c", RAISED, env=clean_environment(PYTHONPATH=HOME))
+    done = python("-c", RAISED, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     minimum, asked, counts = json.loads(done.stdout)
     assert (minimum, asked, set(counts.values())) == (0x304, {}, {0})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import clean_environment, python
+from programs import clean_environment, python
 from parts import need
 from tlsfloor.errors import PolicyError
 from tlsfloor.verifier import child, find, launch, surroundings

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tlsfloor
-from harness import armed_environment, clean_environment, python
+from programs import PROGRAMS, armed_environment, clean_environment, python
 from tlsfloor.verifier import cases, judge
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
@@ -323,20 +323,9 @@ def test_a_process_can_verify_itself_by_one_call() -> None:
     assert int(tried) > 20
 
 
-WITHOUT_LEVELS = """
-import ssl
-suites = ssl.SSLContext.set_ciphers
-def set_ciphers(self, text):
-    if "@SECLEVEL" in text:  # as AWS-LC, BoringSSL and OpenSSL 1.0.2 do
-        raise ssl.SSLError("No cipher can be selected.")
-    return suites(self, text)
-ssl.SSLContext.set_ciphers = set_ciphers
-"""
-
-
 def test_an_ssl_without_security_levels_can_be_verified() -> None:
     """It is asked for all suites without the level, and a program that does so is held."""
-    program = f"""{WITHOUT_LEVELS}
+    program = f"""{(PROGRAMS / "without_levels.py").read_text()}
 import tlsfloor
 before = tlsfloor.verify()
 tlsfloor.enforce("1.2")

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from harness import BOOTSTRAP, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import versions
 from tlsfloor.peers import hellos, handshakes
@@ -26,7 +26,6 @@ from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
 
-from test_verify import WITHOUT_LEVELS
 from tlslite.tlsconnection import TLSConnection
 
 PLANNED = [case for case in cases.plan(TLS1_2) if case.via == "ssl"]
@@ -489,7 +488,7 @@ def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -
 
 def test_an_ssl_without_security_levels_is_tried_without_them(venv: Path) -> None:
     """What OpenSSL alone knows is left away where it is refused: AWS-LC, OpenSSL 1.0.2."""
-    path = misbehave(venv, WITHOUT_LEVELS)
+    path = misbehave(venv, (PROGRAMS / "without_levels.py").read_text())
     every = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60, armed=True)
     _, deployed, armed = every.launches
     assert [each.facts["all_ciphers"] for each in every.launches] == [

@@ -13,25 +13,29 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import tlsfloor
+from peers import LADDER
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
-HERE = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1]
+PROGRAMS = TESTS / "programs"
+
+#: What runs a program of that folder under a route.
+DRIVE = str(TESTS / "support" / "drive.py")
+
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 
 #: The folder from which ``tlsfloor`` is imported.
-HOME = str(Path(tlsfloor.__file__).parents[1])
+IMPORT_PATH = str(Path(tlsfloor.__file__).parents[1])
 
 #: How a floor gets into a program: called before it is imported, called after it made its
 #: contexts, or found by Python as it starts.
 ROUTES = ("early", "late", "PYTHONPATH")
-
-#: Every peer: version and kind of key exchange.
-LADDER = [f"{name} {kx}" for name in FLOORS for kx in handshakes.KEY_EXCHANGES]
 
 #: What a client at OpenSSL's default security level cannot reach: see ``out_of_reach``.
 LEGACY_ECDHE = ("1.0 ecdhe", "1.1 ecdhe")
@@ -40,7 +44,7 @@ LEGACY_ECDHE = ("1.0 ecdhe", "1.1 ecdhe")
 COMPLETED = "the peer completed a handshake"
 
 #: Seconds for one program and all its peers. Generous: nothing here is about speed.
-PATIENCE = 120
+TIME_LIMIT = 120
 
 _controls: dict[str, dict[str, str]] = {}
 
@@ -71,7 +75,7 @@ def python(
         capture_output=True,
         encoding="utf-8",
         errors="replace",  # what a program prints is its own affair
-        timeout=PATIENCE,
+        timeout=TIME_LIMIT,
         check=False,
         **more,
     )
@@ -84,8 +88,8 @@ def drive(program: str, route: str, floor: str, job: dict[str, Any], **more: str
     """
     env = armed_environment(floor, **more) if route == "PYTHONPATH" else clean_environment(**more)
     done = python(
-        str(HERE / "support" / "drive.py"),
-        str(HERE / "programs" / f"{program}.py"),
+        DRIVE,
+        str(PROGRAMS / f"{program}.py"),
         route,
         floor,
         json.dumps(job),
@@ -158,3 +162,49 @@ def assert_held(
             refused = not (told in FLOORS or told.startswith(COMPLETED))
             assert refused, f"{peer} is below the floor: {told}"
             assert told.startswith("refused: ") or not worded, f"{peer} is below the floor: {told}"
+
+
+class Server:
+    """A server that runs, and has printed its port; next it prints the versions it is handed."""
+
+    stderr = ""  # once it is stopped
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.port = int(process.stdout.readline() or 0)
+
+
+@contextlib.contextmanager
+def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
+    """Start a server, wait for its port, and stop it for sure."""
+    pipe = subprocess.PIPE
+    with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
+        command, env=env, stdout=pipe, stderr=complaints, text=True, cwd=str(PROGRAMS)
+    ) as process:
+        try:
+            server = Server(process)
+            assert server.port, "it did not start"
+            yield server
+        except BaseException:
+            complaints.seek(0)
+            sys.stderr.write(complaints.read())  # pytest shows it beside the failure
+            raise
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        complaints.seek(0)
+        server.stderr = complaints.read()
+
+
+@contextlib.contextmanager
+def serving_program(name: str, route: str, floor: str) -> Iterator[Server]:
+    """Serve with a program of ``programs/``, armed by a route."""
+    env = armed_environment(floor) if route == "PYTHONPATH" else clean_environment()
+    file = str(PROGRAMS / f"{name}.py")
+    job = json.dumps({"peer": handshakes.PEER_FILE})
+    with serving([sys.executable, DRIVE, file, route, floor, job], env) as server:
+        yield server

@@ -1,12 +1,24 @@
-"""Servers around a TLS handshake: what they say in plain text before, and in TLS after."""
+"""The peers of the tests: what servers say around a TLS handshake, and clients of one version each.
+
+The TLS itself is that of ``tlsfloor.peers.handshakes``. ``ServerPeer(before_tls=..., reply=...)``
+takes what a server says in plain text before the handshake, and what it answers after it.
+"""
 
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from typing import Any
 
-from tlsfloor.versions import OPENSSL_NAMES
+from tlsfloor.peers import handshakes
+from tlsfloor.versions import FLOORS, OPENSSL_NAMES
+
+#: Number of a TLS version -> the name that OpenSSL and ``SSLSocket.version()`` give it.
+NAMES = {version: name for name, version in OPENSSL_NAMES.items()}
+
+#: Every peer: version and kind of key exchange.
+LADDER = [f"{name} {kx}" for name in FLOORS for kx in handshakes.KEY_EXCHANGES]
 
 
 def smtp_before_tls(connection: socket.socket) -> None:
@@ -55,7 +67,7 @@ def postgres_before_tls(connection: socket.socket) -> None:
 def postgres_reply(data: bytes, version: int) -> bytes:
     """AuthenticationOk, and ReadyForQuery; a query names the version of TLS, as one text."""
     if data[:1] == b"Q":
-        name = next(name for name, wire in OPENSSL_NAMES.items() if wire == version).encode()
+        name = NAMES[version].encode()
         column = b"version\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)
         row = struct.pack("!hi", 1, len(name)) + name
         return b"".join(
@@ -142,12 +154,66 @@ def _mysql_packet(number: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "little") + bytes([number]) + payload
 
 
+# The protocols of AWS name the operation in a header, in the body of a form, or by the path alone.
+# These are real operations, with the members that their clients read.
+_AWS_PAGES = {
+    b"DynamoDB_20120810.ListTables": b'{"TableNames": ["floors"]}',
+    b"Action=GetCallerIdentity": (
+        b"<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>"
+        b"</GetCallerIdentityResult></GetCallerIdentityResponse>"
+    ),
+    b"Action=DescribeStacks": (
+        b"<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>floors"
+        b"</StackName><StackId>arn:aws:cloudformation:us-east-1:123456789012:stack/floors/1"
+        b"</StackId><StackStatus>CREATE_COMPLETE</StackStatus><Tags><member>"
+        b"<Key>parallelcluster:version</Key><Value>3.0.0</Value></member></Tags></member></Stacks>"
+        b"</DescribeStacksResult></DescribeStacksResponse>"
+    ),
+    b"GET / ": (
+        b"<ListAllMyBucketsResult><Buckets><Bucket><Name>floors</Name></Bucket></Buckets>"
+        b"</ListAllMyBucketsResult>"
+    ),
+}
+
+
+def aws_reply(data: bytes, version: int) -> bytes:
+    """Answer a request to DynamoDB, STS, CloudFormation or S3."""
+    head, end, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    if not end or len(body) < length:
+        return b""
+    return _http(next(page for sign, page in _AWS_PAGES.items() if sign in data))
+
+
+def list_buckets(data: bytes, version: int) -> bytes:
+    """Reply as S3 does to a user who has no bucket."""
+    whole = data.endswith(b"\r\n\r\n")
+    return _http(b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>") if whole else b""
+
+
+def _http(page: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + page
+
+
+def redis_node(data: bytes, version: int) -> bytes:
+    """Reply as the only node of a redis cluster does."""
+    if b"SLOTS" in data:
+        return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:1\r\n"
+    if b"COMMAND" in data:
+        return b"*1\r\n*6\r\n$3\r\nset\r\n:-3\r\n*0\r\n:1\r\n:1\r\n:1\r\n"
+    return handshakes.answer(data, version)
+
+
 #: Options of a ``ServerPeer`` that is a mail server, or a database.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
 MYSQL = {"before_tls": mysql_before_tls, "reply": mysql_reply}
 
-#: What the programs of ``test_stacks`` name: the options of a ServerPeer.
+#: What the programs of ``test_stacks`` name -> the options of a ``ServerPeer``.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "MQTT": {"reply": mqtt_reply},
     "POSTGRES": {"before_tls": postgres_before_tls, "reply": postgres_reply},
@@ -157,3 +223,34 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "ldaps": {"reply": ldap_reply},
     "mysql": MYSQL,
 }
+
+
+def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
+    """Return what a client of the ladder got: the version it spoke, or the error."""
+    name, key_exchange = peer.split()
+    if client_certificate and name == "1.3":
+        # tlslite-ng's client does not send its certificate there.
+        return call_with_certificate(port)
+    seen = handshakes.call(
+        "127.0.0.1", port, FLOORS[name], key_exchange, client_certificate=client_certificate
+    )
+    if seen.version is None:
+        return seen.error
+    assert seen.data.endswith(b"hello") or b" 200 " in seen.data, seen.data
+    return NAMES[seen.version]
+
+
+def call_with_certificate(port: int, certificate: str | None = handshakes.PEER_FILE) -> str:
+    context = ssl.create_default_context(cafile=handshakes.CA_FILE)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if certificate:
+        context.load_cert_chain(certificate)
+    with socket.create_connection(("127.0.0.1", port), handshakes.TIMEOUT) as plain:
+        try:
+            with context.wrap_socket(plain, server_hostname="localhost") as tls:
+                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                # The server's answer to a missing certificate comes after the handshake.
+                assert b" 200 " in tls.recv(65536)
+                return str(tls.version())
+        except OSError as error:
+            return f"{type(error).__name__}: {error}"
