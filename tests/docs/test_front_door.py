@@ -94,7 +94,7 @@ def test_a_later_run_makes_up_for_it(suite: Suite, workers: str) -> None:
     assert status == 1
     assert re.search(r" 1 failed, (11 deselected, )?1 error in ", printed), printed
     (suite.folder / "no_other_module.py").touch()
-    (suite.folder / "test_it.py").write_text(TESTS.replace("needs_a_program", "is_renamed"))
+    (suite.folder / "test_it.py").write_text(SUITE.replace("needs_a_program", "is_renamed"))
     suite.run()
     (suite.folder / "test_it.py").write_text(SUITE)
     status, printed = suite.run("--left-out", "-k", "marked", CI="true")
