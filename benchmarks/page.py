@@ -50,8 +50,8 @@ TICKS = (0.5, 1, 1.2, 2, 5, 10, 20, 50, 100, 1000, 10000)
 #: Which column has the ratio of a repeat.
 REPEAT = 5
 
-#: Pixels: a line, the text left of the axis, the axis, and the number right of it.
-LINE, LEFT, AXIS, RIGHT = 20, 470, 320, 80
+#: Pixels: a line, the text left of the axis, the axis, the number right of it, and one below it.
+LINE, LEFT, AXIS, RIGHT, NUMBER = 20, 470, 320, 80, 30
 
 #: It is read on a light page and on a dark one.
 COLOURS = {True: "#2a7", False: "#d33", None: "#88a"}
@@ -71,12 +71,14 @@ def plot(found: list[Figure]) -> str:
         'font-family="sans-serif" font-size="11" fill="#888" role="img">'
     )
     lines = [head, "<title>ratios, on a logarithmic scale</title>"]
-    lines += [
-        f'<path d="M{across(tick):.1f} 0V{height - LINE}" stroke="#8886" />'
-        f'<text x="{across(tick):.1f}" y="{height - 6}" text-anchor="middle">{tick:g}x</text>'
-        for tick in TICKS
-        if low <= tick <= high
-    ]
+    last = -NUMBER
+    for tick in TICKS:
+        if low <= tick <= high and across(tick) - last >= NUMBER:
+            last = across(tick)
+            lines.append(
+                f'<path d="M{last:.1f} 0V{height - LINE}" stroke="#8886" />'
+                f'<text x="{last:.1f}" y="{height - 6}" text-anchor="middle">{tick:g}x</text>'
+            )
     for number, each in enumerate(found):
         y, colour = LINE * number + LINE // 2, COLOURS[each.met]
         counted = ", instructions" if each.unit == "integer" else ""
