@@ -1,7 +1,8 @@
-"""TLS hellos, records and alerts as bytes: parse what any peer sends, write what no peer should.
+"""TLS records, hellos and alerts as bytes: parse what a peer sends, write what a test needs.
 
-Sans-IO: bytes in, structures out, or "need more data". Nothing here opens a connection, holds a
-key or judges a version; whoever uses it moves the bytes::
+How it works: the package is sans-IO. It takes bytes and returns structures, or it returns ``None``
+for "need more data". It opens no connection, holds no key and judges no version; the caller moves
+the bytes::
 
     >>> from tlsfloor.wire import Alert, Messages
     >>> stream = Messages()
@@ -13,14 +14,15 @@ key or judges a version; whoever uses it moves the bytes::
     'protocol_version'
 
 - ``codec``: the bounded reader, the writer, and ``WireError``, the only error that bytes can cause
-- ``records``: the record layer
-- ``messages``: handshake messages over records
-- ``client_hello``, ``server_hello``, and what both have in ``hello``
-- ``extensions``: the few extensions that matter here, and GREASE
-- ``sslv2``: the ClientHello in SSL 2.0's clothes
-- ``alerts``: alerts and their names
+- ``records``: the record layer (RFC 8446 section 5)
+- ``messages``: handshake messages, collected from records (RFC 8446 section 4)
+- ``client_hello`` and ``server_hello``; ``hello`` is what they have in common
+- ``extensions``: the extensions that the rest of tlsfloor needs, and GREASE
+- ``sslv2``: a ClientHello in the SSL 2.0 format (RFC 5246 appendix E.2)
+- ``alerts``: alerts and their names (RFC 8446 section 6)
 
-Numbers stay raw integers, so that an unknown one survives; ``tlsfloor.versions`` has the names.
+Numbers stay plain integers, so an unknown one is kept. ``tlsfloor.versions`` has the names of the
+versions.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""Alerts: how a TLS peer says no.
+"""Alerts: how a TLS peer refuses a connection or ends it.
 
-The rules: an alert fills its record, two bytes, no more and no less (RFC 8446 section 5.1; older
-versions let it be split or coalesced, and nobody does); an unknown number is no error and is shown
-as hex.
+The rules: an alert fills its record, with exactly two bytes (RFC 8446 section 5.1; older versions
+allow it to be split or to share a record, and no implementation does that). An unknown number is
+not an error; it is shown as hex.
 
-The numbers that tell why a version was refused:
+The numbers that matter for a refused version:
 
-- ``protocol_version``: "I know that version and do not speak it with you" (RFC 8446 section 6.2)
-- ``handshake_failure``, ``insufficient_security``: no common parameters; about versions they say
-  nothing
-- ``inappropriate_fallback``: a higher version is possible, and the hello says that it was lowered
-  on purpose (RFC 7507 section 3)
+- ``protocol_version``: the version is recognised and not supported (RFC 8446 section 6.2)
+- ``handshake_failure``, ``insufficient_security``: no common parameters; they say nothing about the
+  version
+- ``inappropriate_fallback``: the server supports a higher version, and the hello says that the
+  client lowered its own on purpose (RFC 7507 section 3)
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ INTERNAL_ERROR = 80
 INAPPROPRIATE_FALLBACK = 86
 MISSING_EXTENSION = 109
 
-#: Alert numbers and names: RFC 8446 section 6 and appendix B.2, which lists the former ones as well
-#: (SSLv3's and RFC 2246's; the suffix _RESERVED is left out); RFC 7507 (86), 6066 (111, 114),
-#: 9146 (52), 9849 (121).
+#: Alert numbers and names: RFC 8446 section 6 and appendix B.2, which also lists those of SSLv3 and
+#: RFC 2246 (without the suffix _RESERVED here); RFC 7507 (86), 6066 (111, 114), 9146 (52), 9849
+#: (121).
 NAMES = {
     0: "close_notify",
     10: "unexpected_message",
@@ -81,10 +81,7 @@ NAMES = {
 #
 # RFC 8446 section 6; RFC 5246, 4346 and 2246 section 7.2
 class Alert(Struct):
-    """An alert: ``level`` and ``description``, a byte each.
-
-    .. versionadded:: 0.1
-    """
+    """An alert: ``level`` and ``description``, one byte each."""
 
     __slots__ = ("level", "description")
 
@@ -94,25 +91,19 @@ class Alert(Struct):
 
     @property
     def name(self) -> str:
-        """What the number means, ``"protocol_version"``; of an unknown one its hex, ``"0x7a"``."""
+        """The name of the number, ``"protocol_version"``; hex if it is unknown, ``"0x7a"``."""
         return NAMES.get(self.description, f"0x{self.description:02x}")
 
     @classmethod
     def parse(cls, fragment: bytes) -> Alert:
-        """Read the content of an alert record; ``WireError`` if it isn't exactly two bytes.
-
-        .. versionadded:: 0.1
-        """
+        """Parse the content of an alert record; ``WireError`` if it is not exactly two bytes."""
         reader = Reader(fragment, "alert")
         alert = cls(reader.uint(1, "level"), reader.uint(1, "description"))
         reader.done()
         return alert
 
     def write(self) -> bytes:
-        """Return the content of an alert record; ``WireError`` if a number exceeds a byte.
-
-        .. versionadded:: 0.1
-        """
+        """Return the content of an alert record; ``WireError`` if a number exceeds a byte."""
         out = Writer("alert")
         out.uint(1, self.level, "level")
         out.uint(1, self.description, "description")

@@ -1,18 +1,18 @@
-"""Bytes to numbers and back, every step within its bounds.
+"""Convert bytes to numbers and back, with every step checked against its bounds.
 
-The rules of everything in ``wire/``:
+How it works. The rules of everything in ``wire/``:
 
-- A ``Reader`` never looks past its end. The content of a vector is read by a reader of its own that
-  ends where the vector does, so a lying inner length cannot reach what follows the outer one.
-- Nothing is left over: who has read a structure calls ``done()``; trailing bytes are an error.
+- A ``Reader`` never reads past its end. The content of a vector is read by another reader, which
+  ends where the vector ends. So a wrong inner length cannot reach what follows the outer vector.
+- Trailing bytes are an error: code that has parsed a structure calls ``done()``.
 - Bytes can cause one error, ``WireError``. It names the field as the RFC does, and the byte.
-- Numbers are open: an unknown one is kept, written back as it came, and shown as hex.
-- The reader is strict, the ``Writer`` is not: it says any nonsense that fits the field's bytes.
+- Numbers are open: an unknown one is kept, written back unchanged, and shown as hex.
+- The reader is strict and the ``Writer`` is not: it writes any value that fits the field's bytes.
 
 The comments above the structures are in the presentation language of RFC 8446 section 3 (the same
-in RFC 2246, 4346 and 5246, section 4). All it takes: ``uint8 x``, ``uint16 x``, ``uint24 x`` are
+as in RFC 2246, 4346 and 5246, section 4). In short: ``uint8 x``, ``uint16 x``, ``uint24 x`` are
 big-endian numbers; ``opaque x[32]`` is 32 bytes; ``T x<2..254>`` is a vector of 2 to 254 *bytes*
-(not items), preceded by its length in as many bytes as 254, its upper bound, needs.
+(not items), preceded by its length in as many bytes as its upper bound, 254, needs.
 """
 
 from __future__ import annotations
@@ -21,22 +21,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Fields of one byte; all others that hold a number have two. Only for showing them.
+# The fields of one byte; all other numbers have two. Used by ``repr()`` only.
 _OCTETS = frozenset(("content_type", "msg_type", "level", "description", "compression_method"))
 
 
 class WireError(ValueError):
-    """Bytes that are not what the RFC says, or a value that does not fit the field it is for.
+    """Bytes that are not what the RFC says, or a value that does not fit its field.
 
-    ``problem`` says what is wrong; ``field`` names the place, as in
-    ``client_hello.extensions[3].length``; ``offset`` is where it begins, in bytes from the start of
-    what was parsed (of the stream for ``Records`` and ``Messages``; of the output when writing).
-
-    .. versionadded:: 0.1
+    ``problem`` says what is wrong. ``field`` names the field, for example
+    ``client_hello.extensions[3].length``. ``offset`` is its first byte, counted from the start of
+    what is parsed (of the stream for ``Records`` and ``Messages``, of the output for writers).
     """
 
     def __init__(self, problem: str, field: str, offset: int) -> None:
-        super().__init__(problem, field, offset)  # what pickle calls again
+        super().__init__(problem, field, offset)  # the arguments with which pickle creates it again
         self.problem = problem
         self.field = field
         self.offset = offset
@@ -46,7 +44,7 @@ class WireError(ValueError):
 
 
 class _Place:
-    """The name of what is being read or written; ``item`` counts while it goes through a list."""
+    """The name of the field that is read or written; ``item`` is the index within a list."""
 
     __slots__ = ("_field", "item")
 
@@ -60,29 +58,27 @@ class _Place:
 
 
 class Reader(_Place):
-    """Reads ``data``, or the part of it from byte ``start`` to before byte ``end``.
+    """Reads ``data``, or the part of it from byte ``start`` up to byte ``end``.
 
-    ``at`` is the byte to be read next. Every method takes the name of the field that it reads,
-    below the reader's own, and raises ``WireError`` with it.
-
-    .. versionadded:: 0.1
+    ``at`` is the next byte. Every method takes the name of the field that it reads, within the
+    reader's own field, and raises ``WireError`` with that name.
     """
 
     __slots__ = ("_data", "_end", "at")
 
     def __init__(self, data: bytes, field: str, start: int = 0, end: int | None = None) -> None:
         super().__init__(field)
-        self._data = bytes(data)  # no copy, unless it is a bytearray or a memoryview
+        self._data = bytes(data)  # bytes are not copied
         self.at = start
         self._end = len(data) if end is None else end
 
     @property
     def left(self) -> int:
-        """How many bytes are still unread."""
+        """The number of unread bytes."""
         return self._end - self.at
 
     def error(self, problem: str, field: str = "", offset: int | None = None) -> WireError:
-        """Return the error to raise, for a field that begins here if not at ``offset``."""
+        """Return the error for a field that begins at ``offset``, or else at the next byte."""
         return WireError(problem, self._name(field), self.at if offset is None else offset)
 
     def take(self, size: int, field: str = "") -> bytes:
@@ -98,7 +94,7 @@ class Reader(_Place):
         return int.from_bytes(self.take(width, field), "big")
 
     def sub(self, size: int, field: str = "") -> Reader:
-        """Return a reader of the next ``size`` bytes, and step over them."""
+        """Return a reader for the next ``size`` bytes, and skip them here."""
         start = self.at
         self.take(size, field)
         return Reader(self._data, self._name(field), start, self.at)
@@ -116,22 +112,22 @@ class Reader(_Place):
         return size
 
     def opaque(self, width: int, field: str = "", low: int = 0, high: int = 0xFFFF) -> bytes:
-        """Read ``opaque field<low..high>``, whose length is a number of ``width`` bytes."""
+        """Read ``opaque field<low..high>``, whose length has ``width`` bytes."""
         return self.take(self._length(width, field, low, high), field)
 
     def vector(self, width: int, field: str = "", low: int = 0, high: int = 0xFFFF) -> Reader:
-        """Return a reader of a vector's content, and step over it. Arguments as ``opaque``'s."""
+        """Return a reader for the content of a vector, and skip it here; see ``opaque``."""
         return self.sub(self._length(width, field, low, high), field)
 
     def numbers(self, width: int) -> list[int]:
-        """Read all that is left, as numbers of ``width`` bytes."""
+        """Read the rest as numbers of ``width`` bytes."""
         if self.left % width:
             raise self.error(f"has {self.left} bytes, not a multiple of {width}")
         data, start, self.at = self._data, self.at, self._end
         return [int.from_bytes(data[n : n + width], "big") for n in range(start, self._end, width)]
 
     def items(self) -> Iterator[int]:
-        """Count a list's items while there are any; errors name the one that is being read."""
+        """Yield the index of each item while bytes are left; errors name the current item."""
         index = 0
         while self.left:
             self.item = index
@@ -139,19 +135,16 @@ class Reader(_Place):
             index += 1
 
     def done(self) -> None:
-        """Refuse trailing bytes."""
+        """Raise ``WireError`` if bytes are left."""
         if self.left:
             raise self.error(f"has {self.left} bytes too many")
 
 
 class Writer(_Place):
-    """Collects bytes in ``data``; the mirror of ``Reader``, save that it checks only what must fit.
+    """Collects bytes in ``data``: the counterpart of ``Reader``.
 
-    What does not raises ``WireError``.
-
-    ``offset`` is where its first byte will stand in the whole.
-
-    .. versionadded:: 0.1
+    It raises ``WireError`` for a value that does not fit its field, and checks nothing else.
+    ``offset`` is the offset of its first byte in the whole output.
     """
 
     __slots__ = ("_offset", "data")
@@ -171,16 +164,16 @@ class Writer(_Place):
             raise WireError(problem, self._name(field), place) from None
 
     def opaque(self, width: int, value: bytes | bytearray, field: str = "") -> None:
-        """Write bytes behind their length, a number of ``width`` bytes."""
+        """Write a length of ``width`` bytes, then the bytes."""
         self.uint(width, len(value), f"{field}.length" if field else "length")
         self.data += value
 
     def sub(self, width: int, field: str) -> Writer:
-        """Return a writer for a vector's content; hand its ``data`` to ``opaque`` when done."""
+        """Return a writer for the content of a vector; then pass its ``data`` to ``opaque``."""
         return Writer(self._name(field), self._offset + len(self.data) + width)
 
     def numbers(self, width: int, size: int, values: Iterable[int], field: str) -> None:
-        """Write a vector of numbers of ``size`` bytes each behind a length of ``width`` bytes."""
+        """Write a length of ``width`` bytes, then numbers of ``size`` bytes each."""
         inner = self.sub(width, field)
         for inner.item, value in enumerate(values):
             inner.uint(size, value)
@@ -188,10 +181,7 @@ class Writer(_Place):
 
 
 class Struct:  # noqa: PLW1641  it can be changed
-    """Equal if class and slots are; shown as the call that makes it again; not hashable.
-
-    .. versionadded:: 0.1
-    """
+    """Equal if class and slots are equal; ``repr()`` is a call that creates it; not hashable."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -202,15 +192,17 @@ class Struct:  # noqa: PLW1641  it can be changed
 
     def __repr__(self) -> str:
         fields = ((slot, getattr(self, slot)) for slot in self.__slots__)
-        shown = (f"{slot}={_show(value, 2 if slot in _OCTETS else 4)}" for slot, value in fields)
+        shown = (
+            f"{slot}={_show_field(value, 2 if slot in _OCTETS else 4)}" for slot, value in fields
+        )
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _show(value: object, digits: int) -> str:
+def _show_field(value: object, digits: int) -> str:
     if isinstance(value, int):
         return f"0x{value:0{digits}x}"
     if isinstance(value, list):
-        return f"[{', '.join(_show(item, digits) for item in value)}]"
+        return f"[{', '.join(_show_field(item, digits) for item in value)}]"
     if isinstance(value, tuple):  # an extension
-        return f"({', '.join(_show(item, digits) for item in value)})"
+        return f"({', '.join(_show_field(item, digits) for item in value)})"
     return repr(value)

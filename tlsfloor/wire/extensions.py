@@ -1,10 +1,10 @@
-"""The extensions that matter to a floor: what they hold, and how to say them.
+"""The extensions that matter to a floor: how to parse and how to write them.
 
-The rules: an extension is a pair ``(number, body)`` and its body stays bytes; only who asks for its
-meaning has it read here. So an extension that is unknown, malformed, repeated or GREASE survives as
-it came. A ``read_`` function is handed a reader of one body, wants all of it, and raises
-``WireError`` otherwise; the other functions return a pair to put into a hello, and raise it only
-for what does not fit. Numbers are those of the IANA registry "TLS ExtensionType Values".
+The rules: an extension is a pair ``(number, body)``, and the body stays bytes until a caller asks
+for its meaning. So an extension that is unknown, malformed, repeated or GREASE is kept unchanged. A
+``read_`` function takes a reader of one body, and raises ``WireError`` unless it can parse all of
+it. The other functions return a pair for a hello, and raise ``WireError`` only if a value does not
+fit its field. The numbers are those of the IANA registry "TLS ExtensionType Values".
 """
 
 from __future__ import annotations
@@ -30,12 +30,10 @@ _HOST_NAME = 0
 
 
 def is_grease(number: int) -> bool:
-    """Tell whether a suite, extension, group or version is 0x0a0a, 0x1a1a, ... or 0xfafa.
+    """Return whether a suite, extension, group or version is 0x0a0a, 0x1a1a, ... or 0xfafa.
 
-    Clients mix these reserved numbers in so that servers get used to unknown ones: RFC 8701
+    Clients send these reserved numbers so that servers keep accepting unknown ones: RFC 8701
     section 2.
-
-    .. versionadded:: 0.1
     """
     return number & 0x0F0F == 0x0A0A and number >> 8 == number & 0xFF
 
@@ -49,40 +47,28 @@ def is_grease(number: int) -> bool:
 #
 # RFC 8446 section 4.2.1
 def read_supported_versions(body: Reader) -> list[int]:
-    """Return the versions of a ClientHello in its order, GREASE included; ``WireError`` if none.
-
-    .. versionadded:: 0.1
-    """
+    """Return the versions that a ClientHello offers, in its order; ``WireError`` if malformed."""
     versions = body.vector(1, "versions", 2, 254).numbers(2)
     body.done()
     return versions
 
 
 def read_selected_version(body: Reader) -> int:
-    """Return the version that a ServerHello or HelloRetryRequest selects; ``WireError`` if none.
-
-    .. versionadded:: 0.1
-    """
+    """Return the version that a ServerHello selects; ``WireError`` if malformed."""
     version = body.uint(2, "selected_version")
     body.done()
     return version
 
 
 def supported_versions(versions: Iterable[int]) -> tuple[int, bytes]:
-    """Say which versions a ClientHello offers, best first; ``WireError`` for what does not fit.
-
-    .. versionadded:: 0.1
-    """
+    """Return a list of offered versions, preferred first; ``WireError`` if one is too large."""
     out = Writer("supported_versions")
     out.numbers(1, 2, versions, "versions")
     return SUPPORTED_VERSIONS, bytes(out.data)
 
 
 def selected_version(version: int) -> tuple[int, bytes]:
-    """Say which version a ServerHello selects; ``WireError`` if it has more than two bytes.
-
-    .. versionadded:: 0.1
-    """
+    """Return the version that a ServerHello selects; ``WireError`` if it is too large."""
     out = Writer("supported_versions")
     out.uint(2, version, "selected_version")
     return SUPPORTED_VERSIONS, bytes(out.data)
@@ -99,14 +85,12 @@ def selected_version(version: int) -> tuple[int, bytes]:
 # opaque HostName<1..2^16-1>;
 # ServerName server_name_list<1..2^16-1>;
 #
-# RFC 6066 section 3, which also has every future name begin with a length of 16 bits: an unknown
-# one can be stepped over. A host name is ASCII.
+# RFC 6066 section 3. Every future kind of name begins with a length of 16 bits, so an unknown kind
+# can be skipped. A host name is ASCII.
 def read_server_name(body: Reader) -> str | None:
-    """Return the first host name of a ClientHello, ``None`` if it has other kinds of names only.
+    """Return the first host name of a ClientHello; ``None`` if it has other kinds of names only.
 
-    ``WireError`` if the list cannot be read, or the name is not ASCII.
-
-    .. versionadded:: 0.1
+    Raises ``WireError`` if the list is malformed or the name is not ASCII.
     """
     names = body.vector(2, "server_name_list", 1)
     body.done()
@@ -123,11 +107,10 @@ def read_server_name(body: Reader) -> str | None:
 
 
 def server_name(host: str) -> tuple[int, bytes]:
-    """Say which host a ClientHello is for; what is not ASCII is sent as UTF-8, which no peer likes.
+    """Return the extension that names the host of a ClientHello.
 
-    ``WireError`` if it is too long, or no text that UTF-8 has (a lone surrogate).
-
-    .. versionadded:: 0.1
+    A name that is not ASCII is written as UTF-8, which the RFC forbids and no peer accepts. Raises
+    ``WireError`` if the name is too long or cannot be encoded (a lone surrogate).
     """
     out = Writer("server_name")
     names = out.sub(2, "server_name_list")
@@ -149,11 +132,9 @@ def server_name(host: str) -> tuple[int, bytes]:
 #
 # RFC 7301 section 3.1
 def read_alpn(body: Reader) -> list[bytes]:
-    """Return the application protocols that a ClientHello offers; bytes, since GREASE isn't text.
+    """Return the application protocols that a ClientHello offers; ``WireError`` if malformed.
 
-    ``WireError`` if the list cannot be read.
-
-    .. versionadded:: 0.1
+    They are bytes, as GREASE is not text.
     """
     names = body.vector(2, "protocol_name_list", 2)
     body.done()
@@ -161,12 +142,7 @@ def read_alpn(body: Reader) -> list[bytes]:
 
 
 def alpn(protocols: Iterable[bytes]) -> tuple[int, bytes]:
-    """Say which application protocols a ClientHello offers, best first: ``[b"h2", b"http/1.1"]``.
-
-    ``WireError`` for what does not fit.
-
-    .. versionadded:: 0.1
-    """
+    """Return a list of application protocols, preferred first; ``WireError`` if one is too long."""
     out = Writer("alpn")
     names = out.sub(2, "protocol_name_list")
     for names.item, protocol in enumerate(protocols):
@@ -180,12 +156,9 @@ def alpn(protocols: Iterable[bytes]) -> tuple[int, bytes]:
 # } RenegotiationInfo;
 #
 # RFC 5746 section 3.2. In a first handshake the vector is empty. OpenSSL 3 refuses a ServerHello
-# without the extension, whatever its version.
+# of any version without the extension.
 def renegotiation_info(renegotiated_connection: bytes = b"") -> tuple[int, bytes]:
-    """Say that secure renegotiation is supported; ``WireError`` for more than 255 bytes.
-
-    .. versionadded:: 0.1
-    """
+    """Return the sign of secure renegotiation; ``WireError`` for more than 255 bytes."""
     out = Writer("renegotiation_info")
     out.opaque(1, renegotiated_connection, "renegotiated_connection")
     return RENEGOTIATION_INFO, bytes(out.data)
@@ -194,12 +167,7 @@ def renegotiation_info(renegotiated_connection: bytes = b"") -> tuple[int, bytes
 # NamedGroup named_group_list<2..2^16-1>;                          RFC 8446 section 4.2.7
 # SignatureScheme supported_signature_algorithms<2..2^16-2>;       RFC 8446 section 4.2.3
 def numbers(extension: int, values: Iterable[int]) -> tuple[int, bytes]:
-    """Say a list of 16-bit numbers: ``SUPPORTED_GROUPS`` or ``SIGNATURE_ALGORITHMS``.
-
-    ``WireError`` for what does not fit.
-
-    .. versionadded:: 0.1
-    """
+    """Return ``SUPPORTED_GROUPS`` or ``SIGNATURE_ALGORITHMS``; ``WireError`` as above."""
     out = Writer(f"extension 0x{extension:04x}")
     out.numbers(2, 2, values, "numbers")
     return extension, bytes(out.data)

@@ -1,14 +1,14 @@
-"""Handshake messages over records: put together where they are split, taken apart where they share.
+"""Handshake messages: collected from several records, or separated if they share one.
 
 The rules (RFC 8446 section 5.1, RFC 5246 section 6.2.1):
 
-- A message may be split over records, and several may share one.
-- Between the parts of a message there is no other record.
-- A message's length is bounded before its body is awaited.
-- What precedes an error is read before it; reading on gives the error again.
+- A message may be split over several records, and several messages may share a record.
+- There is no other record between the parts of a message.
+- The length of a message is checked before its body has arrived.
+- Messages before an error are returned first; then each further read raises the error.
 
-A ``Messages`` is for what is in the clear: both hellos, and alerts about them. What TLS 1.2 and its
-predecessors send after a change_cipher_spec is ciphertext and makes no sense here.
+A ``Messages`` reads plaintext: the hellos, and alerts about them. What TLS 1.2 and lower send after
+a change_cipher_spec is ciphertext, which it cannot interpret.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tlsfloor.wire.records import HANDSHAKE, Record, Records
 # enum { client_hello(1), server_hello(2), ... (255) } HandshakeType;
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 
-#: The longest message that is collected, in bytes without its header: what a ClientHello has with
-#: every vector full, which is OpenSSL's bound too (CLIENT_HELLO_MAX_LENGTH); Go stops at 65536,
-#: rustls at 65535. The field itself would let anyone who can connect fill 16 MiB.
+#: The longest message, in bytes without its header: a ClientHello with every vector full, which is
+#: OpenSSL's bound too (CLIENT_HELLO_MAX_LENGTH). Go stops at 65536, rustls at 65535. The field
+#: itself would let any peer fill 16 MiB.
 MAX_HANDSHAKE = 131396
 
 _HEADER = 4  # bytes
@@ -35,10 +35,7 @@ _HEADER = 4  # bytes
 #
 # RFC 8446 section 4; RFC 5246, 4346 and 2246 section 7.4
 class Handshake(Struct):
-    """One handshake message: its ``msg_type``, and its ``body`` without the header.
-
-    .. versionadded:: 0.1
-    """
+    """One handshake message: ``msg_type``, and ``body`` without the header."""
 
     __slots__ = ("msg_type", "body")
 
@@ -47,10 +44,7 @@ class Handshake(Struct):
         self.body = body
 
     def write(self) -> bytes:
-        """Return header and body; ``WireError`` if the body exceeds the length's 24 bits.
-
-        .. versionadded:: 0.1
-        """
+        """Return header and body; ``WireError`` if the body is too long for 24 bits."""
         out = Writer("handshake")
         out.uint(1, self.msg_type, "msg_type")
         out.opaque(3, self.body)
@@ -58,12 +52,10 @@ class Handshake(Struct):
 
 
 class Messages:
-    """Reads a stream of bytes: ``feed()`` it, then ``read()`` until that is ``None``.
+    """Reads a stream of bytes: ``feed()`` it, then ``read()`` until ``None``.
 
-    Holds what was fed and not read yet; if it is read dry each time, at most one record and one
-    message. ``limit`` is the longest message to accept, in bytes.
-
-    .. versionadded:: 0.1
+    It keeps what was fed and not read: at most one record and one message if ``read()`` has
+    returned ``None``. ``limit`` is the longest message to accept, in bytes.
     """
 
     __slots__ = ("_buffer", "_limit", "_offset", "_records", "_waiting")
@@ -72,29 +64,24 @@ class Messages:
         self._records = Records()
         self._limit = limit
         self._buffer = bytearray()
-        self._offset = 0  # among the handshake's bytes, of the buffer's first
+        self._offset = 0  # of the buffer's first byte among the bytes of the handshake
         self._waiting: Record | None = None
 
     @property
     def pending(self) -> int:
-        """How many bytes were fed and not read: more than 0 at the end of a stream is a cut."""
+        """The number of bytes that were fed and not read: 0 at the end of a complete stream."""
         return len(self._buffer) + self._records.pending
 
     def feed(self, data: bytes) -> None:
-        """Append what has arrived.
-
-        .. versionadded:: 0.1
-        """
+        """Append bytes that have arrived."""
         self._records.feed(data)
 
     def read(self) -> Handshake | Record | None:
-        """Return the next message, or a record that carries none, or ``None``: need more data.
+        """Return the next message or other record; ``None`` means: need more data.
 
         Raises:
-            WireError: what comes next is neither. Its offset is in the stream for a record's field,
-                and among the bytes of the handshake for a message's.
-
-        .. versionadded:: 0.1
+            WireError: the next bytes are neither. Its offset counts from the start of the stream
+                for a field of a record, and among the handshake's bytes for a field of a message.
         """
         while True:
             message = self._message()
@@ -108,7 +95,7 @@ class Messages:
             elif not self._buffer:
                 return record
             else:
-                self._waiting = record  # reading on gives the error again
+                self._waiting = record  # the next read raises the error again
                 problem = f"is cut by a record of content type {record.content_type}"
                 raise WireError(problem, "handshake", self._offset)
 

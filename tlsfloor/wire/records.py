@@ -1,20 +1,20 @@
-"""The record layer: a stream of bytes cut into records.
+"""The record layer: split a stream of bytes into records.
 
-The rules, and where they come from:
+The rules, and their sources:
 
-- A record's length is bounded before its content is awaited: an endless record is an error after
-  five bytes.
-- So is what isn't TLS at all. The version of a record may be any 0x03xx, as RFC 5246 appendix E.1
-  has it; RFC 8446 section 5.1 would have it ignored, but then a reader waits for 11570 bytes of
+- The length of a record is checked before its content has arrived: a record that is too long is an
+  error after five bytes.
+- So are bytes that are not TLS. The version of a record may be any 0x03xx (RFC 5246 appendix E.1).
+  RFC 8446 section 5.1 says to ignore it, but then a reader would wait for 11570 bytes of
   "SSH-2.0-".
-- No record of a handshake, an alert or a change_cipher_spec is empty (RFC 5246 section 6.2.1,
+- A record of a handshake, an alert or a change_cipher_spec is never empty (RFC 5246 section 6.2.1,
   RFC 8446 section 5.1); one of application data may be.
-- An error is not stepped over: reading on gives it again.
-- However the bytes are cut when they are fed, what is read is the same.
+- An error is final: reading again raises it again.
+- The result does not depend on how the bytes are split when they are fed.
 
 A stream may begin with one SSL 2.0 record instead (RFC 5246 appendix E.2, RFC 2246 appendix E). It
-is told by its first five bytes, which no TLS record in use has: a length with the high bit set,
-message type 1, and the version, 0x0002 or 0x03xx.
+is recognised by its first five bytes, which no TLS record in use has: a length with the high bit
+set, message type 1, and the version, 0x0002 or 0x03xx.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tlsfloor.wire.codec import Struct, WireError, Writer
 # } ContentType;
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 
-#: No content type, and larger than any: marks the record of an SSL 2.0 message.
+#: Marks the record of an SSL 2.0 message; larger than any content type.
 SSLV2 = 0x100
 
 #: The longest plaintext fragment, in bytes: RFC 8446 section 5.1, RFC 5246 section 6.2.1.
@@ -47,12 +47,10 @@ _HEADER = 5  # bytes
 #
 # RFC 8446 section 5.1; RFC 5246, 4346 and 2246 section 6.2.1
 class Record(Struct):
-    """One record: ``content_type``, ``version`` and the ``fragment``, its content.
+    """One record: ``content_type``, ``version`` and ``fragment``, its content.
 
-    With content type ``SSLV2`` the fragment is the message without its length, and ``version`` a
-    copy of the one inside.
-
-    .. versionadded:: 0.1
+    With content type ``SSLV2``, the fragment is the message without its length, and ``version`` is
+    a copy of the version in the message.
     """
 
     __slots__ = ("content_type", "version", "fragment")
@@ -63,11 +61,9 @@ class Record(Struct):
         self.fragment = fragment
 
     def write(self) -> bytes:
-        """Return header and content; ``WireError`` if the content exceeds the length's bits.
+        """Return header and content; ``WireError`` if the content is too long for its length field.
 
-        These are 16, and 15 for an SSL 2.0 message.
-
-        .. versionadded:: 0.1
+        The field has 16 bits, or 15 for an SSL 2.0 message.
         """
         out = Writer("record")
         if self.content_type == SSLV2:
@@ -80,11 +76,9 @@ class Record(Struct):
 
 
 def write_records(content_type: int, version: int, data: bytes, size: int = MAX_PLAINTEXT) -> bytes:
-    """Return ``data`` in as many records as it needs with at most ``size`` bytes in each.
+    """Return ``data`` in records of at most ``size`` bytes each.
 
-    ``WireError`` as in ``Record.write``, and if no byte would be in a record.
-
-    .. versionadded:: 0.1
+    Raises ``WireError`` as ``Record.write`` does, and if ``size`` is less than 1.
     """
     if size < 1:
         raise WireError(f"is {size}, the minimum is 1", "record.length", 0)
@@ -93,39 +87,32 @@ def write_records(content_type: int, version: int, data: bytes, size: int = MAX_
 
 
 class Records:
-    """Cuts a stream of bytes into records: ``feed()`` it, then ``read()`` until that is ``None``.
+    """Splits a stream of bytes into records: ``feed()`` it, then ``read()`` until ``None``.
 
-    Holds what was fed and not read yet, at most one record if it is read dry each time.
-
-    .. versionadded:: 0.1
+    It keeps what was fed and not read: at most one record if ``read()`` has returned ``None``.
     """
 
     __slots__ = ("_buffer", "_limit", "_offset")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._offset = 0  # in the stream, of the buffer's first byte
+        self._offset = 0  # of the buffer's first byte in the stream
         self._limit = MAX_PLAINTEXT
 
     @property
     def pending(self) -> int:
-        """How many bytes were fed and not read: more than 0 at the end of a stream is a cut."""
+        """The number of bytes that were fed and not read: 0 at the end of a complete stream."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Append what has arrived.
-
-        .. versionadded:: 0.1
-        """
+        """Append bytes that have arrived."""
         self._buffer += data
 
     def read(self) -> Record | None:
-        """Return the next record, or ``None``: need more data.
+        """Return the next record; ``None`` means: need more data.
 
         Raises:
-            WireError: what comes next is no record.
-
-        .. versionadded:: 0.1
+            WireError: the next bytes are not a record.
         """
         head = self._buffer[:_HEADER]
         if len(head) < _HEADER:
@@ -137,7 +124,7 @@ class Records:
         if version >> 8 != 3:
             raise self._error("version", 1, f"0x{version:04x} is not a TLS version")
         if kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
-            self._limit = MAX_CIPHERTEXT  # and with it all that follows
+            self._limit = MAX_CIPHERTEXT  # for this record and all that follow
         if size > self._limit:
             raise self._error("length", 3, f"is {size}, the maximum is {self._limit}")
         if not size and CHANGE_CIPHER_SPEC <= kind <= HANDSHAKE:
@@ -158,7 +145,7 @@ class Records:
 
 
 def _is_sslv2(head: bytearray) -> bool:
-    """Tell an SSL 2.0 CLIENT-HELLO (message type 1, nine bytes at least) by how a stream begins."""
+    """Return whether a stream begins with an SSL 2.0 CLIENT-HELLO: type 1, at least nine bytes."""
     if head[:2] < b"\x80\x09" or head[2] != 1:
         return False
     return head[3] == 3 or head[3:5] == b"\0\2"

@@ -1,10 +1,10 @@
-"""The ClientHello in SSL 2.0's clothes, which old clients send in order to please old servers.
+"""A ClientHello in the SSL 2.0 format, which old clients send to reach old servers.
 
-The rules: it comes first in a stream or not at all, outside any TLS record and with a length of its
-own kind (``Records`` finds it and hands it over as a record of type ``SSLV2``). It means the same
-as a ClientHello without extensions, and ``to_client_hello()`` says it so. Its version is 0x03xx, or
-0x0002 from a client that really wants SSL 2.0 (draft-hickman-netscape-ssl-00). RFC 6176 section 3
-forbids sending it, not understanding it.
+The rules: it can only be the first thing in a stream, outside any TLS record, and its length field
+has a format of its own. ``Records`` recognises it and returns it as a record of type ``SSLV2``. It
+means the same as a ClientHello without extensions, and ``to_client_hello()`` returns that. Its
+version is 0x03xx, or 0x0002 if the client really asks for SSL 2.0 (draft-hickman-netscape-ssl-00).
+RFC 6176 section 3 forbids a client to send it, and allows a server to accept it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,9 @@ _CLIENT_HELLO = 1
 #
 # RFC 5246 appendix E.2; RFC 4346 and 2246 appendix E (E.1)
 class Sslv2Hello(Struct):
-    """An SSL 2.0 ClientHello. ``cipher_specs`` are 24-bit numbers; TLS suites are below 0x10000.
+    """An SSL 2.0 ClientHello. ``cipher_specs`` are 24-bit numbers; TLS suites are below 0x10000."""
 
-    .. versionadded:: 0.1
-    """
-
-    __slots__ = (
-        "version",
-        "cipher_specs",
-        "session_id",
-        "challenge",
-    )
+    __slots__ = ("version", "cipher_specs", "session_id", "challenge")
 
     def __init__(
         self, version: int, cipher_specs: list[int], session_id: bytes, challenge: bytes
@@ -54,10 +46,7 @@ class Sslv2Hello(Struct):
 
     @classmethod
     def parse(cls, fragment: bytes) -> Sslv2Hello:
-        """Read the fragment of a record of type ``SSLV2``; ``WireError`` if it is no hello.
-
-        .. versionadded:: 0.1
-        """
+        """Parse the fragment of a record of type ``SSLV2``; ``WireError`` if it is not a hello."""
         reader = Reader(fragment, "sslv2_hello")
         msg_type = reader.uint(1, "msg_type")
         if msg_type != _CLIENT_HELLO:
@@ -82,10 +71,7 @@ class Sslv2Hello(Struct):
         return hello
 
     def write(self) -> bytes:
-        """Return the fragment; ``WireError`` for what does not fit its field.
-
-        .. versionadded:: 0.1
-        """
+        """Return the fragment; ``WireError`` if a value exceeds its field."""
         out = Writer("sslv2_hello")
         out.uint(1, _CLIENT_HELLO, "msg_type")
         out.uint(2, self.version, "version")
@@ -97,20 +83,14 @@ class Sslv2Hello(Struct):
         return bytes(out.data + self.session_id + self.challenge)
 
     def to_records(self) -> bytes:
-        """Return the hello as it is sent; ``WireError`` as ``write``, or if it is too long.
-
-        .. versionadded:: 0.1
-        """
+        """Return the hello with its length; ``WireError`` as ``write``, or if it is too long."""
         return Record(SSLV2, self.version, self.write()).write()
 
     def to_client_hello(self) -> ClientHello:
         """Return the ClientHello that means the same.
 
-        The challenge becomes the random, padded with zero bytes on the left; specs that are SSL
-        2.0's own have no suite and are left out: RFC 5246 appendix E.2.
-
-        .. versionadded:: 0.1
+        The challenge becomes the random, padded with zero bytes on the left. Specs of SSL 2.0 only
+        have no suite and are left out: RFC 5246 appendix E.2.
         """
         suites = [spec for spec in self.cipher_specs if spec <= 0xFFFF]
-        random = self.challenge.rjust(32, b"\0")
-        return ClientHello(self.version, random, self.session_id, suites)
+        return ClientHello(self.version, self.challenge.rjust(32, b"\0"), self.session_id, suites)
