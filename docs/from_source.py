@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
 
 from tlsfloor import cli, verifier
+from tlsfloor.cli import manual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +29,13 @@ SCHEMA = Path(verifier.__file__).with_name("report.schema.json")
 WIDTH = 88
 
 
-def command(name: str, purpose: str) -> Iterator[str]:
-    """Write a command in Markdown: its usage and its options."""
-    program = f"tlsfloor {name}"
-    parser = argparse.ArgumentParser(prog=program)
-    import_module(f"{cli.__name__}.{name}").options(parser)
-    formatter = argparse.HelpFormatter(program, width=WIDTH)
+def command(parser: cli.Command) -> Iterator[str]:
+    """Write a command in Markdown: what it is for, its usage, options, examples and statuses."""
+    known = manual.entry(parser.prog)
+    formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
     formatter.add_usage(None, parser._actions, parser._mutually_exclusive_groups, prefix="")
-    yield f"## {program}\n\n{purpose[0].upper()}{purpose[1:]}.\n"
-    yield f"```text\n{formatter.format_help()}```\n\n```{{program}} {program}\n```\n"
+    yield f"## {parser.prog}\n\n{plain(known.about)}\n"
+    yield f"```text\n{formatter.format_help()}```\n\n```{{program}} {parser.prog}\n```\n"
     for action in parser._actions:
         if action.help == argparse.SUPPRESS or "--help" in action.option_strings:
             continue
@@ -46,6 +44,12 @@ def command(name: str, purpose: str) -> Iterator[str]:
         takes = "" if action.nargs == 0 else f" {value}"
         names = [f"{option}{takes}" for option in action.option_strings] or [str(value)]
         yield f"```{{option}} {', '.join(names)}\n{plain(formatter._expand_help(action))}\n```\n"
+    examples = (f"# {what}\n{line}\n" for line, what in known.examples.items())
+    yield "```bash\n" + "".join(examples) + "```\n"
+    statuses = [f"`{status}`: {meaning}" for status, meaning in known.statuses.items()]
+    yield f"Exit statuses: {'; '.join(statuses)}.\n"
+    if known.page != "reference/cli":
+        yield f"See also [](../{known.page}.md).\n"
 
 
 def table(schema: dict[str, Any]) -> Iterator[str]:
@@ -94,8 +98,8 @@ class Commands(_Written):
 
     def text(self) -> Iterator[str]:
         """Write it in Markdown."""
-        for name, purpose in cli.COMMANDS.items():
-            yield "\n".join(command(name, purpose)) + "\n"
+        for parser in cli.make_parser()[1]:
+            yield "\n".join(command(parser.load())) + "\n"
 
 
 class ReportSchema(_Written):

@@ -627,7 +627,7 @@ def test_status_lists_them_with_days_left(tmp_path: Path) -> None:
         }
     ]
     assert (
-        "exempted: old.example.com:8443 down to 1.0"
+        "old.example.com:8443 may use 1.0, until "
         in python("-m", "tlsfloor", "status", env=env).stdout
     )
 

@@ -32,8 +32,8 @@ class Status:
       ``"inherent"``, or why it is none of these;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
     * ``libraries``: a dict for each TLS implementation in this process, on Linux mapped libraries
-      too: path, holds, stack, coverage, which is ``"unknown"`` where no stack is known to bring it;
-      only ``status()`` looks for them;
+      too: path, implementation, stack, coverage, which is ``"unknown"`` where no stack is known to
+      bring it; only ``status()`` looks for them;
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
     * ``problems``: why the process is not, or not wholly, protected; unknown libraries are here;

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,13 +14,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 import parts
-from programs import BOOTSTRAP, IMPORT_PATH, armed_environment, clean_environment, python
-from tlsfloor import errors
+from events import handshake
+from programs import BOOTSTRAP, IMPORT_PATH, TESTS, armed_environment, clean_environment, python
+from tlsfloor import cli, errors
+from tlsfloor.cli import manual
+from tlsfloor.cli.progress import progress
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+#: Where Python finds this tlsfloor and, with ``-S``, no other package.
+OWN_PATH = clean_environment(PYTHONPATH=IMPORT_PATH)
 
 #: A program that is careless about TLS: prints the version it reached, or the refusal.
 CARELESS = """
@@ -79,6 +88,7 @@ def test_run_arms_a_command_and_its_children() -> None:
         (("--floor", "1.2"), {"TLS_MIN_VERSION": "VersionTLS13"}, "1.3"),
         (("--floor", "1.2"), {"TLSFLOOR": "off"}, "1.2"),
         ((), {"TLSFLOOR": "off"}, "1.2"),
+        ((), {"TLSFLOOR": "off", "TLS_MIN_VERSION": "VersionTLS10"}, "1.2"),
     ],
 )
 def test_run_takes_the_stricter_floor_of_option_and_environment(
@@ -100,7 +110,7 @@ def test_run_takes_the_stricter_floor_of_option_and_environment(
         (("run", "--", os.path.dirname(__file__)), 126, "cannot be run"),
         (("verify", "--floor", "x"), 2, "'x' is not a TLS version"),
         (("bogus",), 2, "bogus"),
-        ((), 2, "COMMAND"),
+        (("--color", "mauve", "path"), 2, "mauve"),
     ],
 )
 def test_a_mistake_is_an_error_and_a_hint_and_no_traceback(
@@ -113,6 +123,126 @@ def test_a_mistake_is_an_error_and_a_hint_and_no_traceback(
     assert error.startswith("error: ")
     assert says in error
     assert hint.startswith("hint: ")
+
+
+def test_without_a_command_the_help_is_shown_on_stderr_and_nothing_succeeds() -> None:
+    done = tlsfloor()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == tlsfloor("--help").stdout
+
+
+@pytest.mark.parametrize("name", ["", *cli.COMMANDS])
+def test_help_names_purpose_examples_exit_statuses_and_a_page(name: str) -> None:
+    """It needs no other package: what the command itself needs is imported when it runs."""
+    done = python("-S", "-m", "tlsfloor", *filter(None, [name]), "--help", env=OWN_PATH)
+    assert (done.returncode, done.stderr) == (0, "")
+    known = manual.ENTRIES[name]
+    assert known.about in " ".join(done.stdout.split())
+    for line, what in known.examples.items():
+        assert f"  $ {line}\n      {what}\n" in done.stdout
+    assert re.findall(r"^  (\d+|other) ", done.stdout, re.MULTILINE) == [*known.statuses]
+    page = done.stdout.splitlines()[-1].partition("documentation: ")[2]
+    assert (TESTS.parent / page).is_file()
+
+
+def test_every_example_in_the_help_is_a_valid_call() -> None:
+    for entry in manual.ENTRIES.values():
+        for line in entry.examples:
+            call = re.search(r"tlsfloor ([^)|>&]*)", line)
+            assert call, line
+            if "COMMAND" not in line:
+                assert cli.make_parser()[0].parse_args(shlex.split(call[1])).run, line
+    assert [*manual.ENTRIES] == ["", *cli.COMMANDS]
+
+
+def test_a_parser_of_a_command_that_was_not_chosen_is_not_built() -> None:
+    program = "import sys; from tlsfloor import cli; cli.main(['path']); print(*sys.modules)"
+    loaded = set(python("-c", program, env=OWN_PATH).stdout.split())
+    others = {f"tlsfloor.cli.{name}" for name in cli.COMMANDS if name != "path"}
+    assert loaded & {*others, "tlsfloor.cli.manual"} == set()
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "colored"),
+    [
+        ((), {}, False),
+        (("--color", "always"), {}, True),
+        (("--color", "never"), {"FORCE_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (("--color", "always"), {"NO_COLOR": ""}, True),
+    ],
+    ids=str,
+)
+def test_no_color_beats_every_other_wish_for_colors(
+    options: tuple[str, ...], environment: dict[str, str], colored: bool, tmp_path: Path
+) -> None:
+    parts.need("rich")
+    events = tmp_path / "events.jsonl"
+    events.write_text(json.dumps(handshake("TLS 1.0")) + "\n")
+    env = {**clean_environment(), "TERM": "xterm", **environment}
+    done = tlsfloor("report", str(events), *options, env=env)
+    assert done.stdout
+    assert ("\x1b[" in done.stdout) == colored
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(*, terminal: bool, quiet: bool) -> str:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        with progress("verified", 2, quiet=quiet) as advance:
+            advance()
+        return capsys.readouterr().err
+
+    assert shown(terminal=True, quiet=False).split("\r")[1:3] == [
+        "verified: 0 of 2",
+        "verified: 1 of 2",
+    ]
+    assert shown(terminal=False, quiet=False) == shown(terminal=True, quiet=True) == ""
+
+
+@pytest.mark.parametrize("words", [("status",), ("stacks", os.path.dirname(__file__))], ids=str)
+def test_quiet_leaves_the_answer_to_the_exit_status(words: tuple[str, ...]) -> None:
+    for env in (clean_environment(), armed_environment()):
+        loud, done = tlsfloor(*words, env=env), tlsfloor(*words, "--quiet", env=env)
+        assert (done.returncode, done.stdout, done.stderr) == (loud.returncode, "", "")
+        assert loud.stdout
+
+
+def test_quiet_bundle_prints_only_the_folder(tmp_path: Path) -> None:
+    done = tlsfloor("bundle", "-q", str(tmp_path))
+    assert (done.stdout, done.stderr) == (f"{tmp_path}/tlsfloor/bootstrap\n", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes_commands_and_options(shell: str, tmp_path: Path) -> None:
+    parts.need("shtab")
+    done = tlsfloor("completion", shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in cli.COMMANDS:
+        assert name in done.stdout
+    if shell == "bash" and shutil.which("bash"):
+        ask = "COMP_WORDS=(tlsfloor verify --h); COMP_CWORD=2; _shtab_tlsfloor"
+        script = f'{done.stdout}\n{ask}; echo "${{COMPREPLY[@]}}"\n'
+        found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+        assert found.stdout.split() == ["--help", "--hello"]
+
+
+def test_a_missing_package_is_named_with_the_extra_that_installs_it() -> None:
+    done = python("-S", "-m", "tlsfloor", "completion", "bash", env=OWN_PATH)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: a part is missing: No module named 'shtab'\nhint: pip install 'tlsfloor[cli]'\n"
+    )
+
+
+def test_status_stacks_and_hellos_need_no_other_package(tmp_path: Path) -> None:
+    """As in a container that has a bundle and nothing else."""
+    for words in (["status"], ["stacks", str(tmp_path)], ["verify", "--hello", "--role", "client"]):
+        done = python("-S", "-m", "tlsfloor", *words, env=OWN_PATH)
+        assert (done.returncode in (0, 1), done.stderr) == (True, ""), done.stderr
+        assert done.stdout
 
 
 def test_run_passes_on_the_status_of_the_command() -> None:
@@ -136,13 +266,14 @@ def test_status_tells_what_holds_as_text_and_as_json(
     done = tlsfloor("status", "--json", env=environment)
     facts = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (status, "")
-    assert facts["schema"] == 1
+    assert facts["schema"] == 2
     assert (facts["held"], facts["floor"]) == (status == 0, floor)
     assert [each["route"] for each in facts["armings"]] == ["PYTHONPATH"] * (status == 0)
     assert says in " ".join(facts["problems"])
     text = tlsfloor("status", env=environment)
     assert text.returncode == status
-    assert f"floor: {floor or 'none'}" in text.stdout
+    first = f"floor        {floor}, held" if floor else "floor        none"
+    assert text.stdout.splitlines()[0] == first
     assert says in text.stdout
 
 
@@ -259,7 +390,7 @@ from tlsfloor import cli, floor
 from tlsfloor.stacks import TABLE
 before = dict(TABLE)
 cli.main(["path"])
-print(TABLE == before, floor.is_own())
+print(TABLE == before, floor.is_internal())
 """
     done = python("-c", program, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert done.stdout.split()[-2:] == ["True", "False"], done.stderr

@@ -200,7 +200,7 @@ def test_its_own_commands_work_from_it(made: Path, bare: str) -> None:
     env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
     done = python("-m", "tlsfloor", "status", executable=bare, env=env)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "floor: 1.2 (held)" in done.stdout
+    assert "floor        1.2, held" in done.stdout
     done = python("-m", "tlsfloor", "path", executable=bare, env=env)
     assert done.stdout == f"{made}/tlsfloor/bootstrap\n"
 

@@ -101,8 +101,8 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path: os.PathLike[str]) -> None:
     [
         (["--path", "opt"], "--path opt is relative"),
         (["--path", ""], "--path  is relative"),
-        (["--path", "/a:/b"], "cannot stand on a PYTHONPATH"),
-        (["--path", "/a\n/b"], "cannot stand on a PYTHONPATH"),
+        (["--path", "/a:/b"], "cannot be on PYTHONPATH"),
+        (["--path", "/a\n/b"], "cannot be on PYTHONPATH"),
         (["--floor", "9"], "unknown floor in --floor"),
         (["--format", "ini"], "invalid choice"),
         (["--on-error", "explode"], "invalid choice"),

@@ -904,7 +904,7 @@ def test_the_json(tmp_path: Path) -> None:
         )
         status, out, err = run("--from", str(listed), "--json", "--ca-certs", handshakes.CA_FILE)
     found = json.loads(out)
-    assert (status, err, found["schema"], found["floor"]) == (1, "", 1, "1.2")
+    assert (status, err, found["schema"], found["floor"]) == (1, "", 2, "1.2")
     assert [each["port"] for each in found["endpoints"]] == [old.port, new.port]
     first, second = found["endpoints"]
     assert list(first) == [

@@ -15,7 +15,7 @@ import parts
 from compiled import compiled, libpython
 from programs import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.stacks import COVERED, TABLE, _about
+from tlsfloor.stacks import COVERED, TABLE, _coverage
 from tlsfloor.inventory import libraries
 
 OPENSSL = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
@@ -70,12 +70,12 @@ def test_the_two_libraries_of_an_openssl_are_one(tmp_path: Path) -> None:
 def test_what_is_installed_is_named_with_what_covers_it() -> None:
     need("cryptography", "tlslite")
     status, facts = stacks()
-    found = {each["holds"]: each for each in facts["libraries"]}
+    found = {each["implementation"]: each for each in facts["libraries"]}
     covered = all(set(each["coverage"].split(", ")) <= {*COVERED} for each in found.values())
     assert (status == 0) == covered
     assert found["tlslite (Python)"]["coverage"] == "guarded"
     bundled = next(each for each in found.values() if "cryptography" in each["path"])
-    assert bundled["holds"].startswith("OpenSSL ")
+    assert bundled["implementation"].startswith("OpenSSL ")
     assert "ssl" in {each["stack"] for each in facts["libraries"]}
 
 
@@ -134,7 +134,7 @@ def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
 
 def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
     done = python("-m", "tlsfloor", "stacks", str(tmp_path))
-    assert (done.returncode, done.stdout) == (0, f"no implementation of TLS in {tmp_path}\n")
+    assert (done.returncode, done.stdout) == (0, f"no TLS library in {tmp_path}\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     finally:
         secret.chmod(0o700)
     assert status == 1
-    assert list(facts["unread"]) == [str(secret)]
+    assert list(facts["unreadable"]) == [str(secret)]
 
 
 @pytest.mark.parametrize("path", ["nowhere", ""])
@@ -172,7 +172,7 @@ def test_status_names_what_is_loaded(executable: str) -> None:
     found = {each["path"]: each for each in armed["libraries"]}
     assert found
     assert {each["coverage"] for each in found.values()} == {"guarded"}
-    assert any("OpenSSL " in each["holds"] for each in found.values())
+    assert any("OpenSSL " in each["implementation"] for each in found.values())
     env = clean_environment(PYTHONPATH=here)
     without = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
     assert {each["coverage"] for each in without["libraries"]} == {"uncovered"}
@@ -210,7 +210,7 @@ def test_status_names_what_no_row_brings(tmp_path: Path) -> None:
     program = f"{path}; import cryptography.x509, oscrypto; {STATUS}"
     found = json.loads(python("-c", program, env=armed_environment()).stdout)["libraries"]
     assert "oscrypto (Python)" in {
-        each["holds"] for each in found if each["coverage"] not in COVERED
+        each["implementation"] for each in found if each["coverage"] not in COVERED
     }
     assert any("cryptography" in each["path"] for each in found)
 
@@ -251,7 +251,7 @@ def test_the_program_that_embeds_python_is_named_as_a_user_of_its_library(
         found = {each["path"]: each for each in facts["libraries"]}
         assert (path in found) == (executable == path)
     assert found[path]["coverage"] == "unknown"
-    assert "libssl" in found[path]["holds"]
+    assert "libssl" in found[path]["implementation"]
     [shared] = [each for path, each in found.items() if Path(path).name.startswith("libssl")]
     assert (shared["stack"], shared["coverage"]) == ("ssl", "guarded, unknown")
 
@@ -263,7 +263,7 @@ def test_a_library_is_of_all_that_need_it_however_far(tmp_path: Path) -> None:
 
     def told() -> dict[str, tuple[str, str]]:
         found, _ = libraries.search(str(tmp_path))
-        known = _about.describe(found, _about.coverage("1.2"))
+        known = _coverage.describe(found, _coverage.coverage("1.2"))
         return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
 
     assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded")
@@ -278,14 +278,14 @@ def test_every_row_of_the_table_is_described() -> None:
     besides = ("pins", "interpreters", "stdlib")
     rows = {row for row, guard in TABLE.items() if guard.rpartition(".")[2] not in besides}
     rows.add("ssl")
-    assert _about.ABOUT.keys() == rows
+    assert _coverage.ABOUT.keys() == rows
 
 
 def test_verify_names_what_lies_beside_ssl() -> None:
     need("cryptography", "tlslite")
     quick = ["-m", "tlsfloor", "verify", "--hello", "--role", "client"]
     [facts] = json.loads(python(*quick, "--json").stdout)["interpreters"]
-    found = {each["holds"]: each["coverage"] for each in facts["libraries"]}
+    found = {each["implementation"]: each["coverage"] for each in facts["libraries"]}
     assert found["tlslite (Python)"] == "guarded"
     assert any("cryptography" in each["path"] for each in facts["libraries"])
     text = python(*quick).stdout

@@ -1,9 +1,14 @@
-"""The command ``tlsfloor``: arguments in, one report out.
+"""The command ``tlsfloor``: parse the arguments, run one command, return its exit status.
 
-stdout is the result, stderr is talk. An error is a line ``error:`` and, where there is one, a line
-``hint:`` with what mends it; never a traceback for a user's mistake. Exit statuses: 0 is "all is
-well" and nothing else is; 1 is "it is not"; 2 is a mistake in the call; 3 is
-"it could not be told".
+Results go to stdout. Errors, notes and progress go to stderr. A user's mistake is reported by a
+line ``error:`` and, if something can be done about it, a line ``hint:``; never by a traceback.
+
+Exit status 0 means that everything is in order, and nothing else has this status. 1 means that
+something is not, 2 that the call was wrong or a package is missing, 3 that there is no answer.
+
+Each command is a module with ``options(parser)`` and ``run(arguments) -> exit status``. Only the
+module of the chosen command is imported: the others would cost time, and ``status`` has to work
+where ``ssl`` cannot be imported.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import tlsfloor
 from tlsfloor import floor as current
 from tlsfloor import hooks
 from tlsfloor.errors import TLSFloorError, printable, say
+from tlsfloor.policy import OUTCOMES
 from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
@@ -24,81 +30,195 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-#: The version of everything that --json prints. It rises when a key changes its meaning or goes.
-JSON_SCHEMA = 1
+    from rich.console import Console
 
-#: Each command: a module of this package with ``options(parser)`` and ``run(arguments) -> exit
-#: status``.
+#: The version of what ``check``, ``stacks`` and ``status`` print as JSON. It rises when a key is
+#: removed or changes its meaning.
+JSON_SCHEMA = 2
+
+#: Each command and its line in ``tlsfloor --help``; ``manual`` has the rest.
 COMMANDS = {
-    "path": "print the folder that arms a Python from PYTHONPATH",
-    "env": "print the lines that arm a Python from its environment, to paste",
-    "install": "write a start-up file that arms every Python of an environment, for good",
+    "path": "print the folder that arms a Python through PYTHONPATH",
+    "env": "print the lines that arm a Python through its environment",
+    "install": "write a start-up file that arms every Python of an environment",
     "uninstall": "remove what install wrote",
     "bundle": "make a folder to mount into containers, which arms every Python there",
-    "run": "run a command, and its children, with the floor armed",
-    "stacks": "name every TLS implementation of an environment, and what covers it",
-    "status": "tell whether this interpreter starts with a floor, and which",
-    "verify": "prove by handshakes what this interpreter accepts, without and with the floor",
-    "check": "tell which versions endpoints accept, and whether a floor would cut them off",
-    "report": "sum up the events of many processes: who still uses what, what would break",
-    "serve": "speak one version to whoever connects, and show what each client offered",
+    "run": "run a command and its children with the floor armed",
+    "stacks": "list the TLS libraries of an environment and what covers each of them",
+    "status": "show whether this interpreter starts with a floor, and which",
+    "verify": "prove by handshakes which TLS versions an interpreter accepts",
+    "check": "show which versions endpoints accept and whether a floor would cut them off",
+    "report": "show from the events of many processes what a floor would break",
+    "serve": "run a server that speaks one TLS version and shows what each client offers",
+    "completion": "print a script that completes commands and options in a shell",
 }
+
+#: What ``--color`` says.
+color_when = "auto"
+
+#: The extra that installs a package, if it is not ``verify``.
+_EXTRAS = {"botocore": "aws", "shtab": "cli"}
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, in the voice of the rest."""
+    """argparse with this command's form of errors, and with help from ``manual``."""
 
     def error(self, message: str) -> NoReturn:
         complain(message, f"{self.prog} --help")
         sys.exit(2)
 
+    def format_help(self) -> str:
+        from tlsfloor.cli import manual
+
+        self.color = colors()  # of Python 3.14 and newer
+        self.formatter_class = manual.formatter_class(colors=colors())
+        self.description, self.epilog = manual.around_options(self.prog)
+        return super().format_help()
+
+
+class Command(_Parser):
+    """The parser of one command. Its module is imported when the command was chosen."""
+
+    def load(self) -> Command:
+        """Import the command's module and declare its options."""
+        name = self.prog.rpartition(" ")[2]
+        command = import_module(f"{__name__}.{name}")
+        command.options(self)
+        self.set_defaults(run=command.run)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments of the command, which was chosen."""
+        return super(Command, self.load()).parse_known_args(args, namespace)
+
+
+class _Color(argparse.Action):
+    """``--color``: it is one choice for the whole process, and counts from where it is read."""
+
+    def __call__(self, parser: object, namespace: object, value: Any, option: object = "") -> None:
+        global color_when
+        del parser, namespace, option
+        color_when = value
+
+
+def colors() -> bool:
+    """Return whether colors may be used, if the output is a terminal or they are asked for."""
+    return color_when != "never" and not os.environ.get("NO_COLOR")
+
+
+def is_shown(stream: Any) -> bool:
+    """Return whether a stream gets what is meant for a terminal."""
+    return (color_when == "always" and colors()) or bool(stream.isatty())
+
+
+def console() -> Console:
+    """Return rich's console for stdout.
+
+    Raises:
+        ModuleNotFoundError: rich is not installed.
+    """
+    from rich.console import Console
+
+    # rich itself would still write bold text with NO_COLOR.
+    return Console(
+        highlight=False,
+        markup=False,  # "[::1]" is an address
+        soft_wrap=True,
+        force_terminal=True if is_shown(sys.stdout) else None,
+        color_system="auto" if colors() else None,
+    )
+
+
+def color_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--color``."""
+    parser.add_argument(
+        "--color",
+        action=_Color,
+        choices=("auto", "always", "never"),
+        default=argparse.SUPPRESS,
+        help="when to use colors (default: auto, on a terminal); never, if NO_COLOR is set",
+    )
+
+
+def quiet_option(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Declare ``-q`` and ``--quiet``."""
+    parser.add_argument("-q", "--quiet", action="store_true", help=meaning)
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def floor_option(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--floor``."""
+    parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
+
+
+def on_error_option(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Declare ``--on-error``."""
+    parser.add_argument(
+        "--on-error",
+        choices=OUTCOMES,
+        default=default,
+        help="what happens to a process in which the floor cannot be held (default: block)",
+    )
+
 
 def complain(problem: str, hint: str = "") -> None:
-    """Say on stderr what went wrong, and what mends it."""
+    """Write to stderr what went wrong, and what to do about it."""
     say(f"error: {problem}")
     if hint:
         say(f"hint: {hint}")
 
 
 def tell(line: str) -> None:
-    """Print one line of a result: a path, a server or a reason in it stays within that line."""
+    """Print one line of a result. A path, a server name or a reason in it cannot end the line."""
     print(printable(line))
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status; ``words`` stand for those of the command line."""
-    parser = _Parser(
-        prog="tlsfloor", description="hold every TLS connection of a Python process at a floor"
-    )
+def make_parser() -> tuple[argparse.ArgumentParser, list[Command]]:
+    """Return the parser, and the parser of each command, which has no options yet."""
+    parser = _Parser(prog="tlsfloor")
     parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    color_option(parser)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Command)
+    return parser, [commands.add_parser(name, help=line) for name, line in COMMANDS.items()]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        words: what to use instead of the arguments of this process.
+    """
     if words is None:
         words = sys.argv[1:]
-        current.is_command = True  # for all that this process does
-        for rows in (TABLE, hooks._watched):  # the verifier's peers speak old versions
+        # The process is the command's own. What it does is no event of a program, and the peers of
+        # the verifier, which tlslite-ng drives, have to speak old versions.
+        current.is_command = True
+        for rows in (TABLE, hooks._watched):
             rows.pop("tlslite.handshakesettings", None)
-    command: Any = None
-    chosen = next((word for word in words if not word.startswith("-")), "")
+    parser, _ = make_parser()
     try:
-        for name, purpose in COMMANDS.items():
-            subparser = commands.add_parser(name, help=purpose, description=purpose)
-            if name == chosen:  # the others would only cost, and `status` must work without an ssl
-                command = import_module(f"{__name__}.{name}")
-                command.options(subparser)
-        arguments = parser.parse_args(words)  # ends the process where no command was chosen
-        status: int = command.run(arguments)
+        arguments = parser.parse_args(words)
+        if not hasattr(arguments, "run"):
+            parser.print_help(sys.stderr)
+            return 2
+        status: int = arguments.run(arguments)
         sys.stdout.flush()
     except TLSFloorError as error:
         complain(error.problem, error.hint)
         return 2
-    except ImportError as error:
-        complain(f"a part is missing: {error}", "pip install 'tlsfloor[verify]'")
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(str(error.name).partition(".")[0], "verify")
+        complain(f"a part is missing: {error}", f"pip install 'tlsfloor[{extra}]'")
         return 2
     except KeyboardInterrupt:
         complain("interrupted")
-        return 130  # as a shell has it: 128 and the number of SIGINT
+        return 130  # as in a shell: 128 plus the number of SIGINT
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain once more when it closes
+        # The reader has seen enough, as `head` has. Python would complain again when it closes
         # stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

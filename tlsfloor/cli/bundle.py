@@ -1,11 +1,12 @@
-"""``tlsfloor bundle DIR``: a folder to mount into containers, which arms every Python there."""
+"""``tlsfloor bundle DIR``: make a folder that arms every Python that it is mounted for."""
 
 from __future__ import annotations
 
 import os
-import sys
 
+from tlsfloor.cli import quiet_option
 from tlsfloor.deploy import bundle
+from tlsfloor.errors import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,21 +15,25 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("folder", metavar="DIR", help="the folder: new, empty, or an older bundle")
+    parser.add_argument(
+        "folder", metavar="DIR", help="the folder: a new one, an empty one or an older bundle"
+    )
     parser.add_argument(
         "--compile",
         action="append",
         default=[],
         metavar="PYTHON",
-        help="another interpreter to have bytecode for, by path or by name: Pythons of its version "
-        "start faster with the bundle then (may be repeated; this interpreter is always one)",
+        help="an interpreter, by path or by name, to make bytecode for: Pythons of its version "
+        "then start faster. May be repeated. There is always bytecode for this interpreter",
     )
+    quiet_option(parser, "do not print on stderr what is in the bundle")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make it, and print what goes on PYTHONPATH."""
+    """Make the bundle, and print what goes on PYTHONPATH."""
     facts = bundle.bundle(arguments.folder, arguments.compile)
     print(os.path.join(os.path.abspath(arguments.folder), bundle.BOOTSTRAP))
-    sys.stderr.write(f"tlsfloor {facts['tlsfloor']}\n")
-    sys.stderr.write(f"bytecode for {', '.join(facts['bytecode'])}\n")
+    if not arguments.quiet:
+        say(f"tlsfloor {facts['tlsfloor']}")
+        say(f"bytecode for {', '.join(facts['bytecode'])}")
     return 0

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tlsfloor import versions
-from tlsfloor.cli import JSON_SCHEMA
+from tlsfloor.cli import JSON_SCHEMA, color_option, console, json_option, quiet_option
+from tlsfloor.cli.progress import progress
 from tlsfloor.errors import VerifyError, printable
 from tlsfloor.policy import floor_of
 
@@ -74,7 +75,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--aws", metavar="SERVICE[,SERVICE]", help="the endpoints of these AWS services"
     )
     parser.add_argument("--region", help="the AWS region of --aws")
-    parser.add_argument("--json", action="store_true", help="print the evidence as JSON")
+    json_option(parser)
+    color_option(parser)
+    quiet_option(parser, "show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,15 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     _require(0 < arguments.jobs <= 256, f"--jobs {arguments.jobs} is not 1 to 256", "--jobs 8")
     _require(arguments.cert or not arguments.key, "--key needs --cert", "--cert FILE --key FILE")
-    # Not before: `tlsfloor path` must work where the extra is not installed.
-    try:
-        from rich.console import Console
-
-        from tlsfloor.endpoints import examination, negotiation
-    except ImportError as error:
-        raise VerifyError(
-            f"a part is missing: {error}", hint="pip install 'tlsfloor[verify]'"
-        ) from None
+    # Help must work where the extra `verify` is not installed.
+    from tlsfloor.endpoints import examination, negotiation
 
     found = list(dict.fromkeys(wanted(arguments)))
     _require(found, "no endpoint to check", "tlsfloor check example.com:443")
@@ -107,16 +103,12 @@ def run(arguments: argparse.Namespace) -> int:
     examined = examination.examine_all(
         found, arguments.jobs, timeout=arguments.timeout, context=context, pause=arguments.pause
     )
-    talk = Console(stderr=True)
-    status = talk.status(f"0 of {len(found)} checked")
     try:
-        if talk.is_terminal:
-            status.start()
-        for report in examined:
-            reports.append(report)
-            status.update(f"{len(reports)} of {len(found)} checked")
+        with progress("checked", len(found), quiet=arguments.quiet) as advance:
+            for report in examined:
+                reports.append(report)
+                advance()
     finally:
-        status.stop()
         examined.close()  # the connections that are open end by themselves: none is waited for
     if arguments.json:
         print(json.dumps(as_dict(reports, floor), indent=2))
@@ -259,12 +251,10 @@ def as_dict(reports: list[Report], floor: int) -> dict[str, Any]:
 
 def show(reports: list[Report], floor: int) -> None:
     """Print what each accepts as a table, then a line for each with what it means."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    # No markup: "[::1]" is an address here.
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    out = console()
     ladder = (versions.SSL3, *versions.FLOORS.values())
     table = Table("accepts", *map(versions.name, ladder), box=None, pad_edge=False)
     for report in reports:
@@ -272,28 +262,28 @@ def show(reports: list[Report], floor: int) -> None:
             cells = (_cell(report, version, floor) for version in ladder)
             table.add_row(Text(str(report.endpoint)), *cells)
     if table.row_count:
-        console.print(table)
-        console.print()
+        out.print(table)
+        out.print()
     styles = {"yes": "bold red", "no": "green", "unknown": "yellow"}
     name = versions.floor_name(floor)
     for report in reports:
         answer, why = report.cut_off(floor)
         line = Text(f"{report.endpoint}: floor {name} would cut it off: ")
         line.append(answer, styles[answer]).append(printable(f": {why}"))
-        console.print(line)
+        out.print(line)
         if report.state != "reached":
             continue
         less, what = report.accepts_less(floor)
         if less != "no":
-            console.print(printable(f"  it accepts less than {name}: {less}: {what}"))
+            out.print(printable(f"  it accepts less than {name}: {less}: {what}"))
         got = report.negotiated
         if got is not None and got.protocol:
             reason = f", then {got.state}: {got.reason}" if got.reason else ""
             text = f"  Protocol : {got.protocol} ({got.suite}, with this Python){reason}"
-            console.print(printable(text))
+            out.print(printable(text))
         elif got is not None:
             text = f"  Protocol : none with this Python, {got.state}: {got.reason}"
-            console.print(printable(text))
+            out.print(printable(text))
 
 
 def _cell(report: Report, version: int, floor: int) -> Any:

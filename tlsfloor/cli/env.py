@@ -1,4 +1,8 @@
-"""``tlsfloor env --format k8s``: the lines to paste that arm a Python from its environment."""
+"""``tlsfloor env --format k8s``: print lines to paste that arm a Python through its environment.
+
+Each format has its own quoting. A folder that was on PYTHONPATH before stays there, in the formats
+that can express it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import shlex
 
 from tlsfloor import policy, versions
+from tlsfloor.cli import floor_option, on_error_option
 from tlsfloor.deploy import bundle
 from tlsfloor.errors import PolicyError
 
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-# A path that was there before goes on, where the format can say so.
+# What PYTHONPATH was before, if it was set (POSIX shell, 2.6.2; Docker knows this form too).
 _REST = "${PYTHONPATH:+:$PYTHONPATH}"
 
 
@@ -30,7 +35,7 @@ def _docker(variables: dict[str, str]) -> str:
 
 
 def _k8s(variables: dict[str, str]) -> str:
-    # JSON's strings are YAML's; a dollar begins the name of another variable.
+    # A JSON string is a YAML string. A dollar sign would begin the name of another variable.
     values = {name: json.dumps(value.replace("$", "$$")) for name, value in variables.items()}
     lines = [f"  - name: {name}\n    value: {value}" for name, value in values.items()]
     return "\n".join(["env:", *lines])
@@ -38,11 +43,12 @@ def _k8s(variables: dict[str, str]) -> str:
 
 def _systemd(variables: dict[str, str]) -> str:
     lines = [f'Environment="{name}={_escape(value, "")}"' for name, value in variables.items()]
-    return "\n".join(["[Service]", *lines]).replace("%", "%%")  # a specifier begins with it
+    return "\n".join(["[Service]", *lines]).replace("%", "%%")  # it begins a specifier
 
 
-def _escape(value: str, more: str) -> str:
-    return "".join(f"\\{each}" if each in f'"\\{more}' else each for each in value)
+def _escape(value: str, special: str) -> str:
+    """Put a backslash before quotes, backslashes and some more characters."""
+    return "".join(f"\\{char}" if char in f'"\\{special}' else char for char in value)
 
 
 FORMATS: dict[str, Callable[[dict[str, str]], str]] = {
@@ -56,12 +62,8 @@ FORMATS: dict[str, Callable[[dict[str, str]], str]] = {
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--format", choices=FORMATS, default="sh", help="default: sh")
-    parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
-    parser.add_argument(
-        "--on-error",
-        choices=policy.OUTCOMES,
-        help="what becomes of a process in which the floor cannot be held (default: block)",
-    )
+    floor_option(parser)
+    on_error_option(parser, None)
     parser.add_argument(
         "--path",
         metavar="DIR",
@@ -76,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         folder = os.path.join(arguments.path, bundle.BOOTSTRAP)
         if not os.path.isabs(folder):
             raise PolicyError(
-                f"--path {arguments.path} is relative: it would be another folder for each process",
+                f"--path {arguments.path} is relative: each process would look in another folder",
                 hint=f"--path {os.path.abspath(arguments.path)}",
             )
     if os.pathsep in folder or not folder.isprintable():
-        raise PolicyError(f"{folder!r} cannot stand on a PYTHONPATH", hint="--path /opt/tlsfloor")
+        raise PolicyError(f"{folder!r} cannot be on PYTHONPATH", hint="--path /opt/tlsfloor")
     variables = {
         "PYTHONPATH": folder,
         policy.FLOOR: versions.floor_name(policy.floor_of(arguments.floor, "--floor")),

@@ -1,11 +1,11 @@
-"""``tlsfloor install``: a start-up file that arms every Python of an environment, for good."""
+"""``tlsfloor install``: write a start-up file that arms every Python of an environment."""
 
 from __future__ import annotations
 
 import sys
 
 from tlsfloor import policy
-from tlsfloor.cli import tell
+from tlsfloor.cli import floor_option, on_error_option, quiet_option, tell
 from tlsfloor.deploy import install
 
 TYPE_CHECKING = False
@@ -15,46 +15,38 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
-    parser.add_argument(
-        "--on-error",
-        choices=policy.OUTCOMES,
-        default="block",
-        help="what becomes of a process in which the floor cannot be held (default: block)",
-    )
-    whose(parser)
-    dry_run(parser)
+    floor_option(parser)
+    on_error_option(parser, "block")
+    environment_options(parser)
     parser.add_argument(
         "--break-system-packages",
         action="store_true",
-        help="also where the system's package manager forbids it, as pip has it",
+        help="also install into an environment that the system's package manager manages, as with "
+        "pip",
     )
+    quiet_option(parser, "do not print the files")
 
 
-def whose(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that name an environment."""
+def environment_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that ``install`` and ``uninstall`` share."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--prefix",
         metavar="DIR",
-        help="an environment, by its folder (default: the one that this command runs in)",
+        help="the folder of the environment (default: the one that this command runs in)",
     )
     group.add_argument(
         "--system",
         action="store_true",
-        help="the Python that this virtual environment was made from",
+        help="the Python from which this virtual environment was made",
     )
-
-
-def dry_run(parser: argparse.ArgumentParser) -> None:
-    """Declare the option that changes nothing."""
     parser.add_argument(
         "--dry-run", action="store_true", help="change nothing, and show what would be changed"
     )
 
 
-def say_where(interpreter: str, *, system: bool) -> None:
-    """Say which Python is meant, where that is not the environment that runs this."""
+def tell_environment(interpreter: str, *, system: bool) -> None:
+    """Print which Python is changed, if it is not that of the environment that runs this."""
     if system and sys.prefix != sys.base_prefix:
         tell(
             f"--system is {interpreter}, from which {sys.prefix} was made: this is for every "
@@ -63,7 +55,7 @@ def say_where(interpreter: str, *, system: bool) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the files, and show where they are."""
+    """Write the files, and print their names."""
     floor = policy.floor_of(arguments.floor, "--floor")
     interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
     paths = install.install(
@@ -73,9 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         anyway=arguments.break_system_packages,
         dry_run=arguments.dry_run,
     )
-    say_where(interpreter, system=arguments.system)
-    for path in paths:
-        tell(f"{'would write' if arguments.dry_run else 'wrote'} {path}")
-    would = "would start" if arguments.dry_run else "starts"
-    tell(f"{interpreter} {would} with floor {arguments.floor}")
+    if not arguments.quiet:
+        tell_environment(interpreter, system=arguments.system)
+        for path in paths:
+            tell(f"{'would write' if arguments.dry_run else 'wrote'} {path}")
+        starts = "would start" if arguments.dry_run else "starts"
+        tell(f"{interpreter} {starts} with floor {arguments.floor}")
     return 0

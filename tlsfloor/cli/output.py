@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tlsfloor.cli import color_option, is_shown
 from tlsfloor.deploy import atomic
 from tlsfloor.errors import VerifyError
 
@@ -22,6 +23,7 @@ def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
     )
+    color_option(parser)
 
 
 def check(output: str | None) -> None:
@@ -33,7 +35,7 @@ def check(output: str | None) -> None:
 
 def is_terminal(kind: str, output: str | None) -> bool:
     """Tell whether a person reads it as it comes, in colours."""
-    return kind == "text" and not output and sys.stdout.isatty()
+    return kind == "text" and not output and is_shown(sys.stdout)
 
 
 def write(text: str, output: str | None) -> None:

@@ -1,4 +1,4 @@
-"""``tlsfloor path``: the folder that arms a Python from PYTHONPATH."""
+"""``tlsfloor path``: print the folder that arms a Python through PYTHONPATH."""
 
 from __future__ import annotations
 

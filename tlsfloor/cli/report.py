@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import tlsfloor
-from tlsfloor.cli import complain, output
+from tlsfloor.cli import complain, console, output
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
@@ -65,8 +65,8 @@ def _write(outcome: Answer, kind: str, file: str | None) -> None:
         from tlsfloor.report.text import to_text as written
 
         if output.is_terminal(kind, file):
-            # Without rich there are no colours, and the terminal breaks the lines.
+            # Without rich there are no colors, and the terminal breaks the lines.
             with contextlib.suppress(ImportError):
-                show(outcome)
+                show(outcome, console())
                 return
     output.write(written(outcome), file)

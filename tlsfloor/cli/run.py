@@ -1,4 +1,4 @@
-"""``tlsfloor run --floor 1.3 -- CMD``: a command, and the Pythons it starts, with the floor."""
+"""``tlsfloor run --floor 1.3 -- CMD``: run a command and the Pythons it starts with the floor."""
 
 from __future__ import annotations
 
@@ -14,52 +14,57 @@ from tlsfloor.cli import complain
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--floor", help="1.2 or 1.3; the environment may ask for more (default: 1.2)"
+        "--floor",
+        help="1.2 or 1.3; TLSFLOOR and TLS_MIN_VERSION can raise it (default: 1.2)",
     )
     parser.add_argument(
         "--mode",
         choices=policy.MODES,
-        help="hold the floor, or only see what it would change (default: as TLSFLOOR_MODE says, or "
-        "enforce)",
+        help="hold the floor, or only record what it would change (default: the value of "
+        "TLSFLOOR_MODE, or enforce)",
     )
     parser.add_argument(
         "cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments"
     )
 
 
-def environment(floor: str | None, mode: str | None) -> dict[str, str]:
-    """Return this environment, with the floor armed: that of the argument or its own, the stricter.
+def armed_environment(floor: str | None, mode: str | None) -> dict[str, str]:
+    """Return this process's environment with the floor armed.
 
-    The mode is that of the argument; without one that of the environment.
+    The stricter floor counts: that of the option, or that of the environment. ``TLSFLOOR=off`` does
+    not count, because the user asks for a floor here. A mode that is given by the option replaces
+    that of the environment.
 
     Raises:
-        PolicyError: one of them cannot be understood.
+        PolicyError: an option or a variable cannot be understood.
     """
-    floors = [policy.DEFAULT_FLOOR] if floor is None else [policy.floor_of(floor, "--floor")]
-    asked = policy.floor_in(os.environ)
-    if asked is not None:
-        # With no --floor the environment's own TLSFLOOR may be below the default.
-        floors = [policy.start_up_floor(os.environ)] if floor is None else [*floors, asked]
+    known = dict(os.environ)
+    if policy.is_off(known):
+        del known[policy.FLOOR]
+    if floor is None:
+        strictest = policy.start_up_floor(known)
+    else:
+        strictest = max(policy.floor_of(floor, "--floor"), policy.floor_in(known) or 0)
     mode = mode or policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE)
-    return {**os.environ, **policy.for_children(os.environ, max(floors), mode)}
+    return {**os.environ, **policy.for_children(os.environ, strictest, mode)}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Become the command; where a process cannot become another, run it and return its status."""
+    """Replace this process by the command; on Windows, run it and return its exit status."""
     command = arguments.cmd[1:] if arguments.cmd[:1] == ["--"] else arguments.cmd
     if not command:
         complain("no command to run", "tlsfloor run --floor 1.2 -- python app.py")
         return 2
-    env = environment(arguments.floor, arguments.mode)
+    env = armed_environment(arguments.floor, arguments.mode)
     sys.stdout.flush()
     try:
         if os.name == "posix":
-            os.execvpe(command[0], command, env)  # noqa: S606 - it is what the user asked to run
-        return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - so is this
+            os.execvpe(command[0], command, env)  # noqa: S606 - the user asked to run it
+        return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - as above
     except OSError as error:
         complain(
             f"{command[0]} cannot be run: {error.strerror}",
-            "tlsfloor run -- CMD, with a CMD on your PATH",
+            "tlsfloor run -- CMD, where CMD is a program on PATH",
         )
-        # As a shell has it: 127 not found, 126 found and not runnable.
+        # As in a shell: 127 means not found, 126 found but not runnable.
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -1,13 +1,14 @@
-"""``tlsfloor stacks [PATH]``: the TLS implementations of an environment, and what covers them."""
+"""``tlsfloor stacks [PATH]``: list the TLS libraries of an environment and what covers each one."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections import Counter
 
 from tlsfloor import stacks, versions
-from tlsfloor.cli import JSON_SCHEMA, tell
+from tlsfloor.cli import JSON_SCHEMA, floor_option, json_option, quiet_option, tell
 from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of
@@ -16,6 +17,8 @@ from tlsfloor.stacks import _coverage
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+
+HEADINGS = {"coverage": "COVERAGE", "stack": "STACK", "implementation": "TLS", "path": "FILE"}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -27,34 +30,50 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="a folder, such as a virtual environment (default: where this interpreter finds "
         "packages)",
     )
-    parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
+    floor_option(parser)
+    json_option(parser)
+    quiet_option(parser, "print nothing: the exit status is the answer")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Search and report; 0 when all that was found is covered and all could be read, else 1."""
+    """Search and report; return 0 if all that was found is covered and could be read, else 1."""
     floor = versions.floor_name(floor_of(arguments.floor, "--floor"))
     if arguments.path is not None and not os.path.isdir(arguments.path):
         raise VerifyError(f"{arguments.path} is not a folder", hint="tlsfloor stacks .venv")
     if arguments.path is None:
-        folders, found, unread = libraries.installed(sys.path, os.path.dirname(os.__file__))
+        folders, found, unreadable = libraries.installed(sys.path, os.path.dirname(os.__file__))
     else:
         folders = [arguments.path]
-        found, unread = libraries.search(arguments.path)
+        found, unreadable = libraries.search(arguments.path)
     described = _coverage.describe(found, _coverage.coverage(floor))
-    if arguments.json:
+    open_ones = [library for library in described if not is_covered(library)]
+    if arguments.quiet:
+        pass
+    elif arguments.json:
         facts = {"schema": JSON_SCHEMA, "floor": floor, "searched": folders}
-        print(json.dumps({**facts, "libraries": described, "unread": unread}, indent=2))
+        print(json.dumps({**facts, "libraries": described, "unreadable": unreadable}, indent=2))
+    elif described:
+        show(described)
+        for path, reason in unreadable.items():
+            tell(f"cannot be read: {path}: {reason}")
+        tell("")
+        counts = Counter(library["coverage"] for library in described)
+        kinds = ", ".join(f"{count} {coverage}" for coverage, count in counts.most_common())
+        tell(f"floor {floor}: {len(described)} TLS libraries: {kinds}")
     else:
-        for each in described:
-            tell("{path}: {holds}: {coverage}".format(**each) + _of(each["stack"]))
-        for path, why in unread.items():
-            tell(f"not read: {path}: {why}")
-        if not described:
-            tell(f"no implementation of TLS in {', '.join(folders)}")
-    covered = all(set(each["coverage"].split(", ")) <= set(stacks.COVERED) for each in described)
-    return 0 if covered and not unread else 1
+        tell(f"no TLS library in {', '.join(folders)}")
+    return 1 if open_ones or unreadable else 0
 
 
-def _of(stack: str) -> str:
-    return f" as {stack}" if stack else ""
+def is_covered(library: dict[str, str]) -> bool:
+    """Return whether the floor holds on a library, whichever stack uses it."""
+    return set(library["coverage"].split(", ")) <= set(stacks.COVERED)
+
+
+def show(described: list[dict[str, str]]) -> None:
+    """Print a table, with the libraries that are not covered first."""
+    rows = [HEADINGS, *sorted(described, key=is_covered)]
+    widths = [max(len(row[key]) for row in rows) for key in HEADINGS]
+    for row in rows:
+        cells = (row[key].ljust(width) for key, width in zip(HEADINGS, widths))
+        tell("  ".join(cells).rstrip())

@@ -1,4 +1,7 @@
-"""``tlsfloor status``: is this interpreter armed, by which route, since when; what was raised."""
+"""``tlsfloor status``: show whether this interpreter starts with a floor, and who set it.
+
+This process is the example: it has just started, and imports ``ssl``.
+"""
 
 from __future__ import annotations
 
@@ -6,65 +9,63 @@ import json
 import sys
 
 import tlsfloor
-from tlsfloor.cli import JSON_SCHEMA, tell
+from tlsfloor.cli import JSON_SCHEMA, json_option, quiet_option, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--json", action="store_true", help="print the facts as JSON")
-
-
-def exempted(facts: dict[str, object]) -> str:
-    """Return a line about an exemption."""
-    port = f":{facts['port']}" if facts["port"] else ""
-    until = f"until {facts['expires']}" if facts["applies"] else f"expired on {facts['expires']}"
-    return f"exempted: {facts['host']}{port} down to {facts['minimum']}, {until}: {facts['reason']}"
+    json_option(parser)
+    quiet_option(parser, "print nothing: the exit status is the answer")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what holds in this process, with ssl imported; 0 when a floor is held, else 1."""
-    refusal = ""
+    """Print what holds in this process, with ssl imported; return 0 if a floor is held, else 1."""
+    ssl_error = ""
     try:
         import ssl
 
-        ssl.create_default_context()  # so that what is raised is seen to be raised
+        ssl.create_default_context()  # a gate that is not in place would be noticed
     except ImportError as error:
-        refusal = str(error)
+        ssl_error = str(error)
     found = tlsfloor.status()
-    facts = {
-        "schema": JSON_SCHEMA,
-        "interpreter": sys.executable,
-        **found.as_dict(),
-        "refusal": refusal,
-    }
-    if arguments.json:
-        print(json.dumps(facts, indent=2))
-        return 0 if found.held else 1
-    tell(f"interpreter: {sys.executable}")
-    tell(
-        f"floor: {found.floor} ({'held' if found.held else 'not held'})"
-        if found.floor
-        else "floor: none"
-    )
-    if found.observed:
-        tell(f"observed: {found.observed}")
-    for arming in found.armings:
-        tell("armed: {floor} by {route}: {set_by}, since {since}".format(**arming))
-    for name, state in found.stacks.items():
-        tell(f"stack {name}: {state}")
-    for library in found.libraries:
-        tell("library {path}: {holds}: {coverage}".format(**library))
-    lines = [f"events to {sink}: {state}" for sink, state in found.events.items()]
-    for line in [*map(exempted, found.exemptions), *lines]:
-        tell(line)
-    tell(f"children: {found.children}")
-    tell(", ".join(f"{name}: {count}" for name, count in found.counts.items()))
-    for line in (*found.below, *found.problems):
-        tell(f"problem: {line}")
-    if refusal:
-        tell(f"ssl cannot be imported: {refusal}")
+    if arguments.quiet:
+        pass
+    elif arguments.json:
+        facts = {"schema": JSON_SCHEMA, "interpreter": sys.executable, **found.as_dict()}
+        print(json.dumps({**facts, "ssl_error": ssl_error}, indent=2))
+    else:
+        for label, text in rows(found, ssl_error):
+            tell(f"{label:12} {text}".rstrip())
     return 0 if found.held else 1
+
+
+def rows(found: tlsfloor.Status, ssl_error: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the report, each as its label and its text."""
+    held = "held" if found.held else "armed, but NOT held"
+    yield "floor", f"{found.floor}, {held}" if found.floor else "none"
+    if found.observed:
+        yield "observed", f"floor {found.observed}: nothing is refused, and events are recorded"
+    yield "interpreter", sys.executable
+    for arming in found.armings:
+        yield "armed", "floor {floor} by {route}: {set_by}, since {since}".format(**arming)
+    for name, state in found.stacks.items():
+        yield "stack", f"{name}: {state}"
+    for library in found.libraries:
+        yield "library", "{path} ({implementation}): {coverage}".format(**library)
+    for exemption in found.exemptions:
+        port = f":{exemption['port']}" if exemption["port"] else ""
+        until = "until" if exemption["applies"] else "expired on"
+        allowed = f"{exemption['host']}{port} may use {exemption['minimum']}"
+        yield "exemption", f"{allowed}, {until} {exemption['expires']}: {exemption['reason']}"
+    for sink, state in found.events.items():
+        yield "events", f"to {sink}: {state}"
+    yield "children", found.children
+    for problem in (*found.below, *found.problems):
+        yield "problem", problem
+    if ssl_error:
+        yield "ssl", f"cannot be imported: {ssl_error}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tlsfloor.cli import complain, tell
-from tlsfloor.cli.install import dry_run, say_where, whose
+from tlsfloor.cli import complain, quiet_option, tell
+from tlsfloor.cli.install import environment_options, tell_environment
 from tlsfloor.deploy import install
 
 TYPE_CHECKING = False
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    whose(parser)
-    dry_run(parser)
+    environment_options(parser)
+    quiet_option(parser, "do not print the files")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Remove the files, and show which; 1 where there were none."""
+    """Remove the files and print their names; return 1 if there are none."""
     interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
     removed = install.uninstall(interpreter, dry_run=arguments.dry_run)
-    if removed:
-        say_where(interpreter, system=arguments.system)
-    for path in removed:
-        tell(f"{'would remove' if arguments.dry_run else 'removed'} {path}")
     if not removed:
         complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
         return 1
+    if not arguments.quiet:
+        tell_environment(interpreter, system=arguments.system)
+        for path in removed:
+            tell(f"{'would remove' if arguments.dry_run else 'removed'} {path}")
     return 0

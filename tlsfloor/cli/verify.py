@@ -8,7 +8,8 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor.cli import complain, output
+from tlsfloor.cli import complain, console, output, quiet_option
+from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import _coverage
@@ -17,11 +18,9 @@ from tlsfloor.versions import floor_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tlsfloor.verifier.examine import Report
-
-INSTALL = "pip install 'tlsfloor[verify]'"
 
 #: What --role means: these are tried.
 ROLES = {"client": ("client",), "server": ("server",), "both": ("client", "server")}
@@ -65,17 +64,15 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="interpreters at a time (default: as many as there are processors)",
     )
     output.options(parser, FORMATS)
+    quiet_option(parser, "show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find, launch, judge, report."""
     floor = floor_of(arguments.floor, "--floor")
     _check(arguments)
-    # Not before: `tlsfloor path` must work where the extra is not installed.
-    try:
-        from tlsfloor.verifier import cases, examine, find, surroundings
-    except ImportError as error:
-        raise VerifyError(f"a part is missing: {error}", hint=INSTALL) from None
+    # Help must work where the extra `verify` is not installed.
+    from tlsfloor.verifier import cases, examine, find, surroundings
 
     if arguments.targets:
         found = find.search(arguments.targets)
@@ -98,14 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
             user = stack.enter_context(surroundings.as_user(arguments.as_user))
-            progress = stack.enter_context(_progress(len(found.interpreters)))
+            total = len(found.interpreters)
+            advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
             examine.run(
                 outcome,
                 cases.plan(floor, ROLES[arguments.role], hello=arguments.hello),
                 arguments.timeout,
                 arguments.jobs,
                 armed=not arguments.targets,
-                progress=progress,
+                progress=advance,
                 user=user,
             )
     except KeyboardInterrupt:
@@ -130,22 +128,11 @@ def _write(outcome: Report, kind: str, file: str | None) -> None:
     from tlsfloor.verifier import formats, sarif, text
 
     if output.is_terminal(kind, file):
-        text.show(outcome)
-        return
+        with contextlib.suppress(ImportError):  # without rich there are no colors
+            text.show(outcome, console())
+            return
     writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
     output.write(writers.get(kind, text.to_text)(outcome), file)
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], object]]:
-    """Show how far it has come, on stderr, if that is a terminal and there is something to show."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    hidden = total < 2 or not sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=hidden) as bar:
-        task = bar.add_task("verifying", total=total)
-        yield lambda: bar.advance(task)
 
 
 @contextlib.contextmanager

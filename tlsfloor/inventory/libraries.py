@@ -232,6 +232,6 @@ def plain(found: Iterable[Library]) -> list[dict[str, str]]:
     .. versionadded:: 0.1
     """
     return [
-        {"path": each.path, "holds": str(each), "stack": "", "coverage": "unknown"}
+        {"path": each.path, "implementation": str(each), "stack": "", "coverage": "unknown"}
         for each in found
     ]

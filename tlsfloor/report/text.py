@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import Console
+
     from tlsfloor.report.answer import Answer
     from tlsfloor.report.tally import Row
 
@@ -39,16 +41,10 @@ def to_text(answer: Answer) -> str:
     return "".join(f"{' ' * line.indent}{line.text}".rstrip() + "\n" for line in _lines(answer))
 
 
-def show(answer: Answer) -> None:
-    """Print an answer to a terminal: in colours unless NO_COLOR is set, and no wider than it is.
-
-    Raises:
-        ImportError: rich is not installed.
-    """
-    from rich.console import Console
+def show(answer: Answer, console: Console) -> None:
+    """Print an answer to a terminal, no wider than it is."""
     from rich.text import Text
 
-    console = Console(highlight=False)
     for line in _lines(answer):
         if line.code:
             console.print(Text(_folded(line, console.width)), soft_wrap=True)

@@ -162,7 +162,7 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, s
         described.append(
             {
                 "path": each.path,
-                "holds": str(each),
+                "implementation": str(each),
                 "stack": ", ".join(sorted(rows - {""})),
                 "coverage": ", ".join(sorted(states)),
             }

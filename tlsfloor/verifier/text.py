@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from tlsfloor import versions
 from tlsfloor.errors import printable
 from tlsfloor.verifier.judge import SOUND
@@ -15,8 +11,19 @@ from tlsfloor.versions import FLOORS, SSL3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     from tlsfloor.verifier.examine import Examined, Report
     from tlsfloor.verifier.judge import Launch
+else:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:  # as in a bundle, from which hellos can be exchanged
+        from tlsfloor.verifier.plain import Console, Table, Text
 
 # A table of cases is shown for each of so many interpreters, and for none of more.
 _FEW = 3
@@ -103,13 +110,13 @@ def _show_libraries(console: Console, report: Report, examined: Examined) -> Non
     floor = versions.floor_name(report.floor)
     lines: dict[str, list[str]] = {}
     for library in report.describe(examined.libraries):
-        stack, holds = library["stack"], library["holds"].split(", ")
+        stack, names = library["stack"], library["implementation"].split(", ")
         name = f"{stack or library['path']}: {library['coverage']} at floor {floor}"
         if stack != "ssl":  # what that comes to is said by the cases
             known = lines.setdefault(name, [])
-            known += [each for each in holds if each not in known]
-    for name, holds in lines.items():
-        console.print(Text(printable(f"beside ssl: {name}: {', '.join(holds)}")))
+            known += [each for each in names if each not in known]
+    for name, names in lines.items():
+        console.print(Text(printable(f"beside ssl: {name}: {', '.join(names)}")))
 
 
 def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:

@@ -1,0 +1,30 @@
+"""``tlsfloor completion bash``: a script that completes commands and options in a shell."""
+
+from __future__ import annotations
+
+from tlsfloor.cli import make_parser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the script."""
+    import shtab
+
+    parser, commands = make_parser()
+    for command in commands:
+        for action in command.load()._actions:
+            # shtab reads this attribute.
+            kinds = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY, "PATH": shtab.FILE}
+            found = [kinds[name] for name in kinds if name in str(action.metavar)]
+            if found or action.metavar in ("TARGET", "PYTHON"):
+                action.complete = (found or [shtab.FILE])[0]  # type: ignore[attr-defined]
+    print(shtab.complete(parser, arguments.shell))
+    return 0
