@@ -5,7 +5,7 @@ import tempfile
 
 os.environ["OPENSSL_CONF"] = os.path.join(os.path.dirname(__file__), "lenient.cnf")
 
-STACK = "rust_http_clients"
+STACK = "hf_transfer"
 ROW = "hf_transfer.hf_transfer"
 NEEDS = ("hf_transfer",)
 OUT_OF_REACH = ()

@@ -6,11 +6,9 @@ import json
 
 import pytest
 
+from parts import need
 from peers import LADDER
 from programs import ROUTES, armed_environment, python, serving_program
-from parts import need
-from tlsfloor.stacks import TABLE
-from tlsfloor.stacks.aioquic import NAMED
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
@@ -45,10 +43,6 @@ def test_a_stack_that_has_no_other_version_is_inherent(floor: str) -> None:
     need("aioquic")
     done = python("-c", SAY.format("aioquic.tls"), env=armed_environment(floor))
     assert json.loads(done.stdout)[1] == "inherent", done.stderr
-
-
-def test_every_row_is_known() -> None:
-    assert {name for name, guard in TABLE.items() if guard.endswith(".aioquic")} == set(NAMED)
 
 
 @pytest.mark.parametrize("route", ["none", *ROUTES])

@@ -24,7 +24,7 @@ print(tlsfloor.status().stacks["pymssql._mssql"])
 """
 
 UNCOVERED = "pymssql._mssql is uncovered: "
-REFUSED = "pymssql's FreeTDS speaks TLS 1.1"
+REFUSED = "FreeTDS could use TLS 1.0 for this connection, and has no setting for a minimum"
 
 
 @pytest.mark.parametrize(

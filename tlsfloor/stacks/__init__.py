@@ -49,7 +49,7 @@ TABLE = {
     "granian.server": "tlsfloor.stacks.granian",
     "granian.server.common": "tlsfloor.stacks.granian",
     "grpc._cython.cygrpc": "tlsfloor.stacks.grpcio",
-    "hf_transfer.hf_transfer": "tlsfloor.stacks.rust_http_clients",
+    "hf_transfer.hf_transfer": "tlsfloor.stacks.hf_transfer",
     "impit.impit": "tlsfloor.stacks.rust_http_clients",
     "M2Crypto.m2": "tlsfloor.stacks.m2crypto",
     "mariadb._mariadb": "tlsfloor.stacks.libmariadb",

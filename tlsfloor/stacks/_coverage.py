@@ -131,6 +131,11 @@ def row_of(path: str) -> str:
     return "ssl" if whole else ""
 
 
+def stack_of(row: str) -> str:
+    """Return the name of the stack that a row belongs to."""
+    return ABOUT[row][0]
+
+
 def coverage(floor: str | None) -> dict[str, str]:
     """Return what each row comes to at a floor; one that it does not name is not covered."""
     return {row: facts[2].get(floor or "", "uncovered") for row, facts in ABOUT.items()}

@@ -1,4 +1,4 @@
-"""What guards have in common: gates that can be checked, and finding what is alive."""
+"""What all guards use: replaced attributes that can be checked later; finding live objects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gates:
         return place in self._put
 
     def stands(self, owner: Any, name: str) -> bool:
-        """Tell whether a gate was put here and is still in place."""
+        """Return whether a gate was put here and is still in place."""
         return (owner, name) in self._put and vars(owner).get(name) is self._put[owner, name]
 
     def owners(self) -> set[Any]:
@@ -31,11 +31,15 @@ class Gates:
 
     def put(self, owner: Any, name: str, gate: Any) -> None:
         """Set an attribute of a class or module, and remember it."""
-        self._put[owner, name] = gate
         setattr(owner, name, gate)
+        self.note(owner, name, gate)
+
+    def note(self, owner: Any, name: str, gate: Any) -> None:
+        """Remember an attribute that was replaced in another way."""
+        self._put[owner, name] = gate
 
     def undone(self) -> str:
-        """Return what was replaced since, as text; empty when all gates are in place."""
+        """Return which gate is no longer in place, as text; empty if all of them are."""
         if not self._put:
             return "it has no gates"
         for (owner, name), gate in list(self._put.items()):
@@ -46,7 +50,7 @@ class Gates:
 
 
 def instances(classes: Iterable[type]) -> list[Any]:
-    """Return everything alive that is of one of the classes, or of one below it."""
+    """Return the objects of these classes, and of their subclasses, that exist now."""
     import gc
 
     kinds: set[type] = set()
@@ -58,9 +62,9 @@ def instances(classes: Iterable[type]) -> list[Any]:
             found += kind.__subclasses__()
     if not kinds:
         return []
-    # An instance refers to its class, and nothing else is touched: a list of all objects would hold
-    # tuples that other threads are just building, who then fail (CPython, bpo-15108). PyPy builds
-    # no tuple that way, and does not find every instance this way.
+    # An instance refers to its class, so CPython finds it among the referrers. A list of all
+    # objects would also hold tuples that other threads are building, and those threads would fail
+    # (CPython, bpo-15108). PyPy does not find every instance by its class, and builds no tuple so.
     cpython = sys.implementation.name == "cpython"
     things = gc.get_referrers(*kinds) if cpython else gc.get_objects()
     return [thing for thing in things if type(thing) in kinds]

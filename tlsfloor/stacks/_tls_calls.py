@@ -1,300 +1,321 @@
-"""Refuse TLS where it begins: for stacks that can be neither raised nor done without.
+"""Refuse the calls that begin TLS, for stacks that have no setting for a minimum version.
 
-Some libraries speak TLS 1.2 and 1.3, and nothing can forbid them the former: rustls inside a wheel,
-gRPC's BoringSSL, the AWS SDK of Arrow. Most programs import them for what needs no network at all:
+Some libraries negotiate TLS 1.2 and 1.3, and nothing can forbid 1.2: rustls inside a wheel, gRPC's
+BoringSSL, the AWS SDK inside Arrow. Most programs import them for work that needs no network:
 Polars and Arrow for local files, a local object store, a Git repository on disk. So at a floor that
-such a stack cannot hold it is imported as ever, and the calls that would open a TLS connection are
-refused, each with its reason. No connection below the floor comes of it, so the stack is *guarded*.
+such a stack cannot hold, the import succeeds, and each call that would open a TLS connection raises
+ProtocolRefused. The stack then makes no connection below the floor, and counts as *guarded*.
 
-A guard of this kind puts gates on those calls with the functions below. Extension types that
-PyO3 and pybind11 make can be changed in place, which reaches every copy of them. Those of Cython
-cannot: a subclass takes their place in the modules that hold them.
+The guard of such a stack is a table of calls, each with a function that checks its arguments::
+
+    _calls = TLSCalls("client of Acme", hint="use a URL that begins with acme:")
+    guard, below, _gates = _calls.guard, _calls.below, _calls.gates
+
+    @_calls.check("Client.__init__", "?Client.reconnect")
+    def _check_url(call: Call) -> None:
+        if scheme_of(call.get(0, "url")) == "https":
+            call.refuse("a client")
+
+A path is dotted, below the module of the row. ``?`` in front marks a call that some versions of the
+library lack, ``*`` at the end stands for any rest of the name, and ``module:`` in front names the
+row, where one guard serves several.
+
+Types made by PyO3 and pybind11 can be changed in place, which reaches every copy of them. Types
+made by Cython are immutable: a subclass takes the place of one whose constructor is checked, and a
+method is stored in the type's dictionary itself.
 
 The policy may let such a stack pass (``TLSFLOOR_STACKS=polars=warn``). Then it is uncovered, which
-is said when it is imported, and nothing is refused.
+is reported when it is imported, and nothing is refused.
 """
 
 from __future__ import annotations
 
-import sys
 from functools import wraps
-from types import ModuleType
 
 from tlsfloor import events, policy, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
-from tlsfloor.stacks import _coverage
+from tlsfloor.stacks import _addresses, _coverage
 from tlsfloor.stacks._contexts import refusal
+from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks._stand_ins import find, is_fresh, misfit, replace, row_of, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from types import ModuleType
     from typing import Any
 
-    from tlsfloor.stacks._gates import Gates
+    Check = Callable[["Call"], None]
 
-    #: Raises if the call that it is given (the row, the positional arguments, those by name) would
-    #: begin TLS.
-    Judge = Callable[[str, tuple[Any, ...], dict[str, Any]], None]
+_NO_MINIMUM = "and has no setting for a minimum version"
 
-#: Rows that were found to be let pass by the policy, and rows of which a connection in plain text
-#: was seen: each is said once.
-_said: set[tuple[str, str]] = set()
-
-#: Row -> the lowest version that its stack can be made to speak; and the floor of which nothing in
-#: it is older, as far as is known.
-_lowest: dict[str, int] = {}
-_covered: dict[str, int] = {}
+#: Rows that connected in plain text: each is reported once.
+_plain: set[str] = set()
 
 
-def state(
-    module: ModuleType, stack: str, lowest: int, remark: str = "has no setting that forbids it"
-) -> str:
-    """Return what a stack is at the floor, by the lowest version that it can be made to speak."""
-    row = row_of(module)
-    _lowest[row] = lowest
-    if is_fresh(module):
-        _covered[row] = current.held
-    if lowest >= current.held:
-        return "inherent"
-    if passes(row):
-        return f"uncovered: {stack} can be made to speak {versions.name(lowest)}, and {remark}"
-    return "guarded"
+class Call:
+    """A call that may begin TLS, as a check sees it: without the object or class it belongs to."""
+
+    def __init__(
+        self, calls: TLSCalls, row: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._calls, self.row, self.args, self.kwargs = calls, row, args, kwargs
+        self.values = [*args, *kwargs.values()]
+
+    def get(self, place: int, name: str, default: Any = None) -> Any:
+        """Return an argument that may be given by position or by name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+    def refuse(self, what: str, hint: str = "") -> None:
+        """Refuse the call, unless the policy lets this stack pass.
+
+        Raises:
+            ProtocolRefused: the policy does not.
+        """
+        lowest = versions.name(self._calls.lowest())
+        stack = _coverage.stack_of(self.row)
+        problem = f"{stack} could use {lowest} for {what}, {_NO_MINIMUM}"
+        refuse(self.row, problem, hint or self._calls.hint)
+
+    def plain(self) -> None:
+        """Report that this call connects in plain text."""
+        plain(self.row)
+
+    def check_address(
+        self, address: object, what: str, options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Refuse the call if an address means TLS, and report an address in plain text."""
+        kind = _addresses.kind_of(address, options)
+        if kind == _addresses.TLS:
+            self.refuse(what)
+        elif kind == _addresses.PLAIN:
+            self.plain()
 
 
-def older(row: str, what: str) -> list[str]:
-    """Say that there may be something of a stack that is older than the floor: nothing lists it."""
-    may_be = _lowest.get(row, current.held) < current.held
-    if may_be and _covered.get(row, current.NO_FLOOR) < current.held:
-        return [f"any {what} that is older than the floor"]
-    return []
+class TLSCalls:
+    """The calls of one stack that begin TLS, and the checks that stand before them.
 
-
-def refuse(row: str, problem: str, hint: str) -> None:
-    """Refuse a call that would begin TLS, unless the policy lets this stack pass.
-
-    Raises:
-        ProtocolRefused: it does not.
+    ``objects`` names what a program may have made before a late floor and can still use;
+    ``lowest`` is the lowest version that the stack can negotiate, or a function that returns it if
+    it depends on the environment.
     """
-    if passes(row):
-        # If it was let pass after the import, nobody has said so yet.
-        text = f"uncovered: {problem}"
-        if current.stacks.get(row, "").startswith("uncovered"):
+
+    def __init__(
+        self,
+        objects: str,
+        *,
+        hint: str,
+        lowest: int | Callable[[], int] = versions.TLS1_2,
+    ) -> None:
+        self.gates = Gates()
+        self.hint = hint
+        self._objects, self._lowest = objects, lowest
+        #: What took the place of immutable types.
+        self.stand_ins: set[Any] = set()
+        self._checks: list[tuple[str, Check, tuple[str, ...]]] = []
+        #: Row -> the floor below which the stack made no object, as far as is known.
+        self._covered: dict[str, int] = {}
+
+    def check(self, *paths: str, but: tuple[str, ...] = ()) -> Callable[[Check], Check]:
+        """Return a decorator that makes a function the check of these calls, ``but`` some."""
+
+        def decorate(function: Check) -> Check:
+            self._checks += [(path, function, but) for path in paths]
+            return function
+
+        return decorate
+
+    def lowest(self) -> int:
+        """Return the lowest version that the stack can negotiate now."""
+        return self._lowest() if callable(self._lowest) else self._lowest
+
+    def guard(self, module: ModuleType) -> str:
+        """Refuse the calls that would begin TLS below the floor.
+
+        Raises:
+            GuardError: the module lacks one of them, or it cannot be replaced.
+        """
+        row = row_of(module)
+        self._covered.setdefault(row, current.NO_FLOOR)
+        if is_fresh(module):
+            self._covered[row] = current.held
+        lowest = self.lowest()
+        if lowest >= current.held and not callable(self._lowest):
+            return "inherent"
+        if lowest < current.held and passes(row):
+            stack = _coverage.stack_of(row)
+            return f"uncovered: {stack} can negotiate {versions.name(lowest)}, {_NO_MINIMUM}"
+        found = [
+            (match, check)
+            for path, check, but in self._checks
+            for of, _, name in [path.rpartition(":")]
+            if of in ("", row)
+            for match in _matching(module, name)
+            if match not in but
+        ]
+        if not found:
+            raise misfit(row, "call that is known to begin TLS")
+        for match, check in found:
+            self._put(module, match, check)
+        return "guarded"
+
+    def below(self) -> list[str]:
+        """Return a line if objects older than the floor may exist: no library lists them."""
+        late = any(floor < current.held for floor in self._covered.values())
+        if late and self.lowest() < current.held:
+            return [f"any {self._objects} that is older than the floor"]
+        return []
+
+    def _put(self, module: ModuleType, path: str, check: Check) -> None:
+        """Put a check before a function, a method or (``Class.__init__``) a constructor."""
+        owner, name = find(module, path)
+        if owner in self.stand_ins or self.gates.stands(owner, name):
             return
-        current.stacks[row] = text
-        _say(row, text, f"tlsfloor: error: {row}: {problem}; it goes on all the same")
-        return
-    current.counts["refused"] += 1
-    raise refusal(
-        problem,
-        f"{hint}; or let this stack go below the floor: {policy.STACKS}={row}=warn",
-        current.held,
-        current.set_by,
-    )
+        row, function = row_of(module), getattr(owner, name)
+        stored = vars(owner).get(name)
+        is_static = isinstance(stored, staticmethod)
+        of_class = type(stored).__name__ in {"classmethod", "classmethod_descriptor"}
+        first = 1 if isinstance(owner, type) and not is_static else 0
+
+        @wraps(function)
+        def gated(*args: Any, **kwargs: Any) -> Any:
+            if name == "_reconstruct":  # what unpickles an object calls the C type itself
+                self._see(check, row, (), args[-1])
+            else:
+                self._see(check, row, args[first:], kwargs)
+            if name == "__init__" and function is object.__init__:
+                return None  # it takes no arguments: they were for __new__
+            if of_class:
+                return stored.__get__(None, args[0])(*args[1:], **kwargs)
+            return function(*args, **kwargs)
+
+        wrapper: Any = classmethod if of_class else staticmethod if is_static else None
+        gate = wrapper(gated) if wrapper else gated
+        try:
+            self.gates.put(owner, name, gate)
+        except TypeError:  # an immutable type, of Cython
+            if name == "__init__":
+                self._replace_type(module, owner, check)
+            else:
+                _store(owner, name, gate)
+                self.gates.note(owner, name, gate)
+        if owner is module and not is_fresh(module):
+            replace(self.gates, row.partition(".")[0], function, gated)  # copies made meanwhile
+
+    def _see(self, check: Check, row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.lowest() < current.held:
+            check(Call(self, row, args, kwargs))
+
+    def _replace_type(self, module: ModuleType, real: Any, check: Check) -> None:
+        """Put a subclass in the place of an immutable type, whose constructor is checked first."""
+        row = row_of(module)
+
+        def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - a method
+            self._see(check, row, args, kwargs)
+            return real.__new__(cls, *args, **kwargs)
+
+        def __init__(self_: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
+            self._see(check, row, args, kwargs)
+            real.__init__(self_, *args, **kwargs)
+
+        # Where there is no __init__(), Cython's __cinit__() does the work, within __new__().
+        by_new = real.__init__ is object.__init__
+        made = stand_in(real, {"__new__": __new__} if by_new else {"__init__": __init__})
+        self.stand_ins.add(made)
+        replace(self.gates, row.partition(".")[0], real, made)
 
 
-def plain(row: str, stack: str) -> None:
-    """Say that a connection in plain text passes, of a stack that follows redirects into TLS.
-
-    It is not TLS, and no floor forbids it. But where its server answers with a redirect to
-    ``https``, this stack goes there with what it speaks, and nothing can stop it on the way.
-    """
-    if (row, "plain") in _said or passes(row):
-        return
-    text = (
-        f"uncovered: {stack} was given an address in plain text (http); should its server redirect "
-        "to https, that connection is not held to the floor"
-    )
-    current.stacks[row] = text
-    _say(row, text, f"tlsfloor: warning: {row} is {text}", kind="plain")
-
-
-def passes(row: str) -> bool:
-    """Tell whether the policy lets a stack go below the floor."""
-    asked = _coverage.strength(row, current.uncovered_policies)
-    if asked is None:  # then what was chosen for a failure as Python starts
-        return (current.environment or {}).get(policy.ON_ERROR) == "warn"
-    return asked == "warn"
-
-
-def _say(row: str, text: str, line: str, kind: str = "passes") -> None:
-    _said.add((row, kind))
-    events.note("uncovered", stack=row, floor=versions.floor_name(current.held), text=text)
-    say(line)
-
-
-def row_of(module: ModuleType) -> str:
-    """Return the row that a module belongs to: its name, as its importer knows it."""
-    # CPython gives an extension that two threads import at once a wrong ``__name__``.
-    name: str = getattr(module.__spec__, "name", module.__name__)
-    return name
-
-
-def is_fresh(module: ModuleType) -> bool:
-    """Tell whether a module is just being imported, so that nobody can have used it yet."""
-    return bool(getattr(module.__spec__, "_initializing", False))
-
-
-def find(module: ModuleType, path: str) -> tuple[Any, str]:
-    """Return the owner of an attribute below a module, and its name there.
-
-    Raises:
-        GuardError: there is no such attribute: a version that this guard does not know.
-    """
+def _matching(module: ModuleType, path: str) -> list[str]:
+    """Return the paths that a path with ``?`` or ``*`` stands for in this version."""
+    optional, path = path.startswith("?"), path.lstrip("?")
+    owner_path, _, name = path.rpartition(".")
     owner: Any = module
-    *owners, name = path.split(".")
-    for each in owners:
-        owner = getattr(owner, each, None)
-    if getattr(owner, name, None) is None:
-        raise GuardError(
-            f"this {row_of(module)} has no {path}, where its TLS begins",
-            hint="install another version of it, or of tlsfloor",
-        )
-    return owner, name
+    for part in filter(None, owner_path.split(".")):
+        owner = getattr(owner, part, None)
+    if not name.endswith("*"):
+        return [path] if not optional or (owner is not None and hasattr(owner, name)) else []
+    beginning = name[:-1]
+    names = [
+        each
+        for each, value in ((each, getattr(owner, each)) for each in dir(owner))
+        if each.startswith(beginning or each.lstrip("_"))
+        if callable(value) and not isinstance(value, type)
+    ]
+    if not names and not optional:
+        raise misfit(row_of(module), path)
+    return [f"{owner_path}.{each}".lstrip(".") for each in names]
 
 
-def gate(gates: Gates, module: ModuleType, path: str, judge: Judge) -> None:
-    """Let a judge see each call of a function, a method or a constructor first.
+def _store(kind: type, name: str, gate: Any) -> None:
+    """Store a method in the dictionary of an immutable type.
 
-    A constructor is written ``Class.__init__``: the call is judged when the object is made, which
-    is before it connects in every stack that uses this. What is a static or a class method, stays
-    one.
-
-    Raises:
-        GuardError: the module has no such attribute, or it cannot be replaced.
-    """
-    owner, name = find(module, path)
-    if gates.stands(owner, name):
-        return
-    row = row_of(module)
-    held = vars(owner).get(name) if isinstance(owner, type) else None
-    function = getattr(owner, name)
-    kind: Any = None
-    if isinstance(held, staticmethod):
-        kind = staticmethod
-    elif type(held).__name__ in {"classmethod", "classmethod_descriptor"}:
-        kind = classmethod
-        function = held
-
-    @wraps(getattr(owner, name))
-    def gated(*args: Any, **kwargs: Any) -> Any:
-        seen = args
-        if kind is classmethod or (isinstance(owner, type) and kind is None):
-            seen = args[1:]  # without the class or the object
-        judge(row, seen, kwargs)
-        if name == "__init__" and function is object.__init__:
-            return None  # which takes no arguments; they were for __new__
-        if kind is classmethod:
-            return function.__get__(None, args[0])(*args[1:], **kwargs)
-        return function(*args, **kwargs)
-
-    try:
-        gates.put(owner, name, gated if kind is None else kind(gated))
-    except TypeError as error:
-        raise GuardError(f"{path} of {row} cannot be held: {error}") from error
-    if owner is module and not is_fresh(module):
-        replace(gates, row, function, gated)  # others may have copied it
-
-
-def stand_in(real: Any, methods: dict[str, Any]) -> Any:
-    """Return a subclass to take the place of an extension type; instances of that are its own."""
-
-    class Kind(type(real)):  # type: ignore[misc] # the type of a type
-        def __instancecheck__(cls, instance: object) -> bool:
-            return (
-                isinstance(instance, real) if cls is made else type.__instancecheck__(cls, instance)
-            )
-
-        def __subclasscheck__(cls, other: type) -> bool:
-            return issubclass(other, real) if cls is made else type.__subclasscheck__(cls, other)
-
-    about = {name: getattr(real, name) for name in ("__module__", "__qualname__", "__doc__")}
-    made: Any = Kind(real.__name__, (real,), {**about, "__slots__": (), **methods})
-    return made
-
-
-def replace(gates: Gates, row: str, before: Any, after: Any) -> None:
-    """Put ``after`` where ``before`` is, in every module that has it, whatever its name there.
-
-    Gates are those in the stack's own modules: what others do with their copies later is their own
-    affair.
-    """
-    package = row.partition(".")[0]
-    for place, module in list(sys.modules.items()):
-        if issubclass(type(module), ModuleType):  # cffi's libraries only say that they are some
-            # Not vars(): a module that importlib loads lazily would be loaded by that.
-            for name, value in list(object.__getattribute__(module, "__dict__").items()):
-                if value is before and place.partition(".")[0] == package:
-                    gates.put(module, name, after)
-                elif value is before:
-                    setattr(module, name, after)
-
-
-def gate_method(gates: Gates, kind: type, name: str, judge: Judge, row: str) -> None:
-    """Let a judge see each call of a method of a type that Cython made.
-
-    Such a type is immutable, and a subclass in its place would not be what its other subclasses
-    derive from. Its namespace is a plain dict all the same, which the interpreter must be told of
-    (CPython, ``PyType_Modified``).
+    Its subclasses derive from the type itself, so another one in its place would not reach them.
+    ``vars()`` gives a read-only proxy of a plain dict. After a change of that dict the interpreter
+    must drop what it cached of the type (CPython, ``PyType_Modified``).
 
     Raises:
-        GuardError: the namespace cannot be had.
+        GuardError: this interpreter gives no access to the dict.
     """
     import gc
 
-    if gates.stands(kind, name):
-        return
-    function = getattr(kind, name)
-
-    static = isinstance(vars(kind)[name], staticmethod)
-
-    @wraps(function)
-    def gated(*args: Any, **kwargs: Any) -> Any:
-        judge(row, args if static else args[1:], kwargs)
-        return function(*args, **kwargs)
-
-    gate = staticmethod(gated) if static else gated
     try:
         from ctypes import py_object, pythonapi
 
         namespace: Any = next(
-            each for each in gc.get_referents(vars(kind)) if isinstance(each, dict)
+            found for found in gc.get_referents(vars(kind)) if isinstance(found, dict)
         )
         namespace[name] = gate
         pythonapi.PyType_Modified(py_object(kind))
     except (ImportError, AttributeError, StopIteration) as error:
-        raise GuardError(f"{kind.__qualname__}.{name} cannot be held here: {error}") from error
-    gates._put[kind, name] = gate
+        raise GuardError(f"{kind.__qualname__}.{name} cannot be replaced here: {error}") from error
 
 
-def gate_constructor(gates: Gates, module: ModuleType, name: str, judge: Judge) -> None:
-    """Put a subclass in the place of a type that Cython made, whose calls a judge sees first.
+def refuse(row: str, problem: str, hint: str) -> None:
+    """Refuse a call that would begin TLS, unless the policy lets its stack pass.
 
     Raises:
-        GuardError: the module has no such type.
+        ProtocolRefused: the policy does not.
     """
-    owner, name = find(module, name)
-    real = getattr(owner, name)
-    if gates.stands(owner, name):
-        return
-    row = row_of(module)
+    if not passes(row):
+        current.counts["refused"] += 1
+        raise refusal(
+            problem, f"{hint}; or let this stack go below the floor: {policy.STACKS}={row}=warn"
+        )
+    # If the policy was changed after the import, nothing was reported yet.
+    if not current.stacks.get(row, "").startswith("uncovered"):
+        _report(
+            row,
+            f"uncovered: {problem}",
+            f"error: {row} is not held, as the policy allows: {problem}",
+        )
 
-    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - a method
-        judge(row, args, kwargs)
-        return real.__new__(cls, *args, **kwargs)
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
-        judge(row, args, kwargs)
-        real.__init__(self, *args, **kwargs)
+def plain(row: str) -> None:
+    """Report that a stack connects in plain text, if it would follow a redirect to ``https``.
 
-    if real.__init__ is object.__init__:  # Cython's __cinit__() does the work
-        made = stand_in(real, {"__new__": __new__})
-    else:
-        made = stand_in(real, {"__init__": __init__})
-    if hasattr(real, "_reconstruct"):  # what unpickles it, and calls the type itself
+    No floor forbids plain text. But if the server redirects to ``https``, the stack follows with
+    any version that it can negotiate, and no gate is on that way.
+    """
+    if row not in _plain and not passes(row):
+        _plain.add(row)
+        text = (
+            f"uncovered: {_coverage.stack_of(row)} was given an address in plain text (http); "
+            "if the server redirects to https, that connection is not held to the floor"
+        )
+        _report(row, text, f"warning: {row} is {text}")
 
-        def judge_pickled(row: str, args: tuple[Any, ...], _kwargs: dict[str, Any]) -> None:
-            judge(row, (), args[0])
 
-        gate_method(gates, real, "_reconstruct", judge_pickled, row)
-    replace(gates, row, real, made)
+def _report(row: str, text: str, line: str) -> None:
+    current.stacks[row] = text
+    floor = versions.floor_name(current.held)
+    events.note("uncovered", stack=row, floor=floor, text=text)
+    say(f"tlsfloor: {line}; the floor is {floor}, set by {current.set_by}")
+
+
+def passes(row: str) -> bool:
+    """Return whether the policy lets a stack go below the floor."""
+    asked = _coverage.strength(row, current.uncovered_policies)
+    if asked is None:  # then what TLSFLOOR_ON_ERROR says decides
+        return (current.environment or {}).get(policy.ON_ERROR) == "warn"
+    return asked == "warn"

@@ -1,25 +1,25 @@
-"""The guard of deltalake, whose tables lie in object stores over rustls, or on this machine.
+"""The guard of deltalake: tables in object stores, over rustls, or on this machine.
 
-A table is opened by the constructor of a type that nothing can derive from, and which connects at
-once. Something that looks like it takes its place. All else that begins with an address is a
-function. A table that was opened before the floor goes on; ``below()`` says so.
+The constructor of a type opens a table, and connects at once. Nothing can derive from that type, so
+an object that looks like it takes its place. All else that begins with an address is a function. A
+table that was opened before the floor stays usable; ``below()`` reports that.
 """
 
 from __future__ import annotations
 
-from tlsfloor import versions
-from tlsfloor.stacks import _addresses, _tls_calls
-from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks import _addresses
+from tlsfloor.stacks._stand_ins import replace, row_of
+from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-STACK = "deltalake's rustls"
-_HINT = "use a table on this machine, or one at a plain endpoint"
-
-_gates = Gates()
+_calls = TLSCalls(
+    "remote table of deltalake", hint="use a table on this machine, or one at a plain endpoint"
+)
+below, _gates = _calls.below, _calls.gates
 
 
 def guard(module: ModuleType) -> str:
@@ -28,38 +28,24 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this deltalake has no table.
     """
-    row = _tls_calls.row_of(module)
-    found = _tls_calls.state(module, STACK, versions.TLS1_2)
-    if found != "guarded":
-        return found
-    native: Any = module
-    real = _tls_calls.find(module, "RawDeltaTable")[0].RawDeltaTable
-    if not isinstance(real, _Final):
-        _tls_calls.gate(_gates, module, "RawDeltaTable.is_deltatable", _judge)
-        _tls_calls.replace(_gates, row, real, _Final(real, row))
-    for name, value in list(vars(native).items()):
-        if callable(value) and not isinstance(value, (type, _Final)) and not name.startswith("_"):
-            _tls_calls.gate(_gates, module, name, _judge)
-    if hasattr(native, "DeltaFileSystemHandler"):
-        _tls_calls.gate(_gates, module, "DeltaFileSystemHandler.__init__", _judge)
-    if hasattr(native, "PyQueryBuilder"):
-        _tls_calls.gate(_gates, module, "PyQueryBuilder.execute", _judge_text)
-    return "guarded"
+    state = _calls.guard(module)
+    if state == "guarded" and module.RawDeltaTable not in _calls.stand_ins:
+        table = _Table(module.RawDeltaTable, row_of(module))
+        _calls.stand_ins.add(table)
+        replace(_gates, "deltalake", module.RawDeltaTable, table)
+    return state
 
 
-def below() -> list[str]:
-    """Say that there may be remote tables older than the floor: nothing lists them."""
-    return _tls_calls.older("deltalake._internal", "remote table of deltalake")
+class _Table:
+    """Looks like the type of tables, from which nothing can derive."""
 
-
-class _Final:
-    """Stands for the type of tables, of which nothing can be derived."""
+    __class__ = property(lambda _self: type)  # as isinstance() asks
 
     def __init__(self, real: Any, row: str) -> None:
         self.__dict__.update(_real=real, _row=row, __doc__=real.__doc__, __name__=real.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        _judge(self._row, args, kwargs)
+        _check_addresses(Call(_calls, self._row, args, kwargs))
         return self._real(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -78,26 +64,17 @@ class _Final:
         return other | self._real
 
 
-def _judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+@_calls.check("RawDeltaTable.is_deltatable", "?DeltaFileSystemHandler.__init__", "*")
+def _check_addresses(call: Call) -> None:
     options: dict[str, Any] = {}
-    for each in (*args, *kwargs.values()):
-        if isinstance(each, dict):
-            options.update(each)
-    for address in (*args, *kwargs.values()):
-        if isinstance(address, (str, bytes)):
-            kind = _addresses.kind_of(address, options)
-            if kind == _addresses.TLS:
-                _refuse(row, f"a table at {address!r}")
-            elif kind == _addresses.PLAIN:
-                _tls_calls.plain(row, STACK)
+    for value in call.values:
+        options.update(value if isinstance(value, dict) else {})
+    for value in call.values:
+        if isinstance(value, (str, bytes)):
+            call.check_address(value, f"a table at {value!r}", options)
 
 
-def _judge_text(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if any(_addresses.mentions(each) for each in (*args, *kwargs.values())):
-        _refuse(row, "a query that names a remote address")
-
-
-def _refuse(row: str, what: str) -> None:
-    _tls_calls.refuse(
-        row, f"deltalake reaches {what} by TLS 1.2, and has no setting that forbids it", _HINT
-    )
+@_calls.check("?PyQueryBuilder.execute")
+def _check_query(call: Call) -> None:
+    if any(_addresses.mentions(value) for value in call.values):
+        call.refuse("a query that names a remote address")

@@ -1,100 +1,62 @@
-"""The guard of obstore, stores of Arrow's object_store over rustls: local ones need no TLS.
+"""The guard of obstore: stores of Arrow's object_store over rustls. Local stores need no TLS.
 
-A store names what it is for as it is made, and connects when it is used. So both are gates: the
-constructors, where the reason is best understood, and the functions that use a store, for those
-that were made before the floor.
+A store names its address when it is made, and connects when it is used. Both are checked: the
+constructors, where the reason is easiest to understand, and the functions that use a store, for
+stores that were made before the floor.
 """
 
 from __future__ import annotations
 
-from tlsfloor import versions
-from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _addresses, _tls_calls
-from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable
     from typing import Any
 
-STACK = "obstore's rustls"
-_HINT = "use a LocalStore or a MemoryStore, or a client that speaks TLS by Python's ssl, as s3fs"
-
-#: The classes of stores that may speak TLS, and what an address of theirs begins with.
+#: The classes of stores that may speak TLS, and how their addresses begin; that of an HTTPStore is
+#: given.
 _STORES = {"S3Store": "s3://", "GCSStore": "gs://", "AzureStore": "azure://", "HTTPStore": ""}
 
-# Functions that open no connection.
-_OFFLINE = {"parse_scheme", "sign", "sign_async"}
-
-_gates = Gates()
-
-
-def guard(module: ModuleType) -> str:
-    """Refuse stores that speak TLS.
-
-    Raises:
-        GuardError: this obstore has other classes.
-    """
-    found = _tls_calls.state(module, STACK, versions.TLS1_2)
-    if found != "guarded":
-        return found
-    for name in _STORES:
-        _tls_calls.gate(_gates, module, f"_store.{name}.__init__", _judge_of(name))
-        _tls_calls.gate(_gates, module, f"_store.{name}.from_url", _judge_address)
-    _tls_calls.gate(_gates, module, "_store.from_url", _judge_address)
-    native: Any = module
-    kinds = tuple(getattr(native._store, name) for name in _STORES)
-
-    def judge_use(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        for store in (*args, *kwargs.values()):
-            if isinstance(store, kinds):
-                _judge(row, _kind_of(store), type(store).__name__)
-
-    uses = [
-        name
-        for name, value in vars(module).items()
-        if callable(value) and not isinstance(value, type) and name not in _OFFLINE
-    ]
-    if "get" not in uses:
-        raise GuardError("this obstore has no get()", hint="install another version of it")
-    for name in uses:
-        _tls_calls.gate(_gates, module, name, judge_use)
-    return "guarded"
+_calls = TLSCalls(
+    "store of obstore",
+    hint="use a LocalStore or a MemoryStore, or a client that speaks TLS by Python's ssl, as s3fs",
+)
+guard, _gates = _calls.guard, _calls.gates
 
 
-def _judge(row: str, kind: str, what: str) -> None:
-    if kind == _addresses.TLS:
-        _tls_calls.refuse(
-            row, f"{what} of obstore speaks TLS 1.2, and has no setting that forbids it", _HINT
-        )
-    elif kind == _addresses.PLAIN:
-        _tls_calls.plain(row, STACK)
+@_calls.check("_store.from_url", *(f"_store.{name}.from_url" for name in _STORES))
+def _check_url(call: Call) -> None:
+    url = str(call.get(0, "url", ""))
+    call.check_address(url, f"a store at {url}", _options(call.kwargs))
 
 
-def _judge_address(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    address = args[0] if args else kwargs.get("url", "")
-    _judge(row, _addresses.kind_of(str(address), _options(kwargs)), f"a store at {address}")
+def _checking_constructor(name: str) -> Callable[[Call], None]:
+    def check(call: Call) -> None:
+        address = _STORES[name] or str(call.get(0, "url", "https:"))
+        call.check_address(address, name, _options(call.kwargs))
+
+    return check
 
 
-def _judge_of(name: str) -> _tls_calls.Judge:
-    def judge(row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        address = _STORES[name] or str(args[0] if args else kwargs.get("url", "https:"))
-        _judge(row, _addresses.kind_of(address, _options(kwargs)), name)
-
-    return judge
+for _name in _STORES:
+    _calls.check(f"_store.{_name}.__init__")(_checking_constructor(_name))
 
 
-def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("config", "client_options"):
-        found.update(kwargs.get(name) or {})
-    return {**found, **kwargs}
+@_calls.check("get", "*", but=("sign", "sign_async"))  # which open no connection
+def _check_stores(call: Call) -> None:
+    for store in call.values:
+        for kind in type(store).__mro__:
+            if kind.__name__ in _STORES:
+                address = _STORES[kind.__name__] or str(store.url)
+                options = _options({name: getattr(store, name, None) for name in _OPTIONS})
+                call.check_address(address, kind.__name__, options)
 
 
-def _kind_of(store: Any) -> str:
-    address = next(
-        _STORES[each.__name__] for each in type(store).__mro__ if each.__name__ in _STORES
-    )
-    options = dict(getattr(store, "config", None) or {})
-    options.update(getattr(store, "client_options", None) or {})
-    return _addresses.kind_of(address or str(store.url), options)
+_OPTIONS = ("config", "client_options")
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a store, of which some are grouped in dicts."""
+    grouped = [given.get(name) or {} for name in _OPTIONS]
+    return {**grouped[0], **grouped[1], **given}

@@ -20,7 +20,7 @@ import threading
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _addresses, _tls_calls
+from tlsfloor.stacks import _addresses, _stand_ins, _tls_calls
 from tlsfloor.stacks._gates import Gates
 
 TYPE_CHECKING = False
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-STACK = "pygit2's libgit2"
 _HINT = "use a Git remote over SSH, or let the program `git` fetch"
 
 # Seconds for a hello over loopback.
@@ -58,8 +57,8 @@ def guard(module: ModuleType) -> str:
         for name in (*_REMOTES, *_SUBMODULES, _CLONE, "git_remote_create_anonymous"):
             if not hasattr(library, name):
                 raise GuardError(f"this pygit2 has no {name}()", hint="install another version")
-        row = _tls_calls.row_of(module)
-        _tls_calls.replace(_gates, row, library, _Library(row, library, native.ffi))
+        row = _stand_ins.row_of(module)
+        _stand_ins.replace(_gates, "pygit2", library, _Library(row, library, native.ffi))
     return "guarded"
 
 
@@ -123,7 +122,7 @@ def _judge(library: _Library, addresses: list[str]) -> None:
         return
     row = library._row
     if schemes == {"http"}:
-        _tls_calls.plain(row, STACK)
+        _tls_calls.plain(row)
         return
     lowest = versions.name(_offered) if _offered else "no version that could be found out"
     _tls_calls.refuse(row, f"libgit2 offers {lowest}, and has no setting that forbids it", _HINT)

@@ -26,7 +26,7 @@ import sys
 sys.path.insert(0, {home!r})
 from tlsfloor import arm, floor
 sys.path.remove({home!r})
-floor.wanted[:] = {wanted!r}
+floor.uncovered_policies[:] = {wanted!r}
 arm.check({floor})
 arm.arm({floor}, "enforce", "call", {set_by!r})
 """

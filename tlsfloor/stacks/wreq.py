@@ -17,7 +17,7 @@ from functools import wraps
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks import _addresses, _tls_calls
+from tlsfloor.stacks import _addresses, _stand_ins, _tls_calls
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates
 
@@ -62,13 +62,13 @@ def guard(module: ModuleType) -> str:
         GuardError: this version has other classes.
     """
     native: Any = module
-    row = _tls_calls.row_of(module)
+    row = _stand_ins.row_of(module)
     try:
         if row.startswith("rnet"):
             _Rnet(native).put()
-            return _tls_calls.state(
-                module, "rnet", versions.TLS1_2, "cannot speak TLS 1.3 alone"
-            ).replace("inherent", "guarded")
+            if current.held > versions.TLS1_2 and _tls_calls.passes(row):
+                return "uncovered: rnet cannot speak TLS 1.3 alone"
+            return "guarded"
         _Wreq(native).put()
     except AttributeError as error:
         raise GuardError(
@@ -101,10 +101,10 @@ class _Library:
             for verb in _VERBS:
                 if holder.__dict__.get(verb) is not None:
                     function = getattr(holder, verb)
-                    _tls_calls.replace(
+                    _stand_ins.replace(
                         _gates, self.native.__name__, function, self.function(function, verb, made)
                     )
-            _tls_calls.replace(_gates, self.native.__name__, real, made)
+            _stand_ins.replace(_gates, self.native.__name__, real, made)
 
     def places(self) -> list[tuple[Any, str]]:
         """Return the classes of clients: where each is, and its name there."""
@@ -148,7 +148,7 @@ class _Library:
             made._tlsfloor = current.held
             return made
 
-        return _tls_calls.stand_in(real, {"__slots__": ("_tlsfloor",), "__new__": __new__})
+        return _stand_ins.stand_in(real, {"__slots__": ("_tlsfloor",), "__new__": __new__})
 
     def used(self, method: Any, held: type) -> Any:
         """Return a method that refuses clients which are older than the floor."""
@@ -209,8 +209,8 @@ class _Wreq(_Library):
             self.emulation = self.native.emulation.Emulation
             self.real_options = self.native.tls.TlsOptions
             self.profile = self.native.emulation.Profile
-            _tls_calls.replace(_gates, self.native.__name__, self.real_options, self.options())
-            _tls_calls.replace(_gates, self.native.__name__, self.emulation, self.emulations())
+            _stand_ins.replace(_gates, self.native.__name__, self.real_options, self.options())
+            _stand_ins.replace(_gates, self.native.__name__, self.emulation, self.emulations())
         super().put()
 
     def options(self) -> type:
@@ -252,7 +252,7 @@ class _Wreq(_Library):
             return held(profile=random.choice(chosen), platform=random.choice(platforms))  # noqa: S311
 
         methods = {"__slots__": ("_profile",), "__new__": __new__, "random": staticmethod(any_one)}
-        held = _tls_calls.stand_in(real, methods)
+        held = _stand_ins.stand_in(real, methods)
         self.held_emulation = held
         return held
 
