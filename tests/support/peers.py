@@ -205,7 +205,7 @@ def redis_node(data: bytes, version: int) -> bytes:
         return b"*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:1\r\n"
     if b"COMMAND" in data:
         return b"*1\r\n*6\r\n$3\r\nset\r\n:-3\r\n*0\r\n:1\r\n:1\r\n:1\r\n"
-    return handshakes.answer(data, version)
+    return handshakes.default_reply(data, version)
 
 
 #: Options of a ``ServerPeer`` that is a mail server, or a database.

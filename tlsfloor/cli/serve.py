@@ -15,7 +15,7 @@ from tlsfloor.errors import PolicyError, VerifyError
 if TYPE_CHECKING:
     import argparse
 
-    from tlsfloor.peers.handshakes import Seen
+    from tlsfloor.peers.base import SeenConnection
     from tlsfloor.wire import ClientHello
 
 #: Seconds for who types a request by hand.
@@ -63,16 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.cert is not None:
         _try_identity(arguments.cert)
-    told: queue.Queue[Seen | OSError | RuntimeError] = queue.Queue()
+    told: queue.Queue[SeenConnection | OSError | RuntimeError] = queue.Queue()
 
     class Server(handshakes.ServerPeer):
         timeout = PATIENCE
 
-        def told(self, seen: Seen) -> None:
+        def on_handshake(self, seen: SeenConnection) -> None:
             told.put(seen)
             self.seen.remove(seen)  # it may run for months
 
-        def short(self, error: OSError | RuntimeError) -> None:
+        def on_shortage(self, error: OSError | RuntimeError) -> None:
             told.put(error)
 
     try:
@@ -156,7 +156,7 @@ def _introduce(arguments: argparse.Namespace, version: int, port: int) -> None:
         _say(f"try: {curl} https://{where}/")
 
 
-def describe(seen: Seen) -> str:
+def describe(seen: SeenConnection) -> str:
     """Return the line for a connection: who, what was offered, what came of it."""
     host, port = seen.address[:2]
     who = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

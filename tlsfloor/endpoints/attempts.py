@@ -20,7 +20,7 @@ from tlsfloor import versions
 from tlsfloor.peers import handshakes
 from tlsfloor.peers.answers import INCONCLUSIVE, first_message, judge_offer
 from tlsfloor.peers.crafted import client_hello, suites_of
-from tlsfloor.peers.recording import Line
+from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages, WireError
 
 #: Seconds for each connection, unless the caller says otherwise.
@@ -100,7 +100,7 @@ def hello(
     try:
         with socket.create_connection((address, endpoint.port), timeout) as connection:
             connection.sendall(client_hello(version, key_exchange, endpoint.server_name))
-            _listen(Line(connection, deadline), attempt)
+            _listen(RecordingSocket(connection, deadline), attempt)
     except socket.timeout:
         attempt.fault, attempt.told = TIMED_OUT, f"no answer within {timeout:g} s"
     except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
@@ -110,13 +110,13 @@ def hello(
     return attempt
 
 
-def _listen(line: Line, attempt: Attempt) -> None:
+def _listen(recording: RecordingSocket, attempt: Attempt) -> None:
     suites = suites_of(attempt.version, attempt.key_exchange)
     stream = Messages()
-    while len(line.heard) < _LIMIT:
-        data = line.recv(4096)
+    while len(recording.received) < _LIMIT:
+        data = recording.recv(4096)
         if not data:
-            attempt.fault, attempt.told = CLOSED, f"it closes after {len(line.heard)} bytes"
+            attempt.fault, attempt.told = CLOSED, f"it closes after {len(recording.received)} bytes"
             return
         try:
             message = first_message(data, stream)
@@ -124,7 +124,7 @@ def _listen(line: Line, attempt: Attempt) -> None:
                 continue
             answer = judge_offer(message, attempt.version, suites)
         except WireError:
-            attempt.fault, attempt.told = NOT_TLS, f"it answers {bytes(line.heard[:24])!r}"
+            attempt.fault, attempt.told = NOT_TLS, f"it answers {bytes(recording.received[:24])!r}"
             return
         attempt.outcome, attempt.told = answer.outcome, answer.evidence
         if answer.suite is not None:

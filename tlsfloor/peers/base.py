@@ -1,4 +1,4 @@
-"""What every peer of the verifier has in common: it listens on loopback, and notes what it saw."""
+"""The base of every peer: it listens on loopback, and records what it saw of each connection."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import socket
 import threading
 from abc import ABC, abstractmethod
-
-from tlsfloor import versions
+from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,68 +19,65 @@ if TYPE_CHECKING:
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
-#: The authority that vouches for the peers: what a verifying client must trust.
+#: The certificate authority of the peers: what a verifying client must trust.
 CA_FILE = os.path.join(_FOLDER, "ca.pem")
 
-#: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, in either role.
+#: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, as server and as client.
 PEER_FILE = os.path.join(_FOLDER, "peer.pem")
 
-# Seconds after which a connection is tried to be taken again, if none has ended until then.
-_AGAIN = 1.0
-
-# Long enough for a slow machine, short enough to find out within one case: seconds.
+#: Seconds to wait for the other side: long enough for a slow machine.
 TIMEOUT = 10.0
 
+# Seconds until the next try to accept a connection while files or threads have run out.
+_RETRY = 1.0
 
-#: How a quick peer begins where the version was refused for sure.
+#: The first words of the error of a hello peer whose version was refused for certain.
 REFUSED = "refused: "
 
-#: What a quick peer says of a client that has left without a hello; the client knows why.
+#: The error of a hello peer whose client has left without a hello; only the client knows why.
 NO_HELLO = "no hello was sent"
 
 
-class Seen:
+@dataclass
+class SeenConnection:
     """What a peer saw of one connection.
 
-    ``version`` is the wire number that was negotiated, None when the handshake failed, and
-    ``error`` says how; ``data`` is what the other side sent first. A server has the ``address`` of
-    the client and the hello that it ``offered``, None if what came first was none.
+    ``version`` is the negotiated version (a wire number); if it is None the handshake failed, and
+    ``error`` says why. ``data`` is what the other side sent first. A server peer records the
+    ``address`` of the client and the hello that it ``offered``, None if it sent none.
     """
 
-    __slots__ = ("address", "data", "error", "offered", "suite", "version")
+    address: tuple[Any, ...] = ()
+    offered: ClientHello | None = None
+    version: int | None = None
+    suite: str = ""
+    error: str = ""
+    data: bytes = b""
 
-    def __init__(self) -> None:
-        self.address: tuple[Any, ...] = ()
-        self.offered: ClientHello | None = None
-        self.version: int | None = None
-        self.suite = ""
-        self.error = ""
-        self.data = b""
-
-    def __repr__(self) -> str:
-        version = versions.name(self.version) if self.version else "no TLS"
-        return f"<Seen {version} {self.suite} {self.error}>"
+    def fail(self, error: Exception) -> None:
+        """Record an error."""
+        self.error = f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 class Peer(ABC):
-    """Somebody who speaks ``version`` (a wire number) only, on loopback unless told otherwise.
+    """A peer that speaks one version (a wire number) only, on loopback by default.
 
-    A context manager: ``port`` is where to connect to, ``seen`` what came of each connection.
+    A context manager. ``port`` is the port to connect to, ``seen`` has one entry per connection.
     """
 
-    #: Seconds to wait, each time, for what the other side has to say.
+    #: Seconds to wait for each message of the other side.
     timeout = TIMEOUT
 
     def __init__(self, version: int, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.version = version
-        self.seen: list[Seen] = []
+        self.seen: list[SeenConnection] = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._ended = False
-        self._less = threading.Event()  # one of the connections has ended
-        self._last: object = None
+        self._one_has_ended = threading.Event()
+        self._last_address: object = None
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def __enter__(self) -> Self:
@@ -95,95 +91,92 @@ class Peer(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self._ended = True
-        self._less.set()
+        self._one_has_ended.set()
         # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
-        for each in (self._listener, *self._open):
-            _shut_down(each)
+        for connection in (self._listener, *self._open):
+            _shut_down(connection)
         self._listener.close()
         for thread in self._threads:
             thread.join()
 
     def settle(self) -> None:
-        """Wait until all that was begun has ended, so that ``seen`` says all; no more is taken."""
-        # Connections are taken in their order: when this one is, all before it were.
+        """Accept no more connections, and wait until all have ended and ``seen`` is complete."""
+        # Connections are accepted in order: when this one is, all before it were.
         with socket.socket(self._listener.family) as last:
             last.settimeout(self.timeout)
             last.bind((self._listener.getsockname()[0], 0))
-            self._last = last.getsockname()
+            self._last_address = last.getsockname()
             last.connect(self._listener.getsockname())
             self._threads[0].join(self.timeout)
         for thread in self._threads[1:]:
             thread.join(self.timeout)
 
     def _accept(self) -> None:
-        short = False
+        is_short = False
         while True:
             try:
                 connection, address = self._listener.accept()
-                if address == self._last:
+                if address == self._last_address:
                     connection.close()
                     return
-                self._begin(connection, address)
-            except (OSError, RuntimeError) as error:  # noqa: PERF203 - no file is left, or no thread
-                if self._ended:  # closed by __exit__
+                self._start(connection, address)
+            except (OSError, RuntimeError) as error:  # noqa: PERF203 - no file or no thread is left
+                if self._ended:  # __exit__ has closed the listener
                     return
-                if not short:
-                    self.short(error)
-                short = True
-                self._less.wait(_AGAIN)
-                self._less.clear()
+                if not is_short:
+                    self.on_shortage(error)
+                is_short = True
+                self._one_has_ended.wait(_RETRY)
+                self._one_has_ended.clear()
             else:
-                short = False
+                is_short = False
 
-    def _begin(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+    def _start(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
         self._open.add(connection)
         try:
-            thread.start()  # before others can join it
+            thread.start()  # before another thread can join it
         except RuntimeError:
             self._open.discard(connection)
             connection.close()
             raise
-        self._threads[1:] = [each for each in self._threads[1:] if each.is_alive()]
-        self._threads.append(thread)
+        self._threads[1:] = [*filter(threading.Thread.is_alive, self._threads[1:]), thread]
 
     def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
-        seen = Seen()
-        seen.address = address
+        seen = SeenConnection(address)
         self.seen.append(seen)
         connection.settimeout(self.timeout)
-        # What ends a handshake and the request after it would wait for one another, 40 ms a time.
+        # Without this, the end of a handshake and the request after it wait for one another: 40 ms.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._speak(connection, seen)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is an observation
-            seen.error = f"{type(error).__name__}: {error}".rstrip(": ")
+        except Exception as error:  # noqa: BLE001 - any error is an observation
+            seen.fail(error)
         finally:
             self._open.discard(connection)
             connection.close()
-            self._less.set()
+            self._one_has_ended.set()
         if seen.version is None:
-            self.told(seen)
+            self.on_handshake(seen)
 
-    def told(self, seen: Seen) -> None:  # noqa: B027 - nobody has to listen
-        """Hear of a server's handshake once it is done or has failed; in a thread of its own."""
+    def on_handshake(self, seen: SeenConnection) -> None:  # noqa: B027 - a subclass may override it
+        """Handle the end of a server's handshake, completed or failed; called in its own thread."""
 
-    def short(self, error: OSError | RuntimeError) -> None:
-        """Hear that no connection can be taken for now; it is tried again as others end.
+    def on_shortage(self, error: OSError | RuntimeError) -> None:
+        """Handle that no connection can be accepted until another one ends.
 
-        Who tried to connect is told nothing by it, and ``seen`` says so.
+        The client that tried to connect sees nothing of the reason, so ``seen`` records it.
         """
-        seen = Seen()
-        seen.error = f"{type(error).__name__}: {error}"
-        self.seen.append(seen)
+        self.seen.append(SeenConnection())
+        self.seen[-1].fail(error)
 
     @abstractmethod
-    def _speak(self, connection: socket.socket, seen: Seen) -> None:
-        """Say what this kind of peer says to one who connects."""
+    def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
+        """Speak to the other side of one connection."""
 
 
 def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it is closed already, which is what was wanted
+    except OSError:  # it is already closed
         return

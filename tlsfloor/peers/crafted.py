@@ -1,8 +1,8 @@
-"""Crafted hellos of one version, offered by a client or chosen by a server, and their answers.
+"""Crafted hellos: a ClientHello that offers one version, a ServerHello that chooses one.
 
-The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too, unless
-``"any"`` will do; and a version is offered as its own RFC has it, as a server that may complete the
-handshake wants it. Nothing here is sent, and ``wire`` is all that it needs.
+The rules: the suites are of one kind of key exchange, so an acceptance is of that kind too, except
+with ``"any"``. A hello has what the RFC of its version demands, so that a server can go on with the
+handshake. Nothing here is sent, and it needs nothing but ``wire``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from tlsfloor.wire import ClientHello, ServerHello, extensions
 from tlsfloor.wire.client_hello import TLS_EMPTY_RENEGOTIATION_INFO_SCSV
 from tlsfloor.wire.codec import Writer
 
-# Suites that every version has (RFC 2246 and 5246 appendix A.5, RFC 8422 section 6), then those of
-# TLS 1.2 alone. "other" is tried where both kinds were refused: Diffie-Hellman in finite fields,
-# and anonymous. Few: some middleboxes choke on a hello of more than 255 bytes (RFC 7685 section 1).
+# For each kind: the suites of every version (RFC 2246 and 5246 appendix A.5, RFC 8422 section 6),
+# and those of TLS 1.2 only. "other" is for servers that refuse both usual kinds: Diffie-Hellman in
+# finite fields, and anonymous. The lists are short because some middleboxes fail on a hello of more
+# than 255 bytes (RFC 7685 section 1).
 _SUITES = {
     "rsa": (
         [0x002F, 0x0035, 0x000A, 0x0005, 0x0004, 0x0041, 0x0084, 0x0096, 0x0009],
@@ -34,8 +35,8 @@ _SUITES = {
 }
 _TLS13_SUITES = [0x1301, 0x1302, 0x1303, 0x1304]
 
-# RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields. "any" has no share of a key
-# (there is one for x25519 only): a server asks again, which is an answer, and signs nothing for it.
+# RFC 8446 section 4.2.7, and X25519MLKEM768; "other" has finite fields. "any" sends no key share
+# (only x25519 has one here): the server asks again, which is an answer that needs no signature.
 _X25519 = 0x001D
 _GROUPS = [_X25519, 0x0017, 0x0018, 0x0019, 0x001E]
 _GROUPS_13 = {
@@ -48,15 +49,12 @@ _GROUPS_13 = {
 _SIGNATURES = [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0807]
 _SIGNATURES += [0x0401, 0x0501, 0x0601, 0x0203, 0x0201, 0x0202]
 
-# RFC 7627 section 5.1: some servers demand it.
+# RFC 7627 section 5.1: some servers require it.
 _EXTENDED_MASTER_SECRET = 23
 
 
 def client_hello(version: int, key_exchange: str, server_name: str = "") -> bytes:
-    """Return a ClientHello of exactly that version, with suites of that kind only, as it is sent.
-
-    .. versionadded:: 0.1
-    """
+    """Return the records of a ClientHello that offers one version and one kind of key exchange."""
     suites = suites_of(version, key_exchange)
     more: list[tuple[int, bytes]] | None = None
     if version == SSL3:  # RFC 6101 has no extensions
@@ -73,19 +71,17 @@ def client_hello(version: int, key_exchange: str, server_name: str = "") -> byte
             more.append((extensions.EC_POINT_FORMATS, b"\1\0"))
         if version >= TLS1_2:
             more.append(extensions.numbers(extensions.SIGNATURE_ALGORITHMS, _SIGNATURES))
-    # A session to resume is what middleboxes expect of TLS 1.3: RFC 8446 appendix D.4.
+    # Middleboxes expect a session id, as if to resume a session: RFC 8446 appendix D.4.
     session = os.urandom(32) if version == TLS1_3 else b""
     hello = ClientHello(min(version, TLS1_2), os.urandom(32), session, suites, extensions=more)
     return hello.to_records(min(version, TLS1_0))
 
 
 def server_hello(offered: ClientHello, version: int) -> bytes:
-    """Return a ServerHello that chooses a version, whether it was offered or not, as it is sent.
+    """Return the records of a ServerHello that chooses a version, offered or not.
 
-    Enough for a client to say what it thinks of the version, which it looks at first (RFC 8446
-    section 4.1.3); never enough for a handshake.
-
-    .. versionadded:: 0.1
+    It is enough to make a client check the version, which it does first (RFC 8446 section 4.1.3),
+    and never enough for a handshake.
     """
     suites = suites_of(version, "any")
     more: list[tuple[int, bytes]] | None = [extensions.renegotiation_info()]
@@ -104,7 +100,7 @@ def server_hello(offered: ClientHello, version: int) -> bytes:
 
 
 def suites_of(version: int, key_exchange: str) -> list[int]:
-    """Return the suites that are offered, the newer ones first."""
+    """Return the suites to offer, those of newer versions first."""
     old, new = _SUITES[key_exchange] if version < TLS1_3 else ([], _TLS13_SUITES)
     return [*(new if version >= TLS1_2 else []), *old]
 
@@ -112,8 +108,8 @@ def suites_of(version: int, key_exchange: str) -> list[int]:
 # struct { NamedGroup group; opaque key_exchange<1..2^16-1>; } KeyShareEntry;
 # struct { KeyShareEntry client_shares<0..2^16-1>; } KeyShareClientHello;
 #
-# RFC 8446 section 4.2.8. Any 32 bytes are a share of x25519. A server that wants another group asks
-# again, which is an answer as well.
+# RFC 8446 section 4.2.8. Any 32 bytes are a key share of x25519. A server that wants another group
+# sends a HelloRetryRequest, which is an answer too.
 def _key_share(groups: list[int]) -> tuple[int, bytes]:
     out = Writer("key_share")
     shares = out.sub(2, "client_shares")

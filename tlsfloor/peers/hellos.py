@@ -1,8 +1,8 @@
 """Peers that exchange hellos only: they send a crafted hello and judge the first answer.
 
 They need nothing but ``wire``, so ``verify --hello`` works without tlslite-ng. The module
-``answers`` says what an answer means. ``Seen.error`` begins with ``REFUSED`` where the version was
-refused for certain.
+``answers`` says what an answer means. ``SeenConnection.error`` begins with ``REFUSED`` if the
+version was refused for certain.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from tlsfloor.peers import answers
 from tlsfloor.peers.answers import first_message, judge_client_hello, judge_version
 from tlsfloor.peers.base import NO_HELLO, REFUSED, Peer
 from tlsfloor.peers.crafted import client_hello, server_hello
-from tlsfloor.peers.recording import Line
+from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor.peers.answers import Answer
-    from tlsfloor.peers.base import Seen
+    from tlsfloor.peers.base import SeenConnection
 
 _CHUNK = 2**14
 
@@ -28,42 +28,42 @@ _CHUNK = 2**14
 class HelloServerPeer(Peer):
     """A server that chooses its one version, whether the client offered it or not."""
 
-    def _speak(self, connection: socket.socket, seen: Seen) -> None:
-        line = Line(connection, time.monotonic() + self.timeout)
+    def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
+        recording = RecordingSocket(connection, time.monotonic() + self.timeout)
         while seen.offered is None:
-            if not line.recv(_CHUNK):
+            if not recording.recv(_CHUNK):
                 seen.error = NO_HELLO
                 return
-            seen.offered = line.client_hello()
+            seen.offered = recording.client_hello()
         answer = judge_client_hello(seen.offered, self.version)
         if answer is None:
-            begin = len(line.heard)
+            begin = len(recording.received)
             connection.sendall(server_hello(seen.offered, self.version))
             # The client then waits for no more data, and leaves none unread: unread data would
             # reset the connection, and its alert would be lost.
             connection.shutdown(socket.SHUT_WR)
-            while line.recv(_CHUNK):
+            while recording.recv(_CHUNK):
                 pass
-            answer = judge_version(first_message(bytes(line.heard[begin:])), self.version)
+            answer = judge_version(first_message(bytes(recording.received[begin:])), self.version)
         _note_answer(seen, answer, self.version)
 
 
 class HelloClientPeer(Peer):
     """A client that offers its one version to the server that connects."""
 
-    def _speak(self, connection: socket.socket, seen: Seen) -> None:
-        line = Line(connection, time.monotonic() + self.timeout)
+    def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
+        recording = RecordingSocket(connection, time.monotonic() + self.timeout)
         connection.sendall(client_hello(self.version, "any"))
         stream, message = Messages(), None
         while message is None:
-            data = line.recv(_CHUNK)
+            data = recording.recv(_CHUNK)
             if not data:
                 raise ConnectionError("closed without an answer")
             message = first_message(data, stream)
         _note_answer(seen, judge_version(message, self.version), self.version)
 
 
-def _note_answer(seen: Seen, answer: Answer, version: int) -> None:
+def _note_answer(seen: SeenConnection, answer: Answer, version: int) -> None:
     if answer.outcome == answers.ACCEPTED:
         seen.version, seen.suite = version, answer.evidence
     else:

@@ -1,8 +1,8 @@
-"""The line to the other side: a socket that keeps what it heard first, and can end what is endless.
+"""A socket that records what it receives, and stops an endless answer.
 
-The rules: a deadline is for all that is to be heard, not for each read, so one who drips bytes
-gains nothing by it; and what is kept is bounded. All else is the socket's, which is what tlslite-ng
-asks for.
+The rules: a deadline is for everything that is received, not for each read, so a peer that sends
+one byte at a time gains nothing. The record is bounded. For everything else it is the socket
+itself, which is what tlslite-ng needs.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# More bytes than these in one handshake are no handshake: the longest chains have some 20 KB.
-_ENDLESS = 2**20
+# The most bytes of one handshake: the longest certificate chains have about 20 KB.
+_LIMIT = 2**20
 
 
-class Line:
-    """A connection with a memory; with a ``deadline`` of the monotonic clock, it ends by then."""
+class RecordingSocket:
+    """A socket with the record ``received``; ``deadline`` is a time of the monotonic clock."""
 
     def __init__(self, connection: socket.socket, deadline: float | None = None) -> None:
         self._connection = connection
         self._deadline = deadline
-        self.heard = bytearray()
+        self.received = bytearray()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def recv(self, size: int) -> bytes:
-        """Return what comes next, as a socket does.
+        """Return the next bytes, as a socket does.
 
         Raises:
             socket.timeout: the deadline has passed.
-            VerifyError: there is a deadline, and no end of what comes.
+            VerifyError: there is a deadline, and too many bytes came before it.
         """
         if self._deadline is not None:
             left = self._deadline - time.monotonic()
@@ -47,16 +47,16 @@ class Line:
                 raise socket.timeout("timed out")
             self._connection.settimeout(left)
         data = self._connection.recv(size)
-        if len(self.heard) < _ENDLESS:
-            self.heard += data
+        if len(self.received) < _LIMIT:
+            self.received += data
         elif self._deadline is not None:
-            raise VerifyError(f"more than {_ENDLESS} bytes, and no end")
+            raise VerifyError(f"it sent more than {_LIMIT} bytes")
         return data
 
     def client_hello(self) -> ClientHello | None:
-        """Return the hello that a client said first; None if it was none, or is not whole."""
+        """Return the hello that a client sent first; None if it is not complete or not a hello."""
         stream = Messages()
-        stream.feed(bytes(self.heard))
+        stream.feed(bytes(self.received))
         try:
             first = stream.read()
             if isinstance(first, Handshake) and first.msg_type == CLIENT_HELLO:
