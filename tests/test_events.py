@@ -268,7 +268,7 @@ events.callbacks.append(told.append)
 for number in range(5000):
     events.note("handshake", peer=f"10.0.{number // 256}.{number % 256}", version="TLS 1.0")
 events.flush()
-print(len(events._seen), sum(each["count"] for each in told), {each["version"] for each in told})
+print(len(events._counts), sum(each["count"] for each in told), {each["version"] for each in told})
 """
 
 

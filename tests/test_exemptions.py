@@ -353,11 +353,11 @@ def test_no_name_is_no_host_that_could_be_exempted(host: str, old: str, tmp_path
 
 def test_nothing_is_cut_from_the_name_of_a_server(tmp_path: Path) -> None:
     """OpenSSL takes such a name, and sends it."""
-    assert exemptions._plain("old.example.com%evil") == "old.example.com%evil"
-    assert exemptions._plain("FE80::1%eth0") == "fe80::1"
+    assert exemptions._normalized("old.example.com%evil") == "old.example.com%evil"
+    assert exemptions._normalized("FE80::1%eth0") == "fe80::1"
     exempted = exemptions.Exemption("old.example.com", None, TLS1_0, "", "2999-12-31")
-    assert exempted.is_for(exemptions._plain("old.example.com"), "", 443)
-    assert not exempted.is_for(exemptions._plain("old.example.com%evil.example"), "", 443)
+    assert exempted.matches(exemptions._normalized("old.example.com"), "", 443)
+    assert not exempted.matches(exemptions._normalized("old.example.com%evil.example"), "", 443)
 
 
 def test_a_name_in_any_language_is_compared_as_it_is_sent(old: str, tmp_path: Path) -> None:
@@ -570,24 +570,24 @@ def test_a_file_in_a_folder_that_anybody_may_have_made_exempts_nobody(tmp_path: 
     folder.mkdir(parents=True)
     (folder / "file").write_text(entry())
     os.chown(folder, 65534, 65534)
-    assert exemptions._read(str(folder / "file"))[1] == []
+    assert exemptions._read_file(str(folder / "file"))[1] == []
     folder.parent.chmod(0o1777)
     problem = f"everyone may replace it; hint: move it out of {folder.parent}"
-    assert problem in exemptions._read(str(folder / "file"))[1][0]
+    assert problem in exemptions._read_file(str(folder / "file"))[1][0]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_or_a_link_that_may_be_anybodys_exempts_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "it is not a regular file" in exemptions._read(str(tmp_path / "pipe"))[1][0]
-    assert "it is not a regular file" in exemptions._read(str(tmp_path))[1][0]
+    assert "it is not a regular file" in exemptions._read_file(str(tmp_path / "pipe"))[1][0]
+    assert "it is not a regular file" in exemptions._read_file(str(tmp_path))[1][0]
     (tmp_path / "real").write_text(entry())
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path / "real")
-    assert exemptions._read(str(folder / "link"))[1] == []
+    assert exemptions._read_file(str(folder / "link"))[1] == []
     folder.chmod(0o1777)
-    assert "is not followed" in exemptions._read(str(folder / "link"))[1][0]
+    assert "is not followed" in exemptions._read_file(str(folder / "link"))[1][0]
 
 
 def test_a_relative_path_is_that_of_the_start(old: str, tmp_path: Path) -> None:
@@ -795,4 +795,4 @@ def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
 def test_an_empty_file_exempts_nobody(text: str, tmp_path: Path) -> None:
     file = tmp_path / "exemptions.toml"
     file.write_text(text)
-    assert exemptions._read(str(file)) == ([], [])
+    assert exemptions._read_file(str(file)) == ([], [])

@@ -4,8 +4,9 @@
 
     tlsfloor.enforce("1.2")
 
-Importing it changes nothing, and imports nothing: each name is loaded when it is first used (PEP
-562). One line on stderr says so where a bootstrap folder is on the path that Python did not run.
+Importing the package changes nothing, and imports nothing: each name is loaded when it is first
+used (PEP 562). It writes one line to stderr if a bootstrap folder is on the path and Python did not
+run its start-up file.
 """
 
 import sys
@@ -56,10 +57,10 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Other tools may have come first whose loaders check annotations, and would break our modules.
+    # A tool that was imported earlier may instrument modules as they are loaded, and break ours.
     from tlsfloor import hooks
 
-    hooks.put()
+    hooks.insert()
     module = f"{__name__}.{_MODULES.get(name, 'errors')}"
     return getattr(__import__(module, fromlist=[name]), name)
 
@@ -73,5 +74,5 @@ if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{_environment.ge
     from tlsfloor import policy
     from tlsfloor.startup import failure
 
-    if policy.never_ran():
-        failure.say(f"tlsfloor: error: {policy.never_ran()}")
+    if policy.unrun_start_up_file():
+        failure.print_line(f"tlsfloor: error: {policy.unrun_start_up_file()}")

@@ -4,19 +4,18 @@
 
     Exception
     └── TLSFloorError            all of the below; .hint says what to do about it
-        ├── PolicyError          (ValueError)    a floor or an option that cannot be understood
-        ├── GuardError           (ImportError)   a TLS stack on which the floor cannot be held
-        ├── FloorNotHeldError    (RuntimeError)  require(): the process holds less than was asked
+        ├── PolicyError          (ValueError)    a floor or an option cannot be understood
+        ├── GuardError           (ImportError)   the floor cannot be held on a TLS stack
+        ├── FloorNotHeldError    (RuntimeError)  require(): the process does not hold the floor
         ├── VerifyError          (RuntimeError)  the verifier could not do its work
-        ├── InstallError         (RuntimeError)  a start-up file or bundle that cannot be written
-        └── ProtocolRefused      (ssl.SSLError)  a TLS object refused at a gate; its reason is
-                                                 UNSUPPORTED_PROTOCOL, as OpenSSL itself says it
+        ├── InstallError         (RuntimeError)  a start-up file or bundle cannot be written
+        └── ProtocolRefused      (ssl.SSLError)  a gate refused a TLS object; its reason is
+                                                 UNSUPPORTED_PROTOCOL, which is OpenSSL's own name
 
-``ProtocolRefused`` is made when it is first asked for: this module is loaded in every process of a
-company, and ``ssl`` must not be.
+``ProtocolRefused`` is created when it is first used: this module must not import ``ssl``.
 
-What an error says may name a server, a file, a value of somebody's choice, and ends in a log or a
-terminal. So it is one line, whatever is in it: ``printable``.
+The text of an error may contain names of servers and files and other values of unknown origin, and
+ends in a log or a terminal. So it is always one line: see ``printable``.
 """
 
 from __future__ import annotations
@@ -25,37 +24,32 @@ import sys
 
 
 def printable(text: str) -> str:
-    """Return a text of unknown origin as one line, without what moves a cursor.
+    """Return a text of unknown origin as one line that cannot move a cursor.
 
-    Control characters, line ends among them, and lone surrogates become escapes of Python.
-
-    .. versionadded:: 0.2
+    Control characters, line ends among them, and lone surrogates become Python's escapes.
     """
     if text.isprintable():
         return text
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in text
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
     )
 
 
 def say(line: str) -> None:
-    """Write one line to stderr; nothing where it is closed, for ``status()`` says the same.
-
-    .. versionadded:: 0.2
-    """
+    """Write one line to stderr, or nothing if it is closed: ``status()`` has the same text."""
     try:
         sys.stderr.write(f"{printable(line)}\n")
-        sys.stderr.flush()  # Python 3.8 keeps it, and loses it where the process is killed
+        sys.stderr.flush()  # Python 3.8 buffers it, and loses it if the process is killed
     except (AttributeError, OSError, ValueError):  # it is None, its pipe is closed, or it is
         pass
 
 
 class TLSFloorError(Exception):
-    """The root of the tree.
+    """The base class of all errors that tlsfloor raises.
 
-    Keyword arguments become attributes, so that callers match on data and not on text; they survive
-    pickling, as they must to cross ``multiprocessing``.
+    Keyword arguments become attributes, so that callers match on data and not on text. The
+    attributes survive pickling, for example through ``multiprocessing``.
 
     .. versionadded:: 0.1
     """
@@ -75,17 +69,20 @@ class TLSFloorError(Exception):
 
 
 class PolicyError(TLSFloorError, ValueError):
-    """A floor or an option that cannot be understood.
+    """A floor or an option cannot be understood.
+
+    ``value`` is what was given, and ``source`` the variable, the function or the file that has it.
 
     .. versionadded:: 0.1
     """
 
 
 class GuardError(TLSFloorError, ImportError):
-    """A TLS stack on which the floor cannot be held.
+    """The floor cannot be held on a TLS stack.
 
-    An ImportError, since that is how a program meets it: the stack cannot be imported, as in a
-    Python built without it. ``findings`` is what the verifier observed of the stack, a line each.
+    It is an ImportError because the program sees that the stack cannot be imported, as in a Python
+    that was built without it. ``findings`` is what the verifier observed of the stack, one text for
+    each observation.
 
     .. versionadded:: 0.1
     """
@@ -94,14 +91,14 @@ class GuardError(TLSFloorError, ImportError):
 
 
 class FloorNotHeldError(TLSFloorError, RuntimeError):
-    """``require()`` found that the process holds less than was asked.
+    """``require()`` found that the process does not hold the floor; ``status`` has the facts.
 
     .. versionadded:: 0.1
     """
 
 
 class VerifyError(TLSFloorError, RuntimeError):
-    """The verifier could not do its work: an input it cannot use, a part that is not installed.
+    """The verifier could not do its work: an input is unusable, or a part is not installed.
 
     .. versionadded:: 0.1
     """
@@ -131,10 +128,10 @@ def __getattr__(name: str) -> object:
     from ssl import SSLError
 
     class ProtocolRefused(TLSFloorError, SSLError):  # noqa: N818 - it reads so in a traceback
-        """A TLS object was refused at a gate, since it could only speak below the floor.
+        """A gate refused a TLS object that could only speak a version below the floor.
 
-        ``reason`` and ``library`` read as OpenSSL's own refusal does; ``floor`` and ``set_by`` say
-        which floor it was, and whose.
+        ``reason`` and ``library`` are those of OpenSSL's own refusal. ``floor`` is the floor, for
+        example ``"1.2"``, and ``set_by`` says who set it.
 
         .. versionadded:: 0.1
         """
@@ -143,7 +140,7 @@ def __getattr__(name: str) -> object:
         library = "SSL"
 
         def __init__(self, *args: object, hint: str = "", **facts: object) -> None:
-            # The hint is a part of the text: who passes that on takes it from args or strerror.
+            # The hint is a part of the text, because other libraries copy args or strerror.
             if hint:
                 args = (*args[:-1], printable(f"{args[-1]}; hint: {hint}"))
             super().__init__(*args, hint=hint, **facts)

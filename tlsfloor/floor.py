@@ -64,7 +64,7 @@ stacks = {}  # type: dict[str, str]
 uncovered_policies = []  # type: list[tuple[str | None, dict[str, str]]]
 
 #: What the sources want for libraries that carry TLS and are in no row of the table.
-unknown_policies = set()  # type: set[str]
+unknown_policies = set()  # type: set[str | None]
 
 #: A loaded library that carries TLS and is in no row of the table -> what was found in it.
 unknown = {}  # type: dict[str, str]

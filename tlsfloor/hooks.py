@@ -1,34 +1,35 @@
-"""Where guards are called: beneath the import, so that no importer can pass them.
+"""Where guards are called: beneath the import, so that no importer can bypass them.
 
 Theory of operation. A finder on ``sys.meta_path`` is one importer among others: another finder may
 answer first, a tool may ask a loader directly, and programs wrap, sort and replace finders. But
-however a module is asked for, CPython has one way in for each kind:
+however a module is imported, CPython has one way in for each kind:
 
 * **Extension modules**: every loader calls ``_imp.create_dynamic(spec)`` and then
-  ``_imp.exec_dynamic(module)``; built-in ones ``create_builtin`` and ``exec_builtin``. They are
-  looked up in ``_imp`` at each call (CPython, Lib/importlib/_bootstrap_external.py,
-  ``ExtensionFileLoader``; Lib/importlib/_bootstrap.py, ``BuiltinImporter``). A module of one phase
-  (PEP 489; ``_ssl`` before 3.10) is executed by the first of the two calls already.
-* **Modules in Python**: every ``import``, whichever finder answered, ends in
-  ``_load_unlocked(spec)`` of ``importlib._bootstrap``, and every ``reload()`` in
-  ``_exec(spec, module)``. Both are looked up among the globals of that module (the same file,
-  ``_find_and_load_unlocked``, and ``reload`` of Lib/importlib/__init__.py). A program that executes
-  the code of a Python module itself is not seen here, which is why a guard belongs at the extension
-  module where there is one.
+  ``_imp.exec_dynamic(module)``; for built-in modules ``create_builtin`` and ``exec_builtin``. These
+  are looked up in ``_imp`` at each call (CPython, Lib/importlib/_bootstrap_external.py,
+  ``ExtensionFileLoader``; Lib/importlib/_bootstrap.py, ``BuiltinImporter``). The first of the two
+  calls already executes a module with single-phase initialization (PEP 489; ``_ssl`` before 3.10).
+* **Python modules**: every ``import``, whichever finder answered, ends in ``_load_unlocked(spec)``
+  of ``importlib._bootstrap``, and every ``reload()`` in ``_exec(spec, module)``. Both are looked up
+  among the globals of that module (the same file, ``_find_and_load_unlocked``, and ``reload`` of
+  Lib/importlib/__init__.py). A program that executes the code of a Python module itself is not seen
+  here. That is why a guard belongs at the extension module where there is one.
 
-So functions are put there. An idle process pays for putting them, and an import for one look-up.
+So the hooks replace these functions. An idle process pays for replacing them, and an import for one
+look-up.
 
-Their code objects have the file name of importlib's own. CPython removes frames of that file from
-the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a traceback
-reads as without tlsfloor. What an extension warns of while it is loaded is blamed on the function
-that called ``_imp`` (Python/_warnings.c, ``setup_context``): those that stand there have the
-globals of importlib, so that a filter for its module matches, and reach ours by their closure.
+The code objects of the hooks have the file name of importlib's own. CPython removes frames of that
+file from the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a
+traceback reads as without tlsfloor. A warning that an extension raises while it is loaded is
+attributed to the function that called ``_imp`` (Python/_warnings.c, ``setup_context``). So the
+hooks in ``_imp`` have the globals of importlib, which a filter for its module matches, and refer to
+this module by their closure.
 
-Modules of tlsfloor that somebody drops from ``sys.modules`` come back as they were: they know what
-is armed and what they guard. ddtrace drops all that its own start has loaded. For the same reason
-none is reloaded: IPython's autoreload does so with what was upgraded, and empties it first, which
-it undoes where the reload fails. And they are loaded as they are, whatever loader another tool has
-for them.
+Modules of tlsfloor that a program drops from ``sys.modules`` come back as they were, because they
+know what is armed and what they guard. (ddtrace drops all that its own start has loaded.) For the
+same reason none is reloaded. (IPython's autoreload reloads what was upgraded. It empties the module
+first, and undoes that if the reload fails.) They are loaded by importlib's own loader, whatever
+loader another tool has for them.
 """
 
 import _frozen_importlib as _importlib
@@ -44,23 +45,22 @@ if TYPE_CHECKING:
     from types import ModuleType  # noqa: F401
     from typing import Any  # noqa: F401
 
-# Types are comments in this file: tools that check annotations as a program runs (typeguard,
-# beartype) may come first, and would look for names that only type checkers import.
+# Types are comments in this file. Tools that check annotations as a program runs (typeguard,
+# beartype) may be loaded first, and would look for names that only type checkers import.
 
-# What is called for a module of the table, before and after it is executed; and before the file of
-# any other extension module is loaded. Until somebody watches, nothing is.
-_before = _executed = _other = None  # type: Callable[[Any], object] | None
+# What is called for a module of the table, before and after it is executed, and before the file of
+# any other extension module is loaded. Nothing is called before watch().
+_on_before = _on_executed = _on_other = None  # type: Callable[[Any], object] | None
 
 # The names that are looked up at each import: those of the table, and tlsfloor's own modules once
 # they are loaded.
 _watched = dict.fromkeys(TABLE)  # type: dict[str, Any]
 
 # The extension module whose guard was called last, so that it is called once for each import.
-_last = None  # type: Any
+_last_guarded = None  # type: Any
 
-# What was put where: (module, name) -> the function that stands there.
-_put = {}  # type: dict[tuple[Any, str], Any]
-
+# The hooks that were inserted: (module, name) -> hook.
+_inserted = {}  # type: dict[tuple[Any, str], Any]
 
 # The functions that this interpreter lacks.
 _missing = set()  # type: set[str]
@@ -73,24 +73,24 @@ def _load_unlocked(load):
         name = spec.name
         if name not in _watched:
             if name[:9] == "tlsfloor.":
-                _load_plainly(spec)
+                _use_plain_loader(spec)
             elif "tlsfloor" not in sys.modules:
-                _bring_back()
+                _restore_own_modules()
             return load(spec)
         if _watched[name] is not None:
             sys.modules[name] = _watched[name]
             return _watched[name]
-        _call(_before, name)
+        _call(_on_before, name)
         module = load(spec)
-        if module is _last:
-            return module  # whose guard was called when it was executed
-        if type(module).__name__ == "_LazyModule":  # a look at it would execute it
+        if module is _last_guarded:
+            return module
+        if type(module).__name__ == "_LazyModule":  # reading an attribute would execute it
             from tlsfloor.stacks import _finder
 
             _finder.listen(object.__getattribute__(module, "__spec__").loader, _guard)
             return module
         try:
-            _call(_executed, module)
+            _call(_on_executed, module)
         except BaseException:
             sys.modules.pop(name, None)  # as importlib does when the module itself fails
             raise
@@ -108,7 +108,7 @@ def _exec(execute):
             raise ImportError(f"{spec.name} cannot be reloaded: {text}", name=spec.name)
         result = execute(spec, module)
         if spec.name in TABLE:
-            _call(_executed, result)
+            _call(_on_executed, result)
         return result
 
     return _exec
@@ -130,20 +130,20 @@ def _create(create, prepare, created):
 def _prepare(spec):
     # type: (Any) -> str | None
     """Return the name of a module of the table, before its file is loaded."""
-    name = _row_of(spec.name)
+    name = _table_name(spec.name)
     if name in TABLE:
-        _call(_before, name)
+        _call(_on_before, name)
         return name
-    origin = getattr(spec, "origin", None)  # which nobody needs for a built-in module
+    origin = getattr(spec, "origin", None)  # a built-in module needs none
     if isinstance(origin, str) and origin.endswith(SUFFIXES) and "lib-dynload" not in origin:
-        _call(_other, spec)
+        _call(_on_other, spec)
     return None
 
 
 def _created(module):
     # type: (Any) -> None
-    if "_SSLContext" in vars(module):  # of one phase, and executed by now
-        _call(_executed, module)
+    if "_SSLContext" in vars(module):  # of a single phase, and executed by now
+        _call(_on_executed, module)
 
 
 def _execute(execute, executed):
@@ -159,42 +159,42 @@ def _execute(execute, executed):
 
 def _finish(module):
     # type: (Any) -> None
-    global _last
-    if name_of(module) in TABLE:
-        _call(_executed, module)
-        _last = module
+    global _last_guarded
+    if imported_name(module) in TABLE:
+        _call(_on_executed, module)
+        _last_guarded = module
 
 
 def _guard(module):
     # type: (Any) -> None
-    _call(_executed, module)
+    _call(_on_executed, module)
 
 
 def _call(function, what):
     # type: (Callable[[Any], object] | None, Any) -> None
     if function is not None:
         if "tlsfloor" not in sys.modules:
-            _bring_back()
+            _restore_own_modules()
         function(what)
 
 
-def _bring_back():
+def _restore_own_modules():
     # type: () -> None
     for name, module in _watched.items():
         if module is not None:
             sys.modules.setdefault(name, module)
 
 
-def _load_plainly(spec):
+def _use_plain_loader(spec):
     # type: (Any) -> None
-    """Let a module of ours be loaded as it is: what instruments others would break it.
+    """Let a module of tlsfloor be loaded as it is: a tool that instruments it would break it.
 
-    Tools derive a loader from importlib's own (typeguard), have one that is like none (pytest), or
-    put one around it (Mercurial's demandimport, ddtrace). What is the file is no matter of theirs.
+    Such tools derive a loader from importlib's own (typeguard), have one that is not derived from
+    it (pytest), or wrap it (Mercurial's demandimport, ddtrace).
     """
     file = spec.origin
     is_file = vars(_files)["_path_isfile"]
-    # Not in a zip file, nor frozen.
+    # Neither in a zip file nor frozen.
     if isinstance(file, str) and file[-3:] == ".py" and is_file(file):
         loader = _files.SourceFileLoader(spec.name, file)  # type: Any
         spec.loader = loader
@@ -204,13 +204,13 @@ def _load_plainly(spec):
             loader.get_code = lambda _: loader.source_to_code(loader.get_data(file), file)
 
 
-#: What an extension module is called; a built-in one has the origin "built-in".
+#: How the file of an extension module ends; a built-in module has the origin "built-in".
 SUFFIXES = tuple(_imp.extension_suffixes())
 
 _function = type(_load_unlocked)  # type: Any
 
-#: Where a hook goes, the name it has there, what makes it from the function that is there, and what
-#: else it calls.
+#: The module and the name of each function that a hook replaces, what makes the hook from that
+#: function, and what the hook calls.
 HOOKS = (
     (_importlib, "_load_unlocked", _load_unlocked),
     (_importlib, "_exec", _exec),
@@ -221,43 +221,43 @@ HOOKS = (
 )
 
 
-def _row_of(name):
+def _table_name(name):
     # type: (str) -> str
-    # Whatever package a copy of _ssl is loaded for, CPython takes its init function from the last
-    # part of the name (Python/importdl.c, get_encoded_name()).
+    # CPython finds the init function of an extension module by the last part of its name, whatever
+    # package a copy of _ssl is loaded for (Python/importdl.c, get_encoded_name()).
     return "_ssl" if name.endswith("._ssl") else name
 
 
-def name_of(module):
+def imported_name(module):
     # type: (ModuleType) -> str
     """Return the name of a module as its importer knows it.
 
-    CPython gives an extension that two threads import at once a wrong ``__name__``.
+    CPython gives an extension module that two threads import at once a wrong ``__name__``.
     """
-    return _row_of(getattr(getattr(module, "__spec__", None), "name", None) or module.__name__)
+    return _table_name(getattr(getattr(module, "__spec__", None), "name", None) or module.__name__)
 
 
 def watch(executed, before, other=None):
     # type: (Callable[[Any], object], Callable[[Any], object], Callable[[Any], object] | None) -> None
     """Call ``before(name)`` and ``executed(module)`` for each module of the table from now on.
 
-    And ``other(spec)`` before an extension module is loaded that neither the table nor Python
-    itself brings. A later call replaces the functions of an earlier one.
+    Also call ``other(spec)`` before an extension module is loaded that is neither in the table nor
+    in the standard library. A later call replaces the functions of an earlier one.
     """
-    global _executed, _before, _other
-    _executed, _before, _other = executed, before, other
-    put()
+    global _on_executed, _on_before, _on_other
+    _on_executed, _on_before, _on_other = executed, before, other
+    insert()
 
 
 def is_watching():
     # type: () -> bool
-    """Tell whether somebody watches."""
-    return _executed is not None
+    """Tell whether ``watch()`` was called."""
+    return _on_executed is not None
 
 
-def put():
+def insert():
     # type: () -> None
-    """Put the hooks in place, unless they are: several threads may do so at once."""
+    """Insert the hooks that are not in place; several threads may do so at once."""
     file = vars(_importlib)["_load_unlocked"].__code__.co_filename
     codes = {}  # type: dict[Any, Any]
     for module, name, make, *calls in HOOKS:
@@ -265,40 +265,41 @@ def put():
         if function is None:
             _missing.add(f"{module.__name__}.{name}")
             continue
-        # What the start-up file put there has done its work.
-        beneath = getattr(function, "tlsfloor_wakes", None)
-        if beneath and _executed is None:
-            continue  # it waits for the first TLS stack, and nobody else watches yet
-        if beneath or (module, name) not in _put:
-            hook = make(beneath or function, *calls)
+        # The start-up file has put a function of its own there, around this one.
+        original = getattr(function, "tlsfloor_wakes", None)
+        if original and _on_executed is None:
+            continue  # it waits for the first TLS stack, and nothing is to be called yet
+        if original or (module, name) not in _inserted:
+            hook = make(original or function, *calls)
             code = codes[make] = codes.get(make) or hook.__code__.replace(co_filename=file)
             if calls and hook.__globals__ is globals():
                 hook = _function(code, vars(_importlib), name, None, hook.__closure__)
-            else:  # jaxtyping, say, has a function of its own around each of ours
+            else:  # jaxtyping, for example, wraps each of our functions
                 hook.__code__ = code
-            setattr(module, name, _put.setdefault((module, name), hook))
-    if _missing and _executed is not None:
+            setattr(module, name, _inserted.setdefault((module, name), hook))
+    if _missing and _on_executed is not None:
         from tlsfloor.stacks import _finder
 
-        _finder.put(_guard)
+        _finder.insert_finder(_guard)
 
 
-def remember():
+def keep_own_modules():
     # type: () -> None
-    """Keep the modules of tlsfloor, for those who drop or reload them."""
+    """Keep the modules of tlsfloor, in case that a program drops or reloads them."""
     for name in [name for name in sys.modules.copy() if name[:8] == "tlsfloor"]:
         if name[8:9] in ("", "."):
             _watched[name] = sys.modules[name]
 
 
-def undone():
+def problem():
     # type: () -> str
-    """Return which hook is no longer called, as text; empty when all are in place."""
+    """Return which hook is no longer called, as text; empty if all are in place."""
     if _missing:
         from tlsfloor.stacks import _finder
 
-        return _finder.problem(_missing)
-    for (module, name), hook in _put.items():
+        return _finder.describe_missing(_missing)
+    for (module, name), hook in _inserted.items():
         if getattr(module, name, None) is not hook:
-            return f"{module.__name__}.{name} was replaced: a stack imported next may pass"
-    return "" if _put else "no hook is in place"
+            place = f"{module.__name__}.{name}"
+            return f"{place} was replaced: a TLS library that is imported now may not be guarded"
+    return "" if _inserted else "no hook is in place"

@@ -1,7 +1,7 @@
 """The policy of a process, and the only place that reads one: from the environment, from arguments.
 
-Two policies merge by "strictest wins": the higher floor, the harsher outcome. Nothing is guessed: a
-variable that is set and cannot be understood is an error, an empty one included.
+Two policies merge by "strictest wins": the higher floor, the stricter outcome. Nothing is guessed:
+a variable that is set and cannot be understood is an error, an empty one included.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The variables that are read as a process is armed, and nothing else.
+#: The variables that are read as a process is armed, and no others.
 FLOOR, CLUSTER_FLOOR = "TLSFLOOR", "TLS_MIN_VERSION"
 MODE, ON_ERROR = "TLSFLOOR_MODE", "TLSFLOOR_ON_ERROR"
 UNCOVERED, STACKS = "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"
@@ -27,21 +27,20 @@ VARIABLES = (
     *(UNCOVERED, STACKS, UNKNOWN, EVENTS, EXEMPTIONS),
 )
 
-#: The folder that arms a Python from PYTHONPATH; its one file is all that may be found through it.
+#: The folder that arms a Python from PYTHONPATH. It holds one file, so nothing else is found there.
 BOOTSTRAP = os.path.join(os.path.dirname(os.path.realpath(__file__)), "bootstrap")
 
-#: What it arms when nobody names a floor.
+#: The floor of the start-up routes, if no source asks for one.
 DEFAULT_FLOOR = versions.TLS1_2
 
-#: What becomes of the process when arming fails, the mildest first.
+#: What happens to the process if arming fails, the mildest first.
 OUTCOMES = ("warn", "block", "abort")
 
 #: What a floor is for: to be held, or to see what holding it would change.
 ENFORCE, OBSERVE = MODES = ("enforce", "observe")
 
-#: What becomes of a stack on which nothing holds the floor, the milder first: it is imported and
-#: named, or it is refused.
-STRENGTHS = ("warn", "block")
+#: What happens to a stack that is not covered: it is imported and named, or it is refused.
+POLICIES = ("warn", "block")
 
 #: The value of TLSFLOOR that disarms the start-up routes.
 OFF = "off"
@@ -51,7 +50,8 @@ def floor_of(value: object, source: str) -> int:
     """Return the wire number of the floor that ``source`` asks for.
 
     Raises:
-        PolicyError: it cannot be understood; ``value`` and ``source`` are its attributes.
+        PolicyError: the value cannot be understood; ``value`` and ``source`` are attributes of the
+            error.
     """
     try:
         return versions.parse(value)
@@ -65,9 +65,9 @@ def floor_of(value: object, source: str) -> int:
 
 
 def floor_in(environment: Mapping[str, str]) -> int | None:
-    """Return the strictest floor that the environment asks for, None where it asks for none.
+    """Return the strictest floor that the environment asks for, or None.
 
-    ``TLSFLOOR=off`` speaks to the start-up routes alone, and asks for no floor.
+    ``TLSFLOOR=off`` is an instruction to the start-up routes. It asks for no floor.
 
     Raises:
         PolicyError: a variable is set and cannot be understood.
@@ -88,22 +88,22 @@ def is_off(environment: Mapping[str, str]) -> bool:
 def start_up_floor(environment: Mapping[str, str], written: str | None = None) -> int:
     """Return the floor of a process that is armed as it starts.
 
-    ``TLSFLOOR`` replaces the default; ``TLS_MIN_VERSION``, which a cluster hands to every workload
-    whether it knows of tlsfloor or not, can only raise it. Neither lowers what is ``written`` in an
-    installed start-up file.
+    ``TLSFLOOR`` replaces the default. ``TLS_MIN_VERSION`` can only raise it, because a cluster
+    hands it to every workload, whether that knows tlsfloor or not. Neither lowers the floor that is
+    ``written`` in an installed start-up file.
 
     Raises:
         PolicyError: a variable is set and cannot be understood, ``TLSFLOOR_ON_ERROR`` included.
     """
     if ON_ERROR in environment:
-        outcome_of(environment[ON_ERROR], ON_ERROR)
-    strengths_in(environment)
-    unknown_of(environment.get(UNKNOWN), UNKNOWN)
+        _choice(OUTCOMES, environment[ON_ERROR], "outcome", ON_ERROR)
+    uncovered_in(environment)
+    unknown_in(environment)
     asked = floor_in(environment)
-    least = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
+    default = DEFAULT_FLOOR if written is None else floor_of(written, "the installed file")
     if asked is None:
-        return least
-    return asked if FLOOR in environment and written is None else max(asked, least)
+        return default
+    return asked if FLOOR in environment and written is None else max(asked, default)
 
 
 def start_up_floors(
@@ -111,11 +111,11 @@ def start_up_floors(
 ) -> list[tuple[int, str]]:
     """Return each floor of a process that is armed as it starts, and its mode.
 
-    Mode ``observe`` is about what the environment asks for: what is ``written`` in an installed
-    file is held all the same.
+    Mode ``observe`` is about what the environment asks for. The floor that is ``written`` in an
+    installed file is held in any mode.
 
     Raises:
-        PolicyError: as ``start_up_floor()``, and for a mode that is not known.
+        PolicyError: as ``start_up_floor()``, and for an unknown mode.
     """
     mode = mode_of(environment.get(MODE, ENFORCE), MODE)
     floor = start_up_floor(environment, written)
@@ -126,12 +126,12 @@ def start_up_floors(
 
 
 def resolve_paths(environment: dict[str, str]) -> None:
-    """Make the paths in it absolute as Python starts: the program may go to another folder.
+    """Make the paths in it absolute as Python starts: the program may change its folder.
 
-    In ``os.environ`` too, for children that start there.
+    Also in ``os.environ``, for children that start in another folder.
 
     Raises:
-        PolicyError: one is relative to a folder that is gone.
+        PolicyError: a path is relative to a folder that no longer exists.
     """
     for name in (EVENTS, EXEMPTIONS):
         path = environment.get(name, "")
@@ -148,27 +148,26 @@ def resolve_paths(environment: dict[str, str]) -> None:
             ) from None
 
 
-def strengths_in(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
-    """Return what the environment wants of stacks that are not covered: of any, and by name.
+def uncovered_in(environment: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """Return what the environment wants for stacks that are not covered: for all, and by name.
 
     Raises:
-        PolicyError: it cannot be understood.
+        PolicyError: a variable cannot be understood.
     """
-    uncovered = environment.get(UNCOVERED)
     stacks: dict[str, str] = {}
-    for each in environment[STACKS].split(",") if STACKS in environment else ():
-        name, _, strength = (word.strip() for word in each.partition("="))
-        stacks[name] = strength
-    return strengths_of(uncovered, stacks, UNCOVERED, STACKS)
+    for entry in environment[STACKS].split(",") if STACKS in environment else ():
+        name, _, policy = (part.strip() for part in entry.partition("="))
+        stacks[name] = policy
+    return check_uncovered(environment.get(UNCOVERED), stacks, UNCOVERED, STACKS)
 
 
-def strengths_of(
+def check_uncovered(
     uncovered: str | None, stacks: Mapping[str, str], *sources: str
 ) -> tuple[str | None, dict[str, str]]:
-    """Return the same two, each strength looked at; ``sources`` say where they are from.
+    """Return the two arguments if both can be understood; ``sources`` name them in an error.
 
     Raises:
-        PolicyError: there is no such strength, or ``stacks`` is no mapping.
+        PolicyError: a value is unknown, or ``stacks`` is no mapping.
     """
     if not hasattr(stacks, "items"):
         raise PolicyError(
@@ -178,43 +177,43 @@ def strengths_of(
             source=sources[1],
         )
     if uncovered is not None:
-        _one_of(STRENGTHS, uncovered, "value", sources[0])
-    for name, strength in stacks.items():
-        _one_of(STRENGTHS, strength, f"value of {name!r}", sources[1])
+        _choice(POLICIES, uncovered, "value", sources[0])
+    for name, policy in stacks.items():
+        _choice(POLICIES, policy, f"value of {name!r}", sources[1])
     return uncovered, dict(stacks)
 
 
-def unknown_of(value: str | None, source: str) -> str | None:
-    """Return what ``source`` wants of libraries that carry TLS and have no row; None if nothing.
+def unknown_in(environment: Mapping[str, str]) -> str | None:
+    """Return what the environment wants for libraries that carry TLS and are in no row.
 
     Raises:
-        PolicyError: there is no such strength.
+        PolicyError: the value is unknown.
     """
-    return None if value is None else _one_of(STRENGTHS, value, "value", source)
+    return unknown_of(environment.get(UNKNOWN), UNKNOWN)
+
+
+def unknown_of(value: str | None, source: str) -> str | None:
+    """Return what ``source`` wants for such libraries.
+
+    Raises:
+        PolicyError: the value is unknown.
+    """
+    return None if value is None else _choice(POLICIES, value, "value", source)
 
 
 def mode_of(value: object, source: str) -> str:
     """Return the mode that ``source`` asks for.
 
     Raises:
-        PolicyError: there is no such mode.
+        PolicyError: the mode is unknown.
     """
-    return _one_of(MODES, value, "mode", source)
+    return _choice(MODES, value, "mode", source)
 
 
-def outcome_of(value: str, source: str) -> str:
-    """Return the outcome that ``source`` asks for.
-
-    Raises:
-        PolicyError: there is no such outcome.
-    """
-    return _one_of(OUTCOMES, value, "outcome", source)
-
-
-def _one_of(known: tuple[str, ...], value: object, what: str, source: str) -> str:
-    for each in known:
-        if each == value:
-            return each
+def _choice(known: tuple[str, ...], value: object, what: str, source: str) -> str:
+    for choice in known:
+        if choice == value:
+            return choice
     raise PolicyError(
         f"unknown {what} in {source}: {value!r}",
         hint=f"write one of {', '.join(known)}",
@@ -223,19 +222,19 @@ def _one_of(known: tuple[str, ...], value: object, what: str, source: str) -> st
     )
 
 
-def never_ran() -> str:
-    """Return what is wrong where a bootstrap folder is on the path and Python did not run its file.
+def unrun_start_up_file() -> str:
+    """Return what is wrong if a bootstrap folder is on the path and Python did not run its file.
 
-    So it is with options that extend ``sys.path`` once Python has started (``pythonpath`` of uWSGI,
-    ``python-path`` of mod_wsgi), with ``-E``, ``-I`` and ``-S``, and behind another
+    That happens with options that extend ``sys.path`` after Python has started (``pythonpath`` of
+    uWSGI, ``python-path`` of mod_wsgi), with ``-E``, ``-I`` and ``-S``, and behind another
     ``sitecustomize``.
     """
-    ran = {os.path.realpath(each) for each in getattr(sys, "_tlsfloor", {}).get("ran", ())}
+    ran = {os.path.realpath(file) for file in getattr(sys, "_tlsfloor", {}).get("ran", ())}
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     for entry in filter(None, [*sys.path, *named]):
         folder = os.path.realpath(entry)
         file = os.path.join(folder, "sitecustomize.py")
-        if file not in ran and _arms(file):
+        if file not in ran and _is_start_up_file(file):
             return (
                 f"Python did not run the start-up file in {folder}; hint: call tlsfloor.enforce() "
                 "where the program starts, or see docs/how-to/launchers.md"
@@ -243,13 +242,13 @@ def never_ran() -> str:
     return ""
 
 
-def _arms(file: str) -> bool:
-    """Tell whether a file is tlsfloor's: this one, or that of a bundle which has replaced it."""
+def _is_start_up_file(file: str) -> bool:
+    """Tell whether a file is tlsfloor's, this one or that of a bundle which has replaced it."""
     ours = os.sep + os.path.join("tlsfloor", "bootstrap", "sitecustomize.py")
     return file.endswith(ours) and os.path.exists(file)
 
 
-def lasting() -> str:
+def bootstrap_folder() -> str:
     """Return the bootstrap folder by the name that it keeps when a bundle is replaced."""
     package = os.path.dirname(BOOTSTRAP)
     link = os.path.join(os.path.dirname(os.path.dirname(package)), "tlsfloor")
@@ -257,36 +256,36 @@ def lasting() -> str:
 
 
 def for_children(environment: Mapping[str, str], floor: int, mode: str = ENFORCE) -> dict[str, str]:
-    """Return the variables that hand a floor on to the Pythons that a process starts.
+    """Return the variables that set a floor for the Pythons that a process starts.
 
     The bootstrap folder comes first, so that no other ``sitecustomize`` hides it.
     """
-    path = [lasting(), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    path = [bootstrap_folder(), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         FLOOR: versions.floor_name(floor),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
-        # The mode of the environment would be that of this floor, too.
+        # The mode that the environment has applies to this floor, too.
         **({MODE: mode} if mode != ENFORCE or MODE in environment else {}),
     }
 
 
-def of_children(environment: Mapping[str, str], written: str | None) -> str:
-    """Tell what holds in the Pythons that a process with this environment would start.
+def describe_children(environment: Mapping[str, str], written: str | None) -> str:
+    """Return what holds in the Pythons that a process with this environment starts.
 
     ``written`` is the floor of a start-up file that is installed for them too.
     """
     folders = environment.get("PYTHONPATH", "").split(os.pathsep)
-    names = [os.path.realpath(os.path.join(each, "sitecustomize.py")) for each in folders]
-    inherited = any(map(_arms, names)) and not is_off(environment)
+    files = [os.path.realpath(os.path.join(folder, "sitecustomize.py")) for folder in folders]
+    inherited = any(map(_is_start_up_file, files)) and not is_off(environment)
     if written is None and not inherited:
         return "not armed, unless they are forked; hint: enforce(..., children=True)"
     try:
         floors = start_up_floors(environment, written)
     except PolicyError as error:
         return f"they cannot be armed: {error.problem}"
-    what = [
+    names = [
         f"floor {versions.floor_name(floor)}{'' if mode == ENFORCE else ' observed, and not held'}"
         for floor, mode in floors
     ]
     but = "except with -S" if written else "if they keep the environment, except with -E, -I or -S"
-    return f"{' and '.join(what)}, {but}"
+    return f"{' and '.join(names)}, {but}"

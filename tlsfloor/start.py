@@ -1,4 +1,5 @@
-# What start-up files call, those of version 0.1 too. It must parse on Python 2.7 as they must.
+# The entry point of start-up files that version 0.1 has installed. Newer ones call tlsfloor.arm, or
+# tlsfloor.startup.legacy, themselves. It must parse on Python 2.7.
 import os
 import sys
 
@@ -8,7 +9,7 @@ def start(file, floor=None, outcome=None, since=None):
 
     Files of other versions of tlsfloor call it too: it may get more parameters, and never loses one.
     """
-    if sys._tlsfloor.get("environment") is None:  # a file of version 0.1
+    if sys._tlsfloor.get("environment") is None:  # only newer files fill it
         given = os.environ.items()
         sys._tlsfloor["environment"] = {k: v for k, v in given if k.startswith("TLSFLOOR") or k == "TLS_MIN_VERSION"}
     if sys.version_info >= (3, 8):

@@ -1,9 +1,9 @@
 """TLS versions: the number on the wire, and the names people give it.
 
-Everything in tlsfloor compares wire numbers (RFC 8446 section 4.1.2 and its predecessors: 0x0301 is
-TLS 1.0, 0x0304 is TLS 1.3). Never compare the names of constants: ``ssl.PROTOCOL_TLSv1`` is gone
-with some OpenSSLs, and ``ssl.HAS_TLSv1`` is a fact of the build, not of the library that was
-loaded.
+All of tlsfloor compares wire numbers (RFC 8446 section 4.1.2 and its predecessors: 0x0301 is
+TLS 1.0, 0x0304 is TLS 1.3). Do not rely on the names of constants: ``ssl.PROTOCOL_TLSv1`` does not
+exist with some OpenSSLs, and ``ssl.HAS_TLSv1`` describes the library that Python was built with,
+not the one that was loaded.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ TLS1_1 = 0x0302
 TLS1_2 = 0x0303
 TLS1_3 = 0x0304
 
-#: What a floor may be, as tlsfloor writes it.
+#: Every floor, as tlsfloor writes it -> its wire number.
 FLOORS = {"1.0": TLS1_0, "1.1": TLS1_1, "1.2": TLS1_2, "1.3": TLS1_3}
 
-#: What ``SSLSocket.version()`` says: the names of OpenSSL's ``SSL_get_version``.
+#: What ``SSLSocket.version()`` returns, the names of OpenSSL's ``SSL_get_version`` -> wire number.
 OPENSSL_NAMES = {
     "SSLv2": SSL2,
     "SSLv3": SSL3,
@@ -30,8 +30,8 @@ OPENSSL_NAMES = {
 
 _NAMES = {SSL2: "SSLv2", SSL3: "SSLv3", **{wire: f"TLS {floor}" for floor, wire in FLOORS.items()}}
 
-# Every spelling that parse() takes, in lower case. "VersionTLS12" is Go's, and so Kubernetes' and
-# OpenShift's; "TLSv1.2" is OpenSSL's; "TLSv1_2" is the name of a member of ssl.TLSVersion.
+# Every spelling that parse() accepts, in lower case. "VersionTLS12" is the name in Go, Kubernetes
+# and OpenShift; "TLSv1.2" is OpenSSL's; "TLSv1_2" is the name of a member of ssl.TLSVersion.
 _SPELLINGS = {
     spelling.format(floor, floor.replace(".", ""), floor.replace(".", "_")): wire
     for floor, wire in FLOORS.items()
@@ -41,46 +41,35 @@ _SPELLINGS["tlsv1"] = TLS1_0
 
 
 def name(wire: int) -> str:
-    """Return what a person reads for a wire number: ``"TLS 1.2"``; an unknown one is ``"0x7a7a"``.
-
-    .. versionadded:: 0.1
-    """
+    """Return a wire number as a person reads it: ``"TLS 1.2"``; an unknown one as ``"0x7a7a"``."""
     return _NAMES.get(wire, f"0x{wire:04x}")
 
 
 def bound_name(bound: int) -> str:
-    """Return what a person reads for a minimum as ``ssl`` has it, which may be MINIMUM_SUPPORTED.
-
-    .. versionadded:: 0.1
-    """
+    """Return a minimum of ``ssl``, which may be MINIMUM_SUPPORTED, as a person reads it."""
     return "any version" if bound < 0 else name(bound)
 
 
 def floor_name(wire: int) -> str:
-    """Return a floor as a policy writes it: ``"1.2"`` for 0x0303.
-
-    .. versionadded:: 0.1
-    """
+    """Return a floor as a policy writes it: ``"1.2"`` for 0x0303."""
     return name(wire).replace("TLS ", "")
 
 
 def parse(value: object) -> int:
     """Return the wire number of a TLS version from 1.0 to 1.3.
 
-    Takes ``"1.2"``, ``"TLSv1.2"``, ``"TLS 1.2"``, ``"VersionTLS12"`` in any case, and
+    Accepts ``"1.2"``, ``"TLSv1.2"``, ``"TLS 1.2"`` and ``"VersionTLS12"`` in any case, and
     ``ssl.TLSVersion.TLSv1_2``, which is an int and the wire number itself.
 
     Raises:
-        ValueError: the value names no such version; the text says what it was.
-
-    .. versionadded:: 0.1
+        ValueError: the value is no such version; the text of the error contains it.
     """
     if isinstance(value, str):
         wire = _SPELLINGS.get(value.strip().lower())
     elif isinstance(value, int):
         wire = int(value) if value in _SPELLINGS.values() else None
     else:
-        raise ValueError(  # noqa: TRY004 - one error for whatever is no version
+        raise ValueError(  # noqa: TRY004 - one error for all that is no version
             f"{value!r} is of type {type(value).__name__}, not a TLS version"
         )
     if wire is None:

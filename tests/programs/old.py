@@ -25,7 +25,7 @@ def watch(job):
         from importlib.machinery import SourceFileLoader
 
         old = SourceFileLoader("tlsfloor_old", job["old"]).load_module()
-    old.watch(job["floor"], "the test", lambda error: "tlsfloor: error: %s" % error)
+    old.hold(job["floor"], "the test", lambda error: "tlsfloor: error: %s" % error)
     return old
 
 
@@ -220,7 +220,7 @@ def main(job):
         attempt(reach, job, role, way, port, context)
         for (role, way, port), context in zip(job["cases"], made)
     ]
-    return {"reached": reached, "status": old.status() if job["when"] != "never" else None}
+    return {"reached": reached, "status": old.describe_state() if job["when"] != "never" else None}
 
 
 if __name__ == "__main__":

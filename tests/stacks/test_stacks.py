@@ -348,4 +348,4 @@ def test_a_stack_is_named_by_its_spec() -> None:
     """CPython gives an extension that two threads import at once a wrong ``__name__``."""
     need("psycopg2")
     program = "import psycopg2, tlsfloor.arm; psycopg2.__name__ = 'other'; "
-    assert states(f"{program} tlsfloor.arm.guard(psycopg2)")["psycopg2"] == "guarded"
+    assert states(f"{program} tlsfloor.arm.guard_module(psycopg2)")["psycopg2"] == "guarded"

@@ -76,13 +76,13 @@ def test_what_is_linked_into_a_file_is_told_by_the_words_of_the_protocol(
     words: tuple[str, ...], what: str, tmp_path: Path
 ) -> None:
     path = extension(tmp_path, "_it", constants(*words))
-    assert _unknown.carries_tls(path) == what
+    assert _unknown.find_tls(path) == what
 
 
 def test_a_small_file_is_not_searched(tmp_path: Path) -> None:
     path = extension(tmp_path, "_it", constants(*LABELS, size=1000))
-    assert os.path.getsize(path) < _unknown.SMALLEST
-    assert _unknown.carries_tls(path) == ""
+    assert os.path.getsize(path) < _unknown.MIN_SIZE
+    assert _unknown.find_tls(path) == ""
 
 
 def test_a_file_without_sections_is_searched(tmp_path: Path) -> None:
@@ -90,14 +90,14 @@ def test_a_file_without_sections_is_searched(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[40:48], data[58:64] = bytes(8), bytes(6)  # e_shoff; e_shentsize, e_shnum, e_shstrndx
     path.write_bytes(data)
-    assert _unknown.carries_tls(str(path)) == "an implementation that does not say its name"
+    assert _unknown.find_tls(str(path)) == "an implementation that does not say its name"
 
 
 def test_a_library_of_the_system_is_told_by_its_name(tmp_path: Path) -> None:
     path = extension(tmp_path, "_it", "", "-l:libssl.so.3")
-    assert _unknown.carries_tls(path) == "libssl.so.3"
+    assert _unknown.find_tls(path) == "libssl.so.3"
     path = extension(tmp_path, "_other", "", "-l:libcrypto.so.3", "-lm", "-lpthread", "-ldl")
-    assert _unknown.carries_tls(path) == ""
+    assert _unknown.find_tls(path) == ""
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_library_of_the_system_is_told_by_its_name(tmp_path: Path) -> None:
 def test_a_bundled_library_is_told_by_its_name(name: str, what: str, tmp_path: Path) -> None:
     library = compiled(tmp_path / "acme.libs" / name, "int it;", f"-Wl,-soname,{name}")
     path = extension(tmp_path / "acme", "_it", "", library, "-Wl,-rpath,$ORIGIN/../acme.libs")
-    assert _unknown.carries_tls(path) == what
+    assert _unknown.find_tls(path) == what
 
 
 @pytest.mark.parametrize("folder", ["acme.libs", "acme/.libs", "acme"])
@@ -128,7 +128,7 @@ def test_a_bundled_library_of_any_name_is_looked_at(
     library = compiled(tmp_path / folder / name, source, f"-Wl,-soname,{name}")
     found = found.replace("{folder}", folder)
     path = extension(tmp_path / "acme", "_it", "", library, found)
-    assert _unknown.carries_tls(path) == f"{name} (OpenSSL 3.0.1)"
+    assert _unknown.find_tls(path) == f"{name} (OpenSSL 3.0.1)"
 
 
 def test_libraries_that_need_each_other_are_looked_at_once(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_libraries_that_need_each_other_are_looked_at_once(tmp_path: Path) -> No
     compiled(one, "int one;", "-Wl,-soname,libone.so", rpath)
     compiled(two, "int two;", "-Wl,-soname,libtwo.so", rpath, str(one))
     compiled(one, "int one;", "-Wl,-soname,libone.so", rpath, str(two))
-    assert _unknown.carries_tls(extension(tmp_path, "_it", "", str(one), rpath)) == ""
+    assert _unknown.find_tls(extension(tmp_path, "_it", "", str(one), rpath)) == ""
     compiled(tmp_path / "libssl.so.9", "int ssl;", "-Wl,-soname,libssl.so.9")
     compiled(
         two, "int two;", "-Wl,-soname,libtwo.so", rpath, str(one), str(tmp_path / "libssl.so.9")
     )
     _unknown._files.clear()
-    assert _unknown.carries_tls(extension(tmp_path, "_it", "", str(one), rpath)) == "libssl.so.9"
+    assert _unknown.find_tls(extension(tmp_path, "_it", "", str(one), rpath)) == "libssl.so.9"
 
 
 def elf_of_32_bits(name: bytes) -> bytes:
@@ -161,7 +161,7 @@ def elf_of_32_bits(name: bytes) -> bytes:
 def test_a_file_of_32_bits_is_read(tmp_path: Path) -> None:
     path = tmp_path / "it.so"
     path.write_bytes(elf_of_32_bits(b"libgnutls.so.30"))
-    assert _unknown.carries_tls(str(path)) == "libgnutls.so.30"
+    assert _unknown.find_tls(str(path)) == "libgnutls.so.30"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_file_of_32_bits_is_read(tmp_path: Path) -> None:
 def test_a_file_of_another_format_is_searched_whole(data: bytes, what: str, tmp_path: Path) -> None:
     path = tmp_path / "it.so"
     path.write_bytes(data)
-    assert _unknown.carries_tls(str(path)) == what
+    assert _unknown.find_tls(str(path)) == what
 
 
 @pytest.mark.parametrize("shift", [-20, -15, -8, -1, 0, 1, 47, 48, 49, 63, 64, 65])
@@ -196,21 +196,19 @@ def test_a_word_is_found_wherever_it_lies(shift: int, tmp_path: Path) -> None:
     for place, word in zip((_unknown._CHUNK, 4 * _unknown._CHUNK - 3 * 64), LABELS):
         data[place + shift : place + shift + len(word)] = word.encode()
     (tmp_path / "it.so").write_bytes(data)
-    assert _unknown.carries_tls(str(tmp_path / "it.so"))
+    assert _unknown.find_tls(str(tmp_path / "it.so"))
 
 
 def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        _unknown.carries_tls(str(tmp_path / "it.so"))
+        _unknown.find_tls(str(tmp_path / "it.so"))
     with pytest.raises(IsADirectoryError):
-        _unknown.carries_tls(str(tmp_path))
+        _unknown.find_tls(str(tmp_path))
 
 
 def test_no_module_of_the_standard_library_carries_tls_but_ssl() -> None:
     folder = Path(sysconfig.get_path("platstdlib"), "lib-dynload")
-    found = {
-        each.name.split(".")[0]: _unknown.carries_tls(str(each)) for each in folder.glob("*.so")
-    }
+    found = {each.name.split(".")[0]: _unknown.find_tls(str(each)) for each in folder.glob("*.so")}
     assert {name for name, what in found.items() if what} <= {"_ssl"}
     assert len(found) > 20 or "_hashlib" not in found
 
@@ -224,7 +222,7 @@ def natives(package: str) -> dict[str, str]:
     files = [str(each) for folder in folders for each in Path(folder).rglob("*.so")]
     files += [spec.origin] if spec.origin and spec.origin.endswith(".so") else []
     assert files
-    return {each: _unknown.carries_tls(each) for each in files}
+    return {each: _unknown.find_tls(each) for each in files}
 
 
 @pytest.mark.parametrize(
@@ -320,7 +318,7 @@ except tlsfloor.FloorNotHeldError as error:
     assert lines[2].startswith("other._tls: no row of the table covers its TLS: libssl.so.3 in ")
     assert lines[3].startswith(f"this process does not hold TLS 1.2: {lines[1]}, {lines[2]}; hint:")
     assert lines[3].endswith(
-        "; hint: run `tlsfloor stacks`, which names each TLS library and what covers it"
+        "; hint: run `tlsfloor stacks`, which lists each TLS library and what covers it"
     )
     said = done.stderr.splitlines()
     assert said[0].startswith(WARNING.format(path)) and "hint: TLSFLOOR_UNKNOWN=block" in said[0]
@@ -360,7 +358,7 @@ print(tlsfloor.status().problems)
 
 def test_what_needs_another_library_as_well_is_told_by_the_worse(tmp_path: Path) -> None:
     source = constants(*LABELS, "/src/rustls-0.23.4/src/lib.rs")
-    assert _unknown.carries_tls(extension(tmp_path, "_rust", source, "-l:libssl.so.3")) == (
+    assert _unknown.find_tls(extension(tmp_path, "_rust", source, "-l:libssl.so.3")) == (
         "libssl.so.3"
     )
 

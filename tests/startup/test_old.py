@@ -186,7 +186,7 @@ def refuse(error):
     return None if WARN else "tlsfloor: error: %s" % error
 def watch(floor=0x303, set_by="the test"):
     old = load()
-    old.watch(floor, set_by, refuse)
+    old.hold(floor, set_by, refuse)
     return old
 def attempt(function, *args):
     try:
@@ -228,7 +228,7 @@ old = load()
 text = lambda each: each if each is None else str(each)  # an environment's own type on 2.7
 for environment, written in json.loads(sys.argv[1]):
     environment = {text(name): text(value) for name, value in environment.items()}
-    say(attempt(old.start_up_floor, environment, text(written)))
+    say(attempt(old.read_floor, environment, text(written)))
 """
 
 
@@ -262,9 +262,9 @@ START = """
 before = set(sys.modules)
 say("ssl" in before)
 old = watch()
-say(sorted(set(sys.modules) - before), old.status())
+say(sorted(set(sys.modules) - before), old.describe_state())
 import ssl
-say(lowest(ssl), old.status()["state"])
+say(lowest(ssl), old.describe_state()["state"])
 """
 
 
@@ -295,7 +295,7 @@ for value in ("1.2", None):
     say(attempt(setattr, context, "options", value).split(":")[0])
 if hasattr(context, "minimum_version"):
     say(attempt(setattr, context, "minimum_version", 77).split(":")[0])
-say(old.status()["counts"]["clamped"] > 0)
+say(old.describe_state()["counts"]["clamped"] > 0)
 """
 
 
@@ -447,7 +447,7 @@ for way, tls in zip((hand, write, read), begun):
     say(attempt(way, tls))
     say(attempt(tls.sendall, b"a secret"))
     tls.close()
-say(old.status()["counts"]["discarded"])
+say(old.describe_state()["counts"]["discarded"])
 """
 
 
@@ -479,7 +479,7 @@ base = ssl.SSLContext.__mro__[1]
 outcomes, begun = collections.Counter(), time.time()
 def going():
     passed = time.time() - begun
-    return passed < 0.5 or (ARM and passed < 60 and not old.status()["counts"]["discarded"])
+    return passed < 0.5 or (ARM and passed < 60 and not old.describe_state()["counts"]["discarded"])
 def hammer():
     while going():
         for _ in range(500):
@@ -498,7 +498,7 @@ def client():
 threads = [threading.Thread(target=each) for each in [hammer] * 2 + [client] * 4]
 for each in threads: each.start()
 for each in threads: each.join()
-say(dict(outcomes), old.status()["counts"]["discarded"])
+say(dict(outcomes), old.describe_state()["counts"]["discarded"])
 """
 
 
@@ -576,10 +576,10 @@ sys.modules.pop("tlsfloor_old")  # what imp does not reset, a new module is
 say(watch(0x304, "a stricter").status()["floor"], lowest(ssl), once())
 say(watch(0x303).status()["floor"], lowest(ssl))
 real, ssl.SSLContext = ssl.SSLContext, type("SSLContext", (object,), {})
-say(old.status()["state"])
+say(old.describe_state()["state"])
 ssl.SSLContext = real
 del owner._wrap_socket
-say(old.status()["state"])
+say(old.describe_state()["state"])
 say(watch().status()["state"], lowest(ssl))
 """
 
@@ -634,7 +634,7 @@ for _ in range(2):
     except ImportError as error:
         say("ImportError", str(error))
 say(sys.modules.get("ssl") is None, sys.modules.get("_ssl") is None, len(refused))
-say(old.status()["state"])
+say(old.describe_state()["state"])
 """
 
 #: Modules on the path, and the floor, and what is said of them.

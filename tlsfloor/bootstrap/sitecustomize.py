@@ -1,12 +1,12 @@
 # tlsfloor's start-up file. A folder on PYTHONPATH holds it, and `tlsfloor install` writes a copy of it, under
-# another name, into site-packages. It runs in every Python process of a company, so an idle one loads nothing
-# else: what is put beneath the import here (tlsfloor/hooks.py says how) loads tlsfloor with the first TLS stack.
-# It must parse on Python 2.7. Others may run it again (ddtrace does): what must last is in sys._tlsfloor.
+# another name, into site-packages. It runs in every Python process, so an idle process loads nothing else: the
+# hooks that it inserts beneath the import (tlsfloor/hooks.py explains them) load tlsfloor with the first TLS stack.
+# It must parse on Python 2.7. Other tools may run it again (ddtrace does), so its state is in sys._tlsfloor.
 import os
 import sys
 import time
 
-# A copy of this file that is installed has these written here.
+# `tlsfloor install` writes values for these into its copy.
 FLOOR = OUTCOME = PACKAGE = SPARE = None
 REMEDY = "; hint: a part of the package is missing or damaged: mount all that `tlsfloor bundle DIR` writes"
 MODERN = sys.version_info >= (3, 8)
@@ -14,7 +14,7 @@ VARIABLES = (
     "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "
     "TLSFLOOR_UNKNOWN TLSFLOOR_EVENTS TLSFLOOR_EXEMPTIONS"
 )
-# What cannot be wrong; with any other value tlsfloor is loaded before the program runs.
+# Values that need no check. With any other value tlsfloor is loaded before the program runs.
 PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
 # The names of tlsfloor.stacks.TABLE.
 STACKS = set(
@@ -32,51 +32,51 @@ STACKS = set(
 
 
 def arm():
-    pass  # what a .start file calls (PEP 829): it was done when this file was imported
+    pass  # a .start file calls it (PEP 829), after the import of this file has armed the process
 
 
 def arm_process(state):
-    # Arm this process: with the first TLS stack where nothing can go wrong before, else now.
-    if "environment" not in state:  # read once, and by name: programs change it, a cluster sets hundreds
+    # Arm this process: with the first TLS stack if nothing can fail before that, else now.
+    if "environment" not in state:  # read once, because programs change it
         given = state["environment"] = {}
-        code = getattr(os.environ, "encodekey", str)  # all names at once, and not decoded, which costs
+        code = getattr(os.environ, "encodekey", str)  # not decoded: a cluster sets hundreds of variables
         names = code("=") + code("=").join(getattr(os.environ, "_data", os.environ))
         if code("=TLS") in names:
             given.update({name: os.environ[name] for name in VARIABLES.split() if name in os.environ})
             if names.count(code("=TLSFLOOR")) + ("TLS_MIN_VERSION" in given) > len(given):
-                given["?"] = "?"  # a misspelt one: tlsfloor.startup.failure names it
+                given["?"] = "?"  # a misspelt one, which tlsfloor.startup.failure names
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
     if path[:1] != os.sep or os.pathsep in path:
-        plain = plain and all(os.path.isabs(each) or not each for each in path.split(os.pathsep))
+        plain = plain and all(os.path.isabs(entry) or not entry for entry in path.split(os.pathsep))
     if MODERN and "beneath" not in state:
         state["beneath"] = True
         try:
-            put_beneath()
-        except AttributeError:  # an interpreter that lacks one: tlsfloor.hooks knows what to do
+            insert_hooks()
+        except AttributeError:  # an interpreter that lacks a function: tlsfloor.hooks has a fallback
             plain = False
-    # Not later where it was loaded already, by an installed file or by a stack that came first.
+    # Now, if an installed file has loaded tlsfloor already, or a TLS stack was imported earlier.
     if "files" in state or not (MODERN and plain and STACKS.isdisjoint(sys.modules)):
-        wake()
+        load_tlsfloor()
 
 
-def put_beneath():
-    # Wake tlsfloor once a TLS stack, or any extension that carries TLS, is about to be loaded.
+def insert_hooks():
+    # Load tlsfloor when a TLS stack, or any extension that carries TLS, is about to be loaded.
     import _frozen_importlib as importlib
     import _imp
     import _frozen_importlib_external as files
 
     cached = files.cache_from_source
-    stacks, looks, wakes, passing = STACKS, carries_tls, wake, []
+    stacks, looks, load, passing = STACKS, carries_tls, load_tlsfloor, []
 
     def make(module, name, function):
         def _call_with_frames_removed(spec, *rest):
-            row = "_ssl" if spec.name[-5:] == "._ssl" else spec.name  # a copy, as in tlsfloor/hooks.py
-            if spec in passing:  # a tool has wrapped this, and is beneath what has taken its place
+            row = "_ssl" if spec.name[-5:] == "._ssl" else spec.name  # in any package, as in tlsfloor/hooks.py
+            if spec in passing:  # a tool has wrapped this hook, and now wraps what has replaced it
                 return function(spec, *rest)
             if row in stacks or (name == "create_dynamic" and looks(spec)):
-                wakes(row)
+                load(row)
                 if getattr(module, name) is not hook:
                     passing.append(spec)
                     try:
@@ -84,12 +84,12 @@ def put_beneath():
                     finally:
                         passing.remove(spec)
             elif spec.name[:9] == "tlsfloor." and str(spec.origin)[-3:] == ".py" and files._path_isfile(spec.origin):
-                spec.loader = loader = files.SourceFileLoader(spec.name, spec.origin)  # whatever tool has another
-                if files.cache_from_source is not cached:  # or bytecode of its own, as in tlsfloor/hooks.py
+                spec.loader = loader = files.SourceFileLoader(spec.name, spec.origin)  # a tool may have another one
+                if files.cache_from_source is not cached:  # or its own bytecode, as in tlsfloor/hooks.py
                     loader.get_code = lambda _: loader.source_to_code(loader.get_data(spec.origin), spec.origin)
             return function(spec, *rest)
 
-        # With importlib's file name and globals, for tracebacks and warnings: tlsfloor/hooks.py says why.
+        # With importlib's file name and globals, for tracebacks and warnings, as in tlsfloor/hooks.py.
         code = codes.get(make) or _call_with_frames_removed.__code__.replace(co_filename=file)
         codes[make] = code
         hook = type(make)(code, place, code.co_name, None, _call_with_frames_removed.__closure__)
@@ -102,74 +102,76 @@ def put_beneath():
 
 
 def carries_tls(spec):
-    # Tell whether an extension module has to be looked at by tlsfloor itself: most carry no TLS.
+    # Tell whether tlsfloor has to examine an extension module: most carry no TLS.
     try:
         return "lib-dynload" not in spec.origin and __import__("tlsfloor.stacks._unknown").stacks._unknown.look(spec)
     except Exception:
-        return not sys._tlsfloor.get("failure")  # tlsfloor cannot be loaded, which wake() says once
+        return not sys._tlsfloor.get("failure")  # tlsfloor cannot be loaded, which load_tlsfloor() reports once
 
 
-def wake(name=None):
-    # Load tlsfloor and let it arm; where it cannot be loaded, do here what TLSFLOOR_ON_ERROR says. It may be
-    # interrupted anywhere, and called by several threads at once and again: what is put here stays until all is done.
+def load_tlsfloor(name=None):
+    # Load tlsfloor and let it arm. If it cannot be loaded, do here what TLSFLOOR_ON_ERROR says. This may be
+    # interrupted anywhere, called again, and called by several threads at once: the hooks stay until all is done.
     import os
 
     state = sys._tlsfloor
     writes = sys.dont_write_bytecode
     sys.dont_write_bytecode = writes or not MODERN  # 2.7 would write it next to the source
     try:
-        if "tlsfloor" not in sys.modules:  # somebody has dropped it; or it is an old Python
+        if "tlsfloor" not in sys.modules:  # a program has dropped it, or this is Python 2.7 to 3.7
             make_package()
         if MODERN:
             from tlsfloor.arm import start
         else:
             from tlsfloor.startup.legacy import start
-        for each in state["pending"]:
-            start(*each)
+        for pending in state["pending"]:
+            start(*pending)
     except Exception as error:
-        asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}.union(each[2] for each in state["pending"]) - {None}
+        asked = {state["environment"].get("TLSFLOOR_ON_ERROR")}
+        asked = asked.union(pending[2] for pending in state["pending"]) - {None}
+        installed = any(pending[1] for pending in state["pending"])
         text = state["failure"] = "tlsfloor: error: %s%s" % (error, REMEDY)
-        if state["environment"].get("TLSFLOOR_MODE") == "observe" and not any(each[1] for each in state["pending"]):
+        if state["environment"].get("TLSFLOOR_MODE") == "observe" and not installed:
             asked = asked & {"abort"} or {"warn"}  # as in tlsfloor.startup.failure
         if asked == {"warn"}:
             STACKS.clear()
-            say(text + "; this process runs without the floor")
+            print_error(text + "; this process runs without the floor")
         elif "abort" in asked or not MODERN:
-            say(text + "" if "abort" in asked else text + "; ssl is refused, and other TLS stacks are not")
+            print_error(text + "" if "abort" in asked else text + "; ssl is refused, and other TLS stacks are not")
         if "abort" in asked:
             os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
-        for each in STACKS:
-            sys.modules.pop(each, None)
+        for stack in STACKS:
+            sys.modules.pop(stack, None)
             if not MODERN:
-                sys.modules[each] = None
-        # These bring no TLS of their own, or also other things.
-        others = "urllib3.util.ssl_ botocore.httpsession _interpreters _xxsubinterpreters pyarrow._fs pyarrow._substrait"
-        if name in STACKS.difference(others.split()):
+                sys.modules[stack] = None
+        # These bring no TLS of their own, or other things too.
+        others = "urllib3.util.ssl_ botocore.httpsession _interpreters _xxsubinterpreters pyarrow._fs"
+        if name in STACKS.difference((others + " pyarrow._substrait").split()):
             raise ImportError(text)
     finally:
         sys.dont_write_bytecode = writes
 
 
-def say(text):
+def print_error(text):
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (AttributeError, EnvironmentError):
-        pass  # it is closed, so that nobody can be told
+        pass  # it is closed
 
 
 def make_package():
-    # Make the package importable from this file's own folder; nothing of it is read until it is used.
+    # Make the package importable from this file's own folder. Nothing of it is read until it is used.
     package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")
 
     def complete(name):
         import os
 
-        # A link leads to a bundle, and to another one later: a process stays with one.
+        # A link leads to a bundle, and later to another one. This process keeps the first.
         folder = PACKAGE and os.path.realpath(PACKAGE)
         folder = folder or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         file = os.path.join(folder, "__init__.py")
-        if SPARE and not os.access(file, os.F_OK):  # pip has removed it, say
+        if SPARE and not os.access(file, os.F_OK):  # for example, pip has removed it
             folder = os.path.join(os.path.dirname(__file__), SPARE, "tlsfloor")
             file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
@@ -177,7 +179,7 @@ def make_package():
             vars(package).update(vars(__import__("tlsfloor")))
             return getattr(package, name)
         package.__path__, package.__file__ = [folder], file
-        if MODERN:  # else it does not parse, and nobody uses more than the modules that are imported here
+        if MODERN:  # else it does not parse, and only the modules that are imported here are used
             from _frozen_importlib import ModuleSpec
             from _frozen_importlib_external import SourceFileLoader
 
@@ -187,7 +189,7 @@ def make_package():
             package.__spec__.has_location = True
 
             def execute(name):
-                loader.exec_module(package)  # this brings a __getattr__ of its own
+                loader.exec_module(package)  # which has its own __getattr__
                 return getattr(package, name)
 
             package.__getattr__ = execute
@@ -202,7 +204,7 @@ def make_package():
 
 
 def find(entry):
-    # Return what runs the sitecustomize of an entry of the path, and where it is; None where there is none.
+    # Return a function that runs the sitecustomize of an entry of the path, and its file; or None.
     if not MODERN and sys.version_info < (3,):
         import imp
 
@@ -227,7 +229,7 @@ def find(entry):
 
 
 def may_hold(entry):
-    # Tell if an entry of the path can hold a sitecustomize: its importer would list all of a folder.
+    # Tell if an entry of the path can hold a sitecustomize. (Its importer would list the whole folder.)
     start = entry + os.sep + "sitecustomize"
     for end in ("", ".py", ".pyc"):
         if os.access(start + end, os.F_OK):
@@ -260,6 +262,5 @@ if FLOOR is not None or os.environ.get("TLSFLOOR", "").strip().lower() != "off":
 if FLOOR is None:
     sys._tlsfloor["ran"].append(__file__)
     run_next(sys._tlsfloor["ran"])
-# What stays beneath the import would keep them alive as Python ends, which costs an idle process more
-# than half of what this file does.
+# The hooks would keep them alive as Python ends, which costs an idle process more than half of what this file does.
 del os, time

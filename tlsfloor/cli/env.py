@@ -73,7 +73,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the lines."""
-    folder = policy.lasting()
+    folder = policy.bootstrap_folder()
     if arguments.path is not None:
         folder = os.path.join(arguments.path, bundle.BOOTSTRAP)
         if not os.path.isabs(folder):

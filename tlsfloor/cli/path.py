@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlsfloor.policy import lasting
+from tlsfloor.policy import bootstrap_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the folder."""
     del arguments
-    print(lasting())
+    print(bootstrap_folder())
     return 0

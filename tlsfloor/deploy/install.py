@@ -281,7 +281,7 @@ def _module(floor: int, outcome: str, site: dict[str, str], spare: str) -> str:
     """Return the start-up file with its floor, and a sum that tells whether it was changed."""
     with open(os.path.join(policy.BOOTSTRAP, "sitecustomize.py"), encoding="ascii") as file:
         text = file.read()
-    package = os.path.dirname(policy.lasting())
+    package = os.path.dirname(policy.bootstrap_folder())
     paths = [os.path.join(site["folder"], name) for name in (f"{MODULE}.py", *STARTERS)]
     remedy = (
         f"; hint: {paths[0]} needs the package in {package}, or its copy in "

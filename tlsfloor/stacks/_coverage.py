@@ -9,7 +9,7 @@ import os
 import sys
 
 from tlsfloor.errors import PolicyError
-from tlsfloor.policy import STRENGTHS
+from tlsfloor.policy import POLICIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -214,4 +214,4 @@ def strength(row: str, wanted: Iterable[tuple[str | None, dict[str, str]]]) -> s
     asked = {
         next((named[name] for name in names if name in named), general) for general, named in wanted
     }
-    return next((each for each in reversed(STRENGTHS) if each in asked), None)
+    return next((each for each in reversed(POLICIES) if each in asked), None)

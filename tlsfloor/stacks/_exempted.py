@@ -1,8 +1,8 @@
-"""Connections of ``ssl`` that an exemption lets go below the floor, though their context is shared.
+"""Connections of ``ssl`` that an exemption lets go below the floor.
 
-OpenSSL takes the bounds of a connection from its context (``SSL_new``), so that the context is
-lowered for just that call. All connections of the process are born one after the other then: no
-other thread can have one born in between.
+Exempted and other connections may share a context. OpenSSL takes the bounds of a connection from
+its context (``SSL_new``), so the context is lowered for just that call. With exemptions, all
+connections of the process are born one after the other: no other thread can create one meanwhile.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from tlsfloor.exemptions import Exemption
 
 
-# Who wants a connection whose socket has no address yet, or that has no socket: module and function
-# -> what it knows the address of. The last is asyncio's before Python 3.11.
-_WHO_KNOWS = {
+# The callers that know the address of a connection whose socket has none yet, or that has no
+# socket: module and function -> the variable to ask. The last is asyncio's before Python 3.11.
+_CALLERS = {
     ("ssl", "_real_connect"): "addr",
     ("gevent.ssl", "_real_connect"): "addr",
     ("asyncio.selector_events", "_make_ssl_transport"): "rawsock",
@@ -37,50 +37,50 @@ _WHO_KNOWS = {
     ("asyncio.sslproto", "_process_write_backlog"): "self",
 }
 
-# Linux, include/uapi/linux/tcp.h: struct tcp_info, and in it where tcpi_bytes_acked,
-# tcpi_bytes_received and, since 4.6, tcpi_data_segs_out begin and end.
+# Linux, include/uapi/linux/tcp.h: struct tcp_info, and in it the offsets of tcpi_bytes_acked,
+# tcpi_bytes_received and, since 4.6, tcpi_data_segs_out.
 _TCP, _TCP_INFO, _SIZE = 6, 11, 160
 _ACKNOWLEDGED, _RECEIVED, _SENT = slice(120, 128), slice(128, 136), slice(156, 160)
 
 _PROXY = (
-    "something was said before TLS began, as to a proxy, or it cannot be told; exempt the name of "
+    "data was sent before TLS began, as to a proxy, or the system cannot tell; exempt the name of "
     "the host"
 )
 
-# The modules that may stand between it and a gate. Whoever is behind another has more connections
-# than this one.
+# The modules that may be between such a caller and a gate. A caller behind any other module may
+# have more connections than this one.
 _BETWEEN = frozenset({"ssl", "gevent.ssl", "truststore._api", "asyncio.sslproto"})
 
 
 def exempting(base: Any, wrap: Any, gate: Any) -> Any:
-    """Return the gate of a use that lets what is exempted go below the floor."""
+    """Return the gate of a use that lets exempted connections go below the floor."""
 
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # Nobody hears of anything during the turn: a handler of logging, or a function that gets
-        # events, may wait for a connection of another thread.
-        found = find(args, kwargs, current.threshold)
+        # Events are delivered before the turn: a logging handler or a callback may wait for a
+        # connection of another thread.
+        found = find_exemption(args, kwargs, current.threshold)
         flexible = base.protocol.__get__(self) in FLEXIBLE  # else it is refused, and never lowered
-        with stdlib.turn if flexible else contextlib.nullcontext():  # another one after a fork
-            least = current.held if found is None else lowest(base, self, found)
-            if least < current.held:
-                with lowered(base, self, least, current.held):
-                    made = wrap(self, *args, **kwargs)
+        with stdlib.turn if flexible else contextlib.nullcontext():  # read here: a fork replaces it
+            minimum = current.held if found is None else exempted_minimum(base, self, found)
+            if minimum < current.held:
+                with lowered(base, self, minimum, current.held):
+                    born = wrap(self, *args, **kwargs)
                 owner = kwargs.get("owner")
                 if hasattr(owner, "__dict__"):
-                    setattr(owner, EXEMPT, least)
-                return made
+                    setattr(owner, EXEMPT, minimum)
+                return born
             return gate(self, *args, **kwargs)
 
     exempting.__name__ = gate.__name__
     return exempting
 
 
-def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:
-    """Return what exempts the connection that is asked for by these arguments, and tell of it.
+def find_exemption(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption | None:
+    """Return the exemption of the connection that these arguments ask for, and report it.
 
     They are those of ``_wrap_socket(sock, server_side, server_hostname)``, or of ``_wrap_bio``,
-    which begins with two buffers. Call it from the gate itself. Where no address is known, an
-    exemption with a port, or of an address, is for nobody.
+    which begins with two buffers. The gate itself calls this function. If the address is unknown,
+    no exemption with a port, or of an address, applies.
     """
     socket = args[0] if args else kwargs.get("sock")
     socket = socket if hasattr(socket, "getpeername") else None
@@ -89,9 +89,9 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
     if server_side:
         return None
-    known = socket if _address(socket) else _known_to(sys._getframe(2))
-    address, port = _address(known) or (None, None)
-    direct = _is_direct(known)
+    peer = socket if _address(socket) else _peer_of_caller(sys._getframe(2))
+    address, port = _address(peer) or (None, None)
+    direct = _is_direct(peer)
     found = exemptions.find(name, address if direct else None, port)
     if found is None:
         other = None if direct else exemptions.find(name, address, port)
@@ -108,64 +108,66 @@ def find(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) -> Exemption
     return found if kind == "exempted" else None
 
 
-def _known_to(frame: FrameType | None) -> Any:
-    """Return what knows whom the connection is to that is wanted in a frame."""
+def _peer_of_caller(frame: FrameType | None) -> Any:
+    """Return the address, socket or transport of the connection that a caller wants."""
     while frame is not None:
         module, function = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        if (module, function) in _WHO_KNOWS:
-            return frame.f_locals.get(_WHO_KNOWS[module, function])
+        if (module, function) in _CALLERS:
+            return frame.f_locals.get(_CALLERS[module, function])
         if module not in _BETWEEN:
             return None
         frame = frame.f_back
     return None
 
 
-def _address(known: Any) -> tuple[Any, ...] | None:
-    """Return host and port of a peer: of an address itself, a socket, or a transport of asyncio."""
+def _address(peer: Any) -> tuple[Any, ...] | None:
+    """Return host and port of a peer, which is an address, a socket, or a transport of asyncio."""
     try:
-        if hasattr(known, "getpeername"):
-            known = known.getpeername()
-        elif hasattr(known, "_get_extra_info"):
-            known = known._get_extra_info("peername")
-        elif hasattr(known, "get_extra_info"):
-            known = known.get_extra_info("peername")
+        if hasattr(peer, "getpeername"):
+            peer = peer.getpeername()
+        elif _extra_info(peer):
+            peer = _extra_info(peer)("peername")
     except OSError:  # not connected yet
         return None
-    return known[:2] if isinstance(known, tuple) else None
+    return peer[:2] if isinstance(peer, tuple) else None
 
 
-def _is_direct(known: Any) -> bool:
+def _extra_info(transport: Any) -> Any:
+    return getattr(transport, "_get_extra_info", getattr(transport, "get_extra_info", None))
+
+
+def _is_direct(peer: Any) -> bool:
     """Tell whether a connection is to its address, and not through it to another host.
 
-    Whoever asks a proxy to go on (CONNECT, SOCKS) says so on the connection before TLS begins.
-    Linux counts what is said. Where nobody does it is not known, and that counts as no.
+    A client of a proxy (CONNECT, SOCKS) sends data on the connection before TLS begins. Linux
+    counts it. On a system that does not, the answer is no.
     """
-    if isinstance(known, tuple):
+    if isinstance(peer, tuple):
         return True  # still to be connected
     try:
-        for name in ("_get_extra_info", "get_extra_info"):
-            if hasattr(known, name):
-                known = getattr(known, name)("socket")
-        told = known.getsockopt(_TCP, _TCP_INFO, _SIZE) if sys.platform == "linux" else b""
-    except (AttributeError, OSError):  # nothing to ask, or not of TCP
+        if _extra_info(peer):
+            peer = _extra_info(peer)("socket")
+        info = peer.getsockopt(_TCP, _TCP_INFO, _SIZE) if sys.platform == "linux" else b""
+    except (AttributeError, OSError):  # no socket, or not of TCP
         return False
-    # The SYN is acknowledged, which shows that anything is counted at all.
-    said = any(told[_RECEIVED]) or any(told[_SENT])
-    return len(told) == _SIZE and any(told[_ACKNOWLEDGED]) and not said
+    # The acknowledged SYN proves that this kernel counts at all.
+    has_data = any(info[_RECEIVED]) or any(info[_SENT])
+    return len(info) == _SIZE and any(info[_ACKNOWLEDGED]) and not has_data
 
 
-def lowest(base: Any, context: Any, exemption: Exemption) -> int:
+def exempted_minimum(base: Any, context: Any, exemption: Exemption) -> int:
     """Return down to which version a context may go: not below what its program asked for."""
     protocol = base.protocol.__get__(context)
-    if protocol not in FLEXIBLE:
-        return max(FIXED.get(protocol, 0), exemption.minimum)
-    current: int = base.minimum_version.__get__(context)
-    return max(asked(context).get("minimum_version", current), exemption.minimum)
+    if protocol in FLEXIBLE:
+        minimum = asked(context).get("minimum_version", base.minimum_version.__get__(context))
+    else:
+        minimum = FIXED.get(protocol, 0)
+    return max(int(minimum), int(exemption.minimum))
 
 
 @contextlib.contextmanager
 def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]:
-    """Have the bounds of a context as low as that for a moment; call it in ``stdlib.turn``."""
+    """Lower the bounds of a context for a moment; call it while ``stdlib.turn`` is held."""
     if base.protocol.__get__(context) not in FLEXIBLE:
         yield
         return
@@ -181,5 +183,5 @@ def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]
     finally:
         for name, bound in bounds.items():
             now = getattr(base, name).__get__(context)
-            if now == bound or now < floor:  # else somebody has set it meanwhile
+            if now == bound or now < floor:  # else another thread has set it
                 put_quietly(getattr(base, name).__set__, context, before[name])

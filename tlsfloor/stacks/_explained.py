@@ -1,16 +1,16 @@
-"""What is said of a connection of ``ssl`` that fails because of the floor.
+"""Explains in the error of a connection of ``ssl`` that it failed because of the floor.
 
-The sentence is a part of the error's own text, behind what OpenSSL says. requests, urllib3, httpx,
-aiohttp, botocore and redis-py copy the text of an error into one of theirs (``str(error)``,
-``error.strerror``, ``error.args``), and none of them its notes: a log shows the text and no note.
-Class, ``errno``, ``reason``, ``library`` and the beginning of the text stay what they are, since
-programs compare these. They also search the text ("timed out", "wrong version number", "unexpected
-eof", "certificate verify failed"), so the sentence has no such words. And it has no quotation
-mark and no end of line, which would be escaped where an error is shown by its ``repr()``.
+The explanation is a part of the error's own text, after OpenSSL's. requests, urllib3, httpx,
+aiohttp, botocore and redis-py copy the text of an error into their own (``str(error)``,
+``error.strerror``, ``error.args``), and none of them copies notes. So a log shows only the text.
+Class, ``errno``, ``reason``, ``library`` and the beginning of the text do not change, because
+programs compare them. Programs also search the text ("timed out", "wrong version number",
+"unexpected eof", "certificate verify failed"), so the explanation has no such words. It has no
+quotation mark and no line end, which ``repr()`` would escape.
 
-The floor is named only where it is the reason, which needs two things: the floor has raised the
-context; and no version at or above the floor is left that the peer may want and the program itself
-forbids, by a maximum or an option.
+The floor is named only if it is the reason. Two conditions must hold: the floor has raised the
+context; and there is no version at or above the floor that the peer may want and that the program
+itself forbids, by a maximum or an option.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-# The options that forbid a version, whatever the bounds are.
+# The options that forbid a version, independently of the bounds.
 _FORBIDS = {
     TLS1_0: _ssl.OP_NO_TLSv1,
     TLS1_1: _ssl.OP_NO_TLSv1_1,
@@ -38,28 +38,28 @@ _FORBIDS = {
     TLS1_3: getattr(_ssl, "OP_NO_TLSv1_3", 0),
 }
 
-# How many frames away from a handshake the client is that knows of a proxy.
-_NEAR = 12
+# At most so many frames are between a handshake and the client that knows of a proxy.
+_MAX_FRAMES = 12
 
-# The ports whose servers refuse everybody, which was said.
-_refusing: set[object] = set()
+# The ports of the servers that warn_of_server() has reported.
+_reported: set[object] = set()
 
 
 def explain(error: Any, holder: Any, caller: FrameType) -> None:
-    """Say in the error of a handshake that the floor is the reason, if it is."""
+    """Add to the error of a handshake that the floor is the reason, if it is."""
     floor = getattr(holder, _connections.EXEMPT, current.held)
     context = holder._sslobj.context
     bounds = asked(context)
     low = bounds.get("minimum_version", floor)
     if low >= floor:
         return
-    about = _connections.ends(holder._sslobj, holder, caller)
-    host = about["server_name"] or about.get("peer")
-    tunnel = _tunnelled(host, caller)
-    who = _where(host, tunnel or about.get("port"))
-    if about["role"] == "server":
-        who = f"the client at {about['peer']}" if about.get("peer") else "the client"
-    problem = _problem(error.reason, about["role"], who, context, bounds, floor)
+    facts = _connections.endpoints(holder._sslobj, holder, caller)
+    host = facts["server_name"] or facts.get("peer")
+    proxied_port = _proxied_port(host, caller)
+    peer = _host_and_port(host, proxied_port or facts.get("port"))
+    if facts["role"] == "server":
+        peer = f"the client at {facts['peer']}" if facts.get("peer") else "the client"
+    problem = _reason(error.reason, facts["role"], peer, context, bounds, floor)
     if not problem:
         return
     whose = f"the floor of this process, set by {current.set_by}"
@@ -68,20 +68,20 @@ def explain(error: Any, holder: Any, caller: FrameType) -> None:
     wanted = versions.bound_name(low)
     if "maximum_version" in bounds:
         wanted += f" to {versions.name(bounds['maximum_version'])}"
-    hint = _hint(error.reason, about, host, tunnel)
-    text = errors.printable(  # a server may have any name
+    hint = _hint(error.reason, facts, host, proxied_port)
+    text = errors.printable(  # the name of a server is of unknown origin
         f"tlsfloor: {problem}, which is {whose}; the context asked for {wanted}{hint}"
     )
     if error.args == (error.errno, error.strerror):  # else it is no error of Python's ssl
-        said = f"{error.strerror}; {text}"
-        error.args, error.strerror = (error.errno, said), said
-    _connections.tell("failed", floor, "enforce", text=text, asked=wanted, **about)
+        whole = f"{error.strerror}; {text}"
+        error.args, error.strerror = (error.errno, whole), whole
+    _connections.note_ssl("failed", floor, "enforce", text=text, asked=wanted, **facts)
 
 
-def _problem(
-    reason: str, role: object, who: str, context: Any, bounds: dict[str, int], floor: int
+def _reason(
+    reason: str, role: object, peer: str, context: Any, bounds: dict[str, int], floor: int
 ) -> str:
-    """Return why a handshake failed, if it is because of the floor; else nothing."""
+    """Return why a handshake failed because of the floor; empty if it failed otherwise."""
     at_or_above = [version for version in _FORBIDS if version >= floor]
     allowed = [version for version in at_or_above if _allows(context, version)]
     name = versions.name(floor)
@@ -91,19 +91,19 @@ def _problem(
         lost = not allowed and any(_allows(context, version) for version in below)
         return f"the context allows nothing at or above {name}" if lost else ""
     if role == "client" and reason == "UNSUPPORTED_PROTOCOL":
-        # The server answers with a version. It is below the floor, or in a gap of what is allowed.
+        # The server chose a version. It is below the floor, or one that the program forbids.
         gap = at_or_above[: len(allowed)] != allowed
-        return "" if gap else f"{who} chose a version below {name}"
+        return "" if gap else f"{peer} chose a version below {name}"
     if role == "server" and reason != "UNSUPPORTED_PROTOCOL":
-        return ""  # it is not the floor that the client refuses
+        return ""  # the client refuses something else than the floor
     if allowed == at_or_above:
-        return f"{who} offers nothing at or above {name}"
-    # The floor is all that is left where it has raised a maximum, too.
-    return f"{who} does not offer {name}" if "maximum_version" in bounds else ""
+        return f"{peer} offers nothing at or above {name}"
+    # If the floor has raised the maximum too, the floor is the only version that is allowed.
+    return f"{peer} does not offer {name}" if "maximum_version" in bounds else ""
 
 
 def _allows(context: Any, version: int) -> bool:
-    """Tell whether a context lets a version be spoken that its minimum allows."""
+    """Tell whether a context allows a version that is not below its minimum."""
     if version == TLS1_3 and not _ssl.HAS_TLSv1_3:
         return False
     return (
@@ -112,44 +112,44 @@ def _allows(context: Any, version: int) -> bool:
     )
 
 
-def _hint(reason: str, about: dict[str, object], host: object, tunnel: object) -> str:
-    """Return what to do about it, and before that which exemption has expired."""
+def _hint(reason: str, facts: dict[str, object], host: object, proxied_port: object) -> str:
+    """Return which exemption has expired, if one has, and what to do."""
     if reason == "NO_PROTOCOLS_AVAILABLE":
         return "; hint: do not set its options OP_NO_TLSv1_2 and OP_NO_TLSv1_3"
-    if about["role"] == "server":
+    if facts["role"] == "server":
         return "; hint: update that client; TLSFLOOR_EVENTS and tlsfloor report list them all"
-    port = about.get("port")
-    check = f"tlsfloor check {_where(host, tunnel or port or 'PORT')}"
-    if not host or any(file["floor"] for file in current.files):  # nothing is exempted from that
+    port = facts.get("port")
+    check = f"tlsfloor check {_host_and_port(host, proxied_port or port or 'PORT')}"
+    if not host or any(file["floor"] for file in current.files):  # no exemption applies to that
         return f"; hint: {check}"
     path = (current.environment or {}).get("TLSFLOOR_EXEMPTIONS")
     path = path or "the file that TLSFLOOR_EXEMPTIONS names"
     found = exemptions.find(
-        about["server_name"], about.get("peer"), port if isinstance(port, int) else None
+        facts["server_name"], facts.get("peer"), port if isinstance(port, int) else None
     )
     if found is not None and found.days_left() < 0:
         expired = f"; the exemption of {found.host} expired on {found.expires}"
         return f"{expired}; hint: {check}, or renew that exemption in {path}"
-    # Behind a proxy the port that an exemption is compared with is the proxy's.
-    entry = f"host {host}" + (f", port {port}," if port and not tunnel else "")
+    # With a proxy, an exemption is compared with the port of the proxy.
+    entry = f"host {host}" + (f", port {port}," if port and not proxied_port else "")
     return f"; hint: {check}, or exempt {entry} in {path}"
 
 
-def _where(host: object, port: object) -> str:
-    """Return a host and its port as ``tlsfloor check`` takes them."""
+def _host_and_port(host: object, port: object) -> str:
+    """Return a host and its port in the form that ``tlsfloor check`` accepts."""
     text = str(host or "HOST")
     text = f"[{text}]" if ":" in text else text
     return f"{text}:{port}" if port else text
 
 
-def _tunnelled(host: object, frame: FrameType | None) -> object:
-    """Return the port of a host that is reached through a proxy, where that is known.
+def _proxied_port(host: object, frame: FrameType | None) -> object:
+    """Return the port of a host that is reached through a proxy, if a client of HTTP knows it.
 
-    ``http.client``, and so urllib3, requests and botocore, knows it, and httpcore, and so httpx.
-    Only their frames are looked into: on Python 3.12 and older a frame keeps alive what was seen in
-    it (``f_locals``), and some programs rely on it that a socket is closed when they let it go.
+    These are ``http.client`` (for urllib3, requests, botocore) and httpcore (for httpx). Only their
+    frames are read: on Python 3.12 and older ``f_locals`` keeps the objects of a frame alive, and
+    some programs rely on the closing of a socket that nothing refers to.
     """
-    for _ in range(_NEAR):
+    for _ in range(_MAX_FRAMES):
         if frame is None:
             break
         names = frame.f_code.co_names
@@ -165,22 +165,22 @@ def _tunnelled(host: object, frame: FrameType | None) -> object:
 
 
 def warn_of_server(error: Exception, owner: Any) -> None:
-    """Say once that a server refuses every client, for its context is refused.
+    """Print once that a server refuses every client, because its context is refused.
 
-    A client gets the error. A server gets it at each accept, where ``socketserver`` and asyncio,
-    and with them most servers, take it for a fault of the client, which they drop.
+    In a client the error is raised to the program. In a server it is raised at each accept, where
+    ``socketserver`` and asyncio, and so most servers, treat it as a fault of the client.
     """
     if not current.is_internal():
-        # asyncio closes the connection only when nobody refers to it any more. So no frame may have
-        # the error that is raised in a variable: they would keep each other, and the connection.
-        events.protected("stderr", _warn_of_server, str(error), owner, sys._getframe(2))
+        # asyncio closes a connection when nothing refers to it any more. So no frame may have the
+        # error that is raised in a variable: a cycle would keep frame and connection alive.
+        events.call_safely("stderr", _warn_of_server, str(error), owner, sys._getframe(2))
 
 
 def _warn_of_server(text: str, owner: Any, caller: FrameType) -> None:
-    _, own = _connections.addresses(owner, caller)
+    _, own = _connections.socket_addresses(owner, caller)
     port = own[1] if own else None
-    if port not in _refusing:
-        _refusing.add(port)
-        where = f"the server at {_where(*own[:2])}" if own else "a server"
+    if port not in _reported:
+        _reported.add(port)
+        where = f"the server at {_host_and_port(*own[:2])}" if own else "a server"
         why = text.partition("tlsfloor: ")[2]
         errors.say(f"tlsfloor: error: {where} refuses every client: {why}")

@@ -1,8 +1,8 @@
 """The fallback of ``hooks``, for an interpreter that lacks one of the functions beneath the import.
 
-A finder on ``sys.meta_path`` that finds nothing itself: it lets the others find a module of the
-table, and sees that the module is guarded once it was executed. Other finders and tools can pass
-it, which is why it is only a fallback, and ``status()`` names it.
+It is a finder on ``sys.meta_path`` that finds nothing itself. It asks the other finders for a
+module of the table, and has the module guarded once it is executed. Other finders and tools can
+bypass it, so it is only a fallback, and ``status()`` names it.
 """
 
 from __future__ import annotations
@@ -13,28 +13,25 @@ from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
 
-class Finder:
+class FallbackFinder:
     """A meta-path finder that calls ``executed(module)`` for each module of the table."""
 
     def __init__(self, executed: Callable[[ModuleType], object]) -> None:
         self.executed = executed
 
     def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
+        self, fullname: str, path: Any = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Let the others find it."""
+        """Return the spec that another finder has for a module of the table."""
         if fullname not in TABLE:
             return None
-        for finder in [each for each in sys.meta_path if each is not self]:
+        for finder in [finder for finder in sys.meta_path if finder is not self]:
             find_spec: Any = getattr(finder, "find_spec", None)
             spec: ModuleSpec | None = find_spec and find_spec(fullname, path, target)
             if spec is not None:
@@ -44,9 +41,10 @@ class Finder:
 
 
 def listen(loader: Any, executed: Callable[[ModuleType], object]) -> None:
-    """Have a loader, which is for one module, guard it inside of its execution.
+    """Have the loader of one module call ``executed(module)`` as the last step of executing it.
 
-    So is one that is executed when it is first used (``importlib.util.LazyLoader``).
+    So a module that is executed when it is first used (``importlib.util.LazyLoader``) is guarded,
+    too.
     """
     execute = loader.exec_module
 
@@ -57,15 +55,15 @@ def listen(loader: Any, executed: Callable[[ModuleType], object]) -> None:
     loader.exec_module = exec_module
 
 
-def put(executed: Callable[[ModuleType], object]) -> None:
-    """Put the finder in front, unless it is there."""
-    if not any(isinstance(each, Finder) for each in sys.meta_path):
-        sys.meta_path.insert(0, Finder(executed))
+def insert_finder(executed: Callable[[ModuleType], object]) -> None:
+    """Insert the finder in front of all others, unless it is there."""
+    if not any(isinstance(finder, FallbackFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, FallbackFinder(executed))
 
 
-def problem(missing: set[str]) -> str:
+def describe_missing(missing: set[str]) -> str:
     """Return what ``status()`` says of an interpreter that lacks these functions."""
     return (
         f"this interpreter has no {', '.join(sorted(missing))}: a finder on sys.meta_path sees its "
-        "imports instead, and other finders can pass it"
+        "imports instead, and other finders can bypass it"
     )

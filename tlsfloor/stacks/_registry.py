@@ -1,4 +1,4 @@
-"""What few processes ask of guards: about what is here already, what is observed, not covered."""
+"""What few processes ask of guards: to guard stacks late, to observe them, to refuse them."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _of(name: str) -> Any:
-    # None where it cannot be imported: ``floor.stacks`` has the reason.
+def _guard_of(name: str) -> Any:
+    # None if it cannot be imported: ``floor.stacks`` has the reason.
     try:
         return __import__(TABLE[name], fromlist=["guard"])
-    except Exception:  # noqa: BLE001 - whatever it was, there is no guard
+    except Exception:  # noqa: BLE001 - any error means that there is no guard
         return None
 
 
 def ask(name: str, function: str) -> Any:
-    """Call a function of a stack's guard; None where it has no such function, or nothing to say."""
-    asked = getattr(_of(name), function, None)
+    """Call a function of a stack's guard; return None if the guard does not have it."""
+    asked = getattr(_guard_of(name), function, None)
     return asked and asked()
 
 
-def undone(name: str, module: ModuleType) -> Any:
-    """Return what of a guard is no longer in place; empty when all of it is."""
-    guard = _of(name)
+def undone_on(name: str, module: ModuleType) -> Any:
+    """Return what of a guard is no longer in place; empty if all of it is."""
+    guard = _guard_of(name)
     if hasattr(guard, "undone"):
         return guard.undone(module)
     gates = getattr(guard, "_gates", None)
     return "" if gates is None else gates.undone()
 
 
-def check(floor: int) -> None:
-    """Make sure that this OpenSSL can hold the floor, without importing ``ssl`` for it.
+def check_openssl(floor: int) -> None:
+    """Make sure that this OpenSSL can hold the floor, without importing ``ssl``.
 
     Raises:
         GuardError: it cannot.
@@ -55,13 +55,15 @@ def check(floor: int) -> None:
     except GuardError:  # which is an ImportError, too
         raise
     except ImportError:
-        return  # a Python without _ssl: no stack here, and nothing to hold
+        return  # a Python without _ssl has nothing to hold
 
 
-def catch_up(guard: Callable[[ModuleType], None], unknown: Callable[[ModuleSpec], None]) -> None:
-    """Guard the stacks that were imported before the floor was armed.
+def guard_imported(
+    guard: Callable[[ModuleType], None], before_other: Callable[[ModuleSpec], None]
+) -> None:
+    """Guard the stacks that were imported before the floor was armed, and look at other extensions.
 
-    One that cannot be guarded keeps no other from it. And look at all other extension modules.
+    If one cannot be guarded, the others are guarded nevertheless.
 
     Raises:
         GuardError: a stack cannot be held, or an unknown library is refused.
@@ -70,10 +72,10 @@ def catch_up(guard: Callable[[ModuleType], None], unknown: Callable[[ModuleSpec]
     for name in TABLE:
         if sys.modules.get(name) is not None:
             try:
-                __import__(name)  # waits for another thread that is just executing it
+                __import__(name)  # waits for another thread that is executing it
                 module: Any = sys.modules.get(name)
                 if getattr(getattr(module, "__spec__", None), "_initializing", module is None):
-                    continue  # this thread is, and its hook comes when that is done; or it failed
+                    continue  # this thread is executing it, and its hook comes next; or it failed
                 guard(module)
                 ask(name, "catch_up")
             except GuardError as error:
@@ -83,21 +85,21 @@ def catch_up(guard: Callable[[ModuleType], None], unknown: Callable[[ModuleSpec]
         spec: Any = getattr(module, "__dict__", {}).get("__spec__")
         if str(getattr(spec, "origin", "")).endswith(suffixes):
             try:
-                unknown(spec)
+                before_other(spec)
             except GuardError as error:
                 failed.append(error)
     if failed:
         raise failed[0]
 
 
-def observe(name: str, guard: Any, module: ModuleType, lock: LockType) -> str:
-    """See what a floor would change on one stack, and return its state."""
+def observe_stack(name: str, guard: Any, module: ModuleType, lock: LockType) -> str:
+    """Observe what a floor would change on one stack, and return the state of the stack."""
     state = "not observed: what it does is not seen"
     if hasattr(guard, "observe"):
         try:
             with lock:
                 state = guard.observe(module)
-        except GuardError as error:  # who only looks refuses nothing
+        except GuardError as error:  # in mode observe nothing is refused
             state = f"not observed: {error.problem}"
     if state.startswith("not observed"):
         floor = versions.floor_name(current.observed)
@@ -106,9 +108,9 @@ def observe(name: str, guard: Any, module: ModuleType, lock: LockType) -> str:
 
 
 def refuse_uncovered(
-    name: str, state: str, wanted: list[tuple[str | None, dict[str, str]]]
+    name: str, state: str, policies: list[tuple[str | None, dict[str, str]]]
 ) -> None:
-    """Report a stack that is not covered, and refuse it unless all who care want a warning only.
+    """Report a stack that is not covered, and refuse it unless all policies want only a warning.
 
     Raises:
         GuardError: it is refused.
@@ -116,7 +118,7 @@ def refuse_uncovered(
     from tlsfloor.stacks import _coverage
 
     events.note("uncovered", stack=name, floor=versions.floor_name(current.held), text=state)
-    if _coverage.strength(name, wanted) != "warn":
+    if _coverage.strength(name, policies) != "warn":
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "

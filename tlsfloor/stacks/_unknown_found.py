@@ -1,4 +1,4 @@
-"""What ``_unknown`` needs once it has found TLS, or a file that is not ELF."""
+"""Names and reports what ``_unknown`` has found; reads files that are not ELF."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tlsfloor.stacks import _coverage, _unknown
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _io import FileIO
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Sequence
 
-# Who it is, by its own words: its name, the word in front of its version, other words.
+# The text by which an implementation is known: its name, the text before its version, other texts.
 _WORDS: tuple[tuple[str, bytes, tuple[bytes, ...]], ...] = (
     ("OpenSSL", b"OpenSSL ", ()),
     ("LibreSSL", b"LibreSSL ", ()),
@@ -30,8 +30,8 @@ _WORDS: tuple[tuple[str, bytes, tuple[bytes, ...]], ...] = (
 )
 
 
-def named(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
-    """Return the names and versions of what is in these parts of a file."""
+def describe(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
+    """Return the names and versions of the implementations in these parts of a file."""
     names: dict[str, str] = {}
     for data, end in _unknown.chunks(file, places):
         for name, before, words in _WORDS:
@@ -40,10 +40,10 @@ def named(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
                 if version or any(data.find(word, 0, end) >= 0 for word in words):
                     names[name] = version
     found = [f"{name} {version}".rstrip() for name, version in names.items()]
-    # rustls has TLS 1.2 and 1.3 and no more; it uses the ciphers of AWS-LC, and not its libssl,
-    # which would have the name of its main file in it, as all that come from OpenSSL's.
+    # rustls has TLS 1.2 and 1.3 only. It uses the ciphers of AWS-LC, and not its libssl. The libssl
+    # of each fork of OpenSSL contains the name of its main file.
     only = {"rustls"} <= names.keys() <= {"rustls", "AWS-LC"}
-    if only and not _unknown.holds(file, places, b"ssl_lib.c"):
+    if only and not _unknown.contains(file, places, b"ssl_lib.c"):
         found[-1] += f": {_unknown.MODERN}"
     return ", ".join(found) or "an implementation that does not say its name"
 
@@ -63,8 +63,8 @@ def _version(data: bytearray, end: int, before: bytes) -> str:
     return ""
 
 
-def needed(file: FileIO, size: int) -> list[str]:
-    """Return the libraries that a file of another format than ELF names."""
+def needed_by_other(file: FileIO, size: int) -> list[str]:
+    """Return the libraries that a file of a format other than ELF names."""
     found = []
     for data, read in _unknown.chunks(file, [(0, size)]):
         for end in (b".dylib\0", b".dll\0"):
@@ -76,51 +76,51 @@ def needed(file: FileIO, size: int) -> list[str]:
     return found
 
 
-#: How the text of a library ends that was refused: it counts only if it was loaded all the same.
+#: The end of the text of a library that was refused. It is a problem only if it was loaded anyhow.
 REFUSED = ", which was refused"
 
-# What was written to stderr: package, and what it carries.
-_said: set[tuple[str, str]] = set()
+# What was printed on stderr: package, and what it carries.
+_printed: set[tuple[str, str]] = set()
 
 
-def note(name: str, path: str, what: str, wanted: Iterable[str]) -> None:
-    """Report a module that carries TLS and has no row, just before it is loaded or later.
+def note_unknown(name: str, path: str, found: str, policies: Container[object]) -> None:
+    """Report a module that carries TLS and is in no row, before it is loaded or later.
 
     It is in ``floor.unknown``, once for all modules of a package that need the same library.
-    ``wanted`` is what the sources want of such libraries: ``"warn"``, ``"block"``.
+    ``found`` describes the TLS. ``policies`` are what the sources want: ``"warn"``, ``"block"``.
 
     Raises:
-        GuardError: somebody wants it to be refused.
+        GuardError: one of them wants the module to be refused.
     """
     package = name.partition(".")[0]
     if _coverage.row_of(package):  # it carries the library of a row: cryptography that of pyOpenSSL
         return
-    lowest = versions.TLS1_2 if _unknown.MODERN in what else 0
+    lowest = versions.TLS1_2 if _unknown.MODERN in found else 0
     mode = "enforce" if current.held > lowest else "observe"
     asked = max(current.held, current.observed) if mode == "observe" else current.held
     if asked <= lowest:
         return  # it cannot go below the floor
-    refused = mode == "enforce" and "block" in wanted
-    text = f"{what} in {path}{REFUSED if refused else ''}"
+    refused = mode == "enforce" and "block" in policies
+    text = f"{found} in {path}{REFUSED if refused else ''}"
     floor = versions.floor_name(asked)
     events.note("unknown", stack=package, floor=floor, mode=mode, text=text)
     if mode == "observe":
         return
-    problem = f"{name} ({path}) carries TLS ({what}), and no row of the table covers it"
+    problem = f"{name} ({path}) carries TLS ({found}), and no row of the table covers it"
     if refused:
         current.unknown[name] = text
         raise GuardError(
             problem, hint="do without it, or let it run without the floor: TLSFLOOR_UNKNOWN=warn"
         )
-    if (package, what) not in _said:
-        _said.add((package, what))
+    if (package, found) not in _printed:
+        _printed.add((package, found))
         current.unknown[name] = text
         hint = "TLSFLOOR_UNKNOWN=block refuses it, `tlsfloor stacks` lists all"
         say(f"tlsfloor: warning: {problem}; hint: {hint}")
 
 
-def problems() -> list[str]:
-    """Return what ``status()`` says of libraries of no row."""
+def describe_unknown() -> list[str]:
+    """Return what ``status()`` reports of libraries of no row."""
     return [
         f"{name}: no row of the table covers its TLS: {text}"
         for name, text in current.unknown.items()

@@ -27,7 +27,7 @@ sys.path.insert(0, {home!r})
 from tlsfloor import arm, floor
 sys.path.remove({home!r})
 floor.uncovered_policies[:] = {wanted!r}
-arm.check({floor})
+arm.check_floor({floor})
 arm.arm({floor}, "enforce", "call", {set_by!r})
 """
 

@@ -1,1 +1,4 @@
-"""What arms Python as it starts, beyond ``bootstrap/``; most of it parses on Python 2.7."""
+"""Arming as Python starts: what the start-up file of ``bootstrap/`` loads when it needs more.
+
+Most of it parses on Python 2.7.
+"""

@@ -1,19 +1,20 @@
-# What happens where arming fails as Python starts: what TLSFLOOR_ON_ERROR chooses. It must parse on Python 2.7, as
-# the start-up files must; what it knows is in sys._tlsfloor.
+# What happens if arming fails as Python starts: what TLSFLOOR_ON_ERROR chooses. It must parse on Python 2.7, as the
+# start-up files must. Its state is in sys._tlsfloor.
 import os
 import sys
 
 
 # What may be meant by the rest of a name that begins with TLSFLOOR_ and is none of the variables.
-MEANT = {each: "TLSFLOOR_" + each for each in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
+MEANT = {name: "TLSFLOOR_" + name for name in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
 MEANT.update(dict.fromkeys(("", "S", "FLOOR", "VERSION", "MIN", "MIN_VERSION", "MINIMUM"), "TLSFLOOR"))
 
 
 def chosen(starting=False):
-    """Return the harshest outcome that anybody asks for; block where nobody does, or what is unknown.
+    """Return the strictest outcome that is asked for; block if none is, or an unknown one.
 
-    Mode observe changes nothing, so that it refuses nothing. But who asks for an abort wants no process whose
-    configuration cannot be understood: it ends as it starts, and not where a single stack is not seen later.
+    Mode observe changes nothing, so it refuses nothing. But "abort" means that no process may run whose
+    configuration cannot be understood: such a process ends as it starts, and not when a single stack cannot be
+    observed later.
     """
     state = sys._tlsfloor
     asked = {file["outcome"] for file in state["files"]}
@@ -28,7 +29,7 @@ def observes():
 
 
 def fail(error, starting=False):
-    """Do as the outcome says; return the text of the refusal where TLS is to be refused."""
+    """Do what the outcome says; return the text of the refusal if TLS is to be refused."""
     text = "tlsfloor: error: %s" % error
     known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
     sys._tlsfloor["failure"] = text
@@ -38,25 +39,26 @@ def fail(error, starting=False):
     if outcome == "warn":
         text += "; this process runs without the floor"
     if outcome == "abort" or not known:
-        say(text)
+        print_line(text)
     if outcome == "abort":
         os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
     return None
 
 
 def refuse(error):
-    """Do as the outcome says where nothing could be armed: refuse all TLS stacks, as if there were none."""
+    """Do what the outcome says if nothing could be armed: refuse all TLS stacks, as if none were installed."""
     text = fail(error, starting=True)
     if text:
         import tlsfloor.startup.refusal as refusal
 
-        refusal.refuse({"ssl", "_ssl", "_cffi_ssl._stdssl"}.union(refusal.others(say)), lambda: text)
+        names = {"ssl", "_ssl", "_cffi_ssl._stdssl"}.union(refusal.other_stacks(print_line))
+        refusal.refuse_imports(names, lambda: text)
 
 
 def name_unknown(environment):
-    """Say which variables begin with TLSFLOOR and are none, and which one may be meant."""
+    """Print which variables begin with TLSFLOOR and are none of ours, and which one may be meant."""
     known = set(MEANT.values())
-    for name in sorted(each for each in environment if each.startswith("TLSFLOOR") and each not in known):
+    for name in sorted(name for name in environment if name.startswith("TLSFLOOR") and name not in known):
         import difflib
         import re
 
@@ -65,24 +67,24 @@ def name_unknown(environment):
             continue
         meant = difflib.get_close_matches(name[8:].strip("_").upper(), MEANT, 1)
         hint = "write " + MEANT[meant[0]] if meant else "the variables are " + ", ".join(sorted(known))
-        say("tlsfloor: warning: %s is not a variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
+        print_line("tlsfloor: warning: %s is not a variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
 
 
 def make_absolute(folder):
-    """Let children find the folder on PYTHONPATH from wherever they start."""
+    """Let children find the folder on PYTHONPATH from any current folder."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    ours = [not os.path.isabs(each) and os.path.realpath(each) == folder for each in entries]
+    ours = [not os.path.isabs(entry) and os.path.realpath(entry) == folder for entry in entries]
     if any(ours):
         # By the name that it has there, which may be a link.
-        entries = [os.path.abspath(each) if mine else each for each, mine in zip(entries, ours)]
+        entries = [os.path.abspath(entry) if mine else entry for entry, mine in zip(entries, ours)]
         os.environ["PYTHONPATH"] = os.pathsep.join(entries)
 
 
-def say(text):
-    # One line, whatever a file or a value in it is called.
-    text = "".join(each if " " <= each < "\x7f" or each > "\x9f" else repr(each)[1:-1] for each in text)
+def print_line(text):
+    """Write one line to stderr, whatever a file or a value in it is called."""
+    text = "".join(char if " " <= char < "\x7f" or char > "\x9f" else repr(char)[1:-1] for char in text)
     try:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
     except (AttributeError, EnvironmentError):
-        pass  # it is closed, so that nobody can be told; status() says the same
+        pass  # it is closed; status() has the same text

@@ -1,52 +1,55 @@
-# The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package: it
-# parses on all of them.
+# The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package. This file parses on
+# all of them.
 #
-# There are four gates, as in stacks/stdlib.py: birth (__new__, which is Python's own here and warns of nothing),
-# change (what was set is put, and then raised), use (_wrap_socket and _wrap_bio), and completion: the first
-# handshake, whose version is compared. A context of a fixed version cannot be raised, and is refused at its use.
+# Theory of operation. There are four gates, as in stacks/stdlib.py: birth (__new__, which is a Python function on
+# these versions, and raises no warning), change (a bound is set, and then raised), use (_wrap_socket and _wrap_bio),
+# and completion: the version of the first handshake is compared with the floor. A context with a fixed version cannot
+# be raised, and is refused when it is used.
 #
-# On 3.6 and 3.7 they are on a subclass that takes the name of the C type in _ssl as soon as that is loaded, by
-# whatever importer (tlsfloor/hooks.py says how). Python 2.7 imports extensions in C, where nothing can be put: there
-# SSLContext is changed in place once a finder has seen the import of ssl. What is open there: a copy of ssl.py
-# under another name, and ssl loaded by imp.load_source() or runpy.
+# On 3.6 and 3.7 the gates are on a subclass that takes the name of the C type in _ssl when _ssl is loaded, by any
+# importer (tlsfloor/hooks.py explains how). Python 2.7 imports extensions in C, where there is no place for a hook.
+# There SSLContext is changed in place when a finder sees the import of ssl. Two ways are not covered on 2.7: a copy of
+# ssl.py under another name, and ssl loaded by imp.load_source() or runpy.
 import os
 import sys
 
-# OpenSSL, include/openssl/ssl.h: SSL_OP_NO_SSLv3, _TLSv1, _TLSv1_1 and _TLSv1_2, each by the version that it
-# turns off. SSL_OP_NO_SSLv2 is 0 since 1.1.0, where its old bit means something else: _ssl knows which.
+# OpenSSL, include/openssl/ssl.h: the versions, and SSL_OP_NO_SSLv3, _TLSv1, _TLSv1_1 and _TLSv1_2, which turn them
+# off. SSL_OP_NO_SSLv2 is not here: it is 0 since 1.1.0, where its earlier bit has another meaning, so ask _ssl.
 TURN_OFF = ((0x0300, 0x02000000), (0x0301, 0x04000000), (0x0302, 0x10000000), (0x0303, 0x08000000))
-# OpenSSL, CHANGES: TLS 1.1 and 1.2 came with 1.0.1, TLS 1.3 with 1.1.1. (LibreSSL says 2.0.0 for ever; where it
-# does not speak a version, nothing connects.)
+# OpenSSL, CHANGES: 1.0.1 added TLS 1.1 and 1.2, 1.1.1 added TLS 1.3. (LibreSSL always reports 2.0.0. If it lacks a
+# version, nothing connects.)
 NEEDED = {0x0301: 0, 0x0302: 0x10001000, 0x0303: 0x10001000, 0x0304: 0x10101000}
 # CPython, Modules/_ssl.c, enum py_ssl_version: the newest version that a context of each protocol speaks.
 NEWEST = {0: 0x0200, 1: 0x0300, 2: 0x0304, 3: 0x0301, 4: 0x0302, 5: 0x0303, 16: 0x0304, 17: 0x0304}
 # OpenSSL, SSL_get_version.
 VERSIONS = {"SSLv2": 0x0200, "SSLv3": 0x0300, "TLSv1": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
-# Variables that nothing here reads. Each is named, or a report without events would pass for one without old TLS.
+# Variables that have no effect on these Pythons. Each is named on stderr: without events, a report would look as if
+# there was no old TLS.
 NEWER = ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_STACKS", "TLSFLOOR_UNCOVERED", "TLSFLOOR_UNKNOWN")
-# The last two where Python and its OpenSSL have them; -1 is "no bound" (_ssl.c, PY_PROTO_MAXIMUM_SUPPORTED).
+# The last two exist only on some Pythons and OpenSSLs; -1 is "no bound" (_ssl.c, PY_PROTO_MAXIMUM_SUPPORTED).
 BOUNDS = ("options", "minimum_version", "maximum_version")
 
-# In sys, so that nothing is lost when this file is executed again, as imp.load_source does.
+# In sys, so that nothing is lost if this file is executed again, as imp.load_source does.
 held = sys.__dict__.setdefault("_tlsfloor_old", {"asked": 0, "floor": 0, "state": "ssl was not imported yet"})
 held.setdefault("counts", {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0})
 
 
-def name(version):
+def version_name(version):
     return "TLS 1.%d" % (version - 0x0301) if version > 0x0300 else "SSLv%d" % (version >> 8)
 
 
-def refusal(kind, problem, instead, serves=False):
-    """Return the error that OpenSSL itself would give for a version that it does not support."""
+def refusal_error(kind, problem, instead, serves=False):
+    """Return the error that OpenSSL itself raises for a version that it does not support."""
     import _ssl
 
     held["counts"][kind] += 1
-    told = (problem, name(held["floor"])[4:], held["set_by"], instead)
-    text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: %s, and the floor is %s, set by %s; hint: %s" % told
+    facts = (problem, version_name(held["floor"])[4:], held["set_by"], instead)
+    text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: %s, and the floor is %s, set by %s; hint: %s"
+    text %= facts
     error = _ssl.SSLError(1, text)  # SSL_ERROR_SSL
     error.library, error.reason = "SSL", "UNSUPPORTED_PROTOCOL"
     if serves and not held.get("warned"):
-        # A server gets it at each accept, where socketserver and asyncio drop the client without a word.
+        # A server gets the error at each accept, where socketserver and asyncio drop the client silently.
         held["warned"] = True
         try:
             why = text.partition("tlsfloor: ")[2]
@@ -57,8 +60,8 @@ def refusal(kind, problem, instead, serves=False):
     return error
 
 
-class Unproven(object):
-    """Stands for a TLS object of the C type, and looks at what came of its first handshake."""
+class UnprovenSocket(object):
+    """Wraps a TLS object of the C type, and checks the version of its first handshake."""
 
     def __init__(self, real):
         self.__dict__["_real"] = real
@@ -75,11 +78,11 @@ class Unproven(object):
         version = real.version()
         if VERSIONS.get(version, 0) < held["floor"]:
             problem = "%s was negotiated, for a context that another thread had lowered" % version
-            raise refusal("discarded", problem, "set its options once, before it is used")
-        # Nothing is left on the data path: these hide the methods of the class.
+            raise refusal_error("discarded", problem, "set its options once, before it is used")
+        # From now on reads and writes take the methods of the C type: these hide those of the class.
         self.__dict__.update(do_handshake=real.do_handshake, read=real.read, write=real.write)
 
-    def read(self, *args):  # OpenSSL would shake hands in it
+    def read(self, *args):  # in which OpenSSL would perform the handshake
         self.do_handshake()
         return self._real.read(*args)
 
@@ -88,54 +91,55 @@ class Unproven(object):
         return self._real.write(data)
 
 
-class Attribute(property):
-    """As one of the C type: by the lack of a setter eventlet knows 2.7, where nothing is a property."""
+class PlainAttribute(property):
+    """A property without a setter method, as an attribute of the C type: eventlet detects Python 2.7 by that."""
 
     setter = property()
 
 
-def lift(bound, value):
+def raised(bound, value):
     if bound == "options":
         return value | held["off"]
     return value if value == -1 or value >= held["floor"] else held["floor"]
 
 
-def install(cls, base):
-    """Put the gates on one class of contexts."""
-    bounds = [(each, getattr(base, each), getattr(cls, each)) for each in BOUNDS if hasattr(base, each)]
+def add_gates(cls, base):
+    """Add the gates to one class of contexts."""
+    bounds = [(bound, getattr(base, bound), getattr(cls, bound)) for bound in BOUNDS if hasattr(base, bound)]
 
     def newest(context):
-        # One from before without SSLContext's __init__ has no protocol on 3.6 and older: the handshake tells.
+        # On 3.6 and older, an earlier context whose __init__ did not run has no protocol: the handshake is checked.
         return NEWEST.get(getattr(context, "protocol", 2), 0)
 
-    def hold(context, kind="raised"):
-        if newest(context) == 0x0304:  # a fixed version has no bounds
+    def raise_bounds(context, kind="raised"):
+        if newest(context) == 0x0304:  # else its version is fixed, and it has no bounds
             for bound, raw, _ in bounds:
                 value = raw.__get__(context)
-                if lift(bound, value) != value:
-                    raw.__set__(context, lift(bound, value))
+                if raised(bound, value) != value:
+                    raw.__set__(context, raised(bound, value))
                     held["counts"][kind] += 1
 
     def changed(raw, shown):
         def read(context):
-            hold(context)
+            raise_bounds(context)
             return shown.__get__(context)
 
         def write(context, value):
             raw.__set__(context, value)
-            hold(context, "clamped")
+            raise_bounds(context, "clamped")
 
-        kind = property if isinstance(shown, property) else Attribute
+        kind = property if isinstance(shown, property) else PlainAttribute
         return kind(read, write, doc=shown.__doc__)
 
     def used(wrap):
         def gate(context, *args, **kwargs):
             if newest(context) < held["floor"]:
                 instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
-                serves = kwargs.get("server_side") or any(each is True for each in args)
-                raise refusal("refused", "this context speaks %s only" % name(newest(context)), instead, serves)
-            hold(context)
-            return Unproven(wrap(context, *args, **kwargs))
+                serves = kwargs.get("server_side") or any(argument is True for argument in args)
+                problem = "this context speaks %s only" % version_name(newest(context))
+                raise refusal_error("refused", problem, instead, serves)
+            raise_bounds(context)
+            return UnprovenSocket(wrap(context, *args, **kwargs))
 
         gate.tlsfloor = True
         return gate
@@ -144,25 +148,25 @@ def install(cls, base):
 
     def __new__(kind, *args, **kwargs):
         context = born(kind, *args, **kwargs)
-        if not hasattr(context, "protocol"):  # a slot on 3.6 and older, which __init__ may never fill
+        if not hasattr(context, "protocol"):  # a slot on 3.6 and older, which __init__ fills, if it runs
             context.protocol = args[0] if args else kwargs.get("protocol", 2)
-        hold(context)
+        raise_bounds(context)
         return context
 
     cls.__new__ = staticmethod(__new__)
     for bound, raw, shown in bounds:
         setattr(cls, bound, changed(raw, shown))
-    for each in ("_wrap_socket", "_wrap_bio"):
-        if hasattr(base, each):  # 2.7 has no _wrap_bio
-            setattr(cls, each, used(getattr(base, each)))
+    for method in ("_wrap_socket", "_wrap_bio"):
+        if hasattr(base, method):  # 2.7 has no _wrap_bio
+            setattr(cls, method, used(getattr(base, method)))
 
 
 def is_gated(cls):
     return hasattr(getattr(cls, "_wrap_socket", None), "tlsfloor")
 
 
-def guard(module):
-    """Hold the floor on a module named ssl, or on _ssl; ImportError where it cannot be held."""
+def guard_ssl(module):
+    """Hold the floor on a module named ssl, or on _ssl; raise ImportError if it cannot be held."""
     _ssl = module if module.__name__.endswith("_ssl") else __import__("_ssl")
     floor = held["asked"]
     base = getattr(_ssl, "_SSLContext", None)
@@ -171,68 +175,68 @@ def guard(module):
         hint = "use Python 2.7.9 or newer, and its own ssl"
         raise ImportError("the floor cannot be held on %r: its SSLContext is %r; hint: %s" % (module, made, hint))
     if _ssl.OPENSSL_VERSION_NUMBER < NEEDED[floor]:
-        lower = max(each for each, needed in NEEDED.items() if _ssl.OPENSSL_VERSION_NUMBER >= needed)
-        hint = "use a Python with OpenSSL 1.1.1 or newer, or floor %s" % name(lower)[-3:]
-        raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, name(floor), hint))
+        lower = max(version for version, needed in NEEDED.items() if _ssl.OPENSSL_VERSION_NUMBER >= needed)
+        hint = "use a Python with OpenSSL 1.1.1 or newer, or floor %s" % version_name(lower)[-3:]
+        raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, version_name(floor), hint))
     off = sum(flag for version, flag in TURN_OFF if version < floor)
     held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
     if module is _ssl and not is_gated(base):
         _ssl._SSLContext = type("_SSLContext", (base,), {"__slots__": (), "__module__": "_ssl"})
-        install(_ssl._SSLContext, base)
+        add_gates(_ssl._SSLContext, base)
     for cls in made.__mro__:
         if base in cls.__bases__ and not is_gated(cls):
-            install(cls, base)
+            add_gates(cls, base)
     held["state"] = "guarded"
 
 
-def executed(module):
-    """Guard an ssl that was just executed, or do with it as the start-up file says."""
+def guard_executed(module):
+    """Guard an ssl that was just executed; if that fails, do what the start-up file says."""
     try:
-        guard(module)
-    except Exception as error:  # whatever it was, ssl is not guarded
+        guard_ssl(module)
+    except Exception as error:  # any error means that ssl is not guarded
         held["state"] = str(error)
         text = held["refused"](error)
         if text:
             held["refusal"] = text
             base = getattr(sys.modules.get("_ssl"), "_SSLContext", None)
-            for cls in base.__subclasses__() if base else ():  # what others hold of it already
-                cls._wrap_socket = cls._wrap_bio = refuse
+            for cls in base.__subclasses__() if base else ():  # which other modules may refer to
+                cls._wrap_socket = cls._wrap_bio = refuse_ssl
             sys.modules.pop("ssl", None)
             sys.modules["_ssl"] = None
-            refuse()
+            refuse_ssl()
 
 
-def refuse(*args, **kwargs):
+def refuse_ssl(*args, **kwargs):
     raise ImportError(held["refusal"])
 
 
-def created(create):
-    """Return what takes the place of a function of _imp that makes a native module."""
+def guarding_create(create):
+    """Return the hook for a function of _imp that creates a native module."""
 
     def create_and_guard(spec, *rest):
         native = spec.name == "_ssl" or spec.name.endswith("._ssl")
         if native and "refusal" in held:
-            refuse()
+            refuse_ssl()
         module = create(spec, *rest)
         if native:
-            executed(module)
+            guard_executed(module)
         return module
 
     return create_and_guard
 
 
-class Finder(object):
-    """A meta-path finder that lets the others find ssl, and hears of every execution of it."""
+class SSLFinder(object):
+    """A meta-path finder that lets other finders find ssl, and guards it each time it is executed."""
 
     aside = False
 
-    def find_module(self, fullname, path=None):  # what Python 2.7 asks for
+    def find_module(self, fullname, path=None):  # Python 2.7 calls it
         return self if fullname == "ssl" and not self.aside else None
 
     def load_module(self, fullname):
-        if "refusal" in held:  # not in find_module(), where 2.7 swallows an ImportError
-            refuse()
-        self.aside = True  # no other thread imports meanwhile: 2.7 has one lock for all
+        if "refusal" in held:  # not in find_module(), where 2.7 ignores an ImportError
+            refuse_ssl()
+        self.aside = True  # no other thread can import now: 2.7 has one import lock
         try:
             if fullname in sys.modules:  # reload() of it
                 import imp
@@ -242,27 +246,27 @@ class Finder(object):
                 __import__(fullname)
         finally:
             self.aside = False
-        executed(sys.modules[fullname])
+        guard_executed(sys.modules[fullname])
         return sys.modules[fullname]
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "ssl":
             return None
         if "refusal" in held:
-            refuse()
+            refuse_ssl()
         for finder in sys.meta_path[:]:
             find = getattr(finder, "find_spec", None)
             spec = find(fullname, path, target) if find and finder is not self else None
             if spec is not None:
-                spec.loader = Listener(spec.loader)
+                spec.loader = GuardingLoader(spec.loader)
                 return spec
         return None
 
 
-class Listener(object):
-    """A loader that guards its module once it was executed; else the loader that it wraps.
+class GuardingLoader(object):
+    """A loader that guards its module after it was executed, and otherwise acts as the loader that it wraps.
 
-    Inside of exec_module(): as long as that lasts, and no longer, other threads wait for the module.
+    It does so inside of exec_module(), because other threads wait for the module only until that returns.
     """
 
     def __init__(self, loader):
@@ -272,7 +276,7 @@ class Listener(object):
         return getattr(self._loader, attribute)
 
     def create_module(self, spec):
-        return None  # as the loader of a module in Python
+        return None  # the default, as for any Python module
 
     def exec_module(self, module):
         module.__spec__.loader = module.__loader__ = self._loader
@@ -280,16 +284,16 @@ class Listener(object):
             self._loader.exec_module(module)
         else:  # zipimport
             self._loader.load_module(module.__name__)
-        executed(module)
+        guard_executed(module)
 
-    def load_module(self, fullname):  # what hooks of wrapt's age call
+    def load_module(self, fullname):  # which old import hooks call, as wrapt's
         module = self._loader.load_module(fullname)
-        executed(module)
+        guard_executed(module)
         return module
 
 
-def read(value, source):
-    """Return the wire number of a floor; the spellings are those of tlsfloor.versions."""
+def parse_floor(value, source):
+    """Return the wire number of a floor. The spellings are those of tlsfloor.versions."""
     import re
 
     found = re.match(r"(?:(?:|tls ?|tlsv)1\.|tlsv1_|versiontls1)([0-3])$|tlsv1$", value.strip().lower())
@@ -300,8 +304,8 @@ def read(value, source):
     return 0x0301 + int(found.group(1) or 0)
 
 
-def start_up_floor(environment, written):
-    """Return the floor of a process that is armed as it starts; the rules are those of tlsfloor.policy."""
+def read_floor(environment, written):
+    """Return the floor of a process that is armed as it starts. The rules are those of tlsfloor.policy."""
     outcome = environment.get("TLSFLOOR_ON_ERROR", "block")
     if outcome not in ("warn", "block", "abort"):
         hint = "write one of warn, block, abort"
@@ -309,22 +313,22 @@ def start_up_floor(environment, written):
     mode = environment.get("TLSFLOOR_MODE", "enforce")
     if mode not in ("enforce", "observe"):
         raise ValueError("unknown mode in TLSFLOOR_MODE: %r; hint: write one of enforce, observe" % mode)
-    asked = {each: environment[each] for each in ("TLSFLOOR", "TLS_MIN_VERSION") if each in environment}
-    if asked.get("TLSFLOOR", "").strip().lower() == "off":  # it speaks to the folder, which read it already
+    asked = {name: environment[name] for name in ("TLSFLOOR", "TLS_MIN_VERSION") if name in environment}
+    if asked.get("TLSFLOOR", "").strip().lower() == "off":  # for the folder on PYTHONPATH, which has read it
         del asked["TLSFLOOR"]
-    floors = [read(value, variable) for variable, value in asked.items()]
+    floors = [parse_floor(value, variable) for variable, value in asked.items()]
     if written is not None:
-        floors.append(read(written, "the installed file"))
+        floors.append(parse_floor(written, "the installed file"))
     elif "TLSFLOOR" not in asked:
         floors.append(0x0303)
     return max(floors)
 
 
-def watch(floor, set_by, refused):
-    """Hold the floor (a wire number) on every module named ssl, from now on and on one that is here.
+def hold(floor, set_by, refused):
+    """Hold the floor (a wire number) on every module named ssl, whether it is imported already or later.
 
-    A later call may raise it. Where it cannot be held, ``refused(error)`` returns None, and ssl is imported
-    without it, or the text of the ImportError that every import of ssl ends in.
+    A later call may raise the floor. If it cannot be held, ``refused(error)`` returns the text of the ImportError that
+    every import of ssl raises, or None, and ssl is imported without the floor.
     """
     if floor > held["asked"]:
         held.update(asked=floor, set_by=set_by, refused=refused)
@@ -332,24 +336,25 @@ def watch(floor, set_by, refused):
         import _imp
 
         held["hooked"] = True
-        _imp.create_dynamic, _imp.create_builtin = created(_imp.create_dynamic), created(_imp.create_builtin)
-    finder = held.setdefault("finder", Finder())
+        _imp.create_dynamic, _imp.create_builtin = map(guarding_create, (_imp.create_dynamic, _imp.create_builtin))
+    finder = held.setdefault("finder", SSLFinder())
     if finder not in sys.meta_path:
         sys.meta_path.insert(0, finder)
     if sys.modules.get("ssl"):
         try:
-            executed(sys.modules["ssl"])
-        except ImportError:  # who imports it from now on is told
+            guard_executed(sys.modules["ssl"])
+        except ImportError:  # every later import of it raises the same
             pass
 
 
-def status():
+def describe_state():
     """Return the floor, whether it is held ("guarded", or why it is not), and what the gates did."""
     made = getattr(sys.modules.get("ssl"), "SSLContext", None)
-    state = held["state"]
-    if state == "guarded" and "ssl" in sys.modules and not is_gated(made):
-        state = "ssl.SSLContext or its gates were replaced: %r" % made
-    return {"floor": name(held["asked"])[4:] if held["asked"] else None, "state": state, "counts": dict(held["counts"])}
+    known = held["state"]
+    if known == "guarded" and "ssl" in sys.modules and not is_gated(made):
+        known = "ssl.SSLContext or its gates were replaced: %r" % made
+    floor = version_name(held["asked"])[4:] if held["asked"] else None
+    return {"floor": floor, "state": known, "counts": dict(held["counts"])}
 
 
 def start(file, floor=None, outcome=None, since=None):
@@ -358,37 +363,37 @@ def start(file, floor=None, outcome=None, since=None):
 
     state = sys._tlsfloor
     files = state.setdefault("files", [])
-    if [each for each in files if (each["floor"] is None) == (floor is None)]:
+    if [known for known in files if (known["floor"] is None) == (floor is None)]:
         return  # site reads a .pth file twice, a folder has a copy
     if floor is None:
         outcomes.make_absolute(os.path.dirname(os.path.realpath(file)))
     files.append({"file": file, "floor": floor, "outcome": outcome})
     if state["environment"].pop("?", None):
         outcomes.name_unknown(os.environ)
-    for each in NEWER:
-        if state["environment"].get(each) and len(files) == 1:
-            outcomes.say("tlsfloor: warning: %s has no effect before Python 3.8" % each)
+    for name in NEWER:
+        if state["environment"].get(name) and len(files) == 1:
+            outcomes.print_line("tlsfloor: warning: %s has no effect before Python 3.8" % name)
     try:
-        arm(state, file, floor, outcomes)
-    except Exception as error:  # whatever it was, nothing is armed
+        arm_file(state, file, floor, outcomes)
+    except Exception as error:  # any error means that nothing is armed
         outcomes.refuse(error)
 
 
-def arm(state, file, written, outcomes):
-    """Hold the floor of a start-up file on ssl alone: no other stack is held on these Pythons."""
+def arm_file(state, file, written, outcomes):
+    """Hold the floor of a start-up file on ssl. No other stack is held on these Pythons, so refuse them."""
     import tlsfloor.startup.refusal as refusal
 
-    floor = start_up_floor(state["environment"], written)
+    floor = read_floor(state["environment"], written)
     if outcomes.observes():
         if written is None:
             raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
-        floor = read(written, "the installed file")
-    watch(floor, file, outcomes.fail)
+        floor = parse_floor(written, "the installed file")
+    hold(floor, file, outcomes.fail)
     if len(state["files"]) == 1:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
-        refusal.refuse(refusal.others(outcomes.say), lambda: outcomes.fail(error))
+        refusal.refuse_imports(refusal.other_stacks(outcomes.print_line), lambda: outcomes.fail(error))
     if outcomes.chosen() == "abort":
         try:
             import ssl  # noqa: F401
         except ImportError:
-            pass  # a Python without it: nothing to hold
+            pass  # a Python without it has nothing to hold

@@ -1,4 +1,4 @@
-"""What other start-up files call, where they hide the folder on ``PYTHONPATH``."""
+"""Two start-up files on one ``PYTHONPATH``: OpenTelemetry's hides tlsfloor's, or moves in front."""
 
 import os
 import runpy
@@ -6,11 +6,11 @@ import sys
 
 
 def under_opentelemetry() -> None:
-    """Run the folder, if it is on the path and did not run: OpenTelemetry's file runs no other.
+    """Run tlsfloor's start-up file if its folder is on the path and it did not run.
 
-    .. versionadded:: 0.1
+    OpenTelemetry's ``sitecustomize`` runs no other one. It calls this function by an entry point.
     """
-    ran = [os.path.realpath(each) for each in getattr(sys, "_tlsfloor", {"ran": []})["ran"]]
+    ran = [os.path.realpath(file) for file in getattr(sys, "_tlsfloor", {"ran": []})["ran"]]
     for entry in map(os.path.realpath, sys.path):
         file = os.path.join(entry, "sitecustomize.py")
         if entry.endswith(os.path.join("tlsfloor", "bootstrap")) and file not in ran:
@@ -21,13 +21,11 @@ def under_opentelemetry() -> None:
 def stay_in_front(path: str, folder: str) -> None:
     """Put our folder first again for children, if the next start-up file put itself there.
 
-    OpenTelemetry's does. ``path`` is what ``PYTHONPATH`` was before it ran.
-
-    .. versionadded:: 0.2
+    OpenTelemetry's does. ``path`` is what ``PYTHONPATH`` was before that file ran.
     """
     new = os.environ.get("PYTHONPATH", "")
     folder = os.path.realpath(folder)  # a bundle is entered by a link
-    ours = [each for each in path.split(os.pathsep) if os.path.realpath(each) == folder]
+    ours = [entry for entry in path.split(os.pathsep) if os.path.realpath(entry) == folder]
     if ours:
-        others = [each for each in new.split(os.pathsep) if each != ours[0]]
+        others = [entry for entry in new.split(os.pathsep) if entry != ours[0]]
         os.environ["PYTHONPATH"] = os.pathsep.join(ours[:1] + others)
