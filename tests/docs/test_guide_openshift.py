@@ -1,4 +1,4 @@
-"""The guide for OpenShift, run: its commands, its YAML, and who terminates TLS on which route.
+"""``docs/how-to/openshift.md``: the page, followed; its YAML; and where TLS ends on which route.
 
 OpenShift's router is haproxy. Here is one, configured by hand as the router does it for the four
 kinds of route, between legacy clients and gunicorn.
@@ -12,39 +12,51 @@ import os
 import shutil
 import socket
 import subprocess
-import sysconfig
+import sys
 from pathlib import Path
 from typing import Iterator
 
 import jsonschema
 import pytest
 
+import docker_stand_in
 import guides
 import parts
-from guide_shell import assert_as_printed, running
-from programs import BOOTSTRAP, TESTS, clean_environment, python
-from kubernetes_files import FOLDER, bundle, check, environment, resources
-from peers import NAMES
+from follow import Terminal, follow
+from programs import TESTS, clean_environment, python
+from kubernetes_files import FOLDER, bundle, check, environment, here, resources
 from ports import reserved_port
+from peers import NAMES
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS
 
 PAGE = "how-to/openshift.md"
 
-#: Debian's: the one that README tells of.
+#: Debian's, which sets no minimum.
 SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@pytest.mark.timeout(900)
+def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+    parts.need("dockerfile", since=(3, 9))
+    for program in ("openssl", "curl", SYSTEM_PYTHON):
+        parts.need_program(program)
+    minimum = "import ssl; print(int(ssl.create_default_context().minimum_version))"
+    if int(python("-c", minimum, executable=SYSTEM_PYTHON).stdout) >= FLOORS["1.2"]:
+        pytest.skip(f"{SYSTEM_PYTHON} sets a minimum of its own")
+    programs = docker_stand_in.install(tmp_path / "programs")
+    follow(PAGE, tmp_path, ports=["8443"], skip=["on a cluster"], programs=programs)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the files of the page, and the keys and certificates that it takes as given."""
+    """A folder with what the Deployment's container has: the application and its certificate."""
     parts.need("flask", "gunicorn")
-    guides.write_files(PAGE, tmp_path)
-    for name in ("tls", "client"):
-        shutil.copy(handshakes.PEER_FILE, tmp_path / f"{name}.crt")
-        shutil.copy(handshakes.PEER_FILE, tmp_path / f"{name}.key")
-    for name in ("ca", "clients"):
-        shutil.copy(handshakes.CA_FILE, tmp_path / f"{name}.crt")
+    for name in ("app.py", "gunicorn.conf.py"):
+        (tmp_path / name).write_text(guides.block(PAGE, f"file: {name}"))
+    for name in ("tls.crt", "tls.key"):
+        shutil.copy(handshakes.PEER_FILE, tmp_path / name)
+    shutil.copy(handshakes.CA_FILE, tmp_path / "ca.crt")
     return tmp_path
 
 
@@ -55,58 +67,6 @@ def speak(port: int, name: str, server_name: str = "localhost") -> str:
         return seen.error
     status = seen.data.split(b" ")[1].decode()
     return NAMES[seen.version] if status == "200" else f"{NAMES[seen.version]}, status {status}"
-
-
-def test_the_server_accepts_tls_1_0_without_a_floor_and_refuses_it_with_one(folder: Path) -> None:
-    for name in ("without a floor", "with a floor"):
-        with running(guides.block(PAGE, name), folder, {"8443": reserved_port()}) as steps:
-            assert_as_printed(steps)
-
-
-def test_a_client_that_cannot_speak_tls_1_0_proves_nothing(folder: Path) -> None:
-    parts.need_program("openssl")
-    [(server, _), _] = guides.commands(guides.block(PAGE, "without a floor"))
-    text = f"$ {server}\n{guides.block(PAGE, 'a client that can and one that cannot')}"
-    with running(text, folder, {"8443": reserved_port()}) as steps:
-        assert_as_printed(steps)
-    held = f"$ export PYTHONPATH={BOOTSTRAP}\n{text}"
-    with running(held, folder, {"8443": reserved_port()}) as steps:
-        *_, cannot, can = steps
-        assert "tlsv1 alert protocol version" in cannot.printed
-        assert "tlsv1 alert protocol version" in can.printed
-
-
-def test_ssl_version_of_gunicorn_is_no_floor(folder: Path) -> None:
-    """On Debian's Python, which sets no minimum: by the page's command, and then with a floor."""
-    minimum = "import ssl; print(int(ssl.create_default_context().minimum_version))"
-    if not os.path.exists(SYSTEM_PYTHON):
-        pytest.skip(f"there is no {SYSTEM_PYTHON}")
-    if int(python("-c", minimum, executable=SYSTEM_PYTHON).stdout) >= FLOORS["1.2"]:
-        pytest.skip(f"{SYSTEM_PYTHON} sets a minimum of its own")
-    (folder / "gunicorn.conf.py").unlink()
-    (folder / "bin").mkdir()
-    (folder / "bin" / "gunicorn").write_text(f'#!/bin/sh\nexec {SYSTEM_PYTHON} -m gunicorn "$@"\n')
-    (folder / "bin" / "gunicorn").chmod(0o755)
-    libraries = sysconfig.get_path("purelib")
-    text = guides.block(PAGE, "ssl-version")
-    path = str(folder / "bin")
-    # ``tlsfloor`` is this Python's, whose libraries these are.
-    with running(text, folder, {"8443": reserved_port()}, path, PYTHONPATH=libraries) as steps:
-        assert_as_printed(steps)
-    port = reserved_port()
-    both = os.pathsep.join([BOOTSTRAP, libraries])
-    with running(text, folder, {"8443": port}, path, PYTHONPATH=both):
-        assert "protocol_version" in speak(port, "1.0")
-        assert "protocol_version" in speak(port, "1.1")
-        assert speak(port, "1.2") == "TLSv1.2"
-
-
-def test_client_certificates_stay_demanded_with_a_floor(folder: Path) -> None:
-    parts.need_program("curl")
-    text = guides.block(PAGE, "client certificates")
-    for env in ({}, {"PYTHONPATH": BOOTSTRAP, "TLS_MIN_VERSION": "VersionTLS13"}):
-        with running(text, folder, {"8443": reserved_port()}, **env) as steps:
-            assert_as_printed(steps)
 
 
 def test_the_deployment_and_its_service_fit_the_schemas_of_kubernetes() -> None:
@@ -142,12 +102,14 @@ def pod(folder: Path, floor: str | None, *, tls: bool = True) -> Iterator[int]:
     if not tls:
         start = command.index("--keyfile")
         command = command[:start] + command[start + 4 :]
-    env = {}
-    if floor:
-        env = environment(container, {FOLDER: bundle(folder / floor), "VersionTLS13": floor})
     port = reserved_port()
-    here = {"/etc/tls/": f"{folder}/", "0.0.0.0:8443": f"127.0.0.1:{port}"}
-    with running(f"$ {' '.join(command)} &\n", folder, here, **env):
+    places = {"/etc/tls/": f"{folder}/", "0.0.0.0:8443": f"127.0.0.1:{port}"}
+    env = {"PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"}
+    if floor:
+        env.update(environment(container, {FOLDER: bundle(folder / floor), "VersionTLS13": floor}))
+    with contextlib.closing(Terminal(folder, clean_environment(**env))) as terminal:
+        terminal.type(here(" ".join(command), places))
+        terminal.wait_for("Listening at:")
         yield port
 
 

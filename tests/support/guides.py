@@ -1,8 +1,8 @@
 """Takes the commands and files out of a page of ``docs/``, so that tests run what the page says.
 
-A fenced block is a file where a comment stands right above it, ``<!-- file: check.py -->``; any
-other comment there is its name. In a ``console`` block a line that begins with ``$`` is a command,
-with the lines after it that a backslash continues, and what follows is what it printed.
+A comment right above a fenced block names the block. ``<!-- file: check.py -->`` makes the block a
+file. In a ``console`` block, a line that begins with ``$`` is a command, together with the lines
+that a backslash continues; ``^C`` is Ctrl-C. The lines below are what the command printed.
 """
 
 from __future__ import annotations
@@ -46,13 +46,15 @@ def write_files(page: str, folder: Path) -> None:
 
 
 def commands(text: str) -> list[tuple[str, str]]:
-    """Return each command of a ``console`` block, and what the page says that it prints."""
+    """Return each command of a ``console`` block, and what it prints according to the page."""
     found: list[tuple[str, str]] = []
     continued = False
     for line in text.splitlines():
         command, printed = found[-1] if found else ("", "")
         if line.startswith("$ "):
             found.append((line[2:], ""))
+        elif line == "^C":
+            found.append((line, ""))
         elif continued:
             found[-1] = (f"{command}\n{line}", printed)
         else:

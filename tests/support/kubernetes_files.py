@@ -1,4 +1,4 @@
-"""The Kubernetes resources that guides show, and what runs their containers without Kubernetes."""
+"""Reads the Kubernetes resources that guides show, to run their containers without Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import guides
 import parts
 from programs import clean_environment
 
-#: Where the guides have the folder of ``tlsfloor bundle``.
+#: The folder of ``tlsfloor bundle`` in the containers of the guides.
 FOLDER = "/opt/tlsfloor"
 
 
 def resources(page: str, name: str) -> list[Any]:
-    """Return what a file of a page holds."""
+    """Return the resources in a file of a page."""
     parts.need("yaml")
     import yaml
 
@@ -24,7 +24,7 @@ def resources(page: str, name: str) -> list[Any]:
 
 
 def check(resource: dict[str, Any]) -> None:
-    """Hold a resource against the published schema of its kind: no field is misspelt."""
+    """Validate a resource against the published schema of its kind, which has all its fields."""
     parts.need("kubernetes_validate", since=(3, 10))
     import kubernetes_validate
 
@@ -32,19 +32,20 @@ def check(resource: dict[str, Any]) -> None:
 
 
 def here(text: str, places: dict[str, str]) -> str:
-    """Say where something of the container is here."""
+    """Replace paths of a container by the paths that they have here."""
     for there, instead in places.items():
         text = text.replace(there, instead)
     return text
 
 
 def environment(container: dict[str, Any], places: dict[str, str]) -> dict[str, str]:
-    """Return the variables that a container is given."""
-    return {each["name"]: here(each["value"], places) for each in container.get("env", [])}
+    """Return the environment variables that a container sets."""
+    variables = container.get("env", [])
+    return {variable["name"]: here(variable["value"], places) for variable in variables}
 
 
 def bundle(folder: Path) -> str:
-    """Make the folder that the guides mount, and return where it is."""
+    """Make the folder that the guides mount; return its path."""
     command = [sys.executable, "-m", "tlsfloor", "bundle", str(folder)]
     subprocess.run(command, env=clean_environment(), check=True, capture_output=True)
     return str(folder)

@@ -1,7 +1,7 @@
-"""Does with a pod what Kyverno's policies say, as far as the guides use them.
+"""Applies Kyverno's policies to a pod, as far as the guides use them.
 
-Kyverno is a program of a cluster, and is not run. Its expressions are JMESPath, its merge is that
-of kustomize, and the fields of its policies are published: these three are the real ones.
+Kyverno runs in a cluster, and not here. Its expressions are JMESPath, its merge is the one of
+kustomize, and the fields of its policies are published. These three are real here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import parts
 
 
 def understood(policy: dict[str, Any]) -> Any:
-    """Return the part of a policy that Kyverno's own fields are: all of it, if none is misspelt."""
+    """Return a policy without the fields that Kyverno does not know."""
     parts.need("cloudcoil", since=(3, 10))
     from cloudcoil.models.kyverno.v1 import ClusterPolicy
 
@@ -24,11 +24,11 @@ def understood(policy: dict[str, Any]) -> Any:
 
 
 def mutate(pod: dict[str, Any], policy: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return what becomes of a pod; ``folder`` is for the files of kustomize."""
+    """Return a pod after a policy has changed it; ``folder`` is for the files of kustomize."""
     for rule in policy["spec"]["rules"]:
         change = rule["mutate"]
         for foreach in change.get("foreach", [{**change, "list": "[request]"}]):
-            for context in _each(foreach, pod):
+            for context in _contexts(foreach, pod):
                 pod = _merge(pod, _resolve(foreach["patchStrategicMerge"], context), folder)
     return pod
 
@@ -40,22 +40,22 @@ def denied(pod: dict[str, Any], policy: dict[str, Any]) -> list[str]:
     conditions = foreach["deny"]["conditions"]["any"]
     return [
         context["element"]["name"]
-        for context in _each(foreach, pod)
-        if any(_holds(each, context) for each in conditions)
+        for context in _contexts(foreach, pod)
+        if any(_is_true(condition, context) for condition in conditions)
     ]
 
 
-def _holds(condition: dict[str, Any], context: dict[str, Any]) -> bool:
+def _is_true(condition: dict[str, Any], context: dict[str, Any]) -> bool:
     equal: bool = _resolve(condition["key"], context) == condition["value"]
     return equal is {"Equals": True, "NotEquals": False}[condition["operator"]]
 
 
 def _resolve(value: Any, context: dict[str, Any]) -> Any:
-    """Put in what stands in braces."""
+    """Replace the expressions in braces by their values."""
     if isinstance(value, dict):
-        return {key: _resolve(each, context) for key, each in value.items()}
+        return {key: _resolve(item, context) for key, item in value.items()}
     if isinstance(value, list):
-        return [_resolve(each, context) for each in value]
+        return [_resolve(item, context) for item in value]
     whole = re.fullmatch(r"\{\{(.*)\}\}", value) if isinstance(value, str) else None
     return _search(whole[1].strip(), context) if whole else value
 
@@ -67,8 +67,8 @@ def _search(expression: str, context: dict[str, Any]) -> Any:
     return jmespath.search(expression, context)
 
 
-def _each(foreach: dict[str, Any], pod: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the context of each element that a rule goes through."""
+def _contexts(foreach: dict[str, Any], pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a context for each element of the list that a rule iterates over."""
     context = {"request": {"object": pod}}
     found = [{**context, "element": each} for each in _search(foreach["list"], context)]
     return found[::-1] if foreach.get("order") == "Descending" else found
@@ -81,7 +81,7 @@ def _merge(pod: dict[str, Any], patch: dict[str, Any], folder: Path) -> dict[str
     for name, content in {
         "pod": pod,
         "patch": {**names, **patch},
-        # The field for it that Debian 12's kubectl knows too.
+        # A newer kubectl has another field for it, which Debian 12's does not know.
         "kustomization": {"resources": ["pod.yaml"], "patchesStrategicMerge": ["patch.yaml"]},
     }.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API, from which a runtime takes an event, and which it tells what came of it."""
+"""Lambda's Runtime API: a runtime fetches an event from it, and posts the response or the error."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from programs import clean_environment
 
 class _RuntimeApi(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """Hand out the event."""
+        """Send the event."""
         self._answer(200, b"{}")
 
     def do_POST(self) -> None:
-        """Take the answer, or the error."""
-        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.told = (self.path.rpartition("/")[2], told)
+        """Keep the response, or the error."""
+        posted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.result = (self.path.rpartition("/")[2], posted)
         self._answer(202, b"")
 
     def _answer(self, status: int, body: bytes) -> None:
@@ -34,17 +34,17 @@ class _RuntimeApi(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def invoke(*command: str, **env: str) -> Any:
-    """Start a runtime by a command; return what it tells of an invocation: its kind, and that."""
+    """Start a runtime; return the kind of its result, "response" or "error", and the result."""
     with http.server.HTTPServer(("127.0.0.1", 0), _RuntimeApi) as api:
-        api.told, api.timeout = None, 0.1
+        api.result, api.timeout = None, 0.1
         address = f"127.0.0.1:{api.server_port}"
         env = clean_environment(AWS_LAMBDA_RUNTIME_API=address, **env)
         with subprocess.Popen(command, env=env) as process:
-            while api.told is None and process.poll() is None:
+            while api.result is None and process.poll() is None:
                 api.handle_request()
             process.kill()
-        return api.told
+        return api.result

@@ -1,4 +1,4 @@
-"""A real redis-server that speaks TLS on loopback, with the certificate of the verifier's peers."""
+"""Runs a redis-server with TLS on loopback, with the certificate of the verifier's peers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ports import reserved_port
 
 from tlsfloor.peers import handshakes
 
-#: Seconds until it answers. Generous: it takes a tenth of one.
+#: Seconds until it answers. It takes a tenth of a second.
 TIME_LIMIT = 20
 
-#: How far above its port a node of a cluster talks to the others: redis's own constant.
-BUS = 10_000
+#: The bus port of a cluster's node, minus its port: a constant of Redis.
+_BUS_OFFSET = 10_000
 
 
 @contextlib.contextmanager
 def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) -> Iterator[int]:
-    """Run a server that speaks these ``tls-protocols`` and nothing else; yield its port.
+    """Run a server that speaks these ``tls-protocols`` only; yield its port.
 
-    With ``cluster`` it is the one node of a cluster, and holds every slot of it.
+    With ``cluster`` it is the only node of a cluster, and has all slots.
     """
     program = parts.need_program("redis-server")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         control = str(Path(folder) / "control.sock")
-        port = reserved_port(BUS)
+        port = reserved_port(_BUS_OFFSET)
         options = {
             "port": "0",
             "tls-port": str(port),
@@ -41,7 +41,7 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
             "tls-ca-cert-file": handshakes.CA_FILE,
             "tls-auth-clients": "no",
             "bind": "127.0.0.1",
-            "unixsocket": control,  # where the tests talk to it without TLS
+            "unixsocket": control,  # for commands without TLS
             "dir": folder,
             "save": "",
             **({"tls-ciphers": ciphers} if ciphers else {}),
@@ -50,32 +50,32 @@ def redis_server(protocols: str, *, ciphers: str = "", cluster: bool = False) ->
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         log = stack.enter_context(open(Path(folder) / "log", "w+", encoding="utf-8"))
         server = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
-        stack.callback(stop, server)
+        stack.callback(_stop, server)
         try:
-            wait_for(["PING"], "PONG", control, server)
+            _wait_for(["PING"], "PONG", control, server)
             if cluster:
-                ask(control, ["CLUSTER", "ADDSLOTS", *map(str, range(16384))])
-                wait_for(["CLUSTER", "INFO"], "cluster_state:ok", control, server)
+                _ask(control, ["CLUSTER", "ADDSLOTS", *map(str, range(16384))])
+                _wait_for(["CLUSTER", "INFO"], "cluster_state:ok", control, server)
         except TimeoutError as error:
             log.seek(0)
             raise RuntimeError(f"redis-server: {error}:\n{log.read()}") from error
         yield port
 
 
-def wait_for(
+def _wait_for(
     command: list[str], answer: str, control: str, server: subprocess.Popen[bytes]
 ) -> None:
     end = time.monotonic() + TIME_LIMIT
     while time.monotonic() < end and server.poll() is None:
         with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-            if answer in ask(control, command):
+            if answer in _ask(control, command):
                 return
         time.sleep(0.02)
     raise TimeoutError(f"no {answer} to {' '.join(command)}")
 
 
-def ask(control: str, command: list[str]) -> str:
-    """Send a command; return what comes first of the answer."""
+def _ask(control: str, command: list[str]) -> str:
+    """Send a command; return the first part of the answer."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(TIME_LIMIT)
         connection.connect(control)
@@ -84,7 +84,7 @@ def ask(control: str, command: list[str]) -> str:
         return connection.recv(2**16).decode()
 
 
-def stop(server: subprocess.Popen[bytes]) -> None:
+def _stop(server: subprocess.Popen[bytes]) -> None:
     server.terminate()
     try:
         server.wait(TIME_LIMIT)
