@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def follow(
     page: str,
     home: Path,
     *,
+    start: str = ".",
     ports: Iterable[str] = (),
     skip: Collection[str] = (),
     programs: str = "",
@@ -58,10 +60,10 @@ def follow(
 ) -> None:
     """Do everything that a page says, and assert that each command prints what the page shows.
 
-    ``programs`` is a folder with stand-ins for programs that cannot run here; it is the first on
+    ``start`` is the folder, below ``home``, in which the reader opens the first terminal. ``programs`` is a folder with stand-ins for programs that cannot run here; it is the first on
     PATH. ``env`` is added to the environment of each terminal.
     """
-    with contextlib.closing(Reader(home, ports, programs, **env)) as reader:
+    with contextlib.closing(Reader(home, start, ports, programs, **env)) as reader:
         blocks = guides.blocks(page)
         missing = set(skip).difference(block.name for block in blocks)
         assert not missing, f"not on the page: {missing}"
@@ -73,7 +75,9 @@ def follow(
 class Reader:
     """Somebody who follows a page: a folder, terminals, and the ports that replace the page's."""
 
-    def __init__(self, home: Path, ports: Iterable[str], programs: str, **env: str) -> None:
+    def __init__(
+        self, home: Path, start: str, ports: Iterable[str], programs: str, **env: str
+    ) -> None:
         # 10000: a node of a Redis cluster uses the port that much above its own.
         self.ports = {port: str(reserved_port(10_000)) for port in ports}
         path = [programs] * bool(programs) + [os.path.dirname(sys.executable), os.environ["PATH"]]
@@ -88,8 +92,8 @@ class Reader:
         )
         for name in ("VIRTUAL_ENV", "CI"):
             self.env.pop(name, None)
-        (home / "tlsfloor").symlink_to(ROOT)
-        self.terminals = {"": Terminal(home, self.env)}
+        _check_out(home / "tlsfloor")
+        self.terminals = {"": Terminal(home / start, self.env)}
 
     def close(self) -> None:
         """Close the terminals."""
@@ -118,6 +122,14 @@ class Reader:
     def folder(self) -> Path:
         """Return the folder that the reader is in."""
         return Path(self.terminals[""].run("pwd")[1].strip())
+
+
+def _check_out(folder: Path) -> None:
+    """Copy what a checkout has for pip: a page may write to the folder."""
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tlsfloor", folder / "tlsfloor", ignore=without)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
 
 
 def _do(terminal: Terminal, command: str, shown: str, *, wait_for_end: bool) -> None:
