@@ -2,8 +2,8 @@
 
 An image is a folder of ``$HOME/images``, with the files of the image in ``root``. Docker's own
 parser reads the Dockerfile. ``RUN`` lines and commands are run as processes, with the variables of
-the image. Its Python is a virtual environment, and each absolute path of the image is replaced by the
-path of that file below ``root``.
+the image. Its Python is a virtual environment, and each absolute path of the image is replaced by
+the path of that file below ``root``.
 
 What differs from Docker: nothing is isolated, ``USER`` is ignored, and a base image that is not in
 ``$HOME/images`` is this Python, whatever it is called.

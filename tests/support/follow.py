@@ -60,7 +60,8 @@ def follow(
 ) -> None:
     """Do everything that a page says, and assert that each command prints what the page shows.
 
-    ``start`` is the folder, below ``home``, in which the reader opens the first terminal. ``programs`` is a folder with stand-ins for programs that cannot run here; it is the first on
+    ``start`` is the folder, below ``home``, in which the reader opens the first terminal.
+    ``programs`` is a folder with stand-ins for programs that cannot run here; it is the first on
     PATH. ``env`` is added to the environment of each terminal.
     """
     with contextlib.closing(Reader(home, start, ports, programs, **env)) as reader:
