@@ -54,25 +54,27 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name):  # type: (str) -> object
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
     # A tool that was imported earlier may instrument modules as they are loaded, and break ours.
     from tlsfloor import hooks
 
     hooks.insert()
-    module = f"{__name__}.{_MODULES.get(name, 'errors')}"
+    module = ".".join((__name__, _MODULES.get(name, "errors")))
     return getattr(__import__(module, fromlist=[name]), name)
 
 
-def __dir__() -> "list[str]":
-    return sorted({*globals(), *__all__})
+def __dir__():  # type: () -> list[str]
+    return sorted(set(globals()) | set(__all__))
 
 
 _environment = getattr(sys.modules.get("os"), "environ", {})
-if not hasattr(sys, "_tlsfloor") and "bootstrap" in f"{sys.path}{_environment.get('PYTHONPATH')}":
+_searched = "%s%s" % (sys.path, _environment.get("PYTHONPATH"))
+if sys.version_info >= (3, 8) and not hasattr(sys, "_tlsfloor") and "bootstrap" in _searched:
     from tlsfloor import policy
     from tlsfloor.startup import failure
 
-    if policy.unrun_start_up_file():
-        failure.print_line(f"tlsfloor: error: {policy.unrun_start_up_file()}")
+    problem = policy.unrun_start_up_file()
+    if problem:
+        failure.print_line("tlsfloor: error: %s" % problem)

@@ -1,7 +1,10 @@
-"""``python -m tlsfloor``: the same as the command ``tlsfloor``."""
+"""``python -m tlsfloor``: the same as the command ``tlsfloor``. It must parse on Python 2.7."""
 
 import sys
 
-from tlsfloor.cli import main
+if sys.version_info >= (3, 8):
+    from tlsfloor.cli import main
+else:
+    from tlsfloor.startup.legacy_command import main  # type: ignore[assignment]
 
 sys.exit(main())

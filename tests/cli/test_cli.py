@@ -277,6 +277,25 @@ def test_status_tells_what_holds_as_text_and_as_json(
     assert says in text.stdout
 
 
+@pytest.mark.parametrize("executable", parts.old_pythons())
+def test_status_answers_on_old_pythons_and_names_no_other_command(executable: str) -> None:
+    status = ("-m", "tlsfloor", "status")
+    for env, code, lines in (
+        (armed_environment("1.2"), 0, ["floor        1.2, held", "stack        ssl: guarded"]),
+        (armed_environment("9"), 1, ["floor        none", "problem      tlsfloor: error: unknown"]),
+        (OWN_PATH, 1, ["floor        none", "problem      no floor is armed"]),
+    ):
+        done = python(*status, executable=executable, env=env)
+        assert (done.returncode, done.stderr) == (code, "")
+        for line in lines:
+            assert f"\n{line}" in f"\n{done.stdout}"
+        done = python(*status, "--quiet", executable=executable, env=env)
+        assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    done = python("-m", "tlsfloor", "verify", executable=executable, env=OWN_PATH)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: on Python ")
+
+
 def test_what_a_command_does_is_no_event_and_not_counted(tmp_path: Path) -> None:
     """``report`` would say that a floor breaks it. The same in a program is both."""
     file = tmp_path / "events.jsonl"

@@ -201,6 +201,12 @@ def make_package():
     else:  # no module has a __getattr__ there
         package.__getattr__ = None
         complete("__path__")
+        # What runpy looks at for `python -m tlsfloor`: on 2.7 at the loader, then at the spec.
+        package.__loader__ = type("Loader", (), {"is_package": lambda self, name: True})()
+        if sys.version_info >= (3,):
+            from _frozen_importlib import ModuleSpec
+
+            package.__spec__ = ModuleSpec("tlsfloor", package.__loader__, is_package=True)
 
 
 def find(entry):
