@@ -75,6 +75,6 @@ if sys.version_info >= (3, 8) and not hasattr(sys, "_tlsfloor") and "bootstrap" 
     from tlsfloor import policy
     from tlsfloor.startup import failure
 
-    problem = policy.unrun_start_up_file()
-    if problem:
-        failure.print_line("tlsfloor: error: %s" % problem)
+    _problem = policy.unrun_start_up_file()
+    if _problem:
+        failure.print_line("tlsfloor: error: %s" % _problem)

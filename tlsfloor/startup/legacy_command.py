@@ -29,7 +29,7 @@ def rows():
     if state.get("files"):
         import tlsfloor.startup.legacy as legacy
 
-        found = legacy.status()
+        found = legacy.describe_state()
         floor, guarded = found["floor"], found["state"]
     held = floor is not None and guarded == "guarded"
     what = "%s, %s" % (floor, "held" if held else "armed, but NOT held")
