@@ -1,4 +1,4 @@
-"""The documentation site: ``nox -s docs``."""
+"""Sphinx builds the documentation site from this: ``nox -s docs``."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-# Text stays as it is typed: an option keeps its two hyphens.
+# Do not change "--option" to a dash.
 smartquotes = False
 
-# Copy the commands of a transcript: not their prompts, and not what they printed.
+# A copy button copies only the commands of a transcript, without their prompts and output.
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
@@ -47,7 +47,7 @@ add_module_names = False
 napoleon_numpy_docstring = False
 
 nitpicky = True
-# Python's own, whose site is not asked: a build opens no connection.
+# Python's own class. No link to it, because that would need Python's site during the build.
 nitpick_ignore = [("py:class", "ssl.SSLContext")]
 
 html_theme = "furo"
@@ -59,7 +59,7 @@ html_copy_source = html_use_index = html_domain_indices = False
 
 
 def _dash(app: Sphinx, doctree: nodes.document) -> None:
-    """Write a dash between a parameter and its description, where Sphinx writes two hyphens."""
+    """Replace the two hyphens that Sphinx puts between a parameter and its description by a dash."""
     del app
     for text in list(doctree.findall(nodes.Text)):
         if text == " -- ":
@@ -67,7 +67,7 @@ def _dash(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _name_files(app: Sphinx, doctree: nodes.document) -> None:
-    """Write its name above each file of a page: ``<!-- file: client.py -->`` stands before it."""
+    """Show the file name above a code block that ``<!-- file: client.py -->`` precedes."""
     del app
     for comment in list(doctree.findall(nodes.raw)):
         name = re.fullmatch(r"<!-- file: (.+) -->\n?", comment.astext())
@@ -85,6 +85,6 @@ def _name_files(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what this file defines; before napoleon reads the docstrings."""
+    """Register the two functions above."""
     app.connect("doctree-read", _dash)
     app.connect("doctree-read", _name_files)
