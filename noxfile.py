@@ -1,4 +1,4 @@
-"""Every interpreter that is installed: the tests; and once: lint and types."""
+"""Run the tests on every installed interpreter, and lint and types once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"]
 
-# What does not depend on the interpreter that runs it, or looks at every interpreter by itself; and
-# the guides, the agents and the other stacks, whose parts are extras of their own.
+# Tests that do not depend on the interpreter, or that start every interpreter themselves, and tests
+# that need other extras: guides, agents and other TLS libraries.
 ELSEWHERE = [
     "tests/wire",
     "tests/docs/test_benchmarks.py",
@@ -38,8 +38,8 @@ ELSEWHERE = [
     "tests/verifier/test_verify_targets.py",
 ]
 
-# The interpreters of .ci/debian-pythons, and the tests that depend most on an interpreter:
-# on its import system, its ssl module and its start.
+# The interpreters of .ci/debian-pythons, and the tests that depend most on the interpreter: on its
+# import system, its ssl module and its start.
 NEWER = ["3.13t", "3.14", "3.15", "pypy3", "pypy3.11"]
 HOOKS = [
     "tests/floor/test_hooks.py",
@@ -47,8 +47,8 @@ HOOKS = [
     "tests/startup/test_bootstrap.py",
 ]
 
-# What does not go into one environment with the other stacks and the site: some programs pin what
-# these need newer, and an agent imports each stack that it finds. Launchers and servers are many.
+# Tests whose packages cannot share an environment with the other TLS libraries and the site: some
+# pin older versions, and an agent imports every library that it finds.
 GUIDES = sorted(map(str, Path("tests/docs").glob("test_guide_*.py")))
 APART = [
     "tests/startup/test_launchers.py",
@@ -59,20 +59,20 @@ APART = [
 
 def install(session: nox.Session, what: str) -> None:
     """Install the package with some extras."""
-    session.install("--upgrade", "pip")  # some that come with a Python search for minutes
+    session.install("--upgrade", "pip")  # an old pip searches for minutes
     session.install(what)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests as the README says, on an installed package."""
+    """Run all tests, as the README describes, on an installed package."""
     install(session, ".[test]")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def floor(session: nox.Session) -> None:
-    """Run the tests of the floor itself: what an interpreter can make different."""
+    """Run the tests of the floor, which depend on the interpreter."""
     install(session, ".[test]")
     ignored = [f"--ignore-glob={each}" for each in ELSEWHERE]
     session.run("pytest", "-n", "2", *ignored, *session.posargs)
@@ -80,9 +80,9 @@ def floor(session: nox.Session) -> None:
 
 @nox.session(python=NEWER)
 def hooks(session: nox.Session) -> None:
-    """Run the tests that depend most on the interpreter, where many packages have no wheels."""
+    """Run the tests that depend most on the interpreter. They need few packages."""
     install(session, ".[pytest,verify]")
-    session.install("wrapt")  # which has a finder of its own
+    session.install("wrapt")  # it has its own import hook
     found = [file for file in HOOKS if Path(file).exists()]
     session.run("pytest", "-n", "2", *found, *session.posargs)
 
@@ -97,17 +97,17 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Run mypy, strict."""
+    """Run mypy."""
     session.install(".[lint]")
     session.run("mypy")
 
 
 @nox.session
 def apart(session: nox.Session) -> None:
-    """Run the tests of guides, whose programs pin what others need, and of agents and launchers."""
+    """Run the tests of guides, agents and launchers, each with its own packages."""
     left_out = "--left-out" in session.posargs
     install(session, ".[test,guides]")
-    # What is missing here is left out in CI too, and is a failure of the next run.
+    # In CI too, a test is left out here if something is missing. The next run reports it.
     session.run("pytest", *GUIDES, *session.posargs, env={"CI": ""}, success_codes=[0, 5])
     install(session, ".[test,launchers,neighbours,tools]")
     session.run("pytest", *([] if left_out else APART), *session.posargs)
@@ -115,7 +115,7 @@ def apart(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site, into docs/_build unless told otherwise; what is odd is an error."""
+    """Build the site, by default into docs/_build. A warning is an error."""
     session.install(".[docs]")
     strict = ["-W", "--keep-going", "-n", "-b", "html"]
     session.run("sphinx-build", *strict, "docs", *(session.posargs or ["docs/_build"]))
@@ -123,7 +123,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Measure what a floor costs, by all programs or the named ones, and write the page."""
+    """Run all benchmarks, or those that are named, and write the page."""
     session.install(".[benchmarks]")
     session.run("python", "-m", "benchmarks", *session.posargs)
     session.run("python", "-m", "benchmarks.page")

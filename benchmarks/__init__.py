@@ -1,17 +1,17 @@
-"""Programs that measure what tlsfloor costs, each beside what it stands for or against."""
+"""Programs that measure what tlsfloor costs, compared with doing without it or with other tools."""
 
 from __future__ import annotations
 
 import sysconfig
 from pathlib import Path
 
-#: What ``python -m benchmarks`` runs; and what it runs only by name.
+#: The programs that ``python -m benchmarks`` runs, and those that it runs only if they are named.
 PROGRAMS = ("starts", "gates", "data", "threads", "verifier")
 ON_REQUEST = ("rebuild",)
 
-#: Where the files go that the page is made of.
+#: The folder of the results, from which the page is written.
 RESULTS = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks"
 
-#: What follows the name of a program in that of its file, where a free-threaded Python ran it.
+#: The suffix of a result file that a free-threaded Python wrote.
 FREE_THREADED = "-free-threaded"
 VARIANT = FREE_THREADED if sysconfig.get_config_var("Py_GIL_DISABLED") else ""

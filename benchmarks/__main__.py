@@ -1,4 +1,4 @@
-"""Run the programs, print what they find, write their files: ``python -m benchmarks [NAME...]``."""
+"""Run benchmarks, print and save their results: ``python -m benchmarks [NAME...]``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from benchmarks.measure import figures, table, take_turns
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmarks that the command line names."""
     names = [*PROGRAMS, *ON_REQUEST]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)} (default: the first five)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(names)} (default: the first five)",
     )
-    parser.add_argument("--into", type=Path, default=RESULTS, help="folder (default: the docs')")
     parser.add_argument(
-        "--quick", action="store_true", help="see that they run: one round of next to nothing"
+        "--into",
+        type=Path,
+        default=RESULTS,
+        help="write to this folder (default: that of the docs)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="only check that they run: one very short round"
     )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(names)
@@ -39,7 +47,7 @@ def main() -> None:
             for line in table(figures(pyperf.BenchmarkSuite(measured)))[1:]:
                 print("  ".join(line), flush=True)
             benchmarks += measured
-            suite = pyperf.BenchmarkSuite(benchmarks)  # what there is of it, whatever comes next
+            suite = pyperf.BenchmarkSuite(benchmarks)  # keep these results if a later row fails
             suite.dump(str(arguments.into / f"{name}{VARIANT}.json"), replace=True)
 
 

@@ -1,6 +1,6 @@
-"""What is left of a guard once a connection stands: bytes, and requests that are kept alive.
+"""The cost of a floor on an open connection: data, and requests on a connection that is kept alive.
 
-Counted as in ``gates``; the server of the requests is another process, and not counted.
+It is measured as in ``gates``, without the server of the requests, which is another process.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 SIZES = {"1 kB": 2**10, "16 kB, a record": 2**14, "1 MB": 2**20}
 REQUESTS = {"urllib3": "GET", "boto3": "head_bucket()", "redis": "PING"}
 
-#: A ratio of 1.00. The third place is malloc's: whether it has a block at hand depends on what else
-#: lies in memory, alike in each run of one version, and otherwise in the next.
+#: A ratio of 1.00. The third decimal depends on malloc: whether it has a free block depends on what
+#: else is in memory, which is the same in each run of a version and differs between versions.
 SAME = 1.005
 
 
 @contextmanager
 def server(pem: str) -> Iterator[str]:
-    """Run a server that has no floor; yield its port."""
+    """Run a server without a floor, and yield its port."""
     command = [sys.executable, serve.__file__, pem]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -40,7 +40,7 @@ def server(pem: str) -> Iterator[str]:
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield both."""
+    """Yield the rows for data and for requests."""
     with certificates() as made, empty_folder() as empty:
         pem, ca = made["ECDSA"]
         for name, size in SIZES.items() if not quick else ():
@@ -50,10 +50,10 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         with server(pem) as port:
             for name, request in REQUESTS.items():
                 what, args = f"{name}: {request}, kept alive", (port, ca)
-                # Whether an answer is there at once changes the count: of three the median.
+                # The count depends on when the answer arrives: take the median of three.
                 calling = name, args, empty, (20, 120)
                 found = both(what, *calling, most=SAME, rounds=3, quick=quick)
-                if quick:  # a start of a client under valgrind is not
+                if quick:  # to start a client under valgrind is not quick
                     yield next(found)
                     return
                 yield from found

@@ -1,11 +1,12 @@
-"""What the gates cost: the guarded ``ssl.SSLContext`` beside the unguarded one.
+"""The cost of the gates: ``ssl.SSLContext`` with them, compared with the same class without them.
 
-Times are of one process, where the class with the gates is put below ``ssl.SSLContext`` and taken
-away in turns: nothing else differs. They are the processor's: nothing here waits, and a busy
-machine stops a process for longer than a sample takes.
-Instructions are of two processes, one with the bootstrap folder and one with an empty
-``sitecustomize``: as users start programs. Nobody listens to events in either. A handshake is both
-ends, so two of each gate.
+Times are measured in one process, which in turns installs the class with the gates as the base of
+``ssl.SSLContext`` and removes it. They are processor times, because a busy machine can stop a
+process for longer than a sample takes, and nothing here waits for anything else.
+
+Instructions are counted in two processes, one with the bootstrap folder and one with an empty
+``sitecustomize``, as users start programs. No one listens to events in either. A handshake includes
+both ends, so it passes each gate twice.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Callable
 
-#: Seconds of one sample, and calls before it: what is specialised for a class starts anew with it.
+#: Seconds of one sample, and calls before it: CPython specialises code again after a class changes.
 SAMPLE = 0.02
 WARM = 20
 
-#: Rounds. CPython stops caching attributes of a class that was changed a thousand times (3.13's
-#: MAX_VERSIONS_PER_CLASS), and each turn changes two.
+#: Rounds. CPython no longer caches attributes of a class that has changed a thousand times
+#: (MAX_VERSIONS_PER_CLASS in 3.13), and each turn changes it twice.
 ROUNDS = 31
 
 KEYS = ("RSA", "ECDSA")
@@ -41,7 +42,7 @@ KEYS = ("RSA", "ECDSA")
 
 @contextmanager
 def certificates() -> Iterator[dict[str, tuple[str, str]]]:
-    """Make a certificate for localhost of each kind: its file, and that of who signed it."""
+    """Create certificates for localhost. Yield their files, and those of their authorities."""
     import trustme
 
     with tempfile.TemporaryDirectory() as folder:
@@ -58,19 +59,19 @@ def certificates() -> Iterator[dict[str, tuple[str, str]]]:
         yield made
 
 
-#: What a guard changes.
+#: The attributes that the guard changes.
 CHANGED = [(ssl.SSLContext, "__bases__"), (ssl.SSLObject, "do_handshake")]
 CHANGED += [(ssl.SSLSocket, "do_handshake")]
 
 
 @cache
 def sides() -> tuple[list[Any], list[Any]]:
-    """Return what stands in the changed places without the guard, and with it."""
+    """Return the values of these attributes without the guard, and with it."""
     unguarded = [getattr(owner, name) for owner, name in CHANGED]
     stdlib.guard(ssl)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())  # the first one of each kind is noticed
+    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())  # the guard acts on the first one
     one, other = socket.socketpair()
     with other, context.wrap_socket(one, do_handshake_on_connect=False):
         guarded = [getattr(owner, name) for owner, name in CHANGED]
@@ -79,7 +80,7 @@ def sides() -> tuple[list[Any], list[Any]]:
 
 @contextmanager
 def held(floor: str, *, guarded: bool) -> Iterator[None]:
-    """Guard the class, or don't."""
+    """Install the gates, or do not, as long as the context lasts."""
     current.held = current.threshold = FLOORS[floor] if guarded else current.NO_FLOOR
     put(sides()[guarded])
     try:
@@ -90,7 +91,7 @@ def held(floor: str, *, guarded: bool) -> Iterator[None]:
 
 
 def put(values: list[Any]) -> None:
-    """Put these in the places that a guard changes."""
+    """Set the attributes that the guard changes."""
     for (owner, name), value in zip(CHANGED, values):
         setattr(owner, name, value)
 
@@ -98,7 +99,7 @@ def put(values: list[Any]) -> None:
 def timed(
     name: str, args: tuple[str, ...], sample: float, floor: str
 ) -> dict[str, Callable[[], float]]:
-    """Return the two variants of a piece of work, by time, in this process."""
+    """Return the two variants of a function of ``work``, by time, in this process."""
     calls = 0
 
     def variant(*, guarded: bool) -> Callable[[], float]:
@@ -127,7 +128,7 @@ def timed(
 def counted(
     name: str, args: tuple[str, ...], empty: str, few: int, many: int, floor: str
 ) -> dict[str, Callable[[], float]]:
-    """Return the two variants of a piece of work, by instructions, in processes of their own."""
+    """Return the two variants of a function of ``work``, by instructions, in two processes."""
     environments = {
         "unguarded": environment(empty),
         "guarded": environment(BOOTSTRAP, TLSFLOOR=floor),
@@ -151,9 +152,9 @@ def both(
     floor: str = "1.2",
     quick: bool = False,
 ) -> Iterator[Row]:
-    """Yield a piece of work by time, and by instructions.
+    """Yield a row for the time of a function of ``work``, and one for its instructions.
 
-    A goal in seconds is for the time, a ratio for the instructions.
+    ``more`` is the goal for the time, ``most`` the one for the instructions.
     """
     sample, calls = (0.001, (1, 3)) if quick else (SAMPLE, calls)
     yield Row(what, "second", timed(name, args, sample, floor), more=more, rounds=ROUNDS)
@@ -161,9 +162,9 @@ def both(
     yield Row(what, "integer", counts, most=most, rounds=rounds)
 
 
-#: What is born -> the piece of work, the floor, how few and how many calls are counted, and the
-#: goals. Since CPython 3.10 a context is born with a minimum of 1.2, and passes that floor.
-#: It is raised to a floor of 1.3, as one of 3.8 or 3.9 is to 1.2.
+#: What is created -> the function of ``work``, the floor, the two numbers of calls, and the goals.
+#: Since CPython 3.10 a new context has a minimum of 1.2, and floor 1.2 does not change it. Floor
+#: 1.3 raises it, as floor 1.2 raises one of CPython 3.8 or 3.9.
 BIRTHS = {
     "SSLContext(PROTOCOL_TLS_CLIENT)": ("client_context", "1.2", (20, 120), 1.01, 0),
     "SSLContext(PROTOCOL_TLS_CLIENT), raised to 1.3": ("client_context", "1.3", (20, 120), 1.01, 0),
@@ -174,7 +175,7 @@ BIRTHS = {
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield births, and handshakes."""
+    """Yield the rows for new objects and for handshakes."""
     with certificates() as made, empty_folder() as empty:
         for what, (name, floor, calls, most, more) in BIRTHS.items():
             calling = name, (), empty, calls

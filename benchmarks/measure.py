@@ -1,11 +1,12 @@
-"""What all programs share: things take turns, and what counts is the ratio of each to the first.
+"""Sample variants in turns, and compare each with the first one.
 
-pyperf's own runner measures one thing after the other, and whatever else the machine does in the
-meantime meets one of them. So only its clock, its facts about the machine and its files are used
-here (``python -m pyperf stats FILE`` reads them): in every round each variant of a row is sampled
-once, and the first of them a second time, which tells what this machine makes of no difference at
-all. A start-up of some milliseconds, or a handshake whose crypto swallows everything, is too noisy
-even so: there valgrind counts instructions, which a busy machine does not change.
+pyperf's own runner measures one variant after the other, so other load on the machine disturbs only
+one of them. Here, each round samples every variant of a row once, and the first variant a second
+time. The ratio of these two samples shows the noise of the machine. Of pyperf, only the clock, the
+facts about the machine and the file format are used (``python -m pyperf stats FILE`` reads a file).
+
+The start of a process, or a handshake that consists mostly of cryptography, is still too noisy.
+For these, valgrind counts instructions, and a busy machine does not change the count.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 WORK = str(Path(__file__).with_name("work.py"))
 
-#: The name of the first variant's second sample in each round.
+#: The name of the second sample of the first variant.
 AGAIN = "the same again"
 
-#: Facts about the machine that pyperf knows and a reader wants.
+#: The facts about the machine that pyperf collects and the page shows.
 FACTS = ("cpu_count", "cpu_model_name", "load_avg_1min", "platform", "python_implementation")
 
-#: Distributions whose version matters, where they are installed.
+#: The distributions whose version the page shows, if they are installed.
 PARTS = (
     "boto3",
     "ddtrace",
@@ -59,14 +60,14 @@ PARTS = (
 
 
 class Row(NamedTuple):
-    """What is measured: ``variants`` are sampled in turns, and the others stand beside the first.
+    """A measurement: ``variants`` are sampled in turns, and compared with the first one.
 
-    ``most`` is the goal: the highest ratio to the first variant; or with ``more`` the highest
-    difference, in the unit. It is for the second variant, and the others are peers.
+    The goal is for the second variant: ``most`` is the highest ratio to the first variant, and
+    ``more`` the highest difference from it, in the unit.
     """
 
     name: str
-    unit: str  # pyperf's: "second", "byte" or "integer", which is instructions here
+    unit: str  # of pyperf: "second", "byte", or "integer" for instructions
     variants: Mapping[str, Callable[[], float]]
     most: float = 0
     more: float = 0
@@ -75,7 +76,7 @@ class Row(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A variant beside the first one of its row."""
+    """A variant compared with the first one of its row."""
 
     row: str
     unit: str
@@ -92,7 +93,7 @@ class Figure(NamedTuple):
 
 
 def take_turns(row: Row) -> list[pyperf.Benchmark]:
-    """Sample every variant in every round, every second round backwards."""
+    """Sample every variant in every round, in reverse order in every second round."""
     first = next(iter(row.variants))
     variants = {**row.variants, **({AGAIN: row.variants[first]} if row.again else {})}
     values: dict[str, list[float]] = {name: [] for name in variants}
@@ -116,12 +117,12 @@ def take_turns(row: Row) -> list[pyperf.Benchmark]:
 
 
 def machine() -> dict[str, str | int | float]:
-    """Return the facts that belong to a figure."""
+    """Return the facts about this machine and the installed versions."""
     found = pyperf.Run([1.0], collect_metadata=True).get_metadata()
     facts = {name: found[name] for name in FACTS if name in found}
     return {
         **facts,
-        "date": date.today().isoformat(),  # noqa: DTZ011 - where it was measured
+        "date": date.today().isoformat(),  # noqa: DTZ011 - the local date
         "openssl": ssl.OPENSSL_VERSION,
         "python_version": sys.version.split()[0] + VARIANT,
         "tlsfloor": tlsfloor.__version__,
@@ -138,7 +139,7 @@ def _installed(name: str) -> bool:
 
 
 def figures(suite: pyperf.BenchmarkSuite) -> Iterator[Figure]:
-    """Yield what a file says: medians, and the median of the rounds' ratios with its bounds."""
+    """Yield the figures of a file: medians, and the median of all ratios with its interval."""
     rows: dict[tuple[str, str], dict[str, pyperf.Benchmark]] = {}
     for each in suite:
         facts = each.get_metadata()
@@ -178,7 +179,7 @@ def _figure(first: pyperf.Benchmark, each: pyperf.Benchmark, *, goal: bool) -> F
 
 
 def amount(value: float, unit: str) -> str:
-    """Write a number so that it can be read, with its unit."""
+    """Format a number with its unit."""
     if unit == "second":
         if abs(value) >= 600:
             return f"{value / 60:.0f} min"
@@ -191,7 +192,7 @@ def amount(value: float, unit: str) -> str:
 
 
 def table(found: Iterable[Figure]) -> list[list[str]]:
-    """Return the cells of a table, with its head."""
+    """Return the cells of a table, the head first."""
     cells = (
         [
             f"{each.row}, instructions" if each.unit == "integer" else each.row,
@@ -210,10 +211,10 @@ def table(found: Iterable[Figure]) -> list[list[str]]:
 
 
 def environment(folder: str = "", **more: str) -> dict[str, str]:
-    """Return this process's environment, without what steers Python, for a PYTHONPATH.
+    """Return the environment for a process with this PYTHONPATH, without other Python settings.
 
-    The byte code lies in a folder that all share, and is there from the second start on. Strings
-    hash alike, or no two starts would run as many instructions.
+    All processes share one folder for bytecode, which is written by the first start. The hash seed
+    is fixed, because the number of instructions depends on it.
     """
     named = ("TLS", "PYTHON", "COV", "SSL_", "OPENSSL_", "DD_", "OTEL_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(named)}
@@ -223,14 +224,14 @@ def environment(folder: str = "", **more: str) -> dict[str, str]:
 
 
 def seconds(command: list[str], env: dict[str, str]) -> float:
-    """Return how long a program takes."""
+    """Return the seconds that a program takes."""
     begin = pyperf.perf_counter()
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
     return float(pyperf.perf_counter() - begin)
 
 
 def processor_seconds(command: list[str], env: dict[str, str]) -> float:
-    """Return the processor's time that a program takes; no waiting for a busy machine is in it."""
+    """Return the processor time of a program, without its waiting for the processor."""
 
     def spent() -> float:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -242,7 +243,7 @@ def processor_seconds(command: list[str], env: dict[str, str]) -> float:
 
 
 def instructions(command: list[str], env: dict[str, str]) -> int:
-    """Return how many instructions a program runs, its children not counted."""
+    """Return the number of instructions that a program executes, without its child processes."""
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise SystemExit("error: valgrind is not on PATH\nhint: apt-get install valgrind")
@@ -257,19 +258,20 @@ def instructions(command: list[str], env: dict[str, str]) -> int:
 def instructions_of(
     name: str, args: tuple[str, ...], env: dict[str, str], few: int, many: int
 ) -> float:
-    """Return the instructions of one call of a piece of work, in a process of its own.
+    """Return the number of instructions of one call of a function of ``work``.
 
-    That is what ``many`` calls take beyond ``few``: the start and the warming up fall out.
+    It is the difference between a process with ``many`` calls and one with ``few``, for each call,
+    so that it contains neither the start nor the first calls.
     """
     program = [sys.executable, WORK, name]
-    seconds([*program, "1", *args], env)  # its byte code is written
+    seconds([*program, "1", *args], env)  # writes the bytecode
     count = {calls: instructions([*program, str(calls), *args], env) for calls in (few, many)}
     return (count[many] - count[few]) / (many - few)
 
 
 @contextmanager
 def empty_folder() -> Iterator[str]:
-    """Make a folder with an empty ``sitecustomize``: what the bootstrap folder stands beside."""
+    """Create a folder with an empty ``sitecustomize``, to compare the bootstrap folder with."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "sitecustomize.py").touch()
         yield folder

@@ -1,4 +1,4 @@
-"""Write the page of the docs from the files beside it: ``python -m benchmarks.page``."""
+"""Write the page of the docs from the result files: ``python -m benchmarks.page``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAGE = RESULTS.with_suffix(".md")
 BEGIN, END = "<!-- measured -->\n", "<!-- end of measured -->"
 
-#: Program -> what its table is called.
+#: Program -> the heading of its table.
 HEADINGS = {
     "starts": "Starting Python",
     "gates": "Contexts, TLS objects, handshakes",
@@ -28,8 +28,8 @@ HEADINGS = {
     "rebuild": "Compared with rebuilding OpenSSL and Python",
 }
 
-#: The picture at the top: a program's file, the row in it, and what a reader calls that. Each
-#: compares instructions with and without the floor.
+#: The rows of the picture at the top: the program, its row, and the label in the picture. Each
+#: compares instructions with and without a floor.
 HEADLINE = (
     ("starts", "start of an idle Python", "start of a Python that does nothing"),
     ("starts", "start with import ssl and a context", "start with import ssl and one context"),
@@ -44,21 +44,21 @@ HEADLINE = (
     ("data", "1 MB to the other end", "1 MB of data"),
 )
 
-#: What an axis is marked at, when nothing on it is further away.
+#: The ratios at which an axis may have a mark.
 TICKS = (0.5, 1, 1.2, 2, 5, 10, 20, 50, 100, 1000, 10000)
 
-#: Which column has the ratio of a repeat.
+#: The column with the ratio of the repeated sample.
 REPEAT = 5
 
 #: Pixels: a line, the text left of the axis, the axis, the number right of it, and one below it.
 LINE, LEFT, AXIS, RIGHT, NUMBER = 20, 470, 320, 80, 30
 
-#: It is read on a light page and on a dark one.
+#: Goal met, missed, or none -> a color that is visible on a light and on a dark page.
 COLOURS = {True: "#2a7", False: "#d33", None: "#88a"}
 
 
 def plot(found: list[Figure]) -> str:
-    """Return a plot of ratios: a dot each, and its interval as a line, on a logarithmic scale."""
+    """Return a plot of ratios on a logarithmic scale: dots, with intervals as lines."""
     low = min([0.9, *(each.low for each in found)])
     high = max([1.1, *(each.high for each in found)])
 
@@ -71,7 +71,7 @@ def plot(found: list[Figure]) -> str:
         'font-family="sans-serif" font-size="11" fill="#888" role="img">'
     )
     lines = [head, "<title>ratios, on a logarithmic scale</title>"]
-    last = -NUMBER
+    last = float(-NUMBER)
     for tick in TICKS:
         if low <= tick <= high and across(tick) - last >= NUMBER:
             last = across(tick)
@@ -93,9 +93,9 @@ def plot(found: list[Figure]) -> str:
 
 
 def headline() -> str:
-    """Return the picture of what a floor costs: a bar for each row, in percent more.
+    """Return the picture of what a floor costs: a bar for each row, in percent.
 
-    It becomes a part of the page, whose colours it takes.
+    The page contains it as an element, so that it uses the colors of the page.
     """
     found: dict[tuple[str, str], float] = {}
     for name in dict.fromkeys(file for file, _, _ in HEADLINE):
@@ -122,7 +122,7 @@ def headline() -> str:
 
 
 def section(heading: str, file: Path) -> str:
-    """Return a program's part of the page, and draw its plot."""
+    """Return the section of one result file, and write its plot."""
     suite = pyperf.BenchmarkSuite.load(str(file))
     found = list(figures(suite))
     drawn = [each for each in found if each.variant != AGAIN]
@@ -154,7 +154,7 @@ def section(heading: str, file: Path) -> str:
 
 
 def written() -> str:
-    """Return the page with the tables that its files make, and draw the plots."""
+    """Return the page with the tables of all result files, and write the plots."""
     files = {
         HEADINGS[name] + more.replace("-", ", ", 1): RESULTS / f"{name}{more}.json"
         for name in (*PROGRAMS, *ON_REQUEST)

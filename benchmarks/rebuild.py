@@ -1,7 +1,7 @@
-"""The official remedy: OpenSSL without the old protocols, and CPython on it; beside arming a floor.
+"""The cost of building OpenSSL without old protocols, and CPython with it, compared with a floor.
 
-Only on request: it takes minutes and about a gigabyte. It fetches the sources of OpenSSL and
-CPython unless it is given archives, and leaves nothing behind.
+It runs only if it is named, because it takes many minutes and about a gigabyte. It downloads the
+sources of OpenSSL and CPython unless it gets archives, and removes everything at the end.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from benchmarks.measure import Row, environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Variables of the environment that name an archive, and what it is without them.
+#: Environment variables that name an archive -> the archive that is used without them.
 ARCHIVES = {
     "OPENSSL_ARCHIVE": "https://github.com/openssl/openssl/releases/download/openssl-3.0.16/openssl-3.0.16.tar.gz",
     "PYTHON_ARCHIVE": "https://www.python.org/ftp/python/3.11.11/Python-3.11.11.tgz",
 }
 
-#: In the archive of OpenSSL, then in that of CPython. Without ``--libdir`` OpenSSL 3 installs to
-#: lib64, where CPython's ``configure`` does not look; it links the system's library, and says yes.
+#: The commands for OpenSSL, and for CPython. Without ``--libdir``, OpenSSL 3 installs into lib64.
+#: CPython's ``configure`` does not look there, and silently links the library of the system.
 OPENSSL = """
 ./Configure --prefix={prefix} --libdir=lib no-ssl3 no-tls1 no-tls1_1 no-tests
 make -s -j{jobs}
@@ -39,7 +39,7 @@ make -s -j{jobs}
 make -s install
 """
 
-#: What must be true of the Python that came of it, or the time was spent on nothing.
+#: Checks that the new Python uses the new OpenSSL, and has no old protocols.
 PROOF = """
 import _ssl, ssl
 loaded = [line.split()[-1] for line in open("/proc/self/maps") if "libssl" in line]
@@ -49,8 +49,8 @@ assert not (ssl.HAS_TLSv1 or ssl.HAS_TLSv1_1), "it still has the old protocols"
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield the time and the disk that both ways take; each of them is done once."""
-    if quick:  # it cannot be
+    """Yield the rows for the time and the disk space that both ways take. Each way runs once."""
+    if quick:  # it is never quick
         return
     with tempfile.TemporaryDirectory() as folder:
         taken = {"arming": arm(Path(folder) / "arm"), "rebuilding": rebuild(Path(folder) / "build")}
@@ -61,25 +61,25 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
 
 
 def disk(folder: Path) -> int:
-    """Return the bytes that the files below a folder take."""
+    """Return the bytes on disk of the files below a folder."""
     files = (each for each in folder.rglob("*") if not each.is_symlink())
     return sum(each.stat().st_blocks * 512 for each in files)
 
 
 def arm(folder: Path) -> dict[str, float]:
-    """Make the folder that is mounted, and start the first Python with it."""
+    """Write a bundle, and start a Python with it for the first time."""
     begin = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "tlsfloor", "bundle", str(folder)], check=True, capture_output=True
     )
     armed = environment(str(folder / "tlsfloor" / "bootstrap"))
-    del armed["PYTHONPYCACHEPREFIX"]  # the bundle holds all
+    del armed["PYTHONPYCACHEPREFIX"]  # the bundle has its own
     subprocess.run([sys.executable, "-c", "import ssl"], env=armed, check=True)
     return {"second": time.perf_counter() - begin, "byte": disk(folder)}
 
 
 def rebuild(folder: Path) -> dict[str, float]:
-    """Build and install both, and see that it was not for nothing. Fetching is not counted."""
+    """Build, install and check both. The time for downloads does not count."""
     prefix = folder / "installed"
     seconds = 0.0
     for variable, steps in zip(ARCHIVES, (OPENSSL, PYTHON)):

@@ -1,8 +1,8 @@
-"""What a report costs: seconds and memory of a process of its own, beside parsing the same JSON.
+"""The time and memory of ``tlsfloor report``, compared with only parsing the same JSON.
 
     python -m benchmarks.report [--events 1000000] [--rounds 3]
 
-Nothing here is a test. The promise is a million events in 10 s and 200 MB, of whatever kind.
+The goal is a million events in 10 s and 200 MB, whatever the events are.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: As a container of a small company has them: programs, servers, and clients of each server.
+#: The numbers of programs, of servers, and of clients of each server, as a small company has them.
 PROGRAMS, SERVERS, CLIENTS = 30, 200, 500
 
-#: What no report can do without.
+#: What every report has to do.
 PARSE = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)"
 
 
 def usual(number: int) -> dict[str, Any]:
-    """Return an event as they come: a few thousand kinds, again and again."""
+    """Return a usual event: a few thousand kinds occur again and again."""
     program, server = number % PROGRAMS, number * 7 % SERVERS
     if number % 5:
         other = {"role": "client", "server_name": f"host-{server}.example", "port": 443}
@@ -37,14 +37,14 @@ def usual(number: int) -> dict[str, Any]:
 
 
 def apart(number: int) -> dict[str, Any]:
-    """Return an event of a kind of its own, as somebody would write them who means harm."""
+    """Return an event that differs from all others, as an attacker would write them."""
     program, server = f"/srv/app-{number}/main.py", f"host-{number}.example"
     host = f"pod-{number}"
     return {"program": program, "host": host, "role": "client", "server_name": server, "port": 443}
 
 
 def plant(path: str, make: Callable[[int], dict[str, Any]], events: int) -> None:
-    """Write a file of events over a month, a third of each version."""
+    """Write a file of events over a month, with three TLS versions in equal shares."""
 
     def lines() -> Iterator[str]:
         for number in range(events):
@@ -69,7 +69,7 @@ def plant(path: str, make: Callable[[int], dict[str, Any]], events: int) -> None
 
 
 def cost(*command: str) -> tuple[float, float]:
-    """Return the seconds and the MB at most of a process."""
+    """Return the seconds and the maximal memory (MB) of a process."""
     begin = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -81,10 +81,10 @@ def cost(*command: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure both, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--events", type=int, default=1_000_000, help="default: 1000000")
-    parser.add_argument("--rounds", type=int, default=3, help="samples of each (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of samples (default: 3)")
     arguments = parser.parse_args()
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {arguments.events} events"

@@ -1,6 +1,6 @@
-"""A server for clients that keep their connection: HTTP with an empty answer, and Redis as it were.
+"""A server for clients that keep their connection: HTTP with empty answers, and a little of Redis.
 
-``python serve.py FILE`` speaks TLS with the key and certificate of a file, and prints its port.
+``python serve.py FILE`` uses the key and certificate in FILE, and prints its port.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-#: What Redis says to commands; HELLO wants a map, of one key here (the RESP3 specification).
+#: The answers of Redis to commands. HELLO is answered by a map (RESP3), here with one key.
 REDIS = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
 
 
 def reply(data: bytes) -> bytes:
-    """Answer what came in one piece, as a small request does: by the first word of each command."""
+    """Answer a request that arrived in one piece, by the first word of each command."""
     if not data.startswith(b"*"):
         return HTTP
     lines = data.split(b"\r\n")
@@ -28,14 +28,14 @@ class Handler(socketserver.BaseRequestHandler):
     """One connection."""
 
     def handle(self) -> None:
-        """Answer until the client has enough."""
+        """Answer until the client closes the connection."""
         with context.wrap_socket(self.request, server_side=True) as connection:
             while data := connection.recv(2**16):
                 connection.sendall(reply(data))
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection, which ends with the process."""
+    """Runs a thread for each connection, which ends with the process."""
 
     daemon_threads = True
     request_queue_size = 100

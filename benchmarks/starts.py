@@ -1,11 +1,13 @@
-"""The start of a Python with tlsfloor on ``PYTHONPATH``, beside an empty ``sitecustomize`` there.
+"""The start of a Python with tlsfloor on ``PYTHONPATH``, compared with an empty ``sitecustomize``.
 
-First in a bare virtual environment, as ``python -m venv`` makes it, with the folder and with a
-bundle. A bundle is measured as on a read-only mount, the empty file too: no bytecode is written.
-Then with packages, and beside others that change or watch a process in the same way: for those
-that are started by a command of their own, the folder that this puts on ``PYTHONPATH``; the command
-itself, which is another start of Python, is left out. What would ask the network is switched off
-in them.
+The first rows are from a bare virtual environment, as ``python -m venv`` makes it: with the
+bootstrap folder, and with a bundle. For the bundle and the file that it is compared with, no
+bytecode is written, as on a read-only mount.
+
+The other rows are from an environment with packages, and include other tools that change or observe
+a process at its start. Some of these have a command that puts a folder on ``PYTHONPATH``. Here only
+that folder is used, because the command is a Python of its own. Their access to the network is
+switched off.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from tlsfloor.deploy import bundle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What a bare Python does -> the program, and the goals of the folder and of the bundle.
+#: Row -> the program, and the goals for the folder and for the bundle.
 BARE = {
     "start of an idle Python": ("pass", 1.02, 1.1),
     "start with import ssl and a context": (
@@ -48,13 +50,13 @@ PROGRAMS = {
     "start with import ssl, urllib3, boto3, redis": ("import ssl, urllib3, boto3, redis", 1.02),
 }
 
-#: Programs that load many extension modules without TLS, each of which is looked at.
+#: Programs that load many extension modules without TLS. The hooks check each of them.
 EXTENSIONS = {
     "start with import numpy": ("import numpy", 1.02),
     "start with import pandas": ("import pandas", 1.02),
 }
 
-#: Peers that are a folder of a package, and those that are a ``sitecustomize`` to be written.
+#: The other tools: folders in a package, and texts of a ``sitecustomize``.
 FOLDERS = {
     "opentelemetry-instrument": ("opentelemetry.instrumentation", "auto_instrumentation"),
     "ddtrace-run": ("ddtrace", "bootstrap"),
@@ -70,7 +72,7 @@ QUIET = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     "DD_TRACE_ENABLED": "false",
-    "OPENBLAS_NUM_THREADS": "1",  # no two starts of its threads run as many instructions
+    "OPENBLAS_NUM_THREADS": "1",  # its threads make the count vary
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_TRACES_EXPORTER": "none",
@@ -78,15 +80,15 @@ QUIET = {
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield the bare starts by instructions, and the others by time too."""
+    """Yield the rows for bare starts, by instructions, and the others, by time too."""
     with tempfile.TemporaryDirectory() as folder:
         yield from bare(Path(folder), quick=quick)
     if not quick:
-        yield from beside()
+        yield from compared()
 
 
 def bare(folder: Path, *, quick: bool) -> Iterator[Row]:
-    """Yield the starts of a Python that has no packages."""
+    """Yield the rows for a Python without packages."""
     venv = [sys.executable, "-m", "venv", *["--without-pip"][: int(quick)], str(folder / "venv")]
     subprocess.run(venv, check=True)
     python = str(folder / "venv" / "bin" / "python")
@@ -107,21 +109,21 @@ def bare(folder: Path, *, quick: bool) -> Iterator[Row]:
                 {"PYTHONDONTWRITEBYTECODE": "1"},
             ),
         ):
-            with empty_folder() as fresh:  # no bytecode of the other row is in it
+            with empty_folder() as fresh:  # without bytecode of the other row
                 variants = {}
                 for each, path in {"an empty sitecustomize": fresh, **folders}.items():
                     env = environment(path, **more)
                     del env["PYTHONPYCACHEPREFIX"]  # a bundle has its own
                     command = [python, "-c", program]
-                    processor_seconds(command, env)  # all bytecode is written that can be
+                    processor_seconds(command, env)  # writes the bytecode, where possible
                     variants[each] = partial(instructions, command, env)
                 yield Row(what, "integer", variants, most=goal, rounds=1)
             if quick:
                 return
 
 
-def beside() -> Iterator[Row]:
-    """Yield the starts of this Python, with its packages, beside its peers."""
+def compared() -> Iterator[Row]:
+    """Yield the rows for this Python with its packages, compared with other tools."""
     with ExitStack() as stack:
         folders = {
             "an empty sitecustomize": stack.enter_context(empty_folder()),
@@ -135,7 +137,7 @@ def beside() -> Iterator[Row]:
             folders[name] = stack.enter_context(tempfile.TemporaryDirectory())
             Path(folders[name], "sitecustomize.py").write_text(text)
         yield from _measured(PROGRAMS, folders)
-        ours = dict(list(folders.items())[:2])  # the others do nothing there
+        ours = dict(list(folders.items())[:2])  # the other tools do nothing there
         there = {name: each for name, each in EXTENSIONS.items() if _is_there(each[0])}
         yield from _measured(there, ours)
 
@@ -147,7 +149,7 @@ def _is_there(program: str) -> bool:
 def _measured(programs: dict[str, tuple[str, float]], folders: dict[str, str]) -> Iterator[Row]:
     for name, (program, most) in programs.items():
         command = [sys.executable, "-c", program]
-        for folder in folders.values():  # their bytecode is written
+        for folder in folders.values():  # writes the bytecode
             processor_seconds(command, environment(folder, **QUIET))
         for unit, measure, rounds in (
             ("integer", instructions, 1),

@@ -1,7 +1,7 @@
-"""Threads that make contexts and shake hands, guarded and not: does the guard make them wait?
+"""Threads that create contexts and connect, with and without gates: do the gates make them wait?
 
-The work of all threads together is the same, whatever their number, so that a slope of the ratio is
-the guard's.
+All threads together do the same work, whatever their number. So if the ratio grows with the number
+of threads, the gates are the reason.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the verifier costs, beside what cannot be saved: the starts of the interpreters themselves.
+"""The cost of the verifier, compared with only starting the interpreters, or with ``find``.
 
-Each is started twice, isolated and as deployed. One after the other on both sides: with ``--jobs``
-the verifier starts as many at a time as there are processors. ``find`` is the program of that name.
+The verifier starts each interpreter twice, isolated and as deployed. Here it examines one
+interpreter after the other; by default it examines as many at a time as there are processors.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ EVIDENCE = {"hellos": ["--hello"], "handshakes": []}
 
 
 def called(function: Callable[[], object]) -> Callable[[], float]:
-    """Return what tells how long a call takes."""
+    """Return a function that measures the seconds of a call."""
 
     def measure() -> float:
         begin = pyperf.perf_counter()
@@ -47,7 +47,7 @@ def called(function: Callable[[], object]) -> Callable[[], float]:
 
 
 def plant(folder: str, files: int) -> None:
-    """Make a tree of empty files, with this interpreter somewhere in it."""
+    """Create a tree of empty files, with this interpreter somewhere in it."""
     for number in range(files):
         if number % WIDTH == 0:
             below = os.path.join(folder, str(number // WIDTH % 7), str(number // WIDTH))
@@ -57,7 +57,7 @@ def plant(folder: str, files: int) -> None:
 
 
 def starts(pythons: list[str]) -> Callable[[], float]:
-    """Return what tells how long the bare starts take."""
+    """Return a function that measures the seconds of only starting the interpreters."""
     return lambda: sum(
         seconds([each, "-B", "-c", "import ssl"], environment())
         for each in pythons
@@ -66,7 +66,7 @@ def starts(pythons: list[str]) -> Callable[[], float]:
 
 
 def verifying(folder: str, how: list[str]) -> Callable[[], float]:
-    """Return what tells how long the command takes; its judgement does not matter."""
+    """Return a function that measures the seconds of ``tlsfloor verify``, whatever the verdict."""
     command = [sys.executable, "-m", "tlsfloor", "verify", "--jobs", "1", *how, folder]
 
     def run() -> None:
@@ -77,7 +77,7 @@ def verifying(folder: str, how: list[str]) -> Callable[[], float]:
 
 
 def rows(*, quick: bool = False) -> Iterator[Row]:
-    """Yield the check of a process, the search, and the command."""
+    """Yield the rows for ``verify()``, for the search, and for the command."""
     bare = starts([sys.executable])
     yield Row(
         "verify() in this process",

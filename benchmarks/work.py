@@ -1,7 +1,7 @@
-"""Pieces of work, each a function that prepares and returns what is called over and over.
+"""The functions that are measured. Each prepares something, and returns the call to repeat.
 
-``python work.py NAME CALLS [ARGUMENT...]`` calls one: whether a floor is armed is not its affair.
-It imports nothing of its own package, so that it runs in any interpreter.
+``python work.py NAME CALLS [ARGUMENT...]`` repeats one, with or without a floor.
+This file imports nothing of its package, so that it runs in any interpreter.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 def client_context() -> Call:
-    """Make a context."""
+    """Create a context."""
     return lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def default_context() -> Call:
-    """Make a context that trusts what the system trusts."""
+    """Create a context with the certificate authorities of the system."""
     return ssl.create_default_context
 
 
 def wrap_bio() -> Call:
-    """Make a TLS object in memory."""
+    """Create a TLS object in memory."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     one, other = ssl.MemoryBIO(), ssl.MemoryBIO()
     return lambda: context.wrap_bio(one, other, server_hostname="localhost")
 
 
 def wrap_socket() -> Call:
-    """Make a TLS object on a socket, and get the socket back."""
+    """Create a TLS object on a socket, and detach the socket again."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     plain, peer = socket.socketpair()
@@ -44,7 +44,7 @@ def wrap_socket() -> Call:
         nonlocal plain
         held = context.wrap_socket(plain, do_handshake_on_connect=False)
         plain = socket.socket(fileno=held.detach())
-        return peer  # which must live
+        return peer  # keeps it open
 
     return call
 
@@ -75,13 +75,13 @@ def _connect(
 
 
 def handshake(version: str, pem: str, ca: str) -> Call:
-    """Shake hands in memory, both ends, and verify the server."""
+    """Complete a handshake in memory, both ends, and verify the server."""
     contexts = _contexts(version, pem, ca)
     return lambda: _connect(*contexts)
 
 
 def new_client(version: str, pem: str, ca: str) -> Call:
-    """Make a context, as many programs do for each connection, and shake hands with it."""
+    """Complete a handshake with a new context, as many programs do for each connection."""
     _, server = _contexts(version, pem, ca)
     return lambda: _connect(ssl.create_default_context(cafile=ca), server)
 
@@ -101,7 +101,7 @@ def transfer(size: str, pem: str, ca: str) -> Call:
 
 
 def urllib3(port: str, ca: str) -> Call:
-    """Ask a server for a page, on a connection that is kept alive."""
+    """Request a page, on a connection that is kept alive."""
     import urllib3
 
     pool = urllib3.HTTPSConnectionPool("localhost", int(port), ca_certs=ca, retries=False)
@@ -109,7 +109,7 @@ def urllib3(port: str, ca: str) -> Call:
 
 
 def boto3(port: str, ca: str) -> Call:
-    """Ask S3, as it were, whether a bucket is there."""
+    """Ask a server in place of S3 whether a bucket exists."""
     import boto3
 
     client = boto3.client(
@@ -124,7 +124,7 @@ def boto3(port: str, ca: str) -> Call:
 
 
 def redis(port: str, ca: str) -> Call:
-    """Ask Redis for a PONG."""
+    """Send PING to a server in place of Redis."""
     import redis
 
     return redis.Redis("localhost", int(port), ssl=True, ssl_ca_certs=ca).ping

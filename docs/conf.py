@@ -59,7 +59,7 @@ html_copy_source = html_use_index = html_domain_indices = False
 
 
 def _dash(app: Sphinx, doctree: nodes.document) -> None:
-    """Replace the two hyphens that Sphinx puts between a parameter and its description by a dash."""
+    """Put a dash between a parameter and its description, where Sphinx has two hyphens."""
     del app
     for text in list(doctree.findall(nodes.Text)):
         if text == " -- ":
