@@ -31,7 +31,7 @@ WIDTH = 88
 
 def command(parser: cli.Command) -> Iterator[str]:
     """Write a command in Markdown: what it is for, its usage, options, examples and statuses."""
-    known = manual.entry(parser.prog)
+    known = manual.split(parser.prog, parser.text())
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
     formatter.add_usage(None, parser._actions, parser._mutually_exclusive_groups, prefix="")
     yield f"## {parser.prog}\n\n{plain(known.about)}\n"
@@ -44,10 +44,10 @@ def command(parser: cli.Command) -> Iterator[str]:
         takes = "" if action.nargs == 0 else f" {value}"
         names = [f"{option}{takes}" for option in action.option_strings] or [str(value)]
         yield f"```{{option}} {', '.join(names)}\n{plain(formatter._expand_help(action))}\n```\n"
-    examples = (f"# {what}\n{line}\n" for line, what in known.examples.items())
-    yield "```bash\n" + "".join(examples) + "```\n"
-    statuses = [f"`{status}`: {meaning}" for status, meaning in known.statuses.items()]
-    yield f"Exit statuses: {'; '.join(statuses)}.\n"
+    examples = re.sub(r"  \$ (.*)\n      (.*)", r"# \2\n\1", known.examples)
+    yield f"```bash\n{examples}\n```\n"
+    statuses = re.sub(r"  (\S+) +(.*)\n?", r"- `\1`: \2\n", known.statuses)
+    yield f"Exit statuses:\n\n{statuses}\n"
     if known.page != "reference/cli":
         yield f"See also [](../{known.page}.md).\n"
 

@@ -131,28 +131,35 @@ def test_without_a_command_the_help_is_shown_on_stderr_and_nothing_succeeds() ->
     assert done.stderr == tlsfloor("--help").stdout
 
 
+def parts_of_help(name: str) -> manual.Help:
+    parser, commands = cli.make_parser()
+    program = f"tlsfloor {name}".strip()
+    return next(
+        manual.split(each.prog, each.text()) for each in (parser, *commands) if each.prog == program
+    )
+
+
 @pytest.mark.parametrize("name", ["", *cli.COMMANDS])
 def test_help_names_purpose_examples_exit_statuses_and_a_page(name: str) -> None:
     """It needs no other package: what the command itself needs is imported when it runs."""
     done = python("-S", "-m", "tlsfloor", *filter(None, [name]), "--help", env=OWN_PATH)
     assert (done.returncode, done.stderr) == (0, "")
-    known = manual.ENTRIES[name]
-    assert known.about in " ".join(done.stdout.split())
-    for line, what in known.examples.items():
-        assert f"  $ {line}\n      {what}\n" in done.stdout
-    assert re.findall(r"^  (\d+|other) ", done.stdout, re.MULTILINE) == [*known.statuses]
+    about, examples, statuses, _ = parts_of_help(name)
+    assert about in " ".join(done.stdout.split())
+    assert f"\nexamples:\n{examples}\n" in done.stdout
+    assert f"\nexit statuses:\n{statuses}\n" in done.stdout
+    assert all((about, examples, statuses))
     page = done.stdout.splitlines()[-1].partition("documentation: ")[2]
     assert (TESTS.parent / page).is_file()
 
 
 def test_every_example_in_the_help_is_a_valid_call() -> None:
-    for entry in manual.ENTRIES.values():
-        for line in entry.examples:
+    for name in ("", *cli.COMMANDS):
+        for line in re.findall(r"\$ (.*)", parts_of_help(name).examples):
             call = re.search(r"tlsfloor ([^)|>&]*)", line)
             assert call, line
             if "COMMAND" not in line:
                 assert cli.make_parser()[0].parse_args(shlex.split(call[1])).run, line
-    assert [*manual.ENTRIES] == ["", *cli.COMMANDS]
 
 
 def test_a_parser_of_a_command_that_was_not_chosen_is_not_built() -> None:

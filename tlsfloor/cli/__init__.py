@@ -6,9 +6,9 @@ line ``error:`` and, if something can be done about it, a line ``hint:``; never 
 Exit status 0 means that everything is in order, and nothing else has this status. 1 means that
 something is not, 2 that the call was wrong or a package is missing, 3 that there is no answer.
 
-Each command is a module with ``options(parser)`` and ``run(arguments) -> exit status``. Only the
-module of the chosen command is imported: the others would cost time, and ``status`` has to work
-where ``ssl`` cannot be imported.
+Each command is a module with ``options(parser)`` and ``run(arguments) -> exit status``; its
+docstring is its help. Only the module of the chosen command is imported: the others would cost
+time, and ``status`` has to work where ``ssl`` cannot be imported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: removed or changes its meaning.
 JSON_SCHEMA = 2
 
-#: Each command and its line in ``tlsfloor --help``; ``manual`` has the rest.
+#: Each command and its line in ``tlsfloor --help``.
 COMMANDS = {
     "path": "print the folder that arms a Python through PYTHONPATH",
     "env": "print the lines that arm a Python through its environment",
@@ -63,6 +63,12 @@ _EXTRAS = {"botocore": "aws", "shtab": "cli"}
 class _Parser(argparse.ArgumentParser):
     """argparse with this command's form of errors, and with help from ``manual``."""
 
+    def text(self) -> str | None:
+        """Return the text that help is made of."""
+        from tlsfloor.cli import manual
+
+        return manual.TLSFLOOR
+
     def error(self, message: str) -> NoReturn:
         complain(message, f"{self.prog} --help")
         sys.exit(2)
@@ -72,19 +78,26 @@ class _Parser(argparse.ArgumentParser):
 
         self.color = colors()  # of Python 3.14 and newer
         self.formatter_class = manual.formatter_class(colors=colors())
-        self.description, self.epilog = manual.around_options(self.prog)
+        self.description, self.epilog = manual.around_options(self.prog, self.text())
         return super().format_help()
 
 
 class Command(_Parser):
     """The parser of one command. Its module is imported when the command was chosen."""
 
+    def module(self) -> Any:
+        """Import the command's module."""
+        return import_module(f"{__name__}.{self.prog.rpartition(' ')[2]}")
+
+    def text(self) -> str | None:
+        """Return the docstring of the command's module."""
+        text: str | None = self.module().__doc__
+        return text
+
     def load(self) -> Command:
-        """Import the command's module and declare its options."""
-        name = self.prog.rpartition(" ")[2]
-        command = import_module(f"{__name__}.{name}")
-        command.options(self)
-        self.set_defaults(run=command.run)
+        """Declare the command's options."""
+        self.module().options(self)
+        self.set_defaults(run=self.module().run)
         return self
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -1,4 +1,17 @@
-"""``tlsfloor bundle DIR``: make a folder that arms every Python that it is mounted for."""
+"""Make a folder that arms every Python that it is mounted for, from 2.7 on.
+
+An older bundle is replaced while containers run from it.
+
+Examples:
+  $ tlsfloor bundle /opt/tlsfloor
+      make the folder, or replace the bundle in it
+  $ tlsfloor bundle dist --compile python3.13
+      start faster in Python 3.13, too
+
+Exit statuses:
+  0     the bundle was made; stdout is the folder for PYTHONPATH
+  2     the call was wrong, or it cannot be made; the folder is as it was
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,20 @@
-"""``tlsfloor check HOST[:PORT] | URL ...``: what endpoints accept, and what a floor cuts off."""
+"""Show which TLS versions servers accept, and whether a floor would cut them off.
+
+Examples:
+  $ tlsfloor check example.com cache:6380
+      port 443 unless another is given
+  $ tlsfloor check --from endpoints.txt --floor 1.3
+      one endpoint on each line
+  $ tlsfloor check --aws s3,sts --region eu-central-1
+      the endpoints of AWS services
+
+Exit statuses:
+  0     the floor would cut off none of them
+  1     the floor would cut off one of them
+  2     the call was wrong, or a package is missing
+  3     no answer was found for one of them
+  130   interrupted by Ctrl-C
+"""
 
 from __future__ import annotations
 

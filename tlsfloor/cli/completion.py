@@ -1,4 +1,15 @@
-"""``tlsfloor completion bash``: a script that completes commands and options in a shell."""
+"""Print a script that lets a shell complete the commands and options of tlsfloor.
+
+Examples:
+  $ eval "$(tlsfloor completion bash)"
+      for this bash; a line for ~/.bashrc
+  $ tlsfloor completion zsh > ~/.zfunc/_tlsfloor
+      for zsh, with ~/.zfunc in $fpath
+
+Exit statuses:
+  0     the script was printed
+  2     the call was wrong, or a package is missing
+"""
 
 from __future__ import annotations
 

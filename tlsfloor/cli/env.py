@@ -1,7 +1,16 @@
-"""``tlsfloor env --format k8s``: print lines to paste that arm a Python through its environment.
+"""Print the lines that arm a Python through its environment.
 
-Each format has its own quoting. A folder that was on PYTHONPATH before stays there, in the formats
-that can express it.
+They are for a script, a Dockerfile, a pod or a systemd unit.
+
+Examples:
+  $ eval "$(tlsfloor env --floor 1.3)"
+      arm every Python that this shell starts
+  $ tlsfloor env --format k8s --path /opt/tlsfloor
+      for a pod that mounts a bundle
+
+Exit statuses:
+  0     the lines were printed
+  2     the call was wrong; nothing was done
 """
 
 from __future__ import annotations
@@ -19,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+
+# Each format has its own quoting. Most can keep what was on PYTHONPATH before.
 
 # What PYTHONPATH was before, if it was set (POSIX shell, 2.6.2; Docker knows this form too).
 _REST = "${PYTHONPATH:+:$PYTHONPATH}"

@@ -1,4 +1,17 @@
-"""``tlsfloor install``: write a start-up file that arms every Python of an environment."""
+"""Write a start-up file into the site directory of an environment.
+
+Every Python of that environment then starts with the floor, also with the options -E and -I.
+
+Examples:
+  $ tlsfloor install --floor 1.3
+      into the environment that runs this command
+  $ tlsfloor install --prefix .venv --dry-run
+      show what would be written
+
+Exit statuses:
+  0     the floor is installed
+  2     the call was wrong, or it cannot be installed
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""``tlsfloor path``: print the folder that arms a Python through PYTHONPATH."""
+"""Print the folder that arms every Python that finds it on PYTHONPATH.
+
+Examples:
+  $ export PYTHONPATH="$(tlsfloor path)"
+      arm every Python that this shell starts
+
+Exit statuses:
+  0     the folder was printed
+  2     the call was wrong; nothing was done
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,22 @@
-"""``tlsfloor report FILE|DIR ...``: what a floor would break, from the events of many processes."""
+"""Show from the events of many processes which connections a floor would break.
+
+Also show what still uses old versions.
+
+Examples:
+  $ tlsfloor report /var/log/tlsfloor
+      all files of events in a folder
+  $ kubectl logs deploy/shop | tlsfloor report -
+      from a log
+  $ tlsfloor report events.jsonl --format html --output report.html
+      write a page
+
+Exit statuses:
+  0     the floor would break nothing
+  1     the floor would break something
+  2     the call was wrong; nothing was done
+  3     there is no answer: nothing could be read, or too little was seen
+  130   interrupted by Ctrl-C
+"""
 
 from __future__ import annotations
 

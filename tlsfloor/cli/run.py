@@ -1,4 +1,17 @@
-"""``tlsfloor run --floor 1.3 -- CMD``: run a command and the Pythons it starts with the floor."""
+"""Run a command with the floor armed in every Python that it starts.
+
+Examples:
+  $ tlsfloor run --floor 1.3 -- python app.py
+      run a program with floor 1.3
+  $ tlsfloor run --mode observe -- gunicorn app:app
+      only record what it would change
+
+Exit statuses:
+  126   the command cannot be run
+  127   the command was not found
+  2     the call was wrong; nothing was run
+  else  the exit status of the command
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,17 @@
-"""``tlsfloor serve --version 1.0 --kx rsa``: speaks that alone, to whatever is pointed at it."""
+"""Run a server that speaks one TLS version, and show what each client offers.
+
+It speaks that version whatever the local OpenSSL supports.
+
+Examples:
+  $ tlsfloor serve --version 1.0
+      on a free port of this machine
+  $ tlsfloor serve --version 1.2 --kx ecdhe --port 8443
+      with ECDHE key exchange
+
+Exit statuses:
+  0     it was ended by Ctrl-C
+  2     the call was wrong, or a package is missing
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,16 @@
-"""``tlsfloor stacks [PATH]``: list the TLS libraries of an environment and what covers each one."""
+"""List the TLS libraries of this environment or a folder, and what covers each of them.
+
+Examples:
+  $ tlsfloor stacks
+      where this interpreter finds its packages
+  $ tlsfloor stacks .venv --floor 1.3 --json
+      another environment, as JSON
+
+Exit statuses:
+  0     all libraries that were found are covered
+  1     one is not covered, or a file could not be read
+  2     the call was wrong; nothing was done
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,19 @@
-"""``tlsfloor status``: show whether this interpreter starts with a floor, and who set it.
+"""Show whether this interpreter starts with a floor, which one, and who set it.
 
-This process is the example: it has just started, and imports ``ssl``.
+Also show what is not protected.
+
+Examples:
+  $ tlsfloor status
+      the environment that runs this command
+  $ python -m tlsfloor status
+      the environment of this Python
+  $ tlsfloor status --quiet && ./start
+      start only if a floor holds
+
+Exit statuses:
+  0     a floor is armed and holds
+  1     no floor holds
+  2     the call was wrong; nothing was done
 """
 
 from __future__ import annotations

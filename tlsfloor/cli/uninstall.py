@@ -1,4 +1,14 @@
-"""``tlsfloor uninstall``: remove what ``tlsfloor install`` wrote."""
+"""Remove the files that tlsfloor install wrote, and nothing else.
+
+Examples:
+  $ tlsfloor uninstall --prefix .venv
+      remove the floor of another environment
+
+Exit statuses:
+  0     the files were removed
+  1     nothing was installed
+  2     the call was wrong, or a file was changed or cannot be removed
+"""
 
 from __future__ import annotations
 

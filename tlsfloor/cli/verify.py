@@ -1,4 +1,24 @@
-"""``tlsfloor verify [TARGET ...]``: what interpreters really accept, by handshakes."""
+"""Prove by handshakes which TLS versions an interpreter accepts.
+
+Its peers speak each version, and it is tried without the floor and with it.
+
+Examples:
+  $ tlsfloor verify
+      this interpreter
+  $ tlsfloor verify .venv /opt
+      every interpreter in these folders
+  $ tlsfloor verify --hello
+      quickly, without other packages
+  $ tlsfloor verify / --format sarif --output report.sarif
+      write a file for CI
+
+Exit statuses:
+  0     nothing is flagged
+  1     an interpreter is flagged: it accepts less than the floor
+  2     the call was wrong, or a package is missing
+  3     an interpreter could not be verified
+  130   interrupted by Ctrl-C
+"""
 
 from __future__ import annotations
 
