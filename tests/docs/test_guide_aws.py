@@ -1,8 +1,7 @@
-"""``docs/how-to/aws.md``: its commands and files, and every AWS program at every floor.
+"""``docs/how-to/aws.md``: the page, followed; and every AWS program at every floor.
 
-They run on a Python that is at fault, Debian 12's own, in a ``test-env`` as the page makes it. That
-one borrows the packages of this environment, which are for the same version of Python, so that they
-are not installed twice.
+All of it runs on Debian 12's own Python, which allows TLS 1.1. The page makes its own environment.
+The other tests run in an environment that borrows the packages of this one, to save minutes.
 """
 
 from __future__ import annotations
@@ -10,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import subprocess
 import sysconfig
 from pathlib import Path
 from typing import Iterator
 
+import guides
 import parts
 import pytest
-
+from follow import follow
 from peers import aws_reply
-from guides import DOCS, block, blocks, commands
 from programs import BOOTSTRAP, TESTS, TIME_LIMIT, clean_environment, python
 
 from tlsfloor.peers import handshakes
@@ -31,53 +29,50 @@ pytestmark = pytest.mark.needs("awscli", "pcluster", "boto3", since=(3, 10))
 PAGE = "how-to/aws.md"
 DEBIAN = "/usr/bin/python3"
 
-#: The port of the page's servers; here each has one of its own.
-PORT = "4433"
-
-LISTENS = re.compile(r"^(?:ACCEPT|listening on) \S*:(\d+)", re.MULTILINE)
-
-#: Words of a refusal, of the client or of the server, as AWS's guides promise it.
+#: A refusal, as the client or the server reports it.
 REFUSAL = re.compile("UNSUPPORTED_PROTOCOL|alert protocol version")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the page's terminals, with a certificate and ``test-env`` in it."""
+@pytest.fixture(autouse=True, scope="module")
+def _programs() -> None:
     parts.need_program("openssl")
     parts.need_program(DEBIAN)
-    folder = tmp_path_factory.mktemp("aws")
-    packages, scripts = (sysconfig.get_path(each) for each in ("purelib", "scripts"))
-    subprocess.run([DEBIAN, "-m", "venv", "--without-pip", str(folder / "test-env")], check=True)
-    executable = folder / "test-env" / "bin" / "python"
-    told = "import sysconfig; print(sysconfig.get_path('purelib'), sysconfig.get_python_version())"
-    site, version = python("-c", told, executable=str(executable)).stdout.split()
+    minimum = "import ssl; print(int(ssl.create_default_context().minimum_version))"
+    if int(python("-c", minimum, executable=DEBIAN).stdout) >= FLOORS["1.2"]:
+        pytest.skip(f"{DEBIAN} sets a minimum of its own")
+
+
+@pytest.mark.timeout(900)
+def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+    follow(PAGE, tmp_path, ports=["4433"])
+
+
+@pytest.fixture(scope="module")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``bin`` folder of an environment of Debian's Python, with the AWS programs."""
+    folder = tmp_path_factory.mktemp("debian")
+    packages, scripts = (sysconfig.get_path(name) for name in ("purelib", "scripts"))
+    subprocess.run([DEBIAN, "-m", "venv", "--without-pip", str(folder)], check=True)
+    interpreter = folder / "bin" / "python"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'), sysconfig.get_python_version())"
+    site, version = python("-c", ask, executable=str(interpreter)).stdout.split()
     if version != sysconfig.get_python_version():
         pytest.skip(f"{DEBIAN} is Python {version}, and cannot borrow packages of another one")
     Path(site, "borrowed.pth").write_text(f"import site; site.addsitedir({packages!r})\n")
-    for name in ("aws", "pcluster", "tlsfloor"):
-        _interpreter, rest = Path(scripts, name).read_text().split("\n", 1)
-        executable.with_name(name).write_text(f"#!{executable}\n{rest}")
-        executable.with_name(name).chmod(0o755)
-    for command, _ in commands(block(PAGE, "certificate")):
-        done = bash(folder, command)
-        assert done.returncode == 0, done.stdout
-    return folder
+    for name in ("aws", "pcluster"):
+        _shebang, script = Path(scripts, name).read_text().split("\n", 1)
+        interpreter.with_name(name).write_text(f"#!{interpreter}\n{script}")
+        interpreter.with_name(name).chmod(0o755)
+    return folder / "bin"
 
 
-def environment(place: Path, **more: str) -> dict[str, str]:
-    """Return what a fresh terminal has, with ``test-env`` active, and nothing of AWS."""
+def run(debian: Path, command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the environment, without AWS settings of this machine."""
     clean = {name: value for name, value in clean_environment().items() if name[:4] != "AWS_"}
-    path = f"{place}/test-env/bin{os.pathsep}{os.environ['PATH']}"
-    return {**clean, "HOME": str(place), "PATH": path, "LANG": "C.UTF-8", **more}
-
-
-def bash(
-    place: Path, script: str, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+    path = f"{debian}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        ["bash", "-c", script],
-        cwd=place,
-        env=env or environment(place),
+        ["bash", "-c", command],
+        env={**clean, "HOME": str(debian), "PATH": path, "LANG": "C.UTF-8", **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -87,137 +82,50 @@ def bash(
     )
 
 
-class Server:
-    """A server in another terminal: its port, and all that it has said."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.said = ""
-        while not (found := LISTENS.search(self.said)):
-            line = process.stdout.readline()
-            assert line, f"it did not start: {self.said}"
-            self.said += line
-        self.port = found.group(1)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self.said += self._process.communicate(timeout=TIME_LIMIT)[0]
-
-
-@contextlib.contextmanager
-def serving(place: Path, name: str, *more: str) -> Iterator[Server]:
-    """Start the page's server of that name, with more options if there are any."""
-    [(command, _)] = commands(block(PAGE, f"server: {name}"))
-    with subprocess.Popen(
-        ["env", *shlex.split(command.replace(PORT, "0")), *more],
-        cwd=place,
-        env=environment(place, PYTHONUNBUFFERED="1"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            yield Server(process)
-        finally:
-            process.kill()
-
-
-def follow(place: Path, port: str, name: str) -> None:
-    """Type the commands of a block in one terminal; see that each prints what the page says."""
-    for each in blocks(PAGE):
-        if each.name.startswith("file: "):
-            (place / each.name[len("file: ") :]).write_text(each.text.replace(PORT, port))
-    typed = ""
-    for command, printed in commands(block(PAGE, "environment")) + commands(block(PAGE, name)):
-        if command.startswith("export "):
-            typed += command.replace(PORT, port) + "\n"
-            continue
-        done = bash(place, typed + command)
-        assert as_printed(printed.replace(PORT, port), done.stdout), f"$ {command}\n{done.stdout}"
-
-
-def as_printed(page: str, text: str) -> re.Match[str] | None:
-    """Tell whether a text is what the page prints, where ``[…]`` stands for anything."""
-    return re.fullmatch(".*?".join(map(re.escape, page.split("[…]"))), text, re.DOTALL)
-
-
-def connections(said: str) -> list[str]:
-    """Return what ``tlsfloor serve`` said of each connection."""
-    return [line for line in said.splitlines(keepends=True) if ": offered " in line]
-
-
-def aws(place: Path, endpoint: str, ca: str = "cert.pem", **more: str) -> dict[str, str]:
-    """Return the environment of the page, for another endpoint."""
-    set_by_page = " ".join(each for each, _ in commands(block(PAGE, "environment")))
-    page = dict(each.split("=") for each in set_by_page.split() if each != "export")
-    page.update(AWS_ENDPOINT_URL=endpoint, AWS_CA_BUNDLE=str(place / ca))
-    return environment(place, **page, **more)
-
-
-#: A client that leaves the version to OpenSSL, as botocore does; it asks with GET for ``s_server``.
-PLAIN = """
+#: A client that leaves the minimum to OpenSSL, as botocore does; ``s_server`` answers its GET.
+DEFAULT_CLIENT = """
 import ssl, sys, urllib.request
-context = ssl.create_default_context(cafile="cert.pem")
+context = ssl.create_default_context(cafile=sys.argv[2])
 print(urllib.request.urlopen(f"https://localhost:{sys.argv[1]}/", context=context).read().decode())
 """
 
 
-def plain(place: Path, port: str) -> str:
-    return bash(place, f"python -c {shlex.quote(PLAIN)} {port}").stdout
+@pytest.mark.parametrize(
+    ("ciphers", "outcome"),
+    [
+        ("", "urlopen error [SSL: "),
+        ("DEFAULT:@SECLEVEL=0", "legacy sigalg"),
+        ("AES128-SHA:@SECLEVEL=0", "Protocol  : TLSv1.1"),
+    ],
+    ids=["as AWS prints it", "ECDHE", "static RSA"],
+)
+def test_s_server_can_speak_tls_1_1_only_with_static_rsa(ciphers: str, outcome: str) -> None:
+    assert not ciphers or f"`-cipher {ciphers}`" in (guides.DOCS / PAGE).read_text("utf-8")
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-no_tls1_3", "-no_tls1_2"]
+    command += ["-key", handshakes.PEER_FILE, "-cert", handshakes.PEER_FILE]
+    command += ["-cipher", ciphers] if ciphers else []
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            lines = iter(server.stdout.readline, "")
+            port = next(line.split(":")[-1].strip() for line in lines if line.startswith("ACCEPT"))
+            done = python("-c", DEFAULT_CLIENT, port, handshakes.CA_FILE, executable=DEBIAN)
+        finally:
+            server.kill()
+    assert outcome in done.stdout + done.stderr
 
 
-def test_the_check_as_printed_calls_this_python_safe(place: Path) -> None:
-    """Whoever asks: clients that other tests find at TLS 1.1 get an SSL error too."""
-    with serving(place, "as printed") as server:
-        follow(place, server.port, "as printed")
-        done = bash(place, "python sdk.py", aws(place, f"https://localhost:{server.port}"))
-        assert "urlopen error [SSL: " in plain(place, server.port)
-    assert "botocore.exceptions.SSLError: SSL validation failed" in done.stdout
-
-
-def test_s_server_must_also_choose_static_rsa(place: Path) -> None:
-    """With ECDHE it is refused for its signature, which says nothing about versions."""
-    with serving(place, "as printed", "-cipher", "DEFAULT:@SECLEVEL=0") as server:
-        assert "legacy sigalg" in plain(place, server.port)
-    ciphers = "AES128-SHA:@SECLEVEL=0"
-    assert f"`-cipher {ciphers}`" in (DOCS / PAGE).read_text("utf-8")
-    with serving(place, "as printed", "-cipher", ciphers) as server:
-        assert "Protocol  : TLSv1.1" in plain(place, server.port)
-
-
-def test_the_mended_check(place: Path) -> None:
-    """Without a floor all speak TLS 1.1, with it none, and the server says the same."""
-    with serving(place, "mended") as server:
-        follow(place, server.port, "without a floor")
-        follow(place, server.port, "with the floor")
-        follow(place, server.port, "by a call")
-        follow(place, server.port, "installed")
-        server.stop()
-    seen = connections(server.said)
-    assert len(seen) == 9, seen
-    for each in seen[:3]:
-        assert as_printed(block(PAGE, "what the server sees without a floor"), each), each
-    for each in seen[3:]:
-        assert as_printed(block(PAGE, "what the server sees with the floor"), each), each
-
-
-def test_floor_1_3(place: Path) -> None:
-    with serving(place, "1.2") as server:
-        follow(place, server.port, "at floor 1.3")
-    with serving(place, "1.2", "--version", "1.3") as server:
-        follow(place, server.port, "a server of 1.3 at floor 1.3")
-
-
-#: What answers as AWS does, by version, with a key exchange that a default client accepts.
+#: The version of an endpoint -> a key exchange that a default client accepts at that version.
 ENDPOINTS = {"1.1": "rsa", "1.2": "ecdhe", "1.3": "ecdhe"}
 
-#: Below a floor, and at it; without one, what a floor refuses.
+#: A floor -> the version below it, and the version at it. Without a floor, TLS 1.1 is reached.
 TRIED = {"": ("1.1", "1.2"), "1.2": ("1.1", "1.2"), "1.3": ("1.2", "1.3")}
 
 SDK = f"python {TESTS}/programs/aws_sdk.py"
 
-#: A program, and what it says of an endpoint that it reached.
+#: A program -> what it prints of an endpoint that it reached.
 PROGRAMS = {
     "aws s3api list-buckets": '"Name": "floors"',
     "pcluster list-clusters --region us-east-1": '"clusterName": "floors"',
@@ -236,31 +144,41 @@ def endpoints() -> Iterator[dict[str, handshakes.ServerPeer]]:
 
 @pytest.mark.parametrize("floor", TRIED, ids=lambda floor: floor or "no floor")
 @pytest.mark.parametrize("program", PROGRAMS, ids=["aws", "pcluster", "sdk"])
-def test_programs(
-    place: Path, endpoints: dict[str, handshakes.ServerPeer], program: str, floor: str
+def test_a_program_reaches_no_endpoint_below_the_floor(
+    debian: Path, endpoints: dict[str, handshakes.ServerPeer], program: str, floor: str
 ) -> None:
     armed = {"PYTHONPATH": BOOTSTRAP, "TLSFLOOR": floor} if floor else {}
-    assert_held(place, endpoints, program, program, floor, armed)
+    assert_held(debian, endpoints, program, program, floor, armed)
 
 
-def test_a_call(place: Path, endpoints: dict[str, handshakes.ServerPeer]) -> None:
-    assert_held(place, endpoints, SDK, f"{SDK} 1.3", "1.3", {})
+def test_a_program_that_sets_the_floor_reaches_no_endpoint_below_it(
+    debian: Path, endpoints: dict[str, handshakes.ServerPeer]
+) -> None:
+    path = str(Path(BOOTSTRAP).parents[1])
+    assert_held(debian, endpoints, SDK, f"{SDK} 1.3", "1.3", {"PYTHONPATH": path})
 
 
 def assert_held(
-    place: Path,
+    debian: Path,
     endpoints: dict[str, handshakes.ServerPeer],
     program: str,
     command: str,
     floor: str,
     env: dict[str, str],
 ) -> None:
-    """Assert that it gets real answers from what is at the floor or above, and none from below."""
+    """Assert that it gets real answers at the floor and above, and none below."""
     for name in TRIED[floor]:
         endpoint = endpoints[name]
         before = len(endpoint.seen)
-        url = f"https://localhost:{endpoint.port}"
-        done = bash(place, command, aws(place, url, handshakes.CA_FILE, **env))
+        settings = {
+            "AWS_ENDPOINT_URL": f"https://localhost:{endpoint.port}",
+            "AWS_CA_BUNDLE": handshakes.CA_FILE,
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+        }
+        done = run(debian, command, **settings, **env)
         negotiated = {seen.version for seen in endpoint.seen[before:]}
         if not floor or FLOORS[name] >= FLOORS[floor]:
             assert PROGRAMS[program] in done.stdout, done.stdout
