@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import parts
 import pytest
+from follow import Reader
 from programs import armed_environment, clean_environment, python
 
 import guides
 import tlsfloor
-from terminal import Terminal, as_shown
 from tlsfloor import policy, versions
 from tlsfloor.errors import PolicyError
 
@@ -166,81 +164,6 @@ TUTORIAL = "tutorial/first-floor.md"
 ARM = "how-to/arm.md"
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    """Return a folder that holds a checkout of tlsfloor, and nothing else."""
-    checkout = tmp_path / "tlsfloor"
-    without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tlsfloor", checkout / "tlsfloor", ignore=without)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, checkout)
-    return tmp_path
-
-
-class Reader:
-    """Does what a page says, in two terminals."""
-
-    def __init__(self, folder: Path) -> None:
-        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-        self.env = clean_environment(PATH=path, PIP_NO_INPUT="1")
-        self.client = Terminal(folder, self.env)
-        self.server: Terminal | None = None
-        self.port = "0"  # the first server takes a free one, and all that follows uses it
-
-    @property
-    def folder(self) -> Path:
-        """The folder that the first terminal is in."""
-        return Path(self.client.run("pwd")[1].strip())
-
-    def read(self, kind: str, name: str, text: str) -> None:
-        text = text.replace("8443", self.port)
-        if name.startswith("file: "):
-            (self.folder / name[len("file: ") :]).write_text(text)
-        elif name == "terminal: server":
-            (self.serve if kind == "console" else self.look)(text)
-        elif kind == "console":
-            self.work(text)
-
-    def work(self, text: str) -> None:
-        for command, shown in guides.commands(text):
-            status, printed = self.client.run(command)
-            if command.startswith("pip "):  # whose warnings are its own affair
-                if status:
-                    parts.leave_out("what pip installs", printed)
-                continue
-            assert (status, as_shown(shown, printed)) == (0, True), (command, printed)
-
-    def serve(self, text: str) -> None:
-        if self.server:
-            self.server.interrupt()
-        else:
-            self.server = Terminal(self.folder, self.env)
-        for command, shown in guides.commands(text):
-            self.server.type(command)
-            for line in shown.partition("[…]")[0].splitlines():
-                printed = self.until("speaking " if line.startswith("speaking ") else "")
-                listening = re.match(r"listening on 127\.0\.0\.1:(\d+)", printed)
-                self.port = listening[1] if listening else self.port
-                assert as_shown(line.replace(":0,", f":{self.port},"), printed), printed
-
-    def look(self, text: str) -> None:
-        printed = self.until("127.0.0.1:")
-        assert as_shown(text, f"{printed}\n"), printed
-
-    def until(self, beginning: str) -> str:
-        """Return the next line of the server that begins so."""
-        assert self.server
-        while True:
-            printed = self.server.line()
-            assert printed, "the server ended"
-            if printed.startswith(beginning):
-                return printed.rstrip()
-
-    def end(self) -> None:
-        for terminal in filter(None, (self.client, self.server)):
-            terminal.end()
-
-
 def debian_12() -> bool:
     """Tell whether the Python of the system is the one that the README speaks of."""
     question = (
@@ -254,29 +177,22 @@ def debian_12() -> bool:
         return False
 
 
-def test_the_readmes_first_commands_print_what_it_shows(here: Path) -> None:
+@pytest.mark.timeout(600)
+def test_the_readmes_first_commands_print_what_it_shows(tmp_path: Path) -> None:
     if not debian_12():
         pytest.skip("the transcript is one of Debian 12's Python")
     start, end = "<!-- transcript -->\n```console\n", "```\n<!-- end of transcript -->"
     shown = (ROOT / "README.md").read_text("utf-8").partition(start)[2].partition(end)[0]
-    reader = Reader(here / "tlsfloor")
-    try:
-        (install, _), (verify, table) = guides.commands(shown)
-        status, printed = reader.client.run(install)
-        if status:
-            parts.leave_out("what pip installs", printed)
-        assert reader.client.run(verify)[1] == table
-    finally:
-        reader.end()
+    with contextlib.closing(Reader(tmp_path, start="tlsfloor")) as reader:
+        reader.read(guides.Block("console", "", shown))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [GET, TUTORIAL, ARM])
-def test_the_page_does_what_it_says(here: Path, page: str) -> None:
-    reader = Reader(here / "tlsfloor" if page == GET else here)
-    try:
-        if page == ARM:  # which begins where tlsfloor is installed
-            reader.work(guides.blocks(TUTORIAL)[0].text)
+def test_the_page_does_what_it_says(tmp_path: Path, page: str) -> None:
+    start = "tlsfloor" if page == GET else "."
+    with contextlib.closing(Reader(tmp_path, start=start, ports=["8443"])) as reader:
+        if page == ARM:  # it begins where tlsfloor is installed
+            reader.read(guides.blocks(TUTORIAL)[0])
         for block in guides.blocks(page):
-            reader.read(*block)
-    finally:
-        reader.end()
+            reader.read(block)

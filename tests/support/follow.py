@@ -64,7 +64,8 @@ def follow(
     ``programs`` is a folder with stand-ins for programs that cannot run here; it is the first on
     PATH. ``env`` is added to the environment of each terminal.
     """
-    with contextlib.closing(Reader(home, start, ports, programs, **env)) as reader:
+    reader = Reader(home, start=start, ports=ports, programs=programs, **env)
+    with contextlib.closing(reader):
         blocks = guides.blocks(page)
         missing = set(skip).difference(block.name for block in blocks)
         assert not missing, f"not on the page: {missing}"
@@ -77,7 +78,13 @@ class Reader:
     """Somebody who follows a page: a folder, terminals, and the ports that replace the page's."""
 
     def __init__(
-        self, home: Path, start: str, ports: Iterable[str], programs: str, **env: str
+        self,
+        home: Path,
+        *,
+        start: str = ".",
+        ports: Iterable[str] = (),
+        programs: str = "",
+        **env: str,
     ) -> None:
         # 10000: a node of a Redis cluster uses the port that much above its own.
         self.ports = {port: str(reserved_port(10_000)) for port in ports}
