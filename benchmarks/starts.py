@@ -30,7 +30,7 @@ from benchmarks.measure import (
     instructions,
     processor_seconds,
 )
-from tlsfloor.deploy import bundle
+from tlsfloor.deploy import bundle_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,12 +92,12 @@ def bare(folder: Path, *, quick: bool) -> Iterator[Row]:
     venv = [sys.executable, "-m", "venv", *["--without-pip"][: int(quick)], str(folder / "venv")]
     subprocess.run(venv, check=True)
     python = str(folder / "venv" / "bin" / "python")
-    bundle.bundle(str(folder / "bundle"))
+    bundle_folder.make_bundle(str(folder / "bundle"))
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(folder / "bundle", folder / "sources", ignore=ignored)
     mounted = {
-        "a bundle": str(folder / "bundle" / bundle.BOOTSTRAP),
-        "a bundle without bytecode": str(folder / "sources" / bundle.BOOTSTRAP),
+        "a bundle": str(folder / "bundle" / bundle_folder.BOOTSTRAP),
+        "a bundle without bytecode": str(folder / "sources" / bundle_folder.BOOTSTRAP),
     }
     for name, (program, most, most_of_a_bundle) in BARE.items():
         for what, folders, goal, more in (

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starting import MEANING, PAGE, environment, output
 
-from tlsfloor.deploy.bundle import BOOTSTRAP, PARTS
+from tlsfloor.deploy.bundle_folder import BOOTSTRAP, PARTS
 from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_2
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tlsfloor.deploy.bundle import BOOTSTRAP
+from tlsfloor.deploy.bundle_folder import BOOTSTRAP
 from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.verifier.launch import flags
 from tlsfloor.versions import TLS1_0, TLS1_2

@@ -15,7 +15,7 @@ import pytest
 from programs import PROGRAMS, clean_environment, python
 from parts import old_pythons, pythons
 from tlsfloor import __version__
-from tlsfloor.deploy import bundle
+from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import InstallError
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
@@ -178,9 +178,9 @@ def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch: pytest.Monk
     sleeper = tmp_path / "python"
     sleeper.write_text("#!/bin/sh\nexec sleep 600\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr(bundle, "PATIENCE", 0.2)
+    monkeypatch.setattr(bundle_folder, "COMPILE_LIMIT", 0.2)
     with pytest.raises(InstallError, match=r"no answer within 0\.2 s"):
-        bundle.bundle(str(tmp_path / "bundle"), [str(sleeper)])
+        bundle_folder.make_bundle(str(tmp_path / "bundle"), [str(sleeper)])
     assert os.listdir(tmp_path / "bundle") == []
 
 
@@ -290,7 +290,7 @@ while True:
 def test_a_container_never_sees_a_moment_without_it(tmp_path: Path) -> None:
     """A bundle is replaced again and again while somebody opens its start-up file."""
     folder = tmp_path / "volume"
-    bundle.bundle(str(folder))
+    bundle_folder.make_bundle(str(folder))
     file = str(folder / "tlsfloor" / "bootstrap" / "sitecustomize.py")
     command = [sys.executable, "-c", OPEN_ALL_THE_TIME, file]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reader:
@@ -298,7 +298,7 @@ def test_a_container_never_sees_a_moment_without_it(tmp_path: Path) -> None:
         reader.stdout.readline()
         for number in range(5):
             (folder / "tlsfloor" / f"changed-{number}.py").touch()
-            bundle.bundle(str(folder))
+            bundle_folder.make_bundle(str(folder))
         assert reader.poll() is None
         reader.kill()
         assert reader.stderr is not None
@@ -320,7 +320,7 @@ print(int(context.minimum_version), bool(status), tlsfloor.__version__, status.c
 def test_what_runs_keeps_the_bundle_that_it_started_with(tmp_path: Path) -> None:
     """It loads most of the package later, and finds no module of another version then."""
     folder = tmp_path / "volume"
-    bundle.bundle(str(folder))
+    bundle_folder.make_bundle(str(folder))
     file = folder / "tlsfloor" / "__init__.py"
     file.write_text(file.read_text().replace('__version__ = "', '__version__ = "0.0.'))
     env = clean_environment(PYTHONPATH=str(folder / "tlsfloor" / "bootstrap"))
@@ -329,7 +329,7 @@ def test_what_runs_keeps_the_bundle_that_it_started_with(tmp_path: Path) -> None
     with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "started\n"
-        bundle.bundle(str(folder))
+        bundle_folder.make_bundle(str(folder))
         said, _ = child.communicate("\n")
     minimum, held, version, *children = said.split()
     assert (minimum, held, version[:4]) == (str(0x303), "True", "0.0.")

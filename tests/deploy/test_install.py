@@ -230,7 +230,7 @@ def test_a_file_that_was_changed_by_hand_is_left_alone(venv: Venv, name: str) ->
         done = tlsfloor(command, "--prefix", str(venv.prefix))
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
-            f"error: {file} was changed since it was written, or is not tlsfloor's\n"
+            f"error: {file} was changed since it was written, or tlsfloor did not write it\n"
             f"hint: rm {file}\n"
         )
     assert venv.there() == FILES
@@ -501,7 +501,7 @@ def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
     (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = {'pending': 3}\n")
     done = tlsfloor("install", "--prefix", str(venv.prefix))
     assert done.returncode == 2
-    assert "does not arm itself: " in done.stderr
+    assert "is not armed by the installed files: " in done.stderr
     assert venv.there() == ["broken.pth"]
 
 

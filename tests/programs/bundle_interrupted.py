@@ -13,11 +13,11 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor.deploy import bundle
+from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import InstallError
 
 folder, before, how = sys.argv[1:]
-bundle._compile = lambda *_: "no-bytecode"
+bundle_folder._compile = lambda *_: "no-bytecode"
 os.sync = lambda: None  # it takes a while, and no machine loses its power here
 
 
@@ -64,7 +64,7 @@ package("old")
 if before == "nothing":
     os.mkdir(template)
 else:
-    bundle.bundle(template)
+    bundle_folder.make_bundle(template)
 if before == "a bundle without links":
     plain = os.path.join(folder, "plain")
     shutil.copytree(os.path.realpath(os.path.join(template, "tlsfloor", os.pardir)), plain)
@@ -83,7 +83,7 @@ while not ended:
         status = 2
         calls = interrupt(point)
         try:
-            bundle.bundle(volume)
+            bundle_folder.make_bundle(volume)
             status = 0 if len(calls) < point else 1
         except (InstallError, KeyboardInterrupt):
             status = 1
@@ -96,7 +96,7 @@ while not ended:
     if found(volume) not in (expected, {"new"}) or (ended and found(volume) != {"new"}):
         print(f"point {point}: half a bundle: {sorted(found(volume))}")
     try:  # and what was left is no obstacle
-        bundle.bundle(volume)
+        bundle_folder.make_bundle(volume)
     except InstallError as error:
         print(f"point {point}: no bundle can be made: {error}")
     else:

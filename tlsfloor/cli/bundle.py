@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 
 from tlsfloor.cli import quiet_option
-from tlsfloor.deploy import bundle
+from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import say
 
 TYPE_CHECKING = False
@@ -44,8 +44,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle, and print what goes on PYTHONPATH."""
-    facts = bundle.bundle(arguments.folder, arguments.compile)
-    print(os.path.join(os.path.abspath(arguments.folder), bundle.BOOTSTRAP))
+    facts = bundle_folder.make_bundle(arguments.folder, arguments.compile)
+    print(os.path.join(os.path.abspath(arguments.folder), bundle_folder.BOOTSTRAP))
     if not arguments.quiet:
         say(f"tlsfloor {facts['tlsfloor']}")
         say(f"bytecode for {', '.join(facts['bytecode'])}")

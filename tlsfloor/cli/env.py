@@ -21,7 +21,7 @@ import shlex
 
 from tlsfloor import policy, versions
 from tlsfloor.cli import floor_option, on_error_option
-from tlsfloor.deploy import bundle
+from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import PolicyError
 
 TYPE_CHECKING = False
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the lines."""
     folder = policy.bootstrap_folder()
     if arguments.path is not None:
-        folder = os.path.join(arguments.path, bundle.BOOTSTRAP)
+        folder = os.path.join(arguments.path, bundle_folder.BOOTSTRAP)
         if not os.path.isabs(folder):
             raise PolicyError(
                 f"--path {arguments.path} is relative: each process would look in another folder",

@@ -19,7 +19,7 @@ import sys
 
 from tlsfloor import policy
 from tlsfloor.cli import floor_option, on_error_option, quiet_option, tell
-from tlsfloor.deploy import install
+from tlsfloor.deploy import start_up_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def tell_environment(interpreter: str, *, system: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the files, and print their names."""
     floor = policy.floor_of(arguments.floor, "--floor")
-    interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
-    paths = install.install(
+    interpreter = start_up_files.find_interpreter(arguments.prefix, system=arguments.system)
+    paths = start_up_files.install_files(
         interpreter,
         floor,
         arguments.on_error,
-        anyway=arguments.break_system_packages,
+        even_if_managed=arguments.break_system_packages,
         dry_run=arguments.dry_run,
     )
     if not arguments.quiet:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from tlsfloor.cli import color_option, is_shown
-from tlsfloor.deploy import atomic
+from tlsfloor.deploy.whole_files import write_atomically
 from tlsfloor.errors import VerifyError
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def write(text: str, output: str | None) -> None:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:
-        atomic.write(output, text)
+        write_atomically(output, text)
     except OSError as error:
         problem = f"{output} cannot be written: {error.strerror}"
         raise VerifyError(problem, hint="--output FILE") from None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from tlsfloor.cli import complain, quiet_option, tell
 from tlsfloor.cli.install import environment_options, tell_environment
-from tlsfloor.deploy import install
+from tlsfloor.deploy import start_up_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove the files and print their names; return 1 if there are none."""
-    interpreter = install.interpreter_of(arguments.prefix, system=arguments.system)
-    removed = install.uninstall(interpreter, dry_run=arguments.dry_run)
+    interpreter = start_up_files.find_interpreter(arguments.prefix, system=arguments.system)
+    removed = start_up_files.uninstall_files(interpreter, dry_run=arguments.dry_run)
     if not removed:
         complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
         return 1

@@ -1,11 +1,8 @@
-"""Tells PyInstaller, by an entry point, where the hook is that says what belongs to tlsfloor."""
+"""The entry point by which PyInstaller finds the hook for programs that import tlsfloor."""
 
 import os
 
 
 def folders() -> "list[str]":
-    """Return the folder of the hook.
-
-    .. versionadded:: 0.1
-    """
+    """Return the folder of the hook."""
     return [os.path.dirname(__file__)]
