@@ -44,7 +44,7 @@ def test_a_version_that_lacks_what_the_guard_needs_cannot_be_imported(
     done = python("-c", f"import {stack}", env=armed_environment(PYTHONPATH=both))
     assert done.returncode == 1
     assert "ImportError: " in done.stderr
-    assert f"this {stack} has no Curl." in done.stderr
+    assert f"this version of {stack} cannot be held to a floor: it has no Curl." in done.stderr
 
 
 @pytest.mark.usefixtures("held")

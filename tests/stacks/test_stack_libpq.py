@@ -220,7 +220,7 @@ def test_a_connection_that_is_older_is_named_and_not_made_again() -> None:
     with postgres("1.1") as peer:
         below, refused = told(code, str(peer.port))
     assert [each.partition(":")[0] for each in below] == [
-        "connection that accepted less",
+        "connection with a minimum below the floor",
         "TLSv1.1 connection",
     ]
     assert "this connection is older than the floor" in refused

@@ -58,7 +58,7 @@ print(json.dumps(told))
 def test_a_version_that_lacks_a_function_is_refused() -> None:
     need("M2Crypto")
     done = python("-c", FUTURE)
-    assert "GuardError: this M2Crypto cannot be held to a floor: " in done.stderr
+    assert "GuardError: this version of M2Crypto cannot be held to a floor: " in done.stderr
 
 
 def test_a_pin_is_dropped_and_a_connection_made_before_is_looked_at() -> None:

@@ -29,7 +29,7 @@ class MySQL:
     get_client_info = lambda self: "99.0.0"
     def connect(self, *, host, port): pass
 """,
-        "no version can be given",
+        "this version of mysql-connector-python cannot be held to a floor: ",
     ),
 }
 
@@ -94,7 +94,7 @@ def test_a_version_that_lacks_what_is_needed_is_not_imported(name: str, tmp_path
 def test_a_libmysqlclient_that_is_too_old_is_uncovered(tmp_path: Path) -> None:
     done = import_of("_mysql_connector", OLD, tmp_path)
     assert done.returncode == 1
-    assert "is uncovered: its libmysqlclient is 8.0.27" in done.stderr
+    assert "is uncovered: its libmysqlclient 8.0.27 is older than 8.0.28" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_version_of_libmysqlclient_is_read_or_not_known(
     assert _mysql_options.is_new(version) == new
     done = import_of("_mysql_connector", OLD.replace("8.0.27", version), tmp_path)
     assert done.returncode == 1
-    assert ("is uncovered: its libmysqlclient is" not in done.stderr) == new
+    assert ("is uncovered: its libmysqlclient " not in done.stderr) == new
     assert "ValueError" not in done.stderr
 
 

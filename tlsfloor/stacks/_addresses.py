@@ -1,8 +1,7 @@
-"""Tell whether an address, with the options that go with it, means TLS.
+"""Decide whether an address, with its options, means TLS.
 
-What is on this machine does not, and what is in plain text (http) does not by itself. Whatever else
-is asked for is taken as TLS: an unknown scheme, a cloud's own address, a credential that has to be
-fetched first.
+A file on this machine does not, and an address in plain text (http) does not by itself. Everything
+else counts as TLS: an unknown scheme, a cloud's own address, a credential that is fetched first.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://?")
 #: Schemes that stay on this machine.
 _LOCAL = {"file", "memory", "mem", "mock", "inmemory"}
 
-#: In a text, such as a query or a plan: an address that may mean TLS.
+#: An address that may mean TLS, within a text such as a query or a plan.
 _WITHIN = re.compile(
     rb"\b(?:s3|s3a|s3n|gs|gcs|az|adl|azure|abfs|abfss|https|hf|oss|cos)://", re.IGNORECASE
 )
 
-# Options of Arrow's object_store that name an endpoint, without the prefix of the cloud, and the
+# Options of Arrow's object_store that set an endpoint, without the prefix of the cloud, and the
 # environment variables that do.
 _ENDPOINTS = ("endpoint", "endpoint_url", "s3_endpoint", "endpoint_url_s3")
 _PREFIXES = ("aws_", "azure_storage_", "azure_", "google_", "")
 _ENDPOINTS_IN_ENVIRONMENT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
-#: What makes a client connect to a proxy by TLS.
+#: Environment variables that name a proxy.
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 LOCAL, PLAIN, TLS = "local", "plain", "TLS"
@@ -61,23 +60,23 @@ def kind_of(address: object, options: Mapping[str, Any] | None = None) -> str:
 
 
 def proxied_by_tls(options: Mapping[str, Any] | None = None) -> bool:
-    """Tell whether a proxy is to be spoken to by TLS."""
-    named = [os.environ.get(each) or os.environ.get(each.lower()) for each in _PROXIES]
-    named.append(str((options or {}).get("proxy_url") or ""))
-    return any((each or "").lower().startswith("https:") for each in named)
+    """Return whether clients connect to a proxy by TLS."""
+    proxies = [os.environ.get(name) or os.environ.get(name.lower(), "") for name in _PROXIES]
+    proxies.append(str((options or {}).get("proxy_url") or ""))
+    return any(proxy.lower().startswith("https:") for proxy in proxies)
 
 
 def mentions(text: object) -> bool:
-    """Tell whether an address that means TLS stands somewhere in a text."""
+    """Return whether a text contains an address that means TLS."""
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogatepass")
     return isinstance(text, (bytes, bytearray, memoryview)) and bool(_WITHIN.search(bytes(text)))
 
 
 def addresses(values: object, depth: int = 6) -> Iterator[str]:
-    """Yield the texts and paths among arguments, also those in lists.
+    """Yield the texts and paths among arguments, also in lists and in objects of Polars.
 
-    And in what Polars packs a target into, so that it can be written to in parts.
+    Polars wraps a target in such an object if it is written in parts.
     """
     if isinstance(values, str):
         yield values
@@ -86,8 +85,8 @@ def addresses(values: object, depth: int = 6) -> Iterator[str]:
     elif isinstance(values, bytes):
         yield os.fsdecode(values[:4096])
     elif depth and isinstance(values, (list, tuple, set)):
-        for each in values:
-            yield from addresses(each, depth - 1)
+        for value in values:
+            yield from addresses(value, depth - 1)
     elif depth and isinstance(values, dict):
         yield from addresses([*values.values()], depth)
     elif depth and type(values).__module__.startswith("polars."):
@@ -99,17 +98,16 @@ def _plain_names(options: Mapping[str, Any] | None) -> dict[str, str]:
     found = {}
     for name, value in (options or {}).items():
         key = str(name).lower()
-        key = next(key[len(each) :] for each in _PREFIXES if key.startswith(each))
+        key = next(key[len(prefix) :] for prefix in _PREFIXES if key.startswith(prefix))
         found[key] = str(value)
     return found
 
 
 def _is_plain_s3(options: Mapping[str, str]) -> bool:
-    """Tell whether S3 is reached in plain text, and no credential has to be fetched by TLS."""
-    named = [options.get(each) for each in _ENDPOINTS]
-    named += [os.environ.get(each) for each in _ENDPOINTS_IN_ENVIRONMENT]
-    endpoint = next((each for each in named if each), "")
-    if scheme_of(endpoint) != "http":
+    """Return whether S3 is reached in plain text, and no credential has to be fetched by TLS."""
+    endpoints = [options.get(name) for name in _ENDPOINTS]
+    endpoints += [os.environ.get(name) for name in _ENDPOINTS_IN_ENVIRONMENT]
+    if scheme_of(next(filter(None, endpoints), "")) != "http":
         return False
     keys = "access_key_id" in options or bool(os.environ.get("AWS_ACCESS_KEY_ID"))
     return keys or options.get("skip_signature", "").lower() in {"true", "1"}

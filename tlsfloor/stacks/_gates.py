@@ -49,6 +49,12 @@ class Gates:
         return ""
 
 
+def instances_of(module: str, name: str) -> list[Any]:
+    """Return the objects of a class that exist now; none if its module is not imported."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return [] if kind is None else instances([kind])
+
+
 def instances(classes: Iterable[type]) -> list[Any]:
     """Return the objects of these classes, and of their subclasses, that exist now."""
     import gc

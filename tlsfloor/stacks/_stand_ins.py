@@ -8,6 +8,7 @@ elsewhere (in a list, as a default argument) before a late floor keeps it.
 from __future__ import annotations
 
 import sys
+from abc import ABCMeta
 from types import ModuleType
 
 from tlsfloor.errors import GuardError
@@ -42,35 +43,39 @@ def find(module: ModuleType, path: str) -> tuple[Any, str]:
     for part in owners:
         owner = getattr(owner, part, None)
     if getattr(owner, name, None) is None:
-        raise misfit(row_of(module), path)
+        raise misfit(row_of(module), f"it has no {path}")
     return owner, name
 
 
-def misfit(library: str, lacking: object) -> GuardError:
+def misfit(library: str, problem: object) -> GuardError:
     """Return the error for a version of a library that lacks something which its guard needs."""
+    library = library.partition(".")[0]
     return GuardError(
-        f"this version of {library} cannot be held to a floor: it has no {lacking}",
+        f"this version of {library} cannot be held to a floor: {problem}",
         hint=f"install another version of {library}, or of tlsfloor",
     )
 
 
 def stand_in(real: Any, methods: dict[str, Any]) -> Any:
-    """Return a subclass of a C type that also accepts instances of the C type as its own."""
+    """Return a subclass of a C type that accepts instances of the C type as its own."""
 
-    class StandIn(type(real)):  # type: ignore[misc] # the type of a type
-        def __instancecheck__(cls, instance: object) -> bool:
-            return (
-                isinstance(instance, real) if cls is made else type.__instancecheck__(cls, instance)
-            )
+    def __subclasshook__(cls: type, other: type) -> Any:  # noqa: N807 - it becomes a method
+        return issubclass(other, real) if cls is made else NotImplemented
 
-        def __subclasscheck__(cls, other: type) -> bool:
-            return issubclass(other, real) if cls is made else type.__subclasscheck__(cls, other)
-
-    names = ("__module__", "__qualname__", "__doc__", "__pyx_vtable__")
     # Cython's vtable: other modules in Cython call the C methods of a type through it.
-    copied = {name: getattr(real, name) for name in names if hasattr(real, name)}
-    made: Any = StandIn(real.__name__, (real,), {**copied, "__slots__": (), **methods})
+    names = ("__module__", "__qualname__", "__doc__", "__pyx_vtable__")
+    namespace = {name: getattr(real, name) for name in names if hasattr(real, name)}
+    namespace.update(__slots__=(), __subclasshook__=classmethod(__subclasshook__), **methods)
+    made = ABCMeta(real.__name__, (real,), namespace)
     return made
+
+
+def rebase(real: Any, made: Any, but: Any = None) -> None:
+    """Make a stand-in the base of the classes that derive from the C type, ``but`` one."""
+    derived: type
+    for derived in type.__subclasses__(real):
+        if derived not in (made, but):
+            derived.__bases__ = tuple(made if base is real else base for base in derived.__bases__)
 
 
 def replace(gates: Gates, package: str, before: Any, after: Any) -> None:

@@ -155,7 +155,7 @@ class TLSCalls:
             if match not in but
         ]
         if not found:
-            raise misfit(row, "call that is known to begin TLS")
+            raise misfit(row, "it has no call that is known to begin TLS")
         for match, check in found:
             self._put(module, match, check)
         return "guarded"
@@ -243,7 +243,7 @@ def _matching(module: ModuleType, path: str) -> list[str]:
         if callable(value) and not isinstance(value, type)
     ]
     if not names and not optional:
-        raise misfit(row_of(module), path)
+        raise misfit(row_of(module), f"it has no {path}")
     return [f"{owner_path}.{each}".lstrip(".") for each in names]
 
 

@@ -1,14 +1,13 @@
 """The guard of confluent-kafka: of the configuration that its librdkafka gets.
 
-librdkafka has an OpenSSL of its own and no property for versions, but one for cipher suites, and a
-version of which every suite is forbidden cannot be spoken. Below TLS 1.2 that takes the suites that
-TLS 1.2 shares with older versions from it too. TLS 1.3 has others, which the property does not
-reach: a client at that floor offers nothing else but a suite that needs a key shared before. The
+librdkafka has an OpenSSL of its own. It has no property for versions, but one for cipher suites,
+and a version of which every suite is forbidden cannot be negotiated. Below TLS 1.2 that also
+removes the suites which TLS 1.2 shares with older versions. The suites of TLS 1.3 are not in that
+property: at floor 1.3 a client is left with one suite of TLS 1.2 that needs a pre-shared key. The
 HTTPS by which librdkafka gets tokens (OIDC) has no such property; it speaks TLS 1.2 at least.
 
-The clients are C types, which nothing can change. So subclasses stand for them in the modules of
-confluent-kafka, and as bases of its classes that derive from them. What took such a type elsewhere
-before the floor still has it, and clients that were made before go on.
+The clients are C types, so subclasses take their place, also as bases of confluent-kafka's own
+classes. Clients that were made before a late floor stay as they are; ``below()`` reports that.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ import sys
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.errors import GuardError
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks._stand_ins import find, rebase, replace, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,17 +30,17 @@ _SUITES = "ssl.cipher.suites"
 _TOPIC = "default.topic.config"  # its properties are taken for the client's own as well
 
 # OpenSSL, openssl-ciphers(1): the suites of SSL 3.0 and TLS 1.0, which is all of those of TLS 1.1;
-# and a suite of TLS 1.2 that needs a shared key, which librdkafka cannot be given.
+# and a suite of TLS 1.2 that needs a pre-shared key, which librdkafka cannot be given.
 _NOT_BELOW_1_2 = ":!SSLv3:!TLSv1"
 _ONLY_1_3 = "PSK-AES256-GCM-SHA384"
 
-# The floor of which no client is older, as far as is known.
-_covered = 0
+# No client is older than this floor, as far as is known.
+_covered = current.NO_FLOOR
 
 _gates = Gates()
 
-# A C type -> the subclass that stands for it.
-_stand_ins: dict[type, type] = {}
+# A C type -> the subclass that takes its place.
+_stand_ins: dict[Any, Any] = {}
 
 
 def guard(module: ModuleType) -> str:
@@ -52,55 +51,32 @@ def guard(module: ModuleType) -> str:
     """
     global _covered
     if not _stand_ins:
-        try:
-            clients = [getattr(module, name) for name in _CLIENTS]
-        except AttributeError as error:
-            raise GuardError(f"this confluent-kafka cannot be held to a floor: {error}") from error
-        share = getattr(module, "ShareConsumer", None)  # not in every version
-        for client in [*clients, *([share] if share is not None else [])]:
-            _stand_ins[client] = _stand_in(client)
+        clients = [getattr(*find(module, name)) for name in _CLIENTS]
+        if hasattr(module, "ShareConsumer"):  # not in every version
+            clients.append(module.ShareConsumer)
+        _stand_ins.update({client: _stand_in(client) for client in clients})
         if not hasattr(sys.modules.get("confluent_kafka"), "Producer"):  # it is just imported
             _covered = current.held
-    _replace()
+    for client, made in _stand_ins.items():  # each time: copies may have been made meanwhile
+        replace(_gates, "confluent_kafka", client, made)
+        rebase(client, made)
     return "guarded"
 
 
 def below() -> list[str]:
-    """Say that there may be clients older than the floor: nothing lists them."""
+    """Return a line if clients older than the floor may exist: nothing lists them."""
     older = _covered < current.held
     return ["any client of confluent-kafka that is older than the floor"] if older else []
 
 
-def _replace() -> None:
-    """Put the subclasses in place, each time: copies may have been made meanwhile."""
-    for name, holder in list(sys.modules.items()):
-        for attribute, value in list(vars(holder).items()) if _is_theirs(name) else ():
-            if isinstance(value, type) and value in _stand_ins:
-                _gates.put(holder, attribute, _stand_ins[value])
-    derived: type
-    for client, stand_in in _stand_ins.items():
-        for derived in type.__subclasses__(client):
-            if derived is not stand_in:
-                _swap(derived, client, stand_in)
-
-
-def _is_theirs(name: str) -> bool:
-    return name.partition(".")[0] == "confluent_kafka"
-
-
-def _swap(derived: type, old: type, new: type) -> None:
-    derived.__bases__ = tuple(new if base is old else base for base in derived.__bases__)
-
-
-def _stand_in(client: Any) -> type:
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
+def _stand_in(client: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
         if not args or (len(args) == 1 and isinstance(args[0], dict)):
-            # As the client does: what is given by keyword wins.
+            # As the client does: an option that is given by keyword wins.
             args, kwargs = (_held({**(args[0] if args else {}), **kwargs}),), {}
-        client.__init__(self, *args, **kwargs)  # whatever else it was given, it refuses
+        client.__init__(self, *args, **kwargs)  # it refuses any other arguments
 
-    kind = {"__module__": client.__module__, "__doc__": client.__doc__, "__slots__": ()}
-    return type(client.__name__, (client,), {**kind, "__init__": __init__})
+    return stand_in(client, {"__init__": __init__})
 
 
 def _held(asked: dict[Any, Any]) -> dict[Any, Any]:
@@ -114,7 +90,7 @@ def _held(asked: dict[Any, Any]) -> dict[Any, Any]:
     for place in places:
         for key in list(place):
             if str(key) == _SUITES:  # as librdkafka gets it
-                # What follows a null character would not reach it.
+                # librdkafka does not see what follows a null character.
                 suites = str(place.pop(key) or "").partition("\0")[0]
             elif current.held > versions.TLS1_2 and str(key).startswith("sasl.oauthbearer."):
                 _check_https(str(key), str(place[key]))
@@ -132,6 +108,6 @@ def _check_https(name: str, value: str) -> None:
     if value.lower().startswith("https:"):
         current.counts["refused"] += 1
         raise refusal(
-            f"librdkafka's own HTTPS, for which {name} asks, speaks TLS 1.2",
+            f"librdkafka's own HTTPS client, which {name} uses, speaks TLS 1.2",
             "get the token in Python, by `oauth_cb`",
         )

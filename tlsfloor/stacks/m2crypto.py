@@ -1,9 +1,9 @@
-"""The guard of M2Crypto: of the functions of its C part, through which all of its TLS goes.
+"""The guard of M2Crypto: of the functions of its C module, which all of its TLS uses.
 
-M2Crypto has no minimum, but options that forbid a version, and nothing that takes one back. So a
-context has to forbid what is below the floor each time that a TLS object is born of it. An object
-that is older than the floor is looked at after its handshake. A pin to TLS 1.0 is dropped; a
-context that was pinned before speaks nothing any more, and OpenSSL says so.
+M2Crypto has no setting for a minimum, but options that forbid a version, and no call that clears
+them. So the options are set on a context each time that a TLS object is made of it. For an object
+that is older than the floor, the version is checked after its handshake. A pin to TLS 1.0 is
+dropped; a context that was pinned before a late floor can speak no version, and OpenSSL raises.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.errors import GuardError
 from tlsfloor.stacks._contexts import refusal
-from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._gates import Gates, instances_of
+from tlsfloor.stacks._stand_ins import misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# M2Crypto.m2 has copied everything from the second, and that from the third.
+# The first has copied every name from the second, and the second from the third.
 _HOLDERS = ("M2Crypto.m2", "M2Crypto.m2crypto", "M2Crypto._m2crypto")
 
 # openssl/ssl.h: the options that forbid SSL 3.0, TLS 1.0, 1.1 and 1.2, since OpenSSL 1.1.1.
@@ -36,7 +36,7 @@ _m2: Any = None
 
 
 def guard(module: ModuleType) -> str:
-    """Hold the floor on every TLS object that is born from now on, and on every handshake.
+    """Hold the floor on every TLS object that is made from now on, and on every handshake.
 
     Raises:
         GuardError: this M2Crypto lacks a function.
@@ -48,26 +48,26 @@ def guard(module: ModuleType) -> str:
             flexible = getattr(_m2, "tls_method", None) or _m2.sslv23_method
             _replace("ssl_new", _forbidding(_m2.ssl_new, _m2.ssl_ctx_set_options))
             for name in ("ssl_connect", "ssl_accept"):
-                _replace(name, _proving(getattr(_m2, name), _m2.ssl_get_version))
+                _replace(name, _checking_version(getattr(_m2, name), _m2.ssl_get_version))
         except AttributeError as error:
-            raise GuardError(f"this M2Crypto cannot be held to a floor: {error}") from error
+            raise misfit("M2Crypto", error) from error
         for name, instead in (("tlsv1_method", flexible), ("ssl_ctx_set_tls1", lambda _context: 1)):
             if hasattr(module, name):  # not in every version
-                _replace(name, _dropping(getattr(module, name), instead))
+                _replace(name, _dropping_pin(getattr(module, name), instead))
     return "guarded"
 
 
 def below() -> list[str]:
     """Describe the open connections below the floor."""
-    cls = getattr(sys.modules.get("M2Crypto.SSL.Connection"), "Connection", None)
     found = [
-        (each, each.get_version())
-        for each in (instances([cls]) if cls is not None else [])
-        if getattr(each, "ssl", None) is not None and _m2.ssl_get_current_cipher(each.ssl)
+        (connection, connection.get_version())
+        for connection in instances_of("M2Crypto.SSL.Connection", "Connection")
+        if getattr(connection, "ssl", None) is not None
+        and _m2.ssl_get_current_cipher(connection.ssl)
     ]
     return [
-        f"{version} connection: {each!r}"
-        for each, version in found
+        f"{version} connection: {connection!r}"
+        for connection, version in found
         if versions.OPENSSL_NAMES.get(version, 0) < current.held
     ]
 
@@ -88,7 +88,9 @@ def _forbidding(make: Callable[..., Any], set_options: Callable[..., Any]) -> Ca
     return gate
 
 
-def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Callable[..., Any]:
+def _checking_version(
+    shake: Callable[..., Any], get_version: Callable[..., Any]
+) -> Callable[..., Any]:
     @wraps(shake)
     def gate(real: Any, *args: Any) -> Any:
         done = shake(real, *args)
@@ -97,7 +99,7 @@ def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Call
             if versions.OPENSSL_NAMES.get(version, 0) < current.held:
                 current.counts["discarded"] += 1
                 raise refusal(
-                    f"{version} was negotiated by a connection begun before the floor was armed",
+                    f"{version} was negotiated by a connection that is older than the floor",
                     "arm the floor before connecting",
                 )
         return done
@@ -105,7 +107,7 @@ def _proving(shake: Callable[..., Any], get_version: Callable[..., Any]) -> Call
     return gate
 
 
-def _dropping(pin: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
+def _dropping_pin(pin: Callable[..., Any], instead: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(pin)
     def gate(*args: Any) -> Any:
         if current.held <= versions.TLS1_0:

@@ -1,11 +1,11 @@
 """The guard of Qpid Proton: of SSL domains, as ``cproton``, its C library, makes and changes them.
 
-A domain has a list of the versions that it may speak, and a connection takes it over as it begins.
-So a domain gets the floor at its birth, and a list that is asked for later loses what is below.
-``proton`` copies the former function, so it is replaced there too.
+A domain has a list of the versions that it may speak, and a connection copies that list when it
+begins. So the list of a new domain begins at the floor, and a list that a program sets later loses
+the versions below. ``proton`` copies the first function, so it is replaced there too.
 
-A connection does not tell its version: ``protocol_name()`` says ``"SSLv3"`` for one of TLS 1.0, and
-means its cipher suite.
+A connection does not report its version: ``protocol_name()`` returns ``"SSLv3"`` for TLS 1.0, which
+is the version that introduced its cipher suite.
 """
 
 from __future__ import annotations
@@ -16,30 +16,24 @@ import weakref
 from tlsfloor import floor as current
 from tlsfloor import versions
 from tlsfloor.errors import GuardError
-from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._gates import Gates, instances_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# Proton, openssl.c, pn_ssl_domain_set_protocols: the names that it takes, in its order, ...
-_NAMES = {
-    "TLSv1": versions.TLS1_0,
-    "TLSv1.1": versions.TLS1_1,
-    "TLSv1.2": versions.TLS1_2,
-    "TLSv1.3": versions.TLS1_3,
-}
-# ... and what may stand between them.
-_BETWEEN = str.maketrans(",;", "  ")
+# Proton, openssl.c, pn_ssl_domain_set_protocols: the names, in its order, and the separators.
+_NAMES = {f"TLSv{name}".replace("v1.0", "v1"): wire for name, wire in versions.FLOORS.items()}
+_SEPARATORS = str.maketrans(",;", "  ")
 
 _gates = Gates()
 
-# cproton's own functions.
+# The original functions of cproton.
 _make: Any = None
 _change: Any = None
 
-# The SSL objects that are older than the floor, weakly.
+# Weak references to the SSL objects that are older than the floor.
 _older: list[Any] = []
 
 
@@ -47,7 +41,7 @@ def guard(module: ModuleType) -> str:
     """Hold the floor on every SSL domain.
 
     Raises:
-        GuardError: this Proton's TLS library, as Windows', takes no list of versions.
+        GuardError: the TLS library of this Proton, as that of Windows, accepts no list of versions.
     """
     global _make, _change
     cproton: Any = module
@@ -66,12 +60,14 @@ def guard(module: ModuleType) -> str:
 
 
 def catch_up() -> None:
-    """Raise the domains that exist already, and note the connections."""
-    for domain in _alive("SSLDomain"):
+    """Raise the domains that exist already, and record the connections."""
+    for domain in instances_of("proton", "SSLDomain"):
         _raise(domain._domain)
     known = [reference() for reference in _older]
     _older.extend(
-        weakref.ref(each) for each in _alive("SSL") if not any(each is one for one in known)
+        weakref.ref(connection)
+        for connection in instances_of("proton", "SSL")
+        if not any(connection is other for other in known)
     )
 
 
@@ -79,19 +75,14 @@ def below() -> list[str]:
     """Describe the connections that are older than the floor."""
     older = [reference() for reference in _older]
     return [
-        f"connection older than the floor, of an unknown version: {each!r}"
-        for each in older
-        if each is not None
+        f"connection older than the floor, of an unknown version: {connection!r}"
+        for connection in older
+        if connection is not None
     ]
 
 
-def _alive(name: str) -> list[Any]:
-    cls = getattr(sys.modules.get("proton"), name, None)
-    return [] if cls is None else instances([cls])
-
-
 def pn_ssl_domain(mode: int) -> Any:
-    """Make a domain, and raise it."""
+    """Make a domain, and raise its versions to the floor."""
     domain = _make(mode)
     if domain is not None:
         _raise(domain)
@@ -99,23 +90,23 @@ def pn_ssl_domain(mode: int) -> Any:
 
 
 def pn_ssl_domain_set_protocols(domain: Any, protocols: str) -> Any:
-    """Change the versions of a domain, to none below the floor."""
-    asked = protocols.translate(_BETWEEN).split()
+    """Set the versions of a domain, without those below the floor."""
+    asked = protocols.translate(_SEPARATORS).split()
     kept = [token for token in asked if _wire(token) >= current.held]
     if len(kept) < len(asked):
         current.counts["clamped"] += 1
-        # A domain that could speak nothing would fail late, and nobody would understand it.
+        # A domain without any version would fail late, with an error that does not explain it.
         kept = kept or [name for name, wire in _NAMES.items() if wire == current.held]
     return _change(domain, " ".join(kept))
 
 
 def _wire(token: str) -> int:
-    """Return the version of a name as Proton reads it: its first that begins so."""
+    """Return the version of a name as Proton reads it: its first name with that beginning."""
     known = [wire for name, wire in _NAMES.items() if name.startswith(token)]
-    return known[0] if known else current.held  # of an unknown one it complains itself
+    return known[0] if known else current.held  # Proton itself rejects an unknown one
 
 
 def _raise(domain: Any) -> None:
     if _change(domain, " ".join(name for name, wire in _NAMES.items() if wire >= current.held)):
-        raise GuardError("this Proton's TLS library takes no list of versions")
+        raise GuardError("the TLS library of this Proton accepts no list of versions")
     current.counts["raised"] += 1

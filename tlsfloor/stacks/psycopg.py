@@ -1,8 +1,9 @@
 """The guard of psycopg 3, in all its implementations (binary, C, ctypes), synchronous or not.
 
 All of its classes connect through ``generators.connect``, which calls libpq in C or else through
-``pq.PGconn``, whose methods a program may call as well. A late floor does not reach a C connection
-that is older and that ``pgconn.reset()`` makes once more; ``below`` names it.
+``pq.PGconn``, whose methods a program may call as well. Both get a connection string with a minimum
+(``_libpq``). A late floor does not reach a C connection that is older and that ``pgconn.reset()``
+makes again; ``below()`` reports it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import sys
 from functools import wraps
 
 from tlsfloor import floor as current
-from tlsfloor.stacks import _libpq
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._libpq import MINIMUM, NUMBERS, LibPQ
+from tlsfloor.stacks._stand_ins import replace, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,44 +40,42 @@ def guard(module: ModuleType) -> str:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is."""
+    """Return which gate is no longer in place; empty if all of them are."""
     return _gates.undone() if module.pq in _installed else "it is not guarded"
 
 
 def below() -> list[str]:
-    """Describe the open connections that accepted less; which version it became, none tells."""
+    """Describe the open connections with a minimum below the floor: none reports its version."""
     module: Any = sys.modules["psycopg"]
 
-    def accepted_less(pgconn: Any) -> bool:
+    def is_below(pgconn: Any) -> bool:
         try:
             return pgconn.ssl_in_use and _is_low(pgconn)
         except module.OperationalError:  # it is closed
             return False
 
     kinds = (module.Connection, module.AsyncConnection)
-    return [
-        f"connection that accepted less: {each!r}"
-        for each in instances(kinds)
-        if accepted_less(each.pgconn)
-    ]
+    found = [connection for connection in instances(kinds) if is_below(connection.pgconn)]
+    return [f"connection with a minimum below the floor: {connection!r}" for connection in found]
 
 
 def _is_low(pgconn: Any) -> bool:
-    """Tell whether a connection of psycopg may speak TLS, with a minimum below the floor."""
-    said = {option.keyword.decode(): (option.val or b"").decode() for option in pgconn.info}
-    without = said["sslmode"] == "disable" or pgconn.host.startswith((b"/", b"@"))  # Unix sockets
-    return not without and _libpq.NUMBERS.get(said[_libpq.MINIMUM].lower(), 0) < current.held
+    """Return whether a connection may use TLS, with a minimum below the floor."""
+    options = {option.keyword.decode(): (option.val or b"").decode() for option in pgconn.info}
+    # A host may be a Unix socket.
+    without = options["sslmode"] == "disable" or pgconn.host.startswith((b"/", b"@"))
+    return not without and NUMBERS.get(options[MINIMUM].lower(), 0) < current.held
 
 
 def _refusing_low(method: Any) -> Any:
-    """Return a method that does not connect once more for a connection older than the floor."""
+    """Return a method that refuses to connect again for a connection older than the floor."""
 
     @wraps(method)
     def gate(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _is_low(self.pgconn):
             current.counts["refused"] += 1
             raise refusal(
-                "this connection is older than the floor and would be made again as it was",
+                "this connection is older than the floor, and would be made again without it",
                 "close it and open a new one",
             )
         return method(self, *args, **kwargs)
@@ -83,18 +83,8 @@ def _refusing_low(method: Any) -> Any:
     return gate
 
 
-def _holding_class(method: Any, library: _libpq.Library) -> Any:
-    """Return a class method that stands in for one that connects."""
-
-    @wraps(method)
-    def gate(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        return _libpq.call(method.__get__(cls), args, kwargs, library)
-
-    return classmethod(gate)
-
-
 def _install(module: Any) -> None:
-    """Hold what connects in psycopg's class of connections of libpq, and in its generators."""
+    """Put gates on psycopg's class of libpq connections, and on the generator that connects."""
     pq = module.pq
     real, start, bad = pq.PGconn, pq.PGconn.connect_start, pq.ConnStatus.BAD
 
@@ -103,31 +93,35 @@ def _install(module: Any) -> None:
             options = pq.Conninfo.parse(given.encode() if isinstance(given, str) else given)
         except module.OperationalError:
             return None
-        said = {option.keyword.decode(): option.val for option in options}
         return {
-            name: value.decode("utf-8", "surrogateescape")
-            for name, value in said.items()
-            if value is not None
+            option.keyword.decode(): option.val.decode("utf-8", "surrogateescape")
+            for option in options
+            if option.val is not None
         }
 
     def ask(string: str) -> str:
         trial = start(string.encode("utf-8", "surrogateescape"))
-        said: str = trial.error_message.decode("utf-8", "replace") if trial.status == bad else ""
+        error: str = trial.error_message.decode("utf-8", "replace") if trial.status == bad else ""
         trial.finish()
-        return said
+        return error
 
-    library = (parse, ask)
-    _libpq.check(library, "psycopg")
+    libpq = LibPQ("psycopg", parse, ask)
+
+    def class_method(method: Any) -> Any:
+        @wraps(method)
+        def gate(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            return libpq.call(method.__get__(cls), args, kwargs)
+
+        return classmethod(gate)
 
     names = ("connect", "connect_start", "ping")
     if pq.__impl__ == "python":
         for name in names:
-            _gates.put(real, name, _holding_class(vars(real)[name].__func__, library))
+            _gates.put(real, name, class_method(vars(real)[name].__func__))
     else:
-        gates = {name: _libpq.holding(getattr(real, name), library) for name in names}
-        made = _libpq.stand_in(real, {name: staticmethod(gate) for name, gate in gates.items()})
-        _libpq.replace(real, made, _gates)
+        gates = {name: staticmethod(libpq.wrap(getattr(real, name))) for name in names}
+        replace(_gates, "psycopg", real, stand_in(real, gates))
     connect, base = module.generators.connect, module.BaseConnection
-    _libpq.replace(connect, _libpq.holding(connect, library), _gates)
+    replace(_gates, "psycopg", connect, libpq.wrap(connect))
     if hasattr(base, "_cancel_gen"):  # since psycopg 3.2: it makes a connection of its own
         _gates.put(base, "_cancel_gen", _refusing_low(base._cancel_gen))

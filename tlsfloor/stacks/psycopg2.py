@@ -1,7 +1,7 @@
-"""The guard of psycopg2: its connections, and the function that makes most of them.
+"""The guard of psycopg2: its connection classes, and the function that makes most connections.
 
-Its classes are written in C: a subclass takes the place of each, and Python's subclasses get that
-as their base.
+Both are written in C. A subclass takes the place of each class, and becomes the base of the Python
+classes that derive from it. Each connection gets a connection string with a minimum (``_libpq``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.stacks import _libpq
 from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks._libpq import LibPQ
+from tlsfloor.stacks._stand_ins import rebase, replace, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 _gates = Gates()
 _installed: set[ModuleType] = set()
 
-# Connections older than the floor that was caught up with, and whether there may be unknown ones.
+# Connections older than the floor that was last caught up with, and whether others may exist.
 _older: list[Any] = []
 _caught_up = current.NO_FLOOR
-_unknown = False
+_incomplete = False
 
 
 def guard(module: ModuleType) -> str:
@@ -44,49 +45,50 @@ def guard(module: ModuleType) -> str:
 
 
 def catch_up() -> None:
-    """Find the connections that are older than the floor, for ``below``."""
-    global _caught_up, _unknown
+    """Find the connections that are older than the floor, for ``below()``."""
+    global _caught_up, _incomplete
     if current.held <= _caught_up:
         return
     _caught_up = current.held
-    # A list of all objects would hold tuples that other threads are just building, who then fail
-    # (CPython, bpo-15108), and nothing smaller leads to instances of a static C type.
-    _unknown = len(sys._current_frames()) > 1
-    if not _unknown:
+    # A list of all objects would hold tuples that other threads are building, and those threads
+    # would fail (CPython, bpo-15108). Nothing smaller leads to instances of a static C type.
+    _incomplete = len(sys._current_frames()) > 1
+    if not _incomplete:
         module: Any = sys.modules["psycopg2._psycopg"]
         kind = module.connection.__mro__[-2]  # the C type itself
-        _older[:] = [weakref.ref(each) for each in gc.get_objects() if isinstance(each, kind)]
+        _older[:] = [weakref.ref(thing) for thing in gc.get_objects() if isinstance(thing, kind)]
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is."""
+    """Return which gate is no longer in place; empty if all of them are."""
     return _gates.undone() if module._psycopg in _installed else "it is not guarded"
 
 
 def below() -> list[str]:
     """Describe the open connections that are, or may be, below the floor."""
     found = []
-    for each in [ref() for ref in _older]:
-        if each is not None and each.closed == 0:
-            version = each.info.ssl_attribute("protocol") if each.info.ssl_in_use else ""
-            begun = each.status != 0  # CONN_STATUS_SETUP: its handshake is still to come
+    for connection in [reference() for reference in _older]:
+        if connection is not None and connection.closed == 0:
+            info = connection.info
+            version = info.ssl_attribute("protocol") if info.ssl_in_use else ""
+            begun = connection.status != 0  # CONN_STATUS_SETUP: before its handshake
             if (version or not begun) and versions.OPENSSL_NAMES.get(version, 0) < current.held:
-                found.append(f"{version or 'unfinished'} connection: {each!r}")
-    if _unknown:
-        found.append("perhaps connections of psycopg2: with other threads they are not looked for")
+                found.append(f"{version or 'unfinished'} connection: {connection!r}")
+    if _incomplete:
+        found.append("perhaps connections of psycopg2: not searched, because threads are running")
     return found
 
 
 def _install(module: Any) -> None:
-    """Put subclasses where psycopg2's C classes are, and hold what connects in C."""
+    """Replace psycopg2's C classes, and its C function that connects."""
     real, replication = module.connection, module.ReplicationConnection
 
     def parse(given: Any) -> dict[str, str] | None:
         try:
-            said: dict[str, str] = module.parse_dsn(given)
+            options: dict[str, str] = module.parse_dsn(given)
         except module.ProgrammingError:
             return None
-        return said
+        return options
 
     def ask(string: str) -> str:
         trial = real.__new__(real)
@@ -96,21 +98,17 @@ def _install(module: Any) -> None:
             return str(error)
         return ""
 
-    library = (parse, ask)
-    _libpq.check(library, "psycopg2")
+    libpq = LibPQ("psycopg2", parse, ask)
+
+    def constructor(init: Any) -> Any:
+        @wraps(init)
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
+            libpq.call(init.__get__(self), args, kwargs)
+
+        return __init__
 
     for kind in (real, replication):
-        made = _libpq.stand_in(kind, {"__init__": _holding_init(kind.__init__, library)})
-        for cls in kind.__subclasses__():
-            if cls not in (made, replication):
-                cls.__bases__ = tuple(made if base is kind else base for base in cls.__bases__)
-        _libpq.replace(kind, made, _gates)
-    _libpq.replace(module._connect, _libpq.holding(module._connect, library), _gates)
-
-
-def _holding_init(init: Any, library: _libpq.Library) -> Any:
-    @wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes a method
-        _libpq.call(init.__get__(self), args, kwargs, library)
-
-    return __init__
+        made = stand_in(kind, {"__init__": constructor(kind.__init__)})
+        rebase(kind, made, but=replication)
+        replace(_gates, "psycopg2", kind, made)
+    replace(_gates, "psycopg2", module._connect, libpq.wrap(module._connect))

@@ -1,13 +1,13 @@
-"""The guard of ``pycurl``: libcurl, with whatever TLS it was built with.
+"""The guard of ``pycurl``: libcurl, built with any TLS library.
 
-Left alone, the minimum of a handle depends on that TLS library, so the guard always sets it.
-``pycurl.Curl`` is a C type, on which nothing can be redefined. A subclass takes its place as soon
-as the extension module is there, sets the options at birth and after ``reset()``, and clamps what
-``setopt()`` is given; a copy by ``duphandle()`` is of its class.
+The default minimum of a handle depends on that TLS library, so the guard always sets it.
+``pycurl.Curl`` is a C type, and cannot be changed. A subclass takes its place as soon as the
+extension module is loaded. It sets the options when a handle is made and after ``reset()``, and
+clamps the values that ``setopt()`` is given; ``duphandle()`` makes a copy of the same class.
 
-What was made of the C type before, or has it by another name, cannot be held nor found with
-certainty (CPython's collector does not see a tuple that holds nothing but C types). So pycurl is
-uncovered in a process that imported it before the floor was armed.
+A handle of the C type that is older, or a copy of the C type under another name, cannot be held,
+and cannot be found with certainty (CPython's collector does not track a tuple that holds C types
+only). So pycurl is uncovered in a process that imported it before the floor was armed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tlsfloor import versions
 from tlsfloor.errors import GuardError
 from tlsfloor.stacks import _libcurl
 from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._stand_ins import is_fresh, misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +31,21 @@ _gates = Gates()
 # The subclass.
 _ours: Any = None
 
-# The floor to which handles that were there before were raised.
+# The floor to which existing handles were raised.
 _raised = current.NO_FLOOR
 
-# Whether the C type could be taken before the subclass took its place.
+# Whether a program could use the C type before the subclass took its place.
 _is_late = False
 
 # curl.h: CURLOPT_PROTOCOLS and CURLOPT_REDIR_PROTOCOLS.
 _PROTOCOLS = (181, 182)
 
-# curl.h, CURLPROTO_*: the schemes that another library does TLS for, to which nobody can give a
-# minimum: librtmp (lib/curl_rtmp.c); what LDAP there is where it is not OpenLDAP (lib/ldap.c).
+# curl.h, CURLPROTO_*: the schemes for which another library speaks TLS, without a setting for a
+# minimum: librtmp (lib/curl_rtmp.c); an LDAP library other than OpenLDAP (lib/ldap.c).
 _RTMPS = 3 << 23
 _LDAPS = 1 << 10
 
-# Those that this libcurl has, which handles may not speak.
+# Those of this libcurl: handles must not use them.
 _foreign = 0
 
 
@@ -52,8 +53,8 @@ def guard(module: ModuleType) -> str:
     """Hold the floor on every handle that ``module.Curl`` makes from now on.
 
     Raises:
-        GuardError: this pycurl has not what the guard needs, or its libcurl does not take the
-            floor; or a handle is in use and cannot be raised.
+        GuardError: this pycurl lacks something, or its libcurl does not accept the floor; or a
+            handle is in use and cannot be raised.
     """
     global _raised, _ours, _is_late, _foreign
     if _ours is None:
@@ -66,8 +67,7 @@ def guard(module: ModuleType) -> str:
         for handle in instances([_ours]):
             _set(module, handle, super(_ours, handle).setopt)
     if vars(module).get("Curl") is _ours.__base__:
-        # importlib: what it is executing right now, nobody else has yet.
-        _is_late = _is_late or not getattr(module.__spec__, "_initializing", False)
+        _is_late = _is_late or not is_fresh(module)
         _gates.put(module, "Curl", _ours)
     missing = undone(module)
     if missing:
@@ -78,12 +78,12 @@ def guard(module: ModuleType) -> str:
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard; empty when all of it is."""
+    """Return what of the guard is no longer in place; empty if all of it is."""
     return "" if vars(module).get("Curl") is _ours else f"{module.__name__}.Curl was replaced"
 
 
 def _check(module: Any) -> int:
-    """Raise unless this pycurl has what the guard needs; return the schemes to do without."""
+    """Raise unless this pycurl has what the guard needs; return the schemes to forbid."""
     kind = vars(module).get("Curl")
     lacking = [
         f"Curl.{name}"
@@ -92,10 +92,7 @@ def _check(module: Any) -> int:
     ]
     lacking += [name for name in ("error", "version", "version_info") if not hasattr(module, name)]
     if lacking:
-        raise GuardError(
-            f"this pycurl has no {', '.join(lacking)}, and so cannot be held to a floor",
-            hint="install another version of pycurl, or of tlsfloor",
-        )
+        raise misfit("pycurl", f"it has no {', '.join(lacking)}")
     schemes = module.version_info()[8]
     foreign = _RTMPS if "rtmps" in schemes else 0
     if "ldaps" in schemes and "OpenLDAP/" not in module.version:  # lib/version.c
@@ -104,10 +101,10 @@ def _check(module: Any) -> int:
 
 
 def _set(module: Any, handle: Any, setopt: Any) -> None:
-    """Set what holds a handle to a floor."""
+    """Set the options that hold a handle to the floor."""
     try:
         for option in _libcurl.VERSIONS:
-            setopt(option, _libcurl.unasked())
+            setopt(option, _libcurl.default())
         if _foreign:
             setopt(_PROTOCOLS[0], ~_foreign)
     except module.error as error:

@@ -1,8 +1,8 @@
-"""Interpreters of the same process that start after ``enforce()``: each is armed as it is made.
+"""Arms the sub-interpreters of this process that start after ``enforce()``.
 
-A floor that came with a start-up file needs none of this: every interpreter runs that file. What is
-made in C alone (``Py_NewInterpreter()``, as mod_wsgi and weechat call it) is not seen here, and has
-to call ``enforce()`` itself; so have those that were there before.
+A floor that came with a start-up file does not need this: every interpreter runs that file. An
+interpreter that C code makes (``Py_NewInterpreter()``, as mod_wsgi and weechat do) is not seen
+here, and neither is one that existed before: a program in it has to call ``enforce()`` itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# What runs in a new interpreter. A bundle is not on its path.
+# The code that runs in a new interpreter. A bundle is not on its path.
 _ARM = """
 import sys
 sys.path.insert(0, {home!r})
@@ -33,7 +33,7 @@ arm.arm({floor}, "enforce", "call", {set_by!r})
 
 _gates = Gates()
 
-# The module of each guard call, to ask which interpreters there are.
+# The module of each guard call, and the interpreters that existed before it.
 _modules: list[Any] = []
 
 
@@ -45,10 +45,11 @@ def guard(module: ModuleType) -> str:
     before = native.create
 
     def create(*args: Any, **kwargs: Any) -> Any:
-        made = before(*args, **kwargs)
-        if any(each["route"] == "call" and each["mode"] == "enforce" for each in current.armings):
-            _arm(native, made)
-        return made
+        interpreter = before(*args, **kwargs)
+        armings = [(arming["route"], arming["mode"]) for arming in current.armings]
+        if ("call", "enforce") in armings:
+            _arm(native, interpreter)
+        return interpreter
 
     create.__doc__ = before.__doc__
     _gates.put(native, "create", create)
@@ -57,13 +58,13 @@ def guard(module: ModuleType) -> str:
 
 
 def observe(module: ModuleType) -> str:
-    """Change nothing: what is only observed is observed in this interpreter."""
+    """Change nothing: a floor is observed in this interpreter only."""
     del module
     return "observed"
 
 
-def _arm(module: Any, made: Any) -> None:
-    """Hold the floor of this interpreter in a new one, or end it.
+def _arm(module: Any, interpreter: Any) -> None:
+    """Hold the floor of this interpreter in a new one, or destroy the new one.
 
     Raises:
         GuardError: it cannot be held there.
@@ -72,11 +73,11 @@ def _arm(module: Any, made: Any) -> None:
         home=_HOME, wanted=current.uncovered_policies, floor=current.held, set_by=current.set_by
     )
     try:
-        failure = module.run_string(made, script)  # it returns one on 3.13 and newer
+        failure = module.run_string(interpreter, script)  # 3.13 and newer return it
     except RuntimeError as error:
         failure = error
     if failure is not None:
-        module.destroy(made)
+        module.destroy(interpreter)
         raise GuardError(
             f"the floor cannot be held in a new interpreter: {failure}",
             hint="call tlsfloor.enforce() in the program that runs there",
@@ -84,10 +85,10 @@ def _arm(module: Any, made: Any) -> None:
 
 
 def below() -> list[str]:
-    """Describe the interpreters that were there before the floor was armed."""
+    """Describe the interpreters that existed before the floor was armed."""
     return [
-        f"interpreter {each} was started before the floor was armed, and is not held by it"
-        for module, there in _modules
-        for each in there
-        if each in module.list_all() and each != module.get_main() and each != module.get_current()
+        f"interpreter {other} was started before the floor was armed, and is not held to it"
+        for module, earlier in _modules
+        for other in earlier
+        if other in module.list_all() and other not in (module.get_main(), module.get_current())
     ]

@@ -1,18 +1,17 @@
 """The guard of tlslite-ng, TLS in Python: of the settings that every handshake validates.
 
-``HandshakeSettings.validate()`` returns the copy that a handshake goes by, of client and server. It
-is raised there; what a program set, and reads back, stays.
+``HandshakeSettings.validate()`` returns a copy that the handshake then uses, in both roles. That
+copy is raised; the settings that a program made and reads back stay as they are.
 """
 
 from __future__ import annotations
 
-import sys
 from functools import wraps
 
 from tlsfloor import floor as current
 from tlsfloor import versions
-from tlsfloor.errors import GuardError
-from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._gates import Gates, instances_of
+from tlsfloor.stacks._stand_ins import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +27,8 @@ def guard(module: ModuleType) -> str:
     Raises:
         GuardError: this tlslite has no settings that are validated.
     """
-    kind = getattr(module, "HandshakeSettings", None)
-    validate = getattr(kind, "validate", None)
-    if kind is None or validate is None:
-        raise GuardError("this tlslite has no HandshakeSettings.validate()")
+    kind, _ = find(module, "HandshakeSettings.validate")
+    validate = kind.validate
     if not _gates.stands(kind, "validate"):
 
         @wraps(validate)
@@ -44,11 +41,10 @@ def guard(module: ModuleType) -> str:
 
 def below() -> list[str]:
     """Describe the open connections below the floor."""
-    kind = getattr(sys.modules.get("tlslite.tlsconnection"), "TLSConnection", None)
     return [
-        f"{versions.name(each.version[0] << 8 | each.version[1])} connection: {each!r}"
-        for each in (instances([kind]) if kind is not None else [])
-        if not each.closed and each.version < _pair(current.held)
+        f"{versions.name(open_.version[0] << 8 | open_.version[1])} connection: {open_!r}"
+        for open_ in instances_of("tlslite.tlsconnection", "TLSConnection")
+        if not open_.closed and open_.version < _pair(current.held)
     ]
 
 
@@ -57,9 +53,9 @@ def _pair(wire: int) -> tuple[int, int]:
 
 
 def _raised(settings: Any) -> Any:
-    floor = _pair(current.held)
-    if current.held < 0:
+    if not current.is_held():
         return settings
+    floor = _pair(current.held)
     if settings.minVersion < floor:
         current.counts["raised"] += 1
         settings.minVersion = floor
@@ -67,9 +63,9 @@ def _raised(settings: Any) -> Any:
         current.counts["clamped"] += 1
         settings.maxVersion = floor
     if floor == (3, 4) and hasattr(settings, "eccCurves"):
-        # RFC 8446 has no such curves, and tlslite-ng offers them all the same.
-        kept = [each for each in settings.eccCurves if not each.startswith("brainpool")]
+        # RFC 8446 has no such curves, but tlslite-ng offers them.
+        kept = [curve for curve in settings.eccCurves if not curve.startswith("brainpool")]
         settings.eccCurves = kept or settings.eccCurves
     if hasattr(settings, "versions"):  # since 0.8
-        settings.versions = [each for each in settings.versions if each >= floor] or [floor]
+        settings.versions = [pair for pair in settings.versions if pair >= floor] or [floor]
     return settings

@@ -1,14 +1,16 @@
-"""The one place of urllib3 1, and of botocore's copy of it, where a program pins a version.
+"""Drops pins of a version below the floor in urllib3 1, and in botocore's copy of it.
 
 Old programs say ``PoolManager(ssl_version=ssl.PROTOCOL_TLSv1)`` for whole adapters. The context of
-such a pin speaks that version only, so that ``stdlib`` has to refuse it, although the server could
-do better. So it is made as asked for, with all errors and warnings of it, and where it is below the
-floor one without the pin is made in its place, on which the floor holds as on any other.
+such a pin speaks that version only, and ``stdlib`` has to refuse it, although the server may
+support a newer one. So urllib3 first makes the context with the pin, with all of its errors and
+warnings. If the pin is below the floor, a context without the pin is returned instead, on which the
+floor holds as on any other.
 
-urllib3 2 makes a minimum and a maximum of such a pin, which are clamped as any other bounds: there
-is nothing to do, and a frame of ours would move the lines that its warnings name.
+urllib3 2 turns such a pin into a minimum and a maximum, which are clamped as any other bounds:
+there is nothing to do, and a frame of ours would change the lines that its warnings name.
 
-This guard is a courtesy: nothing depends on it, for ``stdlib`` holds the floor by itself.
+Nothing depends on this guard, because ``stdlib`` holds the floor by itself: it only makes more
+programs work.
 """
 
 from __future__ import annotations
@@ -26,38 +28,37 @@ if TYPE_CHECKING:
 
 _NAME = "create_urllib3_context"
 
-# The functions that were put in the place of others.
+# The functions that replace others.
 _ours: set[Any] = set()
 
 
 def guard(module: ModuleType) -> str:
-    """Drop pins below the floor where ``module`` makes its contexts, and where it was copied to."""
-    made: Any = getattr(module, _NAME, None)
-    code = getattr(made, "__code__", None)
-    if made in _ours or code is None or "ssl_minimum_version" in code.co_varnames:
+    """Replace the function that makes contexts, in ``module`` and in modules that imported it."""
+    make: Any = getattr(module, _NAME, None)
+    code = getattr(make, "__code__", None)
+    if make in _ours or code is None or "ssl_minimum_version" in code.co_varnames:
         return "guarded"
 
-    @wraps(made)
+    @wraps(make)
     def create_urllib3_context(*args: Any, **kwargs: Any) -> Any:
-        context = made(*args, **kwargs)
+        context = make(*args, **kwargs)
         if _is_below(args[0] if args else kwargs.get("ssl_version")):
             current.counts["clamped"] += 1
             if args:
-                return made(None, *args[1:], **kwargs)
-            return made(**{**kwargs, "ssl_version": None})
+                return make(None, *args[1:], **kwargs)
+            return make(**{**kwargs, "ssl_version": None})
         return context
 
     _ours.add(create_urllib3_context)
-    # The modules that imported it by name as well.
     for name, holder in list(sys.modules.items()):
-        ours = name.startswith(("urllib3.", "botocore.", "requests."))
-        if ours and getattr(holder, _NAME, None) is made:
+        imports_it = name.startswith(("urllib3.", "botocore.", "requests."))
+        if imports_it and getattr(holder, _NAME, None) is make:
             setattr(holder, _NAME, create_urllib3_context)
     return "guarded"
 
 
 def observe(module: ModuleType) -> str:
-    """Change nothing: a context of such a pin is seen where it is used, as any other."""
+    """Change nothing: a context with such a pin is observed when it is used, as any other."""
     del module
     return "observed"
 
