@@ -1,8 +1,8 @@
 """Write the tables of ``reference/stacks.md``: ``python docs/coverage_tables.py RESULTS.xml ...``.
 
-The results are what ``pytest tests/stacks/test_stacks.py --junitxml=RESULTS.xml`` leaves, of one or
-more interpreters. A stack of which a program failed, or that none showed, gets no line, and the
-exit status says so.
+``pytest tests/stacks/test_stacks.py --junitxml=RESULTS.xml`` writes the results, for one or more
+interpreters. A stack gets no line if one of its programs failed, or if it has none; the exit status
+is then 1.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from tlsfloor.stacks._coverage import ABOUT
 
 PAGE = Path(__file__).parent / "reference" / "stacks.md"
 
-#: Each table: what stands around it in the page -> its head.
+#: The marks around each table in the page -> the head of the table.
 TABLES = {
     "coverage": ("stack", "floor 1.2", "floor 1.3", "used by"),
     "evidence": ("stack", "tried", "proved by"),
 }
 
-# What is shown elsewhere: guard -> where.
+# Guards whose evidence is another test.
 ELSEWHERE = {"stdlib": "`test_clients` and others", "aioquic": "`test_stack_aioquic`"}
 
 
-class Shown:
-    """What the results show of one stack."""
+class Evidence:
+    """The results of one stack."""
 
     def __init__(self) -> None:
         self.tried: set[str] = set()
@@ -36,20 +36,20 @@ class Shown:
         self.failed = False
 
 
-def read(path: str, shown: dict[str, Shown]) -> None:
-    """Add what one file of results shows: stack -> its programs."""
+def read(path: str, evidence: dict[str, Evidence]) -> None:
+    """Add the results of one file to the evidence of each stack."""
     for case in ET.parse(path).iter("testcase"):  # noqa: S314 - written by our own tests
-        facts = {each.get("name"): each.get("value", "") for each in case.iter("property")}
+        facts = {item.get("name"): item.get("value", "") for item in case.iter("property")}
         if "row" not in facts:
             continue
-        stack = shown[ABOUT[facts["row"]][0]]
+        stack = evidence[ABOUT[facts["row"]][0]]
         stack.failed |= case.find("failure") is not None or case.find("error") is not None
         stack.programs.add(f"`{facts['program']}`")
         stack.tried.update(facts["tried"].split(", "))
 
 
 def replaced(page: str, name: str, rows: list[tuple[str, ...]]) -> str:
-    """Return the page with these rows where the table of that name was."""
+    """Return the page with these rows in the table of that name."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
     before, _, rest = page.partition(begin)
     lines = [f"| {' | '.join(cells)} |\n" for cells in rows]
@@ -58,13 +58,13 @@ def replaced(page: str, name: str, rows: list[tuple[str, ...]]) -> str:
 
 def main(paths: list[str]) -> int:
     """Replace the tables of the page."""
-    shown: dict[str, Shown] = defaultdict(Shown)
+    evidence: dict[str, Evidence] = defaultdict(Evidence)
     for path in paths:
-        read(path, shown)
+        read(path, evidence)
     missing: set[str] = set()
     rows: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in TABLES}
     for row, (stack, users, coverage) in ABOUT.items():
-        found = shown[stack]
+        found = evidence[stack]
         elsewhere = ELSEWHERE.get(TABLE[row].rpartition(".")[2], "")
         if found.failed or not (found.programs or elsewhere):
             missing.add(stack)
@@ -78,7 +78,7 @@ def main(paths: list[str]) -> int:
         page = replaced(page, name, [head, ("---",) * len(head), *rows[name].values()])
     PAGE.write_text(page, "utf-8")
     for stack in sorted(missing):
-        print(f"error: {stack} was not shown", file=sys.stderr)
+        print(f"error: no evidence for {stack}", file=sys.stderr)
     return 1 if missing else 0
 
 

@@ -1,4 +1,4 @@
-"""ADBC's driver of Flight SQL, which is Go: TLS 1.2 at least."""
+"""ADBC's driver of Flight SQL, which is written in Go: TLS 1.2 at least."""
 
 import adbc_driver_flightsql.dbapi as flightsql
 

@@ -1,4 +1,4 @@
-"""boto3 with the CRT: ``s3transfer`` makes an S3 client of awscrt's."""
+"""boto3 with the CRT: ``s3transfer`` makes an S3 client of awscrt."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""awscrt: an HTTP client that asks for nothing: its library's default is TLS 1.0."""
+"""awscrt: an HTTP client with the default minimum, which is TLS 1.0."""
 
 from awscrt.http import HttpClientConnection, HttpRequest
 from awscrt.io import ClientTlsContext, TlsContextOptions

@@ -1,4 +1,4 @@
-"""awscrt: an MQTT 3 client that asks for nothing."""
+"""awscrt: an MQTT 3 client with the default minimum."""
 
 from awscrt.io import ClientTlsContext, TlsContextOptions
 from awscrt.mqtt import Client, Connection

@@ -1,4 +1,4 @@
-"""awscrt: an MQTT 5 client that asks for SSL 3.0; it does not tell the version."""
+"""awscrt: an MQTT 5 client that asks for SSL 3.0; it does not report the version."""
 
 import threading
 

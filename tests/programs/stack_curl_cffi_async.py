@@ -1,4 +1,4 @@
-"""curl_cffi: an asynchronous session that impersonates a browser, with TLS 1.0 for an option."""
+"""curl_cffi: an asynchronous session that impersonates a browser, with an option for TLS 1.0."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""curl_cffi: a handle that was told to take TLS 1.0 before a late floor, and a copy of it."""
+"""curl_cffi: a handle that was set to TLS 1.0 before a late floor, and a copy of it."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""deltalake, of which rustls is a part: nothing makes it speak less than TLS 1.2 with ECDHE."""
+"""deltalake, which contains rustls: TLS 1.2 with ECDHE is its lowest."""
 
 import deltalake
 

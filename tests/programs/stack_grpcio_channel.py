@@ -1,4 +1,4 @@
-"""gRPC, whose BoringSSL is asked for every suite."""
+"""gRPC with every cipher suite of its BoringSSL."""
 
 import os
 

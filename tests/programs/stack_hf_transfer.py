@@ -1,4 +1,4 @@
-"""hf_transfer, whose OpenSSL an operator told to speak everything, by OPENSSL_CONF."""
+"""hf_transfer, with an OPENSSL_CONF that allows every version."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""python-ldap, LDAPS with the global options: nothing is asked for, and TLS 1.0 is spoken."""
+"""python-ldap, LDAPS with the global options: TLS 1.0 is the default minimum."""
 
 import ldap
 

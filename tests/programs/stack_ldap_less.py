@@ -1,4 +1,4 @@
-"""python-ldap, StartTLS with a TLS context of its own that asks for TLS 1.0, in all ways."""
+"""python-ldap, StartTLS with a TLS context of its own that asks for TLS 1.0, by every option."""
 
 import os
 

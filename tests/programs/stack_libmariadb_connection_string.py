@@ -1,4 +1,4 @@
-"""The C module of mysqlclient by itself, and a connection string in place of a host."""
+"""The C module of mysqlclient, with a connection string instead of a host."""
 
 from MySQLdb import _mysql
 

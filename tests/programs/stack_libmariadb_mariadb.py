@@ -1,4 +1,4 @@
-"""``mariadb``: every version asked for, through its own argument."""
+"""``mariadb``: every version is asked for, by its own argument."""
 
 import mariadb
 

@@ -1,4 +1,4 @@
-"""mysqlclient: its usual way, which libmariadb lets down to TLS 1.0 by itself."""
+"""mysqlclient as usual: libmariadb accepts TLS 1.0 by default."""
 
 import MySQLdb
 

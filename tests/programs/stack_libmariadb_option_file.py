@@ -1,4 +1,4 @@
-"""mysqlclient: every version asked for in the program's own option file and its own group."""
+"""mysqlclient: every version is asked for in an option file and group of the program."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""M2Crypto: a server whose context was made before a late floor, and forbids nothing."""
+"""M2Crypto: a server whose context was made before a late floor, and allows every version."""
 
 import socket
 

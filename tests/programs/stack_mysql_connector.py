@@ -1,4 +1,4 @@
-"""mysql-connector-python with its C extension, which goes before ``ssl``: both have an OpenSSL."""
+"""mysql-connector-python with its C extension, imported before ``ssl``: each has an OpenSSL."""
 
 import _mysql_connector
 import mysql.connector

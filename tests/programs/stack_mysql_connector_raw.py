@@ -1,4 +1,4 @@
-"""The C extension of mysql-connector-python by itself, asked for what it speaks no more."""
+"""The C extension of mysql-connector-python, asked for versions that it no longer speaks."""
 
 import _mysql_connector
 

@@ -1,4 +1,4 @@
-"""obstore, of which rustls is a part: nothing makes it speak less than TLS 1.2 with ECDHE."""
+"""obstore, which contains rustls: TLS 1.2 with ECDHE is its lowest."""
 
 import obstore
 from obstore.store import HTTPStore

@@ -1,4 +1,4 @@
-"""OpenDAL, of which rustls is a part: nothing makes it speak less than TLS 1.2 with ECDHE."""
+"""OpenDAL, which contains rustls: TLS 1.2 with ECDHE is its lowest."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Polars, of which rustls is a part: nothing makes it speak less than TLS 1.2 with ECDHE."""
+"""Polars, which contains rustls: TLS 1.2 with ECDHE is its lowest."""
 
 import polars as pl
 

@@ -1,4 +1,4 @@
-"""primp, which is made to look like Safari."""
+"""primp, which impersonates Safari."""
 
 import primp
 

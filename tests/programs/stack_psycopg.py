@@ -1,4 +1,4 @@
-"""psycopg 3, told to accept less in its arguments."""
+"""psycopg 3, with arguments that accept less."""
 
 STACK = "psycopg"
 NEEDS = ("psycopg", "psycopg_binary")

@@ -1,4 +1,4 @@
-"""psycopg2, told to accept less in its arguments."""
+"""psycopg2, with arguments that accept less."""
 
 STACK = "psycopg2"
 NEEDS = ("psycopg2",)

@@ -1,4 +1,4 @@
-"""psycopg2, a class of a program's own that is used directly; the environment accepts less."""
+"""psycopg2: a subclass that a program uses directly; the environment accepts less."""
 
 STACK = "psycopg2"
 NEEDS = ("psycopg2",)

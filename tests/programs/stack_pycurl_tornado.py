@@ -1,4 +1,4 @@
-"""tornado: its HTTP client on libcurl, told of its options by a callback."""
+"""tornado: its HTTP client on libcurl, whose options a callback sets."""
 
 import asyncio
 

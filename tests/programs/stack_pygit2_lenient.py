@@ -1,4 +1,4 @@
-"""pygit2, whose OpenSSL an operator told to speak everything: it is refused where it begins."""
+"""pygit2, with an OPENSSL_CONF that allows every version: refused where TLS begins."""
 
 import os
 import tempfile

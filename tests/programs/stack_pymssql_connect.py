@@ -1,4 +1,4 @@
-"""pymssql, as it connects to a server that asks for TLS, with a lenient configuration.
+"""pymssql with a lenient configuration, and a server that asks for TLS.
 
 TDS carries the TLS handshake in packets of its own (MS-TDS, section 2.2.6.5 "PRELOGIN"), which the
 peer knows nothing of: a relay in this program unpacks them.

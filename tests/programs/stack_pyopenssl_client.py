@@ -1,4 +1,4 @@
-"""pyOpenSSL on a socket, told to take everything; the context is older than a late floor."""
+"""pyOpenSSL on a socket, set to accept every version; the context is older than a late floor."""
 
 import socket
 

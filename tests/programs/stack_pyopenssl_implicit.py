@@ -1,4 +1,4 @@
-"""pyOpenSSL by default, but for the security level; the handshake happens inside of a write.
+"""pyOpenSSL by default, except for the security level; a write completes the handshake.
 
 The connections are older than a late floor, and each gets another context before its handshake.
 """

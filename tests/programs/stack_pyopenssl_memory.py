@@ -1,4 +1,4 @@
-"""pyOpenSSL in memory: a connection without a socket, begun before a late floor is armed."""
+"""pyOpenSSL in memory: a connection without a socket, that began before a late floor is armed."""
 
 import socket
 

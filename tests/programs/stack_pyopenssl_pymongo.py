@@ -1,4 +1,4 @@
-"""pymongo, which prefers pyOpenSSL where it is installed; its peers are no MongoDB, and hang up."""
+"""pymongo, which prefers pyOpenSSL if it is installed; its peers are not MongoDB, and hang up."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Scrapy, whose TLS is Twisted's, with what an old site needs in its settings.
+"""Scrapy, whose TLS is that of Twisted, with settings for an old site.
 
 Twisted takes the security level out of the ciphers, so that it is OpenSSL's own configuration's.
 """

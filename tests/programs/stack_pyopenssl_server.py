@@ -1,4 +1,4 @@
-"""A server of pyOpenSSL, listening before a late floor; another context on the way (as for SNI)."""
+"""A server of pyOpenSSL that listens before a late floor, and changes the context as for SNI."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""A client of Twisted, whose TLS is pyOpenSSL's in memory; its options are older than the floor."""
+"""A client of Twisted, which uses pyOpenSSL in memory; its options are older than the floor."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Snowflake's connector 5, whose core is Rust."""
+"""Snowflake's connector 5, whose core is written in Rust."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A server of tlslite-ng, which accepts TLS 1.0 and says which version it was."""
+"""A server of tlslite-ng, which accepts TLS 1.0 and prints the version."""
 
 import socket
 

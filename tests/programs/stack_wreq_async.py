@@ -1,4 +1,4 @@
-"""wreq as its documentation begins: a client of asyncio, told to speak TLS 1.0."""
+"""wreq as in its documentation: a client of asyncio, set to TLS 1.0."""
 
 import asyncio
 

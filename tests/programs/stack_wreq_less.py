@@ -1,4 +1,4 @@
-"""wreq, asked for TLS 1.0 by a client and by its options, which win over it."""
+"""wreq: TLS 1.0 is set by a client, and by its TlsOptions, which win."""
 
 import wreq
 import wreq.blocking

@@ -1,4 +1,4 @@
-"""What stacks are that nothing changes at floor 1.2, and what a server of gRPC speaks."""
+"""Stacks that are inherent: they speak no version below the floor, and no guard changes them."""
 
 from __future__ import annotations
 

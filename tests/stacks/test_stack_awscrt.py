@@ -1,4 +1,4 @@
-"""What ``test_stacks`` does not show of awscrt: contexts that are older, and those that C makes."""
+"""awscrt beyond ``test_stacks``: contexts older than the floor, and contexts that C code makes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LATE = "import tlsfloor; tlsfloor.enforce('1.2')\n"
 
 
 def run(snippet: str, version: str = "1.0", floor: str = "", **env: str) -> tuple[Any, list[Any]]:
-    """Run a snippet against a peer; return what it said, and the versions that the peer saw."""
+    """Run a snippet against a peer; return its JSON, and the versions that the peer saw."""
     need("awscrt")
     with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
         names = {name: text.format(port=peer.port) for name, text in env.items()}
@@ -86,7 +86,7 @@ OLDER = {
 
 
 @pytest.mark.parametrize("what", OLDER)
-def test_what_is_older_than_the_floor_is_refused_at_use(what: str) -> None:
+def test_an_object_older_than_the_floor_is_refused_at_its_use(what: str) -> None:
     before, use = OLDER[what]
     said, seen = run(f"{before}\n{LATE}print(json.dumps(attempt(lambda: {use})))")
     assert said.startswith("ProtocolRefused: "), said
@@ -94,7 +94,7 @@ def test_what_is_older_than_the_floor_is_refused_at_use(what: str) -> None:
     assert not seen
 
 
-def test_an_open_connection_is_named() -> None:
+def test_an_open_connection_is_reported() -> None:
     said, seen = run(
         f"made = connect(context().new_connection_options())\n{LATE}"
         "first = tlsfloor.status().below\nmade.close().result(10)\n"
@@ -139,7 +139,7 @@ def test_s3_through_a_proxy_over_tls_is_refused() -> None:
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_a_preference_that_allows_less_gives_way(floor: str) -> None:
+def test_a_preference_that_allows_less_is_not_used(floor: str) -> None:
     snippet = (
         "import tlsfloor; print(json.dumps([attempt(lambda: connect("
         "context(preference=each).new_connection_options())) for each in io.TlsCipherPref]))"
@@ -168,7 +168,7 @@ print(json.dumps([attempt(lambda: connect(
 
 
 def offered(preference: int, floor: str, version: str = "1.2") -> tuple[list[int], str, str]:
-    """Return the suites that a preference offers, what came of it, and what is on stderr."""
+    """Return the suites that a preference offers, the outcome, and the lines on stderr."""
     need("awscrt")
     with handshakes.ServerPeer(FLOORS[version], "ecdhe") as peer:
         args = ["-c", PROLOGUE + PREFERENCE, str(peer.port), handshakes.CA_FILE, str(PROGRAMS)]
@@ -191,22 +191,25 @@ def test_a_preference_at_or_above_the_floor_is_kept(preference: int) -> None:
 @pytest.mark.parametrize(
     ("preference", "floor", "allows"),
     [
-        (9, "1.3", "TLSv1_2_2025_07 allows TLS 1.2: the default of 1.3 takes its place"),
-        (8, "1.3", "PQ_DEFAULT allows TLS 1.2: the default of 1.3 takes its place"),
-        (6, "1.2", "PQ_TLSv1_0_2021_05 allows TLS 1.0: the default of 1.2 takes its place"),
-        (10, "1.2", "10 allows TLS 1.0: the default of 1.2 takes its place"),
-        (11, "1.1", "11 allows TLS 1.0: the default of 1.1 takes its place"),
-        (99, "1.0", "99 allows what is not known: the default of 1.0 takes its place"),
+        (9, "1.3", "TLSv1_2_2025_07 allows TLS 1.2"),
+        (8, "1.3", "PQ_DEFAULT allows TLS 1.2"),
+        (6, "1.2", "PQ_TLSv1_0_2021_05 allows TLS 1.0"),
+        (10, "1.2", "10 allows TLS 1.0"),
+        (11, "1.1", "11 allows TLS 1.0"),
+        (99, "1.0", "99 allows an unknown version"),
     ],
 )
-def test_a_preference_that_gives_way_is_said(preference: int, floor: str, allows: str) -> None:
+def test_a_preference_below_the_floor_is_reported_on_stderr(
+    preference: int, floor: str, allows: str
+) -> None:
     suites, said, talk = offered(preference, floor, "1.3")
     assert (suites, said) == (offered(0, floor, "1.3")[0], "done")
-    assert talk.startswith(f"tlsfloor: warning: awscrt: cipher_pref {allows}, which is the floor")
+    line = f"tlsfloor: warning: awscrt: cipher_pref {allows} and is not used; the floor is {floor}"
+    assert talk.startswith(line)
     assert len(talk.splitlines()) == 1
 
 
-def test_a_preference_that_gives_way_is_an_event() -> None:
+def test_a_preference_below_the_floor_is_an_event() -> None:
     said, _seen = run(
         "import tlsfloor\nfound = []\ntlsfloor.enforce('1.3', on_event=found.append)\n"
         "for _ in range(3): context(preference=io.TlsCipherPref.PQ_DEFAULT)\n"
@@ -220,7 +223,7 @@ def test_a_preference_that_gives_way_is_an_event() -> None:
     assert said[0]["text"].startswith("cipher_pref PQ_DEFAULT allows TLS 1.2")
 
 
-def test_what_holds_is_in_the_status() -> None:
+def test_the_status_counts_raised_and_clamped_contexts() -> None:
     said, _seen = run(
         f"{LATE}tlsfloor.enforce('1.2')\nstatus = tlsfloor.status()\n"
         "context(); context(io.TlsVersion.TLSv1)\ncounts = tlsfloor.status().counts\n"
@@ -240,11 +243,11 @@ def test_a_version_that_lacks_what_is_needed_cannot_be_imported(tmp_path: Any) -
     done = python("-c", "import _awscrt", env=env)
     assert done.returncode == 1
     assert "ImportError" in done.stderr or "GuardError" in done.stderr
-    assert "this awscrt has no " in done.stderr
+    assert "this version of awscrt cannot be held to a floor: it has no " in done.stderr
     assert "mqtt5_client_start" in done.stderr
 
 
-def test_the_classes_that_are_searched_for_older_things_exist() -> None:
+def test_the_classes_whose_older_objects_are_searched_exist() -> None:
     said, _seen = run(
         "from awscrt import mqtt, websocket\nfrom awscrt.eventstream import rpc\n"
         "from tlsfloor.stacks import awscrt as guard\n"

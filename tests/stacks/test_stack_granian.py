@@ -1,4 +1,4 @@
-"""Granian: what is special about its guard."""
+"""Granian beyond ``test_stacks``: late floors, and versions that its guard does not fit."""
 
 from __future__ import annotations
 

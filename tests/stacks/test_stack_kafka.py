@@ -1,4 +1,4 @@
-"""confluent-kafka: what is special about its guard."""
+"""confluent-kafka beyond ``test_stacks``: late floors, and versions that its guard does not fit."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_every_kind_of_client_offers_no_suite_of_older_versions(suites: str) -> 
         assert {tuple(each) for each in json.loads(done.stdout)} <= held
 
 
-def test_it_says_late_that_there_may_be_older_clients() -> None:
+def test_a_late_floor_reports_that_older_clients_may_exist() -> None:
     need("confluent_kafka")
     done = python("-c", AGAIN)
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ def test_it_says_late_that_there_may_be_older_clients() -> None:
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_https_of_its_own_is_refused_at_1_3(floor: str) -> None:
+def test_the_https_client_of_librdkafka_is_refused_at_1_3(floor: str) -> None:
     need("confluent_kafka")
     done = python("-c", TOKEN, env=armed_environment(floor))
     if floor == "1.2":

@@ -1,4 +1,4 @@
-"""libldap: what is special about its guard."""
+"""libldap beyond ``test_stacks``: late floors, and versions that its guard does not fit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_release_that_is_not_known_cannot_be_imported() -> None:
     assert "GuardError: no way is known to hold a floor on OpenLDAP" in done.stderr
 
 
-def test_the_floor_only_rises_and_what_libldap_no_longer_calls_is_seen() -> None:
+def test_the_floor_only_rises_and_a_removed_callback_is_reported() -> None:
     need("ldap")
     done = python("-c", RAISED, env=armed_environment("1.2"))
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,7 @@ def test_the_floor_only_rises_and_what_libldap_no_longer_calls_is_seen() -> None
     assert stacks["_ldap"] != "guarded"
 
 
-def test_a_connection_that_a_signal_left_unguarded_is_refused() -> None:
+def test_a_connection_whose_callback_a_signal_interrupted_is_refused() -> None:
     need("ldap")
     done = python("-c", SIGNAL, env=armed_environment("1.2"))
     assert int(done.stdout) >= 0x303, done.stderr

@@ -1,4 +1,4 @@
-"""What is special about libcurl in pycurl and in curl_cffi; their programs are in test_stacks."""
+"""pycurl and curl_cffi beyond ``test_stacks``: changed handles, late floors, DNS over HTTPS."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ for each in handle.setopt, getattr(handle, "setopt_string", handle.setopt):
     assert said(code, env=armed_environment()).split() == ["refused"] * 2
 
 
-def test_the_status_names_them_and_what_was_replaced() -> None:
+def test_the_status_reports_a_class_that_was_replaced() -> None:
     need(*STACKS)
     code = """
 import curl_cffi
@@ -113,7 +113,7 @@ print(tlsfloor.status().problems)
     assert "pycurl.Curl was replaced" in told
 
 
-def test_a_process_that_has_pycurl_already_is_told_that_it_is_uncovered() -> None:
+def test_pycurl_is_uncovered_if_it_was_imported_before_the_floor_was_armed() -> None:
     need("pycurl")
     code = """
 import pycurl, tlsfloor
@@ -158,7 +158,7 @@ print(type(Handle().duphandle()).__name__)
     assert said(code, env=armed_environment()) == "Handle"
 
 
-def test_a_handle_that_was_closed_keeps_no_floor_from_being_raised() -> None:
+def test_a_closed_handle_does_not_prevent_a_higher_floor() -> None:
     need("pycurl")
     code = """
 import tlsfloor
@@ -172,7 +172,7 @@ print(tlsfloor.enforce("1.3").held)
 
 
 @pytest.mark.parametrize("kind", ["perform", "add_handle"])
-def test_a_transfer_that_began_before_the_floor_is_told(kind: str) -> None:
+def test_a_transfer_that_began_before_the_floor_is_reported(kind: str) -> None:
     need("curl_cffi")
     code = """
 import asyncio, socket, sys, threading, time
@@ -237,7 +237,9 @@ except Exception as error:
         ("handle.setopt(32, 7); handle.reset()", True),
     ],
 )
-def test_a_handle_meets_a_server_of_1_2(stack: str, change: str, connects: bool) -> None:
+def test_a_changed_handle_connects_to_a_server_of_1_2_only_if_the_floor_allows_it(
+    stack: str, change: str, connects: bool
+) -> None:
     need(stack)
     with handshakes.ServerPeer(versions.TLS1_2, "ecdhe") as server:
         code = RAISED.format(stack=stack, change=change)
@@ -276,7 +278,7 @@ for floor in "1.2", "1.2", "1.3":
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_connection_that_is_kept_is_not_used_under_a_higher_floor(stack: str) -> None:
+def test_a_kept_connection_is_not_reused_at_a_higher_floor(stack: str) -> None:
     need(stack)
     seen = said(KEPT.format(stack=stack), handshakes.CA_FILE, handshakes.PEER_FILE).splitlines()
     assert [line.split()[0] for line in seen] == ["TLSv1.2", "TLSv1.2", "TLSv1.3"]
@@ -284,6 +286,6 @@ def test_a_connection_that_is_kept_is_not_used_under_a_higher_floor(stack: str) 
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_mail_gets_no_lower(floor: str) -> None:
+def test_smtp_with_starttls_is_held(floor: str) -> None:
     need("pycurl")
     assert_held("smtp_pycurl", "PYTHONPATH", floor, peer_options=peers.SMTP, worded=False)

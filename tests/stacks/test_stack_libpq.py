@@ -1,4 +1,4 @@
-"""psycopg and psycopg2: libpq's sources for its bounds, C classes, connections made once more."""
+"""psycopg and psycopg2 beyond ``test_stacks``: sources of bounds, C classes, reconnection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def postgres(version: str) -> handshakes.ServerPeer:
 
 
 def run(code: str, *args: str, floor: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a few lines, armed as Python starts if a floor is given."""
+    """Run a few lines, in a process that starts armed if a floor is given."""
     env = armed_environment(floor, **LENIENT) if floor else clean_environment(**LENIENT)
     return python("-c", textwrap.dedent(code), *args, env=env)
 
@@ -198,7 +198,7 @@ def test_a_higher_floor_is_obeyed() -> None:
     assert told(code) == ["host='/nowhere' ssl_min_protocol_version='TLSv1.3'"]
 
 
-def test_a_connection_that_is_older_is_named_and_not_made_again() -> None:
+def test_an_older_connection_is_reported_and_does_not_reconnect() -> None:
     need("psycopg", "psycopg2")
     code = """
         import json, sys, psycopg, psycopg2, tlsfloor
@@ -226,7 +226,7 @@ def test_a_connection_that_is_older_is_named_and_not_made_again() -> None:
     assert "this connection is older than the floor" in refused
 
 
-def test_with_threads_connections_that_are_older_are_not_looked_for() -> None:
+def test_with_threads_older_connections_are_not_searched_for() -> None:
     need("psycopg2")
     code = """
         import json, psycopg2, threading, tlsfloor

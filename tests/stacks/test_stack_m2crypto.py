@@ -1,4 +1,4 @@
-"""M2Crypto: what is special about its guard."""
+"""M2Crypto beyond ``test_stacks``: late floors, and versions that its guard does not fit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_version_that_lacks_a_function_is_refused() -> None:
     assert "GuardError: this version of M2Crypto cannot be held to a floor: " in done.stderr
 
 
-def test_a_pin_is_dropped_and_a_connection_made_before_is_looked_at() -> None:
+def test_a_pin_is_dropped_and_the_version_of_an_older_connection_is_checked() -> None:
     need("M2Crypto")
     done = python("-c", PINNED)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What is special about MySQL's and MariaDB's C clients."""
+"""MySQL's and MariaDB's C clients beyond ``test_stacks``: option files, late floors, versions."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ def test_a_libmysqlclient_that_is_too_old_is_uncovered(tmp_path: Path) -> None:
         ("-1.2.3", False),
     ],
 )
-def test_a_version_of_libmysqlclient_is_read_or_not_known(
-    version: str, new: bool, tmp_path: Path
-) -> None:
+def test_the_version_of_libmysqlclient_is_parsed(version: str, new: bool, tmp_path: Path) -> None:
     assert _mysql_options.is_new(version) == new
     done = import_of("_mysql_connector", OLD.replace("8.0.27", version), tmp_path)
     assert done.returncode == 1
@@ -125,7 +123,9 @@ def test_a_version_of_libmysqlclient_is_read_or_not_known(
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_mysqls_own_library_in_the_place_of_libmariadb(floor: str, tmp_path: Path) -> None:
+def test_mysqls_own_library_instead_of_libmariadb_is_inherent_at_1_2(
+    floor: str, tmp_path: Path
+) -> None:
     need("_mysql_connector")
     spec = importlib.util.find_spec("_mysql_connector")
     assert spec is not None
@@ -149,7 +149,7 @@ def import_of(name: str, source: str, folder: Path, floor: str = "1.2") -> Any:
 
 
 @pytest.mark.parametrize("driver", LINES)
-def test_a_list_that_is_stricter_than_the_floor_stays_so(driver: str, tmp_path: Path) -> None:
+def test_a_list_of_versions_stricter_than_the_floor_is_kept(driver: str, tmp_path: Path) -> None:
     need(driver)
     file = tmp_path / "my.cnf"
     file.write_text("[mine]\ntls-version=TLSv1.3\n")
@@ -163,7 +163,7 @@ def test_a_list_that_is_stricter_than_the_floor_stays_so(driver: str, tmp_path: 
     assert refused(strict)
 
 
-def test_the_usual_files_are_read_where_only_a_group_is_named(tmp_path: Path) -> None:
+def test_the_usual_option_files_are_read_if_only_a_group_is_given(tmp_path: Path) -> None:
     need("MySQLdb")
     (tmp_path / ".my.cnf").write_text("[mine]\ntls-version=TLSv1.0,TLSv1.1\n")
     code = LINES["MySQLdb"] + (
@@ -178,7 +178,7 @@ def test_the_usual_files_are_read_where_only_a_group_is_named(tmp_path: Path) ->
     assert clamped == 1
 
 
-def test_where_there_are_no_files_in_memory_a_pipe_does(tmp_path: Path) -> None:
+def test_without_files_in_memory_a_pipe_is_used(tmp_path: Path) -> None:
     need("MySQLdb")
     file = tmp_path / "my.cnf"
     file.write_text("[client]\ntls-version=TLSv1.0\n")
@@ -193,7 +193,7 @@ def test_where_there_are_no_files_in_memory_a_pipe_does(tmp_path: Path) -> None:
     assert refused(told)
 
 
-def test_arguments_in_their_places_are_seen(tmp_path: Path) -> None:
+def test_positional_arguments_are_held(tmp_path: Path) -> None:
     need("MySQLdb")
     file = tmp_path / "my.cnf"
     file.write_text(f"[client]\nssl-ca={handshakes.CA_FILE}\nssl-enforce=1\ntls-version=TLSv1.1\n")
@@ -225,7 +225,7 @@ def test_a_host_that_is_for_a_plugin_of_libmariadb_is_refused() -> None:
 
 
 @pytest.mark.parametrize("driver", LINES)
-def test_a_connection_that_is_older_is_named_and_not_made_again(driver: str) -> None:
+def test_an_older_connection_is_reported_and_does_not_reconnect(driver: str) -> None:
     need(driver)
     code = LINES[driver] + (
         "other = make()\n"
@@ -288,7 +288,7 @@ def test_the_extension_of_mysql_connector_obeys_a_higher_floor() -> None:
     assert refused(again)
 
 
-def test_less_that_is_asked_of_the_extension_is_clamped_and_plain_text_stays_plain() -> None:
+def test_lower_versions_asked_of_the_extension_are_clamped_and_plain_text_is_allowed() -> None:
     need("_mysql_connector")
     code = (
         "import _mysql_connector\n"

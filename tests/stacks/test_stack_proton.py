@@ -1,4 +1,4 @@
-"""Qpid Proton: its server role, and what is special about its guard."""
+"""Qpid Proton beyond ``test_stacks``: servers, late floors, unknown versions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ print(json.dumps(told))
 
 
 def answered(route: str, floor: str) -> set[str]:
-    """Return the clients of the ladder that a server spoke AMQP with."""
+    """Return the clients of the ladder to which a server spoke AMQP."""
     with serving_program("server_proton", route, floor) as server:
         found = {
             peer: handshakes.call(
@@ -81,7 +81,7 @@ def test_a_proton_without_a_list_of_versions_is_refused(program: str) -> None:
     assert "GuardError: " in done.stderr
 
 
-def test_it_obeys_a_higher_floor_and_tells_of_what_is_older() -> None:
+def test_a_higher_floor_is_held_and_older_connections_are_reported() -> None:
     need("proton")
     done = python("-c", RAISED)
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_it_obeys_a_higher_floor_and_tells_of_what_is_older() -> None:
     assert told == ["guarded", 1, 0, [False, False], -6, -6, -6, -6]
 
 
-def test_it_is_guarded_as_it_is_imported() -> None:
+def test_proton_is_guarded_when_it_is_imported() -> None:
     need("proton")
     program = "import proton, tlsfloor; print(tlsfloor.status().stacks['cproton'])"
     done = python("-c", program, env=armed_environment("1.3"))

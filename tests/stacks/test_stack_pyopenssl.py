@@ -24,7 +24,7 @@ def pyopenssl() -> None:
 
 
 def reached(route: str, floor: str, **job: Any) -> tuple[set[str], set[str]]:
-    """Return which versions a program got that asks for TLS 1.0 only, and what else it was told."""
+    """Return the versions that a program got which asks for TLS 1.0 only, and its other output."""
     told = reach("pyopenssl_one", route, floor, {}, **job)
     versions = {got for got in told.values() if got in FLOORS}
     return versions, set(told.values()) - versions
@@ -43,7 +43,9 @@ def run(program: str, *path: str, armed: str = "") -> Any:
 @pytest.mark.parametrize("how", ["context", "connection", "implicit", "own"])
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_who_asks_for_tls_1_0_only_speaks_the_floor(how: str, route: str, floor: str) -> None:
+def test_a_program_that_asks_for_tls_1_0_only_speaks_the_floor(
+    how: str, route: str, floor: str
+) -> None:
     assert reached("none", "", how=how)[0] == {"1.0"}
     versions, others = reached(route, floor, how=how)
     if route == "late":  # its maximum cannot be read any more, and is not overwritten blindly
@@ -65,8 +67,10 @@ def test_a_single_version_that_cannot_be_raised_is_refused(
     assert all("this connection speaks TLSv1 only" in told for told in others), others
 
 
-def test_a_single_version_that_nobody_uses_is_let_be(fetched: Callable[[str], str]) -> None:
-    """As Twisted 21 makes one where it is imported."""
+def test_an_unused_context_of_a_single_version_is_not_refused(
+    fetched: Callable[[str], str],
+) -> None:
+    """Twisted 21 makes one when it is imported."""
     path = [fetched("pyopenssl-20")]
     program = """
 SSL.Connection(SSL.Context(SSL.TLSv1_METHOD), None)
@@ -124,7 +128,7 @@ def attempt(call, *args):
 """
 
 
-def test_a_connection_that_was_open_before_is_named_and_left_alone() -> None:
+def test_a_connection_that_was_open_before_is_reported_and_stays_open() -> None:
     program = """
 client, server = low()
 shake(client, server)
@@ -143,8 +147,8 @@ print(json.dumps([status.held, status.below, said, other]))
 
 
 @pytest.mark.parametrize("use", ["do_handshake", "send", "recv"])
-def test_a_handshake_that_is_half_done_ends(use: str) -> None:
-    """TLS 1.0 is agreed on already: no option is heeded any more."""
+def test_a_handshake_that_began_before_the_floor_fails(use: str) -> None:
+    """TLS 1.0 is already negotiated, so options have no effect any more."""
     program = f"""
 args = {{"do_handshake": (), "send": (b"hello",), "recv": (5,)}}[{use!r}]
 def half():
@@ -174,7 +178,7 @@ gates = [name for name in vars(SSL._lib) if hasattr(vars(SSL._lib)[name], "__wra
 """
 
 
-def test_reads_and_writes_are_free_where_the_floor_came_first() -> None:
+def test_reads_and_writes_have_no_gates_if_the_floor_came_first() -> None:
     program = """
 client, server = pair(context())
 tlsfloor.enforce("1.2")
@@ -196,7 +200,7 @@ print(json.dumps([gates, tlsfloor.status().stacks, tlsfloor.status().problems]))
 
 
 @pytest.mark.parametrize("before", ["", "tlsfloor.enforce('1.2')"])
-def test_reads_and_writes_are_seen_where_connections_may_be_older(before: str) -> None:
+def test_reads_and_writes_have_gates_if_connections_may_be_older(before: str) -> None:
     program = f"""
 {before}
 client, server = pair(context())
@@ -210,7 +214,7 @@ print(json.dumps([gates, client.get_protocol_version_name()]))
     assert version == "TLSv1.3"
 
 
-def test_a_gate_that_somebody_replaced_is_told() -> None:
+def test_a_replaced_gate_is_reported() -> None:
     program = """
 SSL._lib.SSL_do_handshake = None
 print(json.dumps(tlsfloor.status().problems))
@@ -244,8 +248,8 @@ print(json.dumps([client.get_protocol_version_name(), tlsfloor.status().counts, 
     assert len(errors) == 2
 
 
-def test_a_session_does_not_bring_a_single_version_back(fetched: Callable[[str], str]) -> None:
-    """OpenSSL 1.1.1 makes the connection anew after its context, which was changed before."""
+def test_a_session_does_not_restore_a_single_version(fetched: Callable[[str], str]) -> None:
+    """OpenSSL 1.1.1 makes the connection again from its context, which was changed before."""
     program = """
 client, server = pair(context())
 shake(client, server)
@@ -267,7 +271,7 @@ print(json.dumps([before, again.get_protocol_version_name(), told]))
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_dtls_counts_as_the_tls_that_it_is_made_of(floor: str) -> None:
+def test_dtls_counts_as_the_tls_from_which_it_derives(floor: str) -> None:
     program = """
 if not hasattr(SSL, "DTLS_METHOD"):
     print(json.dumps(None))
@@ -306,7 +310,7 @@ spec.loader.exec_module(SSL)
 """
 
 
-def test_a_copy_of_the_module_obeys() -> None:
+def test_a_copy_of_the_module_is_held() -> None:
     program = """
 made = context()
 if hasattr(made, "set_min_proto_version"):
@@ -342,7 +346,7 @@ typeguard.install_import_hook()
 from OpenSSL"""
 
 
-def test_typeguard_in_front_of_all_finders_does_not_get_round(
+def test_typeguard_in_front_of_all_finders_does_not_avoid_the_guard(
     fetched: Callable[[str], str],
 ) -> None:
     program = (
@@ -413,7 +417,9 @@ print(json.dumps([told, "OpenSSL" in sys.modules, state]))
         assert (told, state) == ([False, False, "TLSv1.2"], "guarded")
 
 
-def test_cryptography_without_pyopenssl_says_why_it_refuses(fetched: Callable[[str], str]) -> None:
+def test_cryptography_without_pyopenssl_gives_the_reason_of_a_refusal(
+    fetched: Callable[[str], str],
+) -> None:
     program = """
 import ssl as python
 old = lib.SSL_new(lib.SSL_CTX_new(lib.TLSv1_method()))

@@ -1,4 +1,4 @@
-"""The stacks that are refused where TLS begins: what goes on, what is refused, and what it says."""
+"""Stacks that are refused where TLS begins: calls that work, calls that are refused, and why."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from programs import armed_environment, clean_environment, python
 from parts import need
 
-#: What needs no TLS, and must do at floor 1.3 what it does without one: the modules it needs, and
-#: a program that ends if anything is not as it should be.
+#: Programs without TLS, which must work at floor 1.3 as without a floor: the modules it needs,
+#: and its code, which fails by an assertion.
 LOCAL = {
     "polars": (
         ("polars",),
@@ -158,7 +158,7 @@ except flightsql.OperationalError as error:
 
 @pytest.mark.parametrize("name", LOCAL)
 @pytest.mark.parametrize("floor", ["", "1.3"])
-def test_what_needs_no_tls_goes_on_at_floor_1_3(name: str, floor: str) -> None:
+def test_calls_without_tls_work_at_floor_1_3(name: str, floor: str) -> None:
     needs, program = LOCAL[name]
     need(*needs)
     status = "\nimport tlsfloor; assert tlsfloor.status().held, tlsfloor.status()" if floor else ""
@@ -169,7 +169,7 @@ def test_what_needs_no_tls_goes_on_at_floor_1_3(name: str, floor: str) -> None:
     assert "tlsfloor" not in done.stderr
 
 
-#: What would begin TLS: the module that it needs, statements before it, and the call.
+#: Calls that would begin TLS: the module that is needed, statements before the call, and the call.
 REMOTE = [
     ("polars", "import polars as pl", call)
     for call in (
@@ -269,7 +269,7 @@ except OSError as error:
 
 
 @pytest.mark.parametrize(("module", "before", "call"), REMOTE)
-def test_what_would_begin_tls_is_refused_with_the_reason(
+def test_a_call_that_would_begin_tls_is_refused_with_the_reason(
     module: str, before: str, call: str
 ) -> None:
     need(module)
@@ -357,7 +357,7 @@ print(status.held, status.stacks["obstore._obstore"])
     ],
     ids=str,
 )
-def test_the_policy_may_let_such_a_stack_pass_which_is_said_once(more: dict[str, str]) -> None:
+def test_the_policy_may_let_such_a_stack_pass_which_is_reported_once(more: dict[str, str]) -> None:
     need("obstore")
     done = python("-c", STORE, env=armed_environment("1.3", **more))
     assert done.returncode == 0, done.stderr
@@ -365,7 +365,7 @@ def test_the_policy_may_let_such_a_stack_pass_which_is_said_once(more: dict[str,
     assert done.stderr.count("tlsfloor: error: obstore._obstore is uncovered: ") == 1
 
 
-def test_a_stack_that_is_let_pass_later_says_so_at_its_use() -> None:
+def test_a_stack_that_a_later_policy_lets_pass_is_reported_at_its_use() -> None:
     need("obstore")
     program = f"""
 import tlsfloor
@@ -409,8 +409,8 @@ S3 = "endpoint='http://localhost:1', access_key_id='x', secret_access_key='x', r
         ),
     ],
 )
-def test_plain_text_passes_and_where_a_redirect_may_lead_is_named(module: str, call: str) -> None:
-    """Each of these was seen to follow a redirect to https."""
+def test_plain_text_is_allowed_and_a_possible_redirect_is_reported(module: str, call: str) -> None:
+    """Each of these follows a redirect to https."""
     need(module)
     done = python("-c", PLAIN.format(call=call), env=armed_environment("1.3"))
     assert done.returncode == 0, done.stderr
@@ -428,7 +428,9 @@ def test_plain_text_passes_and_where_a_redirect_may_lead_is_named(module: str, c
     ],
     ids=str,
 )
-def test_an_endpoint_in_plain_text_is_no_excuse_for_tls_next_to_it(more: dict[str, str]) -> None:
+def test_an_endpoint_in_plain_text_does_not_allow_tls_to_a_proxy_or_for_credentials(
+    more: dict[str, str],
+) -> None:
     need("polars")
     program = ATTEMPT.format(before="import polars", call="polars.scan_parquet('s3://b/x')")
     done = python("-c", program, env=armed_environment("1.3", **more))
@@ -497,7 +499,7 @@ except OSError as error:
         ),
     ],
 )
-def test_a_late_floor_refuses_what_was_made_or_copied_before(
+def test_a_late_floor_refuses_objects_and_copies_that_are_older(
     module: str, before: str, call: str
 ) -> None:
     need(module)
@@ -525,8 +527,8 @@ for emulation in (Profile.Safari16, Emulation(profile=Profile.Safari16)):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_peers_of_the_verifier_say_yes_in_a_process_that_is_held() -> None:
-    """They are tlslite-ng's, which a program of the same process speaks no TLS 1.0 with."""
+def test_the_peers_of_the_verifier_accept_tls_1_0_in_a_process_with_a_floor() -> None:
+    """They use tlslite-ng, which is held to the floor in programs of the same process."""
     need("tlslite")
     program = """
 from tlsfloor.peers import handshakes

@@ -1,4 +1,4 @@
-"""Every TLS stack but ``ssl``, through the same cases: no program of it gets below the floor.
+"""The same cases for every TLS stack but ``ssl``: no program of it gets below the floor.
 
 A program is a file ``programs/stack_*.py``, and is collected by being there. It says what it is in
 constants, which are read and not executed:
@@ -62,7 +62,7 @@ DEFAULTS = {
 
 
 def constants(name: str) -> dict[str, Any]:
-    """Return what a program says of itself."""
+    """Return the constants of a program."""
     found: dict[str, Any] = dict(DEFAULTS)
     for node in ast.parse((TESTS / "programs" / f"{name}.py").read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -76,7 +76,7 @@ def guard_of(row: str) -> str:
 
 
 def tried(modules: tuple[str, ...]) -> str:
-    """Return what is installed of these modules, with versions."""
+    """Return the installed distributions of these modules, with versions."""
     known = getattr(metadata, "packages_distributions", dict)()  # since Python 3.10
     names = {known.get(module.split(".")[0], [module])[0] for module in modules}
     found = {f"{each.metadata['Name']} {each.version}" for each in map(distribution, names) if each}
@@ -91,7 +91,7 @@ def distribution(name: str) -> metadata.Distribution | None:
 
 
 def served(name: str, route: str, floor: str) -> dict[str, str]:
-    """Return what each client of the ladder got of a server."""
+    """Return the version that each client of the ladder negotiated with a server."""
     with serving_program(name, route, floor) as server:
         return {peer: call(server.port, peer) for peer in LADDER}
 
@@ -130,7 +130,7 @@ def test_nothing_of_a_stack_gets_below_the_floor(
 
 
 def assert_refused(name: str, route: str, floor: str, options: dict[str, Any]) -> None:
-    """Assert that a program cannot import its stack, or the floor not be armed after that."""
+    """Assert that a program cannot import its stack, or cannot arm the floor after the import."""
     without = reach(name, "none", "", options)
     assert FLOORS.keys() & set(without.values()), without
     try:
@@ -152,7 +152,7 @@ def without_floor(name: str) -> dict[str, str]:
 def assert_refused_at_use(
     name: str, route: str, floor: str, options: dict[str, Any], out_of_reach: tuple[str, ...]
 ) -> None:
-    """Assert that a program is refused where it would begin TLS, with the reason in the error."""
+    """Assert that a program is refused when it would begin TLS, with the reason in the error."""
     without = without_floor(name)
     reached = {peer for peer, got in without.items() if got in FLOORS or got.startswith(COMPLETED)}
     assert reached == set(LADDER) - set(out_of_reach), without
@@ -171,7 +171,7 @@ CLAIM = "import json, sys, tlsfloor, {0}; print(json.dumps(tlsfloor.status().sta
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("row", sorted(ABOUT))
-def test_a_guard_comes_to_what_its_row_claims(row: str, floor: str) -> None:
+def test_a_guard_returns_the_coverage_that_its_row_states(row: str, floor: str) -> None:
     if row.startswith("_polars_runtime"):
         need("polars")
     if row.startswith("_polars_runtime") and not installed(row):
@@ -200,7 +200,7 @@ GUARDED = sorted(row for row in TABLE if guard_of(row) not in NO_GATES)
 def test_a_version_that_a_guard_does_not_fit_is_a_failure_of_that_stack_alone(
     tmp_path: Path, row: str, outcome: str, status: int, printed: str
 ) -> None:
-    """Of a future in which nothing in the module is called what it is now."""
+    """A future version, in which every name of the module is a different one."""
     folder = tmp_path
     for package in row.split(".")[:-1]:
         folder /= package
@@ -258,7 +258,7 @@ assert not found, found
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_stacks_that_are_imported_by_many_threads_at_once_are_all_guarded(attempt: int) -> None:
-    """Guards import too, and must not wait for each other's imports."""
+    """Guards import modules too, and must not wait for each other's imports."""
     # Not a package beside its own module: CPython itself may find a deadlock there.
     packages = {row.rpartition(".")[0] for row in GUARDED}
     packages.add("polars.polars")  # of older versions
@@ -315,7 +315,7 @@ import OpenSSL.SSL
     assert states(program)["OpenSSL.SSL"] == "guarded"
 
 
-def test_a_stack_that_is_not_there_is_not_missed() -> None:
+def test_a_process_without_a_stack_lists_none() -> None:
     assert states("").keys() == {"ssl"} - {"ssl"}
 
 

@@ -1,4 +1,4 @@
-"""Stacks that cannot be raised: refused, or let pass and named, as somebody wants it."""
+"""The policy for stacks that cannot be raised: they are refused, or pass with a warning."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(tlsfloor.status().stacks["pymssql._mssql"])
 """
 
 UNCOVERED = "pymssql._mssql is uncovered: "
-REFUSED = "FreeTDS could use TLS 1.0 for this connection, and has no setting for a minimum"
+REFUSED = "FreeTDS has no setting for a minimum version and could use TLS 1.0 for this connection"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ REFUSED = "FreeTDS could use TLS 1.0 for this connection, and has no setting for
         ({"TLSFLOOR_UNCOVERED": "block", "TLSFLOOR_STACKS": "FreeTDS=warn, ssl=block"}, True),
     ],
 )
-def test_the_environment_chooses(env: dict[str, str], passed: bool) -> None:
+def test_the_environment_sets_the_policy(env: dict[str, str], passed: bool) -> None:
     need("pymssql")
     done = python("-c", PROGRAM, env=armed_environment(**env))
     assert done.returncode == 0, done.stderr
@@ -68,7 +68,7 @@ def test_the_environment_chooses(env: dict[str, str], passed: bool) -> None:
         ("", {"TLSFLOOR_UNCOVERED": "warn"}, True),
     ],
 )
-def test_a_call_chooses_and_the_strictest_wins(
+def test_a_call_sets_the_policy_and_the_strictest_wins(
     call: str, env: dict[str, str], passed: bool
 ) -> None:
     need("pymssql")
@@ -78,7 +78,7 @@ def test_a_call_chooses_and_the_strictest_wins(
 
 
 @pytest.mark.parametrize("words", [("block", "warn"), ("warn", "block")])
-def test_of_two_calls_the_strictest_wins(words: tuple[str, str]) -> None:
+def test_the_strictest_of_two_calls_wins(words: tuple[str, str]) -> None:
     need("pymssql")
     calls = "\n".join(f"tlsfloor.enforce('1.2', uncovered={each!r})" for each in words)
     program = f"import tlsfloor\n{calls}\n{PROGRAM}"
@@ -87,7 +87,7 @@ def test_of_two_calls_the_strictest_wins(words: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["block", "warn"])
-def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) -> None:
+def test_no_variable_weakens_an_installed_policy(on_error: str, tmp_path: Path) -> None:
     need("pymssql")
     prefix = tmp_path / "venv"
     make = [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(prefix)]
@@ -115,7 +115,7 @@ def test_no_variable_softens_what_is_installed(on_error: str, tmp_path: Path) ->
         ("mode='watch'", "unknown mode in enforce(): 'watch'; hint: write one of enforce, observe"),
     ],
 )
-def test_a_mistake_in_a_call_is_named_and_arms_nothing(call: str, problem: str) -> None:
+def test_a_mistake_in_a_call_raises_and_arms_nothing(call: str, problem: str) -> None:
     program = f"""
 import tlsfloor
 try:

@@ -1,7 +1,7 @@
-"""An ``S3Client`` of awscrt without TLS options, for which the C side would make a context.
+"""The guard of awscrt's ``S3Client`` without TLS options, for which C code would make a context.
 
-It gets options of a context that is made as any other, on which ``awscrt`` holds the floor. (The
-order of what is passed to C depends on the version, so this is done by the argument's name.)
+The client gets options of a context that Python code makes, on which ``awscrt`` holds the floor.
+They are given by the argument's name, because the order of arguments in C depends on the version.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from functools import wraps
 
-from tlsfloor.errors import GuardError
 from tlsfloor.stacks._gates import Gates
+from tlsfloor.stacks._stand_ins import misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +24,14 @@ def guard(module: ModuleType) -> str:
     """Let no S3 client be made without TLS options.
 
     Raises:
-        GuardError: this awscrt has not what the guard needs.
+        GuardError: this awscrt lacks something that the guard needs.
     """
     client = getattr(module, "S3Client", None)
     if client in _gates.owners():
         return "guarded"
     init: Any = getattr(client, "__init__", None)
     if "tls_connection_options" not in (getattr(init, "__kwdefaults__", None) or ()):
-        raise GuardError(
-            "this awscrt has no S3Client with tls_connection_options, and so cannot be held",
-            hint="install another version of awscrt, or of tlsfloor",
-        )
+        raise misfit("awscrt", "it has no S3Client with tls_connection_options")
 
     @wraps(init)
     def birth(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -118,7 +118,7 @@ def refuse_uncovered(
     from tlsfloor.stacks import _coverage
 
     events.note("uncovered", stack=name, floor=versions.floor_name(current.held), text=state)
-    if _coverage.strength(name, policies) != "warn":
+    if _coverage.policy_for(name, policies) != "warn":
         raise GuardError(
             f"{name} is {state}",
             hint="do without it, or let the process run without the floor there: "

@@ -65,8 +65,8 @@ def stand_in(real: Any, methods: dict[str, Any]) -> Any:
     # Cython's vtable: other modules in Cython call the C methods of a type through it.
     names = ("__module__", "__qualname__", "__doc__", "__pyx_vtable__")
     namespace = {name: getattr(real, name) for name in names if hasattr(real, name)}
-    namespace.update(__slots__=(), __subclasshook__=classmethod(__subclasshook__), **methods)
-    made = ABCMeta(real.__name__, (real,), namespace)
+    namespace.update({"__slots__": (), "__subclasshook__": classmethod(__subclasshook__)})
+    made = ABCMeta(real.__name__, (real,), {**namespace, **methods})
     return made
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     Check = Callable[["Call"], None]
 
-_NO_MINIMUM = "and has no setting for a minimum version"
+_NO_MINIMUM = "has no setting for a minimum version"
 
 #: Rows that connected in plain text: each is reported once.
 _plain: set[str] = set()
@@ -75,7 +75,7 @@ class Call:
         """
         lowest = versions.name(self._calls.lowest())
         stack = _coverage.stack_of(self.row)
-        problem = f"{stack} could use {lowest} for {what}, {_NO_MINIMUM}"
+        problem = f"{stack} {_NO_MINIMUM} and could use {lowest} for {what}"
         refuse(self.row, problem, hint or self._calls.hint)
 
     def plain(self) -> None:
@@ -111,10 +111,10 @@ class TLSCalls:
         self.gates = Gates()
         self.hint = hint
         self._objects, self._lowest = objects, lowest
-        #: What took the place of immutable types.
+        #: The subclasses that replace immutable types.
         self.stand_ins: set[Any] = set()
         self._checks: list[tuple[str, Check, tuple[str, ...]]] = []
-        #: Row -> the floor below which the stack made no object, as far as is known.
+        #: Row -> a floor that no object of the stack is older than, as far as is known.
         self._covered: dict[str, int] = {}
 
     def check(self, *paths: str, but: tuple[str, ...] = ()) -> Callable[[Check], Check]:
@@ -145,12 +145,12 @@ class TLSCalls:
             return "inherent"
         if lowest < current.held and passes(row):
             stack = _coverage.stack_of(row)
-            return f"uncovered: {stack} can negotiate {versions.name(lowest)}, {_NO_MINIMUM}"
+            return f"uncovered: {stack} {_NO_MINIMUM} and can negotiate {versions.name(lowest)}"
         found = [
             (match, check)
             for path, check, but in self._checks
-            for of, _, name in [path.rpartition(":")]
-            if of in ("", row)
+            for of_row, _, name in [path.rpartition(":")]
+            if of_row in ("", row)
             for match in _matching(module, name)
             if match not in but
         ]
@@ -180,10 +180,10 @@ class TLSCalls:
 
         @wraps(function)
         def gated(*args: Any, **kwargs: Any) -> Any:
-            if name == "_reconstruct":  # what unpickles an object calls the C type itself
-                self._see(check, row, (), args[-1])
+            if name == "_reconstruct":  # it unpickles an object, and calls the C type itself
+                self._look(check, row, (), args[-1])
             else:
-                self._see(check, row, args[first:], kwargs)
+                self._look(check, row, args[first:], kwargs)
             if name == "__init__" and function is object.__init__:
                 return None  # it takes no arguments: they were for __new__
             if of_class:
@@ -201,9 +201,10 @@ class TLSCalls:
                 _store(owner, name, gate)
                 self.gates.note(owner, name, gate)
         if owner is module and not is_fresh(module):
-            replace(self.gates, row.partition(".")[0], function, gated)  # copies made meanwhile
+            replace(self.gates, row.partition(".")[0], function, gated)  # in modules with a copy
 
-    def _see(self, check: Check, row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _look(self, check: Check, row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Let a check look at a call, if the stack can negotiate less than the floor."""
         if self.lowest() < current.held:
             check(Call(self, row, args, kwargs))
 
@@ -212,14 +213,14 @@ class TLSCalls:
         row = row_of(module)
 
         def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - a method
-            self._see(check, row, args, kwargs)
+            self._look(check, row, args, kwargs)
             return real.__new__(cls, *args, **kwargs)
 
         def __init__(self_: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - a method
-            self._see(check, row, args, kwargs)
+            self._look(check, row, args, kwargs)
             real.__init__(self_, *args, **kwargs)
 
-        # Where there is no __init__(), Cython's __cinit__() does the work, within __new__().
+        # Without an __init__(), Cython's __cinit__() does the work, within __new__().
         by_new = real.__init__ is object.__init__
         made = stand_in(real, {"__new__": __new__} if by_new else {"__init__": __init__})
         self.stand_ins.add(made)
@@ -237,14 +238,14 @@ def _matching(module: ModuleType, path: str) -> list[str]:
         return [path] if not optional or (owner is not None and hasattr(owner, name)) else []
     beginning = name[:-1]
     names = [
-        each
-        for each, value in ((each, getattr(owner, each)) for each in dir(owner))
-        if each.startswith(beginning or each.lstrip("_"))
-        if callable(value) and not isinstance(value, type)
+        attribute
+        for attribute in dir(owner)
+        if attribute.startswith(beginning) and (beginning or not attribute.startswith("_"))
+        if callable(getattr(owner, attribute)) and not isinstance(getattr(owner, attribute), type)
     ]
     if not names and not optional:
         raise misfit(row_of(module), f"it has no {path}")
-    return [f"{owner_path}.{each}".lstrip(".") for each in names]
+    return [f"{owner_path}.{attribute}".lstrip(".") for attribute in names]
 
 
 def _store(kind: type, name: str, gate: Any) -> None:
@@ -315,7 +316,7 @@ def _report(row: str, text: str, line: str) -> None:
 
 def passes(row: str) -> bool:
     """Return whether the policy lets a stack go below the floor."""
-    asked = _coverage.strength(row, current.uncovered_policies)
+    asked = _coverage.policy_for(row, current.uncovered_policies)
     if asked is None:  # then what TLSFLOOR_ON_ERROR says decides
         return (current.environment or {}).get(policy.ON_ERROR) == "warn"
     return asked == "warn"

@@ -1,17 +1,17 @@
 """The guard of ``awscrt``, the AWS Common Runtime, which has a TLS of its own (s2n on Linux).
 
-Left alone it accepts TLS 1.0. Its modules look up the functions of ``_awscrt``, which is in C, at
-each call, so the gates stand there, and references to classes taken earlier obey too:
+By default it accepts TLS 1.0. Its modules look up the functions of ``_awscrt``, which is C, at each
+call, so the gates are there, and reach classes that a program imported earlier:
 
-* **birth**: ``client_tls_ctx_new`` makes every context of Python's; its minimum is raised. See
-  ``awscrt_s3`` for a client that would let C make one;
-* **use**: what was made before the floor cannot be raised, nor asked what it allows, and is refused
-  where it would begin a connection. That takes in what may hold a context and does not tell, such
-  as a provider of credentials;
-* providers of credentials that make a context of their own in C are refused at all times.
+* **birth**: ``client_tls_ctx_new`` makes every context of Python code; its minimum is raised. See
+  ``_awscrt_s3`` for a client whose context C code would make;
+* **use**: a context that is older than the floor cannot be raised, and does not report its minimum,
+  so it is refused when it would begin a connection. So are objects that may hold such a context
+  and do not show it, such as a provider of credentials;
+* a provider of credentials that makes a context of its own in C is refused at all times.
 
-awscrt serves no TLS from Python. What was connected before stays so, and an MQTT client that was
-started before connects again by itself: ``below()`` names them.
+awscrt has no TLS servers in Python. A connection that is older than the floor stays open, and an
+MQTT client that was started before reconnects by itself: ``below()`` reports them.
 """
 
 from __future__ import annotations
@@ -23,29 +23,30 @@ from weakref import WeakSet
 
 from tlsfloor import events, versions
 from tlsfloor import floor as current
-from tlsfloor.errors import GuardError, say
+from tlsfloor.errors import say
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates, instances
+from tlsfloor.stacks._stand_ins import misfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# awscrt/io.py, TlsVersion: what C calls them, and its default.
+# awscrt/io.py, TlsVersion: the numbers in C, and its default.
 _MINIMUM = {versions.TLS1_0: 1, versions.TLS1_1: 2, versions.TLS1_2: 3, versions.TLS1_3: 4}
 _DEFAULT = 128
 
-# What each cipher_pref begins at, as its policy in aws-c-io has it (enum aws_tls_cipher_pref, and
-# s2n_tls_channel_handler.c): a preference takes the place of the minimum. PQ_DEFAULT is the eighth,
-# and begins at TLS 1.2 only in versions that have the ninth, TLSv1_2_2025_07.
+# The minimum of each cipher_pref, which overrides the minimum of the context (aws-c-io, enum
+# aws_tls_cipher_pref and s2n_tls_channel_handler.c). PQ_DEFAULT is the eighth, and begins at TLS
+# 1.2 only in versions that have the ninth, TLSv1_2_2025_07.
 _PQ_DEFAULT, _NEWER = 8, 9
 _LOWEST = {
     **dict.fromkeys((1, 2, 3, 4, 5, 6, 10, 11), versions.TLS1_0),
     **dict.fromkeys((7, _PQ_DEFAULT, _NEWER), versions.TLS1_2),
 }
 
-# Through these every object that holds TLS, and whatever begins a connection with it, passes.
+# The functions that make an object with TLS, or begin a connection with one.
 _USES = (
     "tls_connections_options_new_from_ctx",
     "http_client_connection_new",
@@ -66,19 +67,19 @@ _USES = (
     "sign_request_aws",
 )
 
-# Providers of credentials that make no TLS context. Any other may: that of the default chain does,
-# for the metadata of a container, and that of a profile for a role to assume (AWS STS).
+# Providers of credentials that make no TLS context. Others may: the default chain makes one for
+# the metadata of a container, and the provider of a profile one to assume a role (AWS STS).
 _PROVIDER = "credentials_provider_new_"
-_PLAIN = tuple(_PROVIDER + each for each in ("static", "environment", "process", "delegate"))
+_PLAIN = tuple(_PROVIDER + kind for kind in ("static", "environment", "process", "delegate"))
 
-# Classes whose objects hold TLS: module, name ...
+# The classes whose objects hold a TLS context: module, name ...
 _HOLDERS = (
     ("awscrt.io", "ClientTlsContext"),
     ("awscrt.io", "TlsConnectionOptions"),
     ("awscrt.auth", "AwsCredentialsProvider"),
     ("awscrt.auth", "AwsSigningConfig"),
 )
-# ... and those that are, or have, connections.
+# ... and those whose objects are, or have, connections.
 _CONNECTED = (
     ("awscrt.mqtt", "Connection"),
     ("awscrt.mqtt5", "Client"),
@@ -90,35 +91,35 @@ _CONNECTED = (
 
 _gates = Gates()
 
-# The preferences that gave way, which is said once of each, and the floor that they gave way to.
-_said: set[tuple[int, int]] = set()
+# The preferences that were replaced, with the floor: each is reported once.
+_reported: set[tuple[int, int]] = set()
 
-# What is older than the floor, and the floor for which that was noted.
+# The objects that are older than the floor, and the floor at which they were recorded.
 _old: WeakSet[Any] = WeakSet()
-_noted = current.NO_FLOOR
+_recorded = current.NO_FLOOR
 
 
 def guard(module: ModuleType) -> str:
     """Hold the floor on every context that is made from now on, and refuse those made before.
 
     Raises:
-        GuardError: this awscrt has not what the guard needs.
+        GuardError: this awscrt lacks something that the guard needs.
     """
-    global _noted
+    global _recorded
     if module not in _gates.owners():
         _put(module)
-    if current.held > _noted:  # after the gates are there: nothing is born unseen in between
-        _noted = current.held
+    if current.held > _recorded:  # after the gates are in place, so that no object is missed
+        _recorded = current.held
         _old.update(instances(_classes(_HOLDERS + _CONNECTED)))
     return "guarded"
 
 
 def below() -> list[str]:
-    """Describe the connections, and what makes some by itself, that are older than the floor."""
+    """Describe the connections, and clients that reconnect, that are older than the floor."""
     connected = _classes(_CONNECTED)
-    # None of them says its version, or whether it speaks TLS at all.
+    # None of them reports its version, or whether it uses TLS at all.
     return [
-        f"made before the floor, and its version is not known: {thing!r}"
+        f"older than the floor, of an unknown version: {thing!r}"
         for thing in list(_old)
         if isinstance(thing, connected) and getattr(thing, "is_open", lambda: True)()
     ]
@@ -126,20 +127,17 @@ def below() -> list[str]:
 
 def _put(native: Any) -> None:
     """Put the gates of ``_awscrt``."""
-    providers = [each for each in dir(native) if each.startswith(_PROVIDER)]
+    providers = [name for name in dir(native) if name.startswith(_PROVIDER)]
     needed = ("client_tls_ctx_new", "is_tls_cipher_supported", *_USES)
-    lacking = [each for each in needed if not callable(getattr(native, each, None))]
+    lacking = [name for name in needed if not callable(getattr(native, name, None))]
     if lacking:
-        raise GuardError(
-            f"this awscrt has no {', '.join(lacking)}, and so cannot be held to a floor",
-            hint="install another version of awscrt, or of tlsfloor",
-        )
+        raise misfit("awscrt", f"it has no {', '.join(lacking)}")
     make = native.client_tls_ctx_new
 
     @wraps(make)
     def birth(minimum: int, preference: int, *args: Any) -> Any:
         if type(minimum) is not int or type(preference) is not int:
-            raise GuardError("this awscrt makes its contexts in a way that is not known here")
+            raise misfit("awscrt", "client_tls_ctx_new() has other arguments")
         lowest = _MINIMUM.get(current.held, 0)
         holds = lowest <= minimum < _DEFAULT
         if preference:
@@ -148,7 +146,7 @@ def _put(native: Any) -> None:
                 begins = versions.TLS1_0
             holds = begins >= current.held
             if not holds:
-                _give_way(preference, begins)
+                _report_replaced(preference, begins)
         if not holds:
             asked = minimum != _DEFAULT or preference
             current.counts["clamped" if asked else "raised"] += 1
@@ -163,24 +161,23 @@ def _put(native: Any) -> None:
         _gates.put(native, name, _own(getattr(native, name)))
 
 
-def _give_way(preference: int, begins: int) -> None:
-    """Report a preference that allows less than the floor, so that it is not taken."""
+def _report_replaced(preference: int, begins: int) -> None:
+    """Report that a preference allows less than the floor, and the default replaces it."""
     known = getattr(sys.modules.get("awscrt.io"), "TlsCipherPref", None)
-    names = {each.value: each.name for each in known or ()}
+    names = {member.value: member.name for member in known or ()}
     name, floor = names.get(preference, str(preference)), versions.floor_name(current.held)
-    allows = versions.name(begins) if begins else "what is not known"
-    text = f"cipher_pref {name} allows {allows}: the default of {floor} takes its place"
     asked = versions.name(begins) if begins else None
+    text = f"cipher_pref {name} allows {asked or 'an unknown version'} and is not used"
     events.note("clamped", mode="enforce", floor=floor, stack="awscrt", asked=asked, text=text)
-    if (preference, current.held) not in _said:
-        _said.add((preference, current.held))
-        say(f"tlsfloor: warning: awscrt: {text}, which is the floor, set by {current.set_by}")
+    if (preference, current.held) not in _reported:
+        _reported.add((preference, current.held))
+        say(f"tlsfloor: warning: awscrt: {text}; the floor is {floor}, set by {current.set_by}")
 
 
 def _use(function: Any, *, s3: bool) -> Any:
     @wraps(function)
     def use(*args: Any, **kwargs: Any) -> Any:
-        # One thing, the options of a proxy, or the providers of a chain.
+        # An object, the options of a proxy, or the providers of a chain.
         for arg in (*args, *kwargs.values()) if _old else ():
             for thing in arg if isinstance(arg, (list, tuple)) else (arg,):
                 _check(thing)
@@ -193,7 +190,7 @@ def _use(function: Any, *, s3: bool) -> Any:
 
 
 def _check(thing: Any) -> None:
-    """Refuse what is older than the floor, be it the object or what it is in C."""
+    """Refuse an object that is older than the floor, or what the object is in C."""
     for old in list(_old):
         if thing is not None and (thing is old or thing is getattr(old, "_binding", None)):
             raise _refused(
@@ -203,12 +200,12 @@ def _check(thing: Any) -> None:
 
 
 def _check_proxy() -> None:
-    """Refuse S3 through a proxy over TLS: the C side finds it, and makes a context for it."""
+    """Refuse S3 through a proxy over TLS: C code reads the variable, and makes a context for it."""
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
         if os.environ.get(name, "").lower().startswith("https:"):
             raise _refused(
-                f"awscrt speaks TLS to the proxy in {name} with a context that nothing can raise",
-                "name a proxy that begins with http:, which carries TLS just as well",
+                f"awscrt uses TLS to the proxy in {name}, with a context that cannot be raised",
+                "use a proxy URL that begins with http:, which carries TLS connections too",
             )
 
 
@@ -217,8 +214,8 @@ def _own(function: Any) -> Any:
     def own(*args: Any, **kwargs: Any) -> Any:
         del args, kwargs
         raise _refused(
-            "this provider of credentials makes a TLS context of its own, which nothing can raise",
-            "write AwsCredentialsProvider.new_delegate() around the credentials of botocore",
+            "this provider of credentials makes a TLS context of its own, which cannot be raised",
+            "use AwsCredentialsProvider.new_delegate() with the credentials of botocore",
         )
 
     return own
@@ -230,6 +227,6 @@ def _refused(problem: str, hint: str) -> Exception:
 
 
 def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
-    """Return the classes of the modules that are here."""
+    """Return these classes, without those of modules that are not imported."""
     found = [getattr(sys.modules.get(module), name, None) for module, name in names]
-    return tuple(each for each in found if each is not None)
+    return tuple(kind for kind in found if kind is not None)

@@ -1,31 +1,32 @@
 """The guard of pyOpenSSL, and of the OpenSSL of cryptography beneath it.
 
-cryptography brings the functions of its OpenSSL as attributes of one module object,
-``Binding.lib``, where pyOpenSSL looks up each one as it calls it. So the gates stand there, and
-copies of pyOpenSSL under other names obey them, as do programs that do without it. Out of reach is
-a function that a program took from there before a late floor, or takes from ``_original_lib``.
+cryptography offers the functions of its OpenSSL as attributes of one module object,
+``Binding.lib``, and pyOpenSSL looks up each function when it calls it. So the gates are there, and
+reach copies of pyOpenSSL under other names, and programs that use the functions without pyOpenSSL.
+They do not reach a function that a program took from there before a late floor, or takes from
+``_original_lib``.
 
-The floor is held with ``SSL_OP_NO_*`` options, which only ever take away, and which nothing there
-clears; a minimum could be lowered, and cannot be read. A connection copies options and bounds from
-its context when it is born. Three gates:
+The floor is held with ``SSL_OP_NO_*`` options. They only ever forbid a version, and no function of
+``Binding.lib`` clears them; a minimum could be lowered, and cannot be read. A connection copies the
+options and bounds of its context when it is made. There are three gates:
 
-1. **birth**: a connection gets the options, whatever its context. One on which they have no effect,
-   since it speaks a single version (``Context(TLSv1_METHOD)`` of pyOpenSSL 21 and older), is
-   refused at its use and not yet here: ``set_cipher_list()`` makes one, and Twisted 21 where it is
-   imported;
-2. **change**: a minimum or a maximum below the floor is clamped. So since pyOpenSSL 22, where
-   ``Context(TLSv1_METHOD)`` sets both, such a context speaks the floor;
+1. **birth**: each new connection gets the options. They have no effect on a connection of a single
+   version (``Context(TLSv1_METHOD)`` of pyOpenSSL 21 and older). Such a connection is refused when
+   it is used, and not earlier, because ``set_cipher_list()`` makes one, and so does Twisted 21 when
+   it is imported;
+2. **change**: a minimum or a maximum below the floor is clamped. So from pyOpenSSL 22 on, where
+   ``Context(TLSv1_METHOD)`` sets both, such a context speaks the version of the floor;
 3. **handshake**: a connection gets the options again, and its version is compared before and after.
-   OpenSSL shakes hands inside of reads and writes too. There the options are enough for what was
-   born with them, so these have gates only where there may be anything else: in a process that
+   OpenSSL also completes handshakes within reads and writes. For connections that got the options
+   when they were made, that needs no gate. So reads and writes have gates only in a process that
    had connections before the floor, and over an OpenSSL with methods of a single version.
 
-A maximum below the floor that was set before that was armed is not clamped but refused, by OpenSSL
-("no protocols available"): no call reads it. DTLS counts as the TLS it is made of: DTLS 1.0 as TLS
-1.1 (RFC 4347), DTLS 1.2 as TLS 1.2 (RFC 6347).
+A maximum below the floor that a program set before the floor was armed is not clamped, because no
+function reads it: OpenSSL then refuses the handshake ("no protocols available"). DTLS counts as the
+TLS from which it derives: DTLS 1.0 as TLS 1.1 (RFC 4347), DTLS 1.2 as TLS 1.2 (RFC 6347).
 
-Many programs import this OpenSSL and never speak TLS. So one that lacks a function is not refused
-as it is imported, but where a connection would be born.
+Many programs import this OpenSSL and never use TLS. So if it lacks a function, the import succeeds,
+and a new connection is refused.
 """
 
 from __future__ import annotations
@@ -66,19 +67,19 @@ _NEEDED = [
 _gates = Gates()
 
 
-class _Library:
+class _GatedOpenSSL:
     """The functions of an OpenSSL, with gates on them."""
 
     def __init__(self, lib: Any, ffi: Any) -> None:
         self.lib, self.ffi = lib, ffi
         self._options: dict[int, int] = {}
-        #: The floor that its newest connections were born with, and whether older ones were not.
+        #: The floor of its newest connections, and whether it may have older ones.
         self.floor, self.is_behind = current.NO_FLOOR, False
         self.lacks = ", ".join(name for name in _NEEDED if not hasattr(lib, name))
         if self.lacks:
             self._put(self._refusing, "SSL_new")
             return
-        # In OpenSSL 1.1.1 the latter makes a connection again, after what its context is by then.
+        # In OpenSSL 1.1.1, SSL_set_session() makes the connection again, with its context's bounds.
         self._put(self._born, "SSL_new", "SSL_set_session")
         self._put(self._bounded, *_BOUNDS)
         self._put(self._shaken, "SSL_do_handshake")
@@ -86,7 +87,7 @@ class _Library:
             self.watch()
 
     def watch(self) -> None:
-        """See the handshakes inside of reads and writes as well."""
+        """Also check the handshakes within reads and writes."""
         if not self.lacks and (self.lib, "SSL_read") not in _gates:
             self._put(self._used, *_READS_AND_WRITES)
 
@@ -128,11 +129,11 @@ class _Library:
 
     def _shaken(self, function: Any) -> Any:
         def gate(handle: Any, *args: Any) -> Any:
-            if not self._heeds(handle):
+            if not self._obeys(handle):
                 raise self._refusal("refused", f"this connection speaks {self.name(handle)} only")
             result = function(handle, *args)
             if self.wire(handle) < current.held:
-                self.lib.SSL_set_shutdown(handle, 3)  # neither reads nor writes
+                self.lib.SSL_set_shutdown(handle, 3)  # no reads and no writes
                 raise self._refusal("discarded", f"{self.name(handle)} was negotiated")
             return result
 
@@ -143,12 +144,12 @@ class _Library:
         return lambda handle, *args: (function if self.is_open(handle) else shaken)(handle, *args)
 
     def is_open(self, handle: Any) -> bool:
-        """Tell whether both sides have said Finished, the last message (RFC 5246 section 7.4.9)."""
+        """Return whether both sides sent Finished, the last message (RFC 5246 section 7.4.9)."""
         ends = (self.lib.SSL_get_finished, self.lib.SSL_get_peer_finished)
         return all(finished(handle, self.ffi.NULL, 0) for finished in ends)
 
     def _give(self, handle: Any) -> int:
-        """Give a connection the options that switch off what is below the floor; return them."""
+        """Set the options that forbid versions below the floor; return them."""
         floor = current.held
         if floor not in self._options:
             off = (getattr(self.lib, name) for wire, name in _OFF.items() if wire < floor)
@@ -159,35 +160,35 @@ class _Library:
             current.counts["raised"] += 1
         return options
 
-    def _heeds(self, handle: Any) -> bool:
-        """Give a connection the options; tell whether they have an effect on it."""
+    def _obeys(self, handle: Any) -> bool:
+        """Set the options on a connection; return whether they have an effect on it."""
         options = self._give(handle)
         kept = self.lib.SSL_get_options(handle) & options == options
-        # Until it has agreed on a version, a connection that is flexible names the highest here.
+        # Before its handshake, a connection with several versions reports the highest here.
         return kept and self.wire(handle) >= current.held
 
     def wire(self, handle: Any) -> int:
-        """Return the TLS version that a connection's is made of; of one that is not known, none."""
+        """Return the TLS version of a connection, or of its DTLS; 0 if it is unknown."""
         version: int = self.lib.SSL_version(handle)
         return version if version < 0x1000 else _DTLS.get(version, 0)
 
     def name(self, handle: Any) -> str:
-        """Return what OpenSSL calls the version of a connection."""
+        """Return OpenSSL's name of the version of a connection."""
         return str(self.ffi.string(self.lib.SSL_get_version(handle)).decode())
 
     def _refusal(self, count: str, problem: str) -> Exception:
-        """Return the error that a program expects of its pyOpenSSL, and that says whose it is."""
+        """Return an error that is also the Error of the pyOpenSSL which called this."""
         current.counts[count] += 1
-        dtls = "DTLS" in problem  # of which OpenSSL has no version 1.3
+        dtls = "DTLS" in problem  # OpenSSL has no DTLS 1.3
         hint = "use TLS over TCP there" if dtls else "make the context with SSL.TLS_METHOD"
         plain = refusal(problem, hint)
         frame: Any = sys._getframe(1)
         while frame.f_globals is globals():
             frame = frame.f_back
         caller = frame.f_globals
-        if caller.get("_lib") is not self.lib or "Error" not in caller:  # it does without pyOpenSSL
+        if caller.get("_lib") is not self.lib or "Error" not in caller:  # it is not pyOpenSSL
             return plain
-        # To another process it goes as what every Python has.
+        # Pickled as the plain error, whose class can be imported in every process.
         parts = {"__reduce__": lambda _self: plain.__reduce__()}
         kind = type(type(plain).__name__, (type(plain), caller["Error"]), parts)
         made: Exception = kind(*plain.args)
@@ -195,7 +196,7 @@ class _Library:
         return made
 
 
-_libraries: dict[Any, _Library] = {}
+_libraries: dict[Any, _GatedOpenSSL] = {}
 
 
 def guard(module: ModuleType) -> str:
@@ -207,10 +208,10 @@ def guard(module: ModuleType) -> str:
     try:
         lib, ffi = _bound(module)
     except AttributeError as error:
-        raise GuardError(f"the OpenSSL of {module!r} is not where it was: {error}") from error
+        raise GuardError(f"the OpenSSL of {module!r} was not found: {error}") from error
     if not hasattr(lib, "SSL_new"):
         return "inherent"
-    library = _libraries.get(lib) or _libraries.setdefault(lib, _Library(lib, ffi))
+    library = _libraries.get(lib) or _libraries.setdefault(lib, _GatedOpenSSL(lib, ffi))
     library.floor, library.is_behind = current.held, library.floor < current.held
     return "guarded"
 
@@ -222,30 +223,30 @@ def _bound(module: Any) -> tuple[Any, Any]:
 
 
 def catch_up() -> None:
-    """Hold the connections that are older than the floor and not open yet."""
+    """Hold the connections that are older than the floor and whose handshake is not complete."""
     for library in _libraries.values():
         if library.is_behind:
             library.watch()
 
 
 def undone(module: ModuleType) -> str:
-    """Return what is not in place of the guard of this OpenSSL; empty when all of it is."""
+    """Return what of the guard is no longer in place; empty if all of it is."""
     library = _libraries.get(_bound(module)[0])
     if library is None:
-        return "its functions are others"
+        return "its OpenSSL was replaced"
     return f"it lacks {library.lacks}" if library.lacks else _gates.undone()
 
 
 def below() -> list[str]:
-    """Describe pyOpenSSL's open connections below the floor, which nothing can raise any more."""
+    """Describe pyOpenSSL's open connections below the floor, which cannot be raised any more."""
     module: Any = sys.modules.get("OpenSSL.SSL")
     library = _libraries.get(getattr(module, "_lib", None))
     if library is None or library.lacks or not hasattr(module, "Connection"):
         return []
-    # Another thread may be just making one.
-    begun = [each for each in instances([module.Connection]) if "_ssl" in vars(each)]
+    # Another thread may be making one that has no ``_ssl`` yet.
+    made = [found for found in instances([module.Connection]) if "_ssl" in vars(found)]
     return [
-        f"{library.name(each._ssl)} connection: {each!r}"
-        for each in begun
-        if library.is_open(each._ssl) and library.wire(each._ssl) < current.held
+        f"{library.name(connection._ssl)} connection: {connection!r}"
+        for connection in made
+        if library.is_open(connection._ssl) and library.wire(connection._ssl) < current.held
     ]
