@@ -390,12 +390,16 @@ def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> No
 def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     parts.need("rich")
     from tlsfloor.cli import check
-    from tlsfloor.endpoints.examination import Attempt, Endpoint, Negotiation, Report
+    from tlsfloor.endpoints.examination import Attempt, Endpoint, EndpointReport, Negotiation
 
     reports = [
-        Report(Endpoint("localhost", 443), state="unreachable", reason=HOSTILE),
-        Report(Endpoint("localhost", 444), negotiated=Negotiation("untrusted", reason=HOSTILE)),
-        Report(Endpoint("localhost", 445), negotiated=Negotiation("x", "TLSv1", HOSTILE, HOSTILE)),
+        EndpointReport(Endpoint("localhost", 443), state="unreachable", reason=HOSTILE),
+        EndpointReport(
+            Endpoint("localhost", 444), negotiated=Negotiation("untrusted", reason=HOSTILE)
+        ),
+        EndpointReport(
+            Endpoint("localhost", 445), negotiated=Negotiation("x", "TLSv1", HOSTILE, HOSTILE)
+        ),
     ]
     reports[1].attempts.append(Attempt(TLS1_0, "rsa", "inconclusive", HOSTILE))
     check.show(reports, TLS1_2)

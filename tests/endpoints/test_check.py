@@ -36,7 +36,7 @@ from tlsfloor.cli import check
 from tlsfloor.endpoints import examination, negotiation
 from tlsfloor.peers import crafted
 from tlsfloor.endpoints.attempts import Endpoint
-from tlsfloor.endpoints.examination import Report
+from tlsfloor.endpoints.examination import EndpointReport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,13 +70,13 @@ def context() -> ssl.SSLContext:
     return negotiation.trust(handshakes.CA_FILE)
 
 
-def accepted(report: Report) -> set[tuple[int, str]]:
+def accepted(report: EndpointReport) -> set[tuple[int, str]]:
     return {
         (each.version, each.key_exchange) for each in report.attempts if each.outcome == "accepted"
     }
 
 
-def local(port: int, **options: Any) -> Report:
+def local(port: int, **options: Any) -> EndpointReport:
     return examination.examine(Endpoint("localhost", port), timeout=TIMEOUT, **options)
 
 
@@ -94,7 +94,7 @@ def test_a_peer_of_one_version_is_told_exactly(version: int, key_exchange: str) 
     assert {each.outcome for each in report.attempts} == {"accepted", "refused"}
     for floor in FLOORS.values():
         assert report.cut_off(floor)[0] == ("yes" if version < floor else "no")
-        assert report.accepts_less(floor)[0] == ("yes" if version < floor else "no")
+        assert report.accepts_below(floor)[0] == ("yes" if version < floor else "no")
 
 
 @pytest.mark.parametrize(("version", "key_exchange"), PEERS)
@@ -210,7 +210,7 @@ def test_a_redis_server(context: ssl.SSLContext) -> None:
     with redis_server("TLSv1.2 TLSv1.3") as port:
         report = local(port, context=context)
     assert accepted(report) >= {(TLS1_2, "ecdhe"), (TLS1_3, "ecdhe")}
-    assert report.accepts_less(TLS1_2) == ("no", "")
+    assert report.accepts_below(TLS1_2) == ("no", "")
     assert report.negotiated is not None
     assert report.negotiated.protocol == "TLSv1.3"
 
@@ -339,7 +339,8 @@ def test_a_server_that_wants_a_client_certificate(
     speaks, _, why = without.cut_off(TLS1_2)[1].partition(
         ", but this Python does not connect to it"
     )
-    assert (speaks[:16], why[:33]) == ("it speaks TLS 1.", ", and not because of its version:")
+    assert speaks.startswith("it accepts TLS 1.")
+    assert why.startswith(", for a reason other than its version:")
     if version == ssl.TLSVersion.TLSv1_2:
         [attempt] = [
             each
@@ -395,16 +396,16 @@ def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
         status, out, _ = run(f"localhost:{port}", "--ca-certs", handshakes.CA_FILE)
     assert accepted(without) == {(TLS1_2, "rsa")}
     sentence = (
-        "it speaks TLS 1.2, but this Python does not connect to it, with or without a floor: "
-        "it accepts static RSA key exchange only, which this Python's cipher suites leave out"
+        "it accepts TLS 1.2, but this Python does not connect to it, with or without a floor: "
+        "it accepts static RSA key exchange only, and no cipher suite of this Python has that"
     )
     assert without.cut_off(TLS1_2) == ("no", sentence)
     assert without.as_dict(TLS1_2)["negotiated"]["explanation"]
-    assert control.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
+    assert control.cut_off(TLS1_2) == ("no", "it accepts TLS 1.2")
     offered = negotiation.trust(handshakes.CA_FILE).get_ciphers()
     leaves_out = all(each["name"] != "AES128-GCM-SHA256" for each in offered)
-    why = sentence if leaves_out else "it speaks TLS 1.2"
-    assert (status, out.count(f"localhost:{port}: floor 1.2 would cut it off: no: {why}\n")) == (
+    why = sentence if leaves_out else "it accepts TLS 1.2"
+    assert (status, out.count(f"localhost:{port}: floor 1.2 would not cut it off: {why}\n")) == (
         0,
         1,
     )
@@ -415,7 +416,7 @@ def test_a_minimum_of_this_process_is_named_as_the_reason() -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         report = local(peer.port, context=context)
-    why = "it speaks TLS 1.2, but this Python does not connect to it: its own minimum is TLS 1.3"
+    why = "it accepts TLS 1.2, but this Python does not connect to it: its own minimum is TLS 1.3"
     assert report.cut_off(TLS1_2) == ("no", why)
     assert report.cut_off(TLS1_3)[0] == "yes"
 
@@ -481,7 +482,7 @@ def reset(connection: socket.socket) -> None:
     [
         pytest.param(drain, "timed out", "no answer within", id="says nothing"),
         pytest.param(drip, "timed out", "no answer within", id="drips"),
-        pytest.param(flood, "not TLS", "none of them is a hello", id="floods"),
+        pytest.param(flood, "not TLS", "without a ServerHello", id="floods"),
         pytest.param(
             say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not TLS", "HTTP/1.1 400", id="http"
         ),
@@ -509,7 +510,7 @@ def test_what_is_no_tls_is_named(
     assert reason in report.reason
     assert took < 60  # not when the peer likes; how slow a machine is does not matter
     assert report.cut_off(TLS1_2) == ("unknown", f"{state}: {report.reason}")
-    assert report.accepts_less(TLS1_2)[0] == "unknown"
+    assert report.accepts_below(TLS1_2)[0] == "unknown"
     json.dumps(report.as_dict(TLS1_2))
 
 
@@ -598,7 +599,7 @@ def test_who_refuses_everything_may_have_any_reason() -> None:
     with serving(answering(lambda hello: ALERT + b"\x28")) as port:  # handshake_failure
         report = local(port)
     assert {each.outcome for each in report.attempts} == {"refused"}
-    assert report.cut_off(TLS1_2)[0] == report.accepts_less(TLS1_2)[0] == "unknown"
+    assert report.cut_off(TLS1_2)[0] == report.accepts_below(TLS1_2)[0] == "unknown"
 
 
 def server_hello(version: int, suite: int) -> bytes:
@@ -617,7 +618,7 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
         silent = examination.examine(Endpoint("localhost", port), timeout=0.4)
     assert accepted(closed) == accepted(silent) == {(TLS1_0, "rsa")}
     assert closed.cut_off(TLS1_2)[0] == "yes"
-    assert (silent.cut_off(TLS1_2)[0], silent.accepts_less(TLS1_2)) == (
+    assert (silent.cut_off(TLS1_2)[0], silent.accepts_below(TLS1_2)) == (
         "unknown",
         ("yes", "TLS 1.0"),
     )
@@ -666,7 +667,7 @@ def test_who_drops_nothing_speaks_everything() -> None:
     with dropping(lambda number: False) as port:
         report = local(port)
     assert report.accepted() == [SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3]
-    assert (report.unsteady, report.accepts_less(TLS1_2)[0]) == ("", "yes")
+    assert (report.unreliable, report.accepts_below(TLS1_2)[0]) == ("", "yes")
 
 
 @pytest.mark.parametrize("dropped", DROPS.values(), ids=DROPS)
@@ -678,10 +679,10 @@ def test_who_drops_connections_is_never_said_to_refuse(dropped: Callable[[int], 
         assert each.outcome != "refused", report
     for floor in (TLS1_1, TLS1_2, TLS1_3):
         assert report.cut_off(floor)[0] != "yes"
-        less, why = report.accepts_less(floor)
+        less, why = report.accepts_below(floor)
         assert less != "no"
         if report.accepted() and less == "unknown" and report.state == "reached":
-            assert "go slower, --pause 1" in why
+            assert "try again with --pause 1" in why
 
 
 def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
@@ -695,9 +696,9 @@ def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
         report = examination.examine(Endpoint("localhost", port), timeout=0.3)
     with serving(answering(speaks_everything)) as port:
         control = examination.examine(Endpoint("localhost", port), timeout=0.3)
-    assert (report.accepted(), report.accepts_less(TLS1_2)[0]) == ([TLS1_2], "unknown")
-    assert "go slower, --pause 1" in report.accepts_less(TLS1_2)[1]
-    assert (control.accepts_less(TLS1_2)[0], control.unsteady) == ("yes", "")
+    assert (report.accepted(), report.accepts_below(TLS1_2)[0]) == ([TLS1_2], "unknown")
+    assert "try again with --pause 1" in report.accepts_below(TLS1_2)[1]
+    assert (control.accepts_below(TLS1_2)[0], control.unreliable) == ("yes", "")
 
 
 @pytest.mark.parametrize("lost", ["closed", "reset"])
@@ -719,8 +720,8 @@ def test_who_refuses_by_a_drop_is_said_to_refuse(lost: str) -> None:
     with serving(behave) as port:
         report = local(port)
     assert accepted(report) >= both(TLS1_2)
-    assert report.unsteady == ""
-    assert report.accepts_less(TLS1_2) == ("no", "")
+    assert report.unreliable == ""
+    assert report.accepts_below(TLS1_2) == ("no", "")
     assert report.cut_off(TLS1_3)[0] == "yes"
 
 
@@ -741,7 +742,7 @@ def test_an_alert_that_all_get_in_the_end_is_no_refusal() -> None:
         **dict.fromkeys((SSL3, TLS1_1, TLS1_3), "inconclusive"),
         TLS1_0: "refused",
     }
-    assert report.accepts_less(TLS1_2)[0] == "unknown"
+    assert report.accepts_below(TLS1_2)[0] == "unknown"
 
 
 def at_most_two_in(seconds: float) -> Callable[[int], bool]:
@@ -766,12 +767,12 @@ def test_a_rate_limit_is_told_and_a_pause_stays_below_it() -> None:
         slow_status, slow_out, _ = run(f"localhost:{port}", "--pause", "0.1", "--json")
     [fast], [slow] = (json.loads(each)["endpoints"] for each in (out, slow_out))
     assert (status, status_of_text) == (3, 3), fast
-    assert (fast["accepts"], fast["accepts_less"]["answer"]) == (["TLS 1.2"], "unknown")
-    assert "--pause 1" in fast["unsteady"]
-    assert "it accepts less than 1.2: unknown: " in text
-    assert "go slower, --pause 1" in text
+    assert (fast["accepts"], fast["accepts_below"]["answer"]) == (["TLS 1.2"], "unknown")
+    assert "--pause 1" in fast["unreliable"]
+    assert "unknown whether it accepts versions below 1.2: " in text
+    assert "try again with --pause 1" in text
     assert slow["accepts"] == ["SSLv3", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3"]
-    assert (slow_status, slow["accepts_less"]["answer"], slow["unsteady"]) == (0, "yes", "")
+    assert (slow_status, slow["accepts_below"]["answer"], slow["unreliable"]) == (0, "yes", "")
 
 
 @pytest.mark.parametrize("limited", [False, True])
@@ -796,11 +797,11 @@ def test_what_this_interpreter_negotiates_is_not_cut_off(
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer, serving(forward) as port:
         report = local(port, context=context)
     assert accepted(report) == (set() if limited else {(TLS1_2, "ecdhe")})
-    assert report.cut_off(TLS1_2) == ("no", "it speaks TLS 1.2")
+    assert report.cut_off(TLS1_2) == ("no", "it accepts TLS 1.2")
     assert report.cut_off(TLS1_3)[0] == ("unknown" if limited else "yes")
-    less, why = report.accepts_less(TLS1_2)
+    less, why = report.accepts_below(TLS1_2)
     assert less == ("unknown" if limited else "no")
-    assert ("go slower, --pause 1" in why) == limited
+    assert ("try again with --pause 1" in why) == limited
 
 
 def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
@@ -808,7 +809,7 @@ def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
         report = examination.examine(Endpoint("localhost", port), timeout=1.0)
     assert accepted(report) == {(TLS1_0, "rsa")}
     told = {
-        (each.version, each.key_exchange): (each.outcome, each.told) for each in report.attempts
+        (each.version, each.key_exchange): (each.outcome, each.answer) for each in report.attempts
     }
     assert told[TLS1_2, "rsa"] == ("refused", "it chooses TLS 1.0")
     unoffered = "it chooses a cipher suite that was not offered"
@@ -855,12 +856,16 @@ def test_the_exit_status_and_the_text() -> None:
         higher = run(other, "--floor", "1.3", *trusting)
     assert [each[0] for each in (sound, cut, doubtful, higher)] == [0, 1, 3, 1]
     assert all(each[2] == "" for each in (sound, cut, doubtful, higher))
-    assert f"localhost:{new.port}: floor 1.2 would cut it off: no: it speaks TLS 1.2\n" in sound[1]
-    assert "  Protocol : TLSv1.2 (" in sound[1]
-    assert f"localhost:{old.port}: floor 1.2 would cut it off: yes: it speaks nothing" in cut[1]
-    assert "  it accepts less than 1.2: yes: TLS 1.0\n" in cut[1]
-    assert "tlsfloor.invalid:443: floor 1.2 would cut it off: unknown: unreachable: " in doubtful[1]
-    assert f"[::1]:{old.port}: floor" in run(f"[::1]:{old.port}")[1]  # no markup of rich's
+    assert f"localhost:{new.port}: floor 1.2 would not cut it off: it accepts TLS 1.2\n" in sound[1]
+    assert "  this Python connects with TLSv1.2 (" in sound[1]
+    assert (
+        f"localhost:{old.port}: floor 1.2 would cut it off: the highest version that it" in cut[1]
+    )
+    assert "  it accepts versions below 1.2: TLS 1.0\n" in cut[1]
+    assert "tlsfloor.invalid:443: unknown whether floor 1.2 would cut it off: unreac" in doubtful[1]
+    assert (
+        f"[::1]:{old.port}: unknown whether floor" in run(f"[::1]:{old.port}")[1]
+    )  # no markup of rich's
 
 
 def test_ctrl_c_ends_it_at_once() -> None:
@@ -916,17 +921,26 @@ def test_the_json(tmp_path: Path) -> None:
         "reason",
         "accepts",
         "attempts",
-        "unsteady",
+        "unreliable",
         "negotiated",
         "cut_off",
-        "accepts_less",
+        "accepts_below",
     ]
     assert first["accepts"] == ["TLS 1.1"]
-    assert first["accepts_less"] == {"answer": "yes", "reason": "TLS 1.1"}
-    assert second["cut_off"] == {"answer": "no", "reason": "it speaks TLS 1.3"}
+    assert first["accepts_below"] == {"answer": "yes", "reason": "TLS 1.1"}
+    assert second["cut_off"] == {"answer": "no", "reason": "it accepts TLS 1.3"}
     assert second["negotiated"]["protocol"] == "TLSv1.3"
-    keys = ["version", "key_exchange", "outcome", "evidence", "suite", "told", "fault", "handshake"]
-    assert all(list(each) == keys for each in first["attempts"])
+    keys = {
+        "version",
+        "key_exchange",
+        "outcome",
+        "evidence",
+        "suite",
+        "answer",
+        "failure",
+        "handshake",
+    }
+    assert all(set(each) == keys for each in first["attempts"])
 
 
 @pytest.mark.parametrize(
@@ -949,7 +963,7 @@ def test_the_json(tmp_path: Path) -> None:
     ],
 )
 def test_endpoints_are_read(text: str, expected: tuple[str, int]) -> None:
-    found = check.endpoint(text)
+    found = check.parse_endpoint(text)
     assert (found.host, found.port) == expected
 
 
@@ -991,11 +1005,11 @@ def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
         (["--from", "NOWHERE"], "cannot be read: no such file or directory"),
         (["--from", "BAD"], "'https://' in line 2 of "),
         (["a", "--floor", "1.9"], "unknown floor in --floor"),
-        (["a", "--timeout", "0"], "--timeout 0 is not a time"),
-        (["a", "--timeout", "nan"], "--timeout nan is not a time"),
+        (["a", "--timeout", "0"], "argument --timeout: 0 is not from 0.001 to 86400"),
+        (["a", "--timeout", "nan"], "argument --timeout: nan is not from 0.001 to 86400"),
         (["a", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
-        (["a", "--pause", "-1"], "--pause -1 is not a time"),
-        (["a", "--jobs", "0"], "--jobs 0 is not 1 to 256"),
+        (["a", "--pause=-1"], "argument --pause: -1 is not from 0 to 86400"),
+        (["a", "--jobs", "0"], "argument --jobs: 0 is not from 1 to 256"),
         (["a", "--key", "NOWHERE"], "--key needs --cert"),
         (["a", "--ca-certs", "NOWHERE"], "cannot be used: no such file or directory"),
         (["a", "--cert", "BINARY"], "cannot be used: "),
@@ -1017,7 +1031,7 @@ def test_mistakes_of_the_call(words: list[str], problem: str, tmp_path: Path) ->
 
 def test_endpoints_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("a.example\nb.example:8443\n"))
-    assert list(map(str, check.listed("-"))) == ["a.example:443", "b.example:8443"]
+    assert list(map(str, check.endpoints_of_file("-"))) == ["a.example:443", "b.example:8443"]
 
 
 @pytest.fixture
@@ -1032,13 +1046,16 @@ def _no_settings_of_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("_no_settings_of_aws")
 def test_the_endpoints_of_aws_are_known_without_a_network() -> None:
-    found = check.aws(["s3", " sqs", "iam"], "eu-central-1")
+    found = check.endpoints_of_aws(["s3", " sqs", "iam"], "eu-central-1")
     assert list(map(str, found)) == [
         "s3.eu-central-1.amazonaws.com:443",
         "sqs.eu-central-1.amazonaws.com:443",
         "iam.amazonaws.com:443",
     ]
-    assert str(check.aws(["sqs"], "cn-north-1")[0]) == "sqs.cn-north-1.amazonaws.com.cn:443"
+    assert (
+        str(check.endpoints_of_aws(["sqs"], "cn-north-1")[0])
+        == "sqs.cn-north-1.amazonaws.com.cn:443"
+    )
 
 
 @pytest.mark.usefixtures("_no_settings_of_aws")
@@ -1061,4 +1078,4 @@ def test_what_aws_does_not_have(services: str, region: str, problem: str, hint: 
 def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(VerifyError, match="nobody"):
-        check.aws(["s3"], "eu-central-1")
+        check.endpoints_of_aws(["s3"], "eu-central-1")

@@ -229,14 +229,14 @@ def test_an_address_of_the_other_kind() -> None:
         (os.urandom(99), "; failed: "),
         (client_hello(TLS1_2, "rsa", "a\x1b[2J.example")[:60], "no TLS hello; failed: "),
         (client_hello(TLS1_2, "rsa", "a\x1b[2J.example"), r"server name a\x1b[2J.example"),
-        (client_hello(TLS1_2, "rsa", "é"), "offered what cannot be read (client_hello.server_name"),
+        (client_hello(TLS1_2, "rsa", "é"), "sent a malformed hello (client_hello.server_name"),
         (
             client_hello(TLS1_3, "ecdhe", "b.example"),
-            "offered TLS 1.3, server name b.example, suites: 4 TLS 1.3",
+            "offered TLS 1.3, server name b.example, cipher suites: 4 TLS 1.3",
         ),
         (
             Sslv2Hello(TLS1_0, [0x002F, 0x010080], b"", b"c" * 16).to_records(),
-            "offered up to TLS 1.0, no server name, suites: 1 rsa; ",
+            "offered up to TLS 1.0, no server name, cipher suites: 1 rsa; ",
         ),
     ],
     ids=[
@@ -292,8 +292,8 @@ def test_it_ends_in_the_background_of_a_script() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="ulimit is a POSIX shell's")
 def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
     complaint = (
-        "error: no connection can be taken until one of them ends: .*Too many open files\n"
-        "hint: ulimit -n 4096, before this command\n"
+        "error: no connection can be accepted until another one ends: .*Too many open files\n"
+        "hint: run `ulimit -n 4096` before this command\n"
     )
     with served("--version", "1.2", before="ulimit -n 24", complaint=complaint) as server:
         assert server.process.stderr is not None
@@ -382,7 +382,10 @@ def test_mistakes_of_the_call(words: list[str], problem: str) -> None:
 def test_grease_and_signals_are_no_offers() -> None:
     """RFC 8701, RFC 5746 section 3.3, RFC 7507 section 2."""
     hello = ClientHello(TLS1_2, bytes(32), b"", [0x0A0A, 0x00FF, 0x5600, 0x002F, 0xC02F, 0xFEFE])
-    assert serve.offer(hello) == "up to TLS 1.2, no server name, suites: 1 rsa, 1 ecdhe, 1 other"
+    assert (
+        serve.describe_offer(hello)
+        == "up to TLS 1.2, no server name, cipher suites: 1 rsa, 1 ecdhe, 1 other"
+    )
     hello.cipher_suites = [0x1A1A]
     hello.extensions = [(43, b"\6\x0a\x0a\3\4\3\3")]
-    assert serve.offer(hello) == "TLS 1.3, TLS 1.2, no server name, suites: none"
+    assert serve.describe_offer(hello) == "TLS 1.3, TLS 1.2, no server name, cipher suites: none"

@@ -190,7 +190,8 @@ class Terminal:
     def run(self, command: str) -> tuple[int, str]:
         """Run a command to its end; return its exit status and what it printed."""
         self.type(command)
-        self.type(f"echo; echo '{_ENDED}' $?")
+        # The next command may be `echo $?`.
+        self.type(f"ended=$?; echo; echo '{_ENDED}' $ended; (exit $ended)")
         ended = re.compile(rf"(.*?)\n{_ENDED} (\d+)\n", re.DOTALL)
         found = self._wait_for(ended, TIME_LIMIT_WITH_PIP)
         return int(found[2]), found[1]

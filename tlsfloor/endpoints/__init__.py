@@ -1,1 +1,1 @@
-"""The judge of endpoints: what a server accepts, for ``tlsfloor check``."""
+"""Which TLS versions an endpoint accepts, and whether a floor would cut it off: ``check``."""

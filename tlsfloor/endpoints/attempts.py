@@ -1,32 +1,34 @@
-"""One attempt at an endpoint: one version with one kind of key exchange, and what it came to.
+"""Attempts at an endpoint: offer one version with one kind of key exchange, and record the answer.
 
-Two strengths of evidence. A crafted *hello* offers just that, and the first answer is read: a
-ServerHello or an alert. It works against whatever speaks TLS, even if it wants a client certificate
-later. Where it was accepted, a full *handshake* by tlslite-ng can follow; it can only confirm, and
-one that fails is noted and takes nothing back.
+There are two strengths of evidence. A crafted *hello* offers exactly that, and the first answer is
+judged (``peers/answers``): a ServerHello or an alert. It works against any server that speaks TLS,
+even if it demands a client certificate later. If the hello is accepted, a full *handshake* by
+tlslite-ng can follow. It can only confirm: a failure is recorded and does not change the outcome.
 
-Whatever an endpoint does is data, and ends in time: each connection has a deadline and a bound.
+Nothing that an endpoint does raises an error here, and each connection has a deadline and a limit.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
+import threading
 import time
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from tlsfloor import versions
 from tlsfloor.peers import handshakes
 from tlsfloor.peers.answers import INCONCLUSIVE, first_message, judge_offer
+from tlsfloor.peers.base import reason_of
 from tlsfloor.peers.crafted import client_hello, suites_of
 from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages, WireError
 
-#: Seconds for each connection, unless the caller says otherwise.
+#: Seconds for each connection.
 TIMEOUT = 10.0
 
-#: What an endpoint did instead of answering in TLS.
+#: The failures: what an endpoint did instead of answering in TLS.
 CLOSED, TIMED_OUT, NOT_TLS, UNREACHABLE = "closed", "timed out", "not TLS", "unreachable"
 
 _LIMIT = 2**16  # bytes of an answer; a ServerHello has about a hundred
@@ -34,10 +36,7 @@ _LIMIT = 2**16  # bytes of an answer; a ServerHello has about a hundred
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A host, by name or address, and a port.
-
-    .. versionadded:: 0.1
-    """
+    """A host, by name or address, and a port."""
 
     host: str
     port: int = 443
@@ -47,7 +46,7 @@ class Endpoint:
 
     @property
     def server_name(self) -> str:
-        """What server_name says: no address, and no dot at the end (RFC 6066 section 3)."""
+        """The name to send: empty for an address, without a final dot (RFC 6066 section 3)."""
         try:
             ipaddress.ip_address(self.host.partition("%")[0])
         except ValueError:
@@ -57,103 +56,113 @@ class Endpoint:
 
 @dataclass
 class Attempt:
-    """One version with one kind of key exchange: ``outcome``, and the evidence for it.
+    """One version with one kind of key exchange: the ``outcome``, and the evidence for it.
 
-    ``fault`` is set where the answer was none in TLS; ``handshake`` is ``"completed"``, or what
-    stopped it.
-
-    .. versionadded:: 0.1
+    ``answer`` is what the endpoint answered. ``failure`` is set if that was not TLS. ``handshake``
+    is ``"completed"``, or the reason why the handshake failed; empty if there was none.
     """
 
     version: int
     key_exchange: str
     outcome: str = INCONCLUSIVE
-    told: str = ""
+    answer: str = ""
     suite: str = ""
-    fault: str = ""
+    failure: str = ""
     handshake: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """Return it as JSON types."""
-        evidence = "" if self.outcome == INCONCLUSIVE else "hello"
+        """Return the attempt as JSON types."""
+        evidence = "handshake" if self.handshake == "completed" else "hello"
         return {
+            **vars(self),
             "version": versions.name(self.version),
-            "key_exchange": self.key_exchange,
-            "outcome": self.outcome,
-            "evidence": "handshake" if self.handshake == "completed" else evidence,
-            "suite": self.suite,
-            "told": self.told,
-            "fault": self.fault,
-            "handshake": self.handshake,
+            "evidence": "" if self.outcome == INCONCLUSIVE else evidence,
         }
 
 
-def hello(
-    endpoint: Endpoint, address: str, version: int, key_exchange: str, timeout: float
-) -> Attempt:
-    """Offer one version and one kind of key exchange, and tell what the first answer was.
+class Caller:
+    """Connects to one endpoint, with ``pause`` seconds before each connection.
 
-    .. versionadded:: 0.1
+    Raises:
+        CancelledError: ``stop`` was set, as nobody waits for the report any more.
     """
-    attempt = Attempt(version, key_exchange)
-    deadline = time.monotonic() + timeout
-    try:
-        with socket.create_connection((address, endpoint.port), timeout) as connection:
-            connection.sendall(client_hello(version, key_exchange, endpoint.server_name))
-            _listen(RecordingSocket(connection, deadline), attempt)
-    except socket.timeout:
-        attempt.fault, attempt.told = TIMED_OUT, f"no answer within {timeout:g} s"
-    except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
-        attempt.fault, attempt.told = CLOSED, "it resets the connection"
-    except OSError as error:
-        attempt.fault, attempt.told = UNREACHABLE, words(error)
-    return attempt
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        address: str,
+        timeout: float = TIMEOUT,
+        pause: float = 0.0,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self.endpoint, self.address, self.timeout, self.pause = endpoint, address, timeout, pause
+        self._stop = stop or threading.Event()
+
+    def wait(self) -> None:
+        """Wait until the next connection may begin."""
+        if self._stop.wait(self.pause):
+            raise CancelledError
+
+    def offer(self, version: int, key_exchange: str) -> Attempt:
+        """Offer one version with one kind of key exchange, and record the first answer."""
+        self.wait()
+        attempt = Attempt(version, key_exchange)
+        hello = client_hello(version, key_exchange, self.endpoint.server_name)
+        deadline = time.monotonic() + self.timeout
+        try:
+            with socket.create_connection(
+                (self.address, self.endpoint.port), self.timeout
+            ) as connection:
+                connection.sendall(hello)
+                _read_answer(RecordingSocket(connection, deadline), attempt)
+        except socket.timeout:
+            attempt.failure, attempt.answer = TIMED_OUT, f"no answer within {self.timeout:g} s"
+        except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
+            attempt.failure, attempt.answer = CLOSED, "it resets the connection"
+        except OSError as error:
+            attempt.failure, attempt.answer = UNREACHABLE, reason_of(error)
+        return attempt
+
+    def complete(self, attempt: Attempt) -> str:
+        """Do the whole handshake of an accepted hello: ``"completed"``, or why it failed."""
+        self.wait()
+        try:
+            seen = handshakes.call(
+                self.address,
+                self.endpoint.port,
+                attempt.version,
+                attempt.key_exchange,
+                timeout=self.timeout,
+                server_name=self.endpoint.server_name,
+                request=b"",
+            )
+        except OSError as error:
+            return reason_of(error)
+        return "completed" if seen.version == attempt.version else seen.error
 
 
-def _listen(recording: RecordingSocket, attempt: Attempt) -> None:
-    suites = suites_of(attempt.version, attempt.key_exchange)
+def _read_answer(recording: RecordingSocket, attempt: Attempt) -> None:
     stream = Messages()
     while len(recording.received) < _LIMIT:
         data = recording.recv(4096)
         if not data:
-            attempt.fault, attempt.told = CLOSED, f"it closes after {len(recording.received)} bytes"
+            attempt.failure = CLOSED
+            attempt.answer = f"it closes after {len(recording.received)} bytes"
             return
         try:
             message = first_message(data, stream)
             if message is None:
                 continue
+            suites = suites_of(attempt.version, attempt.key_exchange)
             answer = judge_offer(message, attempt.version, suites)
         except WireError:
-            attempt.fault, attempt.told = NOT_TLS, f"it answers {bytes(recording.received[:24])!r}"
+            attempt.failure = NOT_TLS
+            attempt.answer = f"it answers {bytes(recording.received[:24])!r}"
             return
-        attempt.outcome, attempt.told = answer.outcome, answer.evidence
+        attempt.outcome, attempt.answer = answer.outcome, answer.evidence
         if answer.suite is not None:
             attempt.suite = handshakes.suite_name(answer.suite)
         if answer.evidence == "alert close_notify":
-            attempt.fault = CLOSED
+            attempt.failure = CLOSED
         return
-    attempt.fault, attempt.told = NOT_TLS, f"it answers {_LIMIT} bytes, and none of them is a hello"
-
-
-def complete(endpoint: Endpoint, address: str, attempt: Attempt, timeout: float) -> str:
-    """Return ``"completed"`` if a handshake does what the hello promised, else what stopped it."""
-    try:
-        seen = handshakes.call(
-            address,
-            endpoint.port,
-            attempt.version,
-            attempt.key_exchange,
-            timeout=timeout,
-            server_name=endpoint.server_name,
-            request=b"",
-        )
-    except OSError as error:
-        return words(error)
-    return "completed" if seen.version == attempt.version else seen.error
-
-
-def words(error: BaseException) -> str:
-    """Return what an error says, in lower case where it is a sentence of the system."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return str(error.reason)
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+    attempt.failure, attempt.answer = NOT_TLS, f"it sends {_LIMIT} bytes without a ServerHello"

@@ -1,16 +1,16 @@
-"""The examination of an endpoint, and its judgement: what it accepts, what a floor would cut off.
+"""Examine endpoints: which versions each accepts, and whether a floor would cut it off.
 
-What is connected to, and what a dropped connection means, is in ``ladder``. What cannot be told is
-*unknown*, with the reason, and never a pass.
+``ladder`` says what is offered, and what a dropped connection means. An answer that cannot be
+decided is *unknown*, with the reason, and never a pass.
 """
 
 from __future__ import annotations
 
-import queue
 import socket
 import threading
 import time
-from concurrent.futures import Future
+from collections import deque
+from concurrent import futures
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,29 +21,29 @@ from tlsfloor.endpoints.attempts import (
     TIMEOUT,
     UNREACHABLE,
     Attempt,
+    Caller,
     Endpoint,
-    words,
 )
-from tlsfloor.endpoints.ladder import Caller, climb
+from tlsfloor.endpoints.ladder import climb
 from tlsfloor.endpoints.negotiation import Negotiation, explain, negotiate
 from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
+from tlsfloor.peers.base import reason_of
 from tlsfloor.versions import SSL3, TLS1_3
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from typing import Any
 
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 @dataclass
-class Report:
-    """All about one endpoint; ``state`` is ``"reached"``, or what it did instead, by ``reason``.
+class EndpointReport:
+    """Everything about one endpoint.
 
-    ``unsteady`` says why what it drops means nothing; it is empty if the controls were answered.
-
-    .. versionadded:: 0.1
+    ``state`` is ``"reached"``, or what the endpoint did instead; then ``reason`` has the details.
+    ``unreliable`` says why dropped connections prove nothing; empty if the controls were answered.
     """
 
     endpoint: Endpoint
@@ -52,49 +52,46 @@ class Report:
     reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     negotiated: Negotiation | None = None
-    unsteady: str = ""
+    unreliable: str = ""
 
     def accepted(self) -> list[int]:
         """Return the versions that were accepted with any key exchange, the lowest first."""
-        return sorted({each.version for each in self.attempts if each.outcome == ACCEPTED})
+        return sorted({attempt.version for attempt in self.attempts if attempt.outcome == ACCEPTED})
 
     def _doubt(self, low: int, high: int) -> str:
-        """Return why versions from ``low`` to below ``high`` cannot be told; empty if they can."""
+        """Return why versions from ``low`` to below ``high`` are undecided; empty if none is."""
         if self.state != "reached":
             return f"{self.state}: {self.reason}"
         if not self.accepted():
-            said = ", ".join(dict.fromkeys(each.told for each in self.attempts))
-            slower = self.unsteady and f"; {self.unsteady}"
-            return f"it accepts nothing that was tried: {said}{slower}"
-        found: dict[str, list[str]] = {}
-        for each in self.attempts:
-            if low <= each.version < high and each.outcome == INCONCLUSIVE:
-                tried = f"{versions.name(each.version)} {each.key_exchange}"
-                found.setdefault(each.told, []).append(tried)
-        doubts = [f"{', '.join(tried)}: {told}" for told, tried in found.items()]
-        return "; ".join([*doubts, self.unsteady] if doubts and self.unsteady else doubts)
+            answers = ", ".join(dict.fromkeys(attempt.answer for attempt in self.attempts))
+            doubts = [f"it accepted no hello: {answers}"]
+        else:
+            offers: dict[str, list[str]] = {}
+            for attempt in self.attempts:
+                if low <= attempt.version < high and attempt.outcome == INCONCLUSIVE:
+                    offer = f"{versions.name(attempt.version)} {attempt.key_exchange}"
+                    offers.setdefault(attempt.answer, []).append(offer)
+            doubts = [f"{', '.join(names)}: {answer}" for answer, names in offers.items()]
+        return "; ".join([*doubts, self.unreliable] if doubts and self.unreliable else doubts)
 
     def cut_off(self, floor: int) -> tuple[str, str]:
-        """Tell whether a floor (a wire number) would cut it off: yes, no or unknown, and why.
-
-        .. versionadded:: 0.1
-        """
-        found = self.negotiated.protocol if self.negotiated else ""
-        spoken = [*self.accepted(), versions.OPENSSL_NAMES.get(found, 0)]
-        held = sorted(version for version in spoken if version >= floor)
-        if held:
-            but = self.negotiated.explanation if self.negotiated else ""
-            return "no", f"it speaks {versions.name(held[-1])}{but and f', but {but}'}"
+        """Return whether a floor (a wire number) would cut it off: yes, no or unknown; and why."""
+        accepted = self.accepted()
+        explanation = ""
+        if self.negotiated:
+            accepted.append(versions.OPENSSL_NAMES.get(self.negotiated.protocol, 0))
+            explanation = self.negotiated.explanation
+        highest = max(accepted, default=0)
+        if highest >= floor:
+            but = f", but {explanation}" if explanation else ""
+            return "no", f"it accepts {versions.name(highest)}{but}"
         doubt = self._doubt(floor, TLS1_3 + 1)
         if doubt:
             return "unknown", doubt
-        return "yes", f"it speaks nothing at or above {versions.name(floor)}"
+        return "yes", f"the highest version that it accepts is {versions.name(highest)}"
 
-    def accepts_less(self, floor: int) -> tuple[str, str]:
-        """Tell whether it still accepts less than a floor: yes, no or unknown, and what or why.
-
-        .. versionadded:: 0.1
-        """
+    def accepts_below(self, floor: int) -> tuple[str, str]:
+        """Return whether it accepts versions below a floor: yes, no or unknown; which, or why."""
         below = [versions.name(version) for version in self.accepted() if version < floor]
         if below:
             return "yes", ", ".join(below)
@@ -102,24 +99,19 @@ class Report:
         return ("unknown", doubt) if doubt else ("no", "")
 
     def as_dict(self, floor: int) -> dict[str, Any]:
-        """Return everything as JSON types.
-
-        .. versionadded:: 0.1
-        """
-        cut_off, less = self.cut_off(floor), self.accepts_less(floor)
+        """Return everything as JSON types."""
         return {
             "endpoint": str(self.endpoint),
-            "host": self.endpoint.host,
-            "port": self.endpoint.port,
+            **vars(self.endpoint),
             "address": self.address,
             "state": self.state,
             "reason": self.reason,
             "accepts": [versions.name(version) for version in self.accepted()],
             "attempts": [attempt.as_dict() for attempt in self.attempts],
-            "unsteady": self.unsteady,
-            "negotiated": None if self.negotiated is None else dict(vars(self.negotiated)),
-            "cut_off": {"answer": cut_off[0], "reason": cut_off[1]},
-            "accepts_less": {"answer": less[0], "reason": less[1]},
+            "unreliable": self.unreliable,
+            "negotiated": self.negotiated and vars(self.negotiated),
+            "cut_off": dict(zip(("answer", "reason"), self.cut_off(floor))),
+            "accepts_below": dict(zip(("answer", "reason"), self.accepts_below(floor))),
         }
 
 
@@ -130,122 +122,110 @@ def examine(
     context: ssl.SSLContext | None = None,
     pause: float = 0.0,
     stop: threading.Event | None = None,
-) -> Report:
-    """Try everything against one endpoint; with a ``context``, what this interpreter gets too.
+) -> EndpointReport:
+    """Offer one endpoint every version; with a ``context``, let this interpreter connect too.
 
     Args:
         endpoint: what to connect to.
         timeout: seconds for each connection.
         context: what this interpreter connects with.
         pause: seconds between two connections, for an endpoint with a rate limit.
-        stop: gives up before the next connection once it is set.
+        stop: gives up before the next connection when it is set.
 
     Raises:
         CancelledError: ``stop`` was set.
-
-    .. versionadded:: 0.1
-    .. versionchanged:: 0.2
-        ``pause`` and ``stop``; a dropped connection is no refusal by itself.
     """
-    report = Report(endpoint)
+    report = EndpointReport(endpoint)
     try:
         report.address = _reach(endpoint, timeout)
     except socket.timeout:
         report.state, report.reason = TIMED_OUT, f"no connection within {timeout:g} s"
     except (OSError, UnicodeError) as error:
-        report.state, report.reason = UNREACHABLE, words(error)
+        report.state, report.reason = UNREACHABLE, reason_of(error)
     else:
         caller = Caller(endpoint, report.address, timeout, pause, stop)
-        report.attempts, report.unsteady = climb(caller)
-        if all(each.fault for each in report.attempts):
-            report.state, report.reason = report.attempts[0].fault, report.attempts[0].told
+        report.attempts, report.unreliable = climb(caller)
+        if all(attempt.failure for attempt in report.attempts):
+            report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
         elif context is not None:
             caller.wait()
             found = report.negotiated = negotiate(endpoint, report.address, context, timeout)
             if found.state in (REFUSED, CLOSED):
                 found.explanation = explain(report.attempts, context, found.reason)
-    report.attempts.sort(key=lambda each: (-each.version, each.key_exchange))
+    report.attempts.sort(key=lambda attempt: (-attempt.version, attempt.key_exchange))
     return report
 
 
 def examine_all(
     endpoints: Iterable[Endpoint], jobs: int = 8, **options: Any
-) -> Generator[Report, None, None]:
-    """Yield a report for each endpoint, in their order, ``jobs`` of them at a time.
+) -> Generator[EndpointReport, None, None]:
+    """Yield a report for each endpoint, in their order; ``jobs`` of them are examined at a time.
 
     ``options`` are those of ``examine``. Closing the generator gives up the rest at once: a thread
-    that waits for an endpoint then ends by itself, within its time-out, and keeps no process alive
-    (which is why they are not those of an executor).
-
-    .. versionadded:: 0.1
+    that waits for an endpoint ends within its time-out and keeps no process alive. (The threads of
+    an executor would: Python waits for them at exit.)
     """
     stop = threading.Event()
-    waiting: queue.SimpleQueue[tuple[Future[Report], Endpoint]] = queue.SimpleQueue()
-    futures: list[Future[Report]] = []
-    for endpoint in endpoints:
-        futures.append(Future())
-        waiting.put((futures[-1], endpoint))
+    waiting: deque[tuple[Endpoint, futures.Future[EndpointReport]]]
+    waiting = deque((endpoint, futures.Future()) for endpoint in endpoints)
+    results = [future for _, future in waiting]
 
     def work() -> None:
         while not stop.is_set():
             try:
-                future, endpoint = waiting.get_nowait()
-            except queue.Empty:
+                endpoint, future = waiting.popleft()
+            except IndexError:
                 return
-            try:
-                future.set_result(examine(endpoint, stop=stop, **options))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                future.set_exception(error)
+            _fulfil(future, examine, endpoint, stop=stop, **options)
 
-    for _ in range(min(jobs, len(futures))):
+    for _ in range(min(jobs, len(results))):
         threading.Thread(target=work, daemon=True, name="tlsfloor-check").start()
     try:
-        for future in futures:
+        for future in results:
             yield future.result()
     finally:
         stop.set()
 
 
+def _fulfil(
+    future: futures.Future[Any], function: Callable[..., Any], *args: Any, **options: Any
+) -> None:
+    """Call a function, and hand its result or its error to the thread that waits for it."""
+    try:
+        future.set_result(function(*args, **options))
+    except BaseException as error:  # noqa: BLE001 - future.result() raises it
+        future.set_exception(error)
+
+
 def _reach(endpoint: Endpoint, timeout: float) -> str:
-    """Return the first address of an endpoint that can be connected to.
+    """Return the first address of an endpoint that accepts a connection.
 
     Raises:
         OSError: there is none.
-        UnicodeError: the name cannot be one.
+        UnicodeError: the host name is not valid.
     """
     deadline = time.monotonic() + timeout
-    found = _resolve(endpoint, timeout)
-    failed = OSError("the name has no address")
-    for place, address in enumerate(found):
-        # What is left, divided: the first of them may be one that answers nothing.
-        left = max(1e-3, deadline - time.monotonic()) / (len(found) - place)
+    addresses = _resolve(endpoint, timeout)
+    last_error = OSError("the name has no address")
+    for index, address in enumerate(addresses):
+        # Divide the time that is left, because the first address may never answer.
+        left = max(1e-3, deadline - time.monotonic()) / (len(addresses) - index)
         try:
             socket.create_connection((address, endpoint.port), left).close()
         except OSError as error:
-            failed = error
+            last_error = error
         else:
             return address
-    raise failed
+    raise last_error
 
 
 def _resolve(endpoint: Endpoint, timeout: float) -> list[str]:
-    """Return the addresses; the system's resolver knows no deadline, and so it gets a thread."""
-    found: list[str] = []
-    failed: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            answer = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            failed.append(error)
-        else:
-            found.extend(socket.getnameinfo(each[4], _NUMERIC)[0] for each in answer)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(timeout)
-    if failed:
-        raise failed[0]
-    if thread.is_alive():
-        raise socket.timeout
-    return found
+    """Return the addresses. The system's resolver has no time-out, so a thread calls it."""
+    future: futures.Future[list[Any]] = futures.Future()
+    arguments = (future, socket.getaddrinfo, endpoint.host, endpoint.port, 0, socket.SOCK_STREAM)
+    threading.Thread(target=_fulfil, args=arguments, daemon=True).start()
+    try:
+        found = future.result(timeout)
+    except futures.TimeoutError:
+        raise socket.timeout from None
+    return [socket.getnameinfo(entry[4], _NUMERIC)[0] for entry in found]

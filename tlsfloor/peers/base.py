@@ -56,7 +56,8 @@ class SeenConnection:
 
     def fail(self, error: Exception) -> None:
         """Record an error."""
-        self.error = f"{type(error).__name__}: {error}".rstrip(": ")
+        text = "" if str(error) == repr(error) else str(error)  # tlslite-ng's have no text
+        self.error = f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 class Peer(ABC):
@@ -173,6 +174,12 @@ class Peer(ABC):
     @abstractmethod
     def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
         """Speak to the other side of one connection."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says: OpenSSL's reason, or the system's sentence in lower case."""
+    sentence = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return getattr(error, "reason", None) or sentence.lower()
 
 
 def _shut_down(connection: socket.socket) -> None:
