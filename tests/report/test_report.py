@@ -21,9 +21,14 @@ from hypothesis import strategies as st
 import guides
 from events import BEGIN, PROGRAM, event, handshake, many, write
 from programs import clean_environment, python
-from reports import FINE, OLD, ReportRun, answer_of
-from tlsfloor.report import answer as judged
-from tlsfloor.report import data, lines, page, tally, text, words
+from reports import FINE, OLD, ReportRun, impact_of
+from tlsfloor.report import impact as judged
+from tlsfloor.report import phrases, reader, tally
+from tlsfloor.report.as_html import report_html
+from tlsfloor.report.as_json import report_facts, report_json
+from tlsfloor.report.as_text import report_text
+from tlsfloor.report.impact import Impact
+from tlsfloor.report.reader import EventFiles
 from tlsfloor.versions import TLS1_0, TLS1_2, TLS1_3
 
 PAGE = "how-to/report.md"
@@ -144,11 +149,11 @@ def test_a_floor_breaks_what_was_seen_below_it(
 
 
 def test_an_exempted_connection_is_shown_with_its_reason() -> None:
-    answer = answer_of(OLD, {**OLD, "kind": "exempted", "text": "until the ERP is replaced"})
-    assert answer.reason("1.2").endswith("is exempted: 1 connection, seen once")
-    for written in (text.to_text(answer), page.to_html(answer)):
+    impact = impact_of(OLD, {**OLD, "kind": "exempted", "text": "until the ERP is replaced"})
+    assert impact.reason("1.2").endswith("is exempted: 1 connection, seen once")
+    for written in (report_text(impact), report_html(impact)):
         assert "xemptions" in written
-    assert "until the ERP is replaced" in page.to_html(answer)
+    assert "until the ERP is replaced" in report_html(impact)
 
 
 # --- who, what, to whom, how often
@@ -180,14 +185,14 @@ def test_the_worst_comes_first() -> None:
         for name in ("TLS 1.3", "TLS 1.2", "TLS 1.0", "TLS 1.1")
         for count in (1, 9)
     ]
-    found = [row.name for row in answer_of(*made).rows]
+    found = [row.name for row in impact_of(*made).rows]
     assert found[:5] == ["TLS 1.0 9", "TLS 1.0 1", "TLS 1.1 9", "TLS 1.1 1", "TLS 1.2 9"]
 
 
 def test_the_peer_is_written_as_in_a_url() -> None:
     def peer(**more: Any) -> str:
-        [row] = answer_of(handshake(server_name=None, **more)).rows
-        return words.peer(row)
+        [row] = impact_of(handshake(server_name=None, **more)).rows
+        return phrases.peer(row)
 
     assert peer(peer="10.0.0.1") == "10.0.0.1:443"
     assert peer(peer="::1") == "[::1]:443"
@@ -200,28 +205,28 @@ def test_the_peer_is_written_as_in_a_url() -> None:
 
 
 BAD = {
-    "not JSON": (b"Traceback (most recent call last):\n", lines.NOT_JSON),
-    "deeply nested": (b"[" * 60_000 + b"\n", lines.NOT_JSON),
+    "not JSON": (b"Traceback (most recent call last):\n", reader.NOT_JSON),
+    "deeply nested": (b"[" * 60_000 + b"\n", reader.NOT_JSON),
     "a number too many": (b'{"schema": ' + b"9" * 5000 + b"}\n", None),
-    "binary": (b"\x7fELF\x00\xff\n", lines.NOT_TEXT),
-    "zeros, as of a file cut off under its writer": (b"\0" * 4000 + b"\n", lines.NOT_TEXT),
-    "too long": (b'{"schema": 1, "x": "' + b"x" * 10**6 + b'"}\n', lines.TOO_LONG),
-    "as long as can be": (b"x" * (lines.LONGEST + 1) + b"\n", lines.TOO_LONG),
-    "torn": (b'{"schema": 1, "kind": "hands', lines.TORN),
-    "torn in a character": (b'{"schema": 1, "program": "\xc3', lines.TORN),
-    "another schema": ({**FINE, "schema": 2}, lines.OTHER_SCHEMA),
-    "no schema": ({}, lines.OTHER_SCHEMA),
-    "a list": (b"[]\n", lines.NO_EVENT),
+    "binary": (b"\x7fELF\x00\xff\n", reader.NOT_TEXT),
+    "zeros, as of a file cut off under its writer": (b"\0" * 4000 + b"\n", reader.NOT_TEXT),
+    "too long": (b'{"schema": 1, "x": "' + b"x" * 10**6 + b'"}\n', reader.TOO_LONG),
+    "as long as can be": (b"x" * (reader.LONGEST + 1) + b"\n", reader.TOO_LONG),
+    "torn": (b'{"schema": 1, "kind": "hands', reader.TRUNCATED),
+    "torn in a character": (b'{"schema": 1, "program": "\xc3', reader.TRUNCATED),
+    "another schema": ({**FINE, "schema": 2}, reader.OTHER_SCHEMA),
+    "no schema": ({}, reader.OTHER_SCHEMA),
+    "a list": (b"[]\n", reader.NO_EVENT),
     "half a surrogate is one": (handshake(program="\udcff"), None),
-    "no kind": (event(kind=""), lines.NO_EVENT),
-    "a kind that is none": ({**FINE, "kind": ["handshake"]}, lines.NO_EVENT),
-    "a number as program": ({**FINE, "program": 5}, lines.NO_EVENT),
-    "a number as host": ({**FINE, "host": 5}, lines.NO_EVENT),
-    "less than none": ({**FINE, "count": -1}, lines.NO_EVENT),
-    "a half": ({**FINE, "count": 0.5}, lines.NO_EVENT),
-    "more than can be": ({**FINE, "count": 10**13}, lines.NO_EVENT),
-    "a port that is none": ({**FINE, "port": 70000}, lines.NO_EVENT),
-    "a port in words": ({**FINE, "port": "https"}, lines.NO_EVENT),
+    "no kind": (event(kind=""), reader.NO_EVENT),
+    "a kind that is none": ({**FINE, "kind": ["handshake"]}, reader.NO_EVENT),
+    "a number as program": ({**FINE, "program": 5}, reader.NO_EVENT),
+    "a number as host": ({**FINE, "host": 5}, reader.NO_EVENT),
+    "less than none": ({**FINE, "count": -1}, reader.NO_EVENT),
+    "a half": ({**FINE, "count": 0.5}, reader.NO_EVENT),
+    "more than can be": ({**FINE, "count": 10**13}, reader.NO_EVENT),
+    "a port that is none": ({**FINE, "port": 70000}, reader.NO_EVENT),
+    "a port in words": ({**FINE, "port": "https"}, reader.NO_EVENT),
 }  # fmt: skip
 
 
@@ -233,9 +238,9 @@ def test_a_line_that_is_no_event_is_counted_and_named(
     file = write(tmp_path / "events.jsonl", FINE, line)
     report = ReportRun(capsys, file, "--json")
     if problem is None and isinstance(line, dict):
-        assert (report.status, report.facts["files"]["bad"]) == (0, {})
+        assert (report.status, report.facts["files"]["invalid_lines"]) == (0, {})
         return
-    [found] = report.facts["files"]["bad"][str(file)].items()
+    [found] = report.facts["files"]["invalid_lines"][str(file)].items()
     assert found[1] == 1
     assert found[0] == (problem or found[0])
     assert report.status == 3
@@ -255,7 +260,7 @@ def test_a_line_without_an_end_is_an_event_if_it_is_whole(
 ) -> None:
     file = write(tmp_path / "events.jsonl", b"\r\n \n", json.dumps(FINE).encode())
     report = ReportRun(capsys, file, "--json")
-    assert (report.status, report.facts["files"]["lines"]) == (0, 1)
+    assert (report.status, report.facts["files"]["event_lines"]) == (0, 1)
 
 
 def test_files_that_cannot_be_read_are_named(
@@ -279,7 +284,7 @@ def test_files_that_cannot_be_read_are_named(
         ("a\0b", "null"),
     ):
         report = ReportRun(capsys, good, target, "--json")
-        assert why in report.facts["files"]["unread"][str(target)]
+        assert why in report.facts["files"]["unreadable"][str(target)]
         assert report.status in (1, 3)
         assert str(target).replace("\0", "\\x00") in ReportRun(capsys, good, target).printed
 
@@ -308,12 +313,16 @@ def test_a_folder_that_may_not_be_read_is_named(
 def test_only_so_many_files_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "MOST_NAMED", 2)
+    monkeypatch.setattr(reader, "MOST_NAMED", 2)
     for number in range(4):
         write(tmp_path / f"{number}.json", FINE, b"bad\n", b"worse\n")
     missing = [tmp_path / f"missing {number}" for number in range(3)]
     found = ReportRun(capsys, tmp_path, *missing, "--json").facts["files"]
-    assert (len(found["bad"]), len(found["unread"]), found["more"]) == (2, 2, 3)
+    assert (len(found["invalid_lines"]), len(found["unreadable"]), found["more_with_problems"]) == (
+        2,
+        2,
+        3,
+    )
 
 
 def test_a_folder_is_read_with_all_below(
@@ -386,32 +395,32 @@ def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tally, "MOST_ROWS", 3)
     made = [handshake(server_name=f"{number}.example") for number in range(50)]
     made += [handshake("TLS 1.0", server_name=f"{number}.example") for number in range(5)] * 2
-    answer = answer_of(*made)
+    impact = impact_of(*made)
     # What breaks has rows of its own: what is fine takes none away.
-    [row] = [each for each in answer.broken("1.2") if each.rest]
+    [row] = [each for each in impact.broken("1.2") if each.rest]
     assert (row.count, row.version) == (4, TLS1_0)
-    assert answer.handshakes == {TLS1_0: 10, TLS1_3: 50}
-    assert answer.reason("1.2") == "more than 3 connections of more than 6, 10 of 60 handshakes"
-    facts = data.as_dict(answer)
-    assert sum(each["count"] for each in facts["rows"] if not each["kept_apart"]) == 51
-    assert "others, summed" in text.to_text(answer)
-    assert "that have no row of their own are summed" in page.to_html(answer)
+    assert impact.handshakes == {TLS1_0: 10, TLS1_3: 50}
+    assert impact.reason("1.2") == "more than 3 connections of more than 6, 10 of 60 handshakes"
+    facts = report_facts(impact)
+    assert sum(each["count"] for each in facts["rows"] if each["summed"]) == 51
+    assert "others, summed" in report_text(impact)
+    assert "that have no row of their own are summed" in report_html(impact)
     # An exemption that does not apply may be any, where it was not kept apart.
     monkeypatch.setattr(tally, "MOST_ROWS", 1)
     void = [event("unexempted", port=port) for port in (1, 2)]
-    assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "no"
-    assert answer_of(OLD, {**OLD, "kind": "exempted"}, *void).breaks["1.2"] == "yes"
+    assert impact_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "no"
+    assert impact_of(OLD, {**OLD, "kind": "exempted"}, *void).breaks["1.2"] == "yes"
     # An exemption of what is not kept apart is nobody's.
     monkeypatch.setattr(tally, "MOST_ROWS", 0)
-    assert answer_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "yes"
+    assert impact_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "yes"
 
 
 def test_the_cache_is_only_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [handshake(server_name=f"{number % 7}.example") for number in range(100)]
     made += [event(f"{number % 7}") for number in range(100)]
-    before = data.as_dict(answer_of(*made))
+    before = report_facts(impact_of(*made))
     monkeypatch.setattr(tally, "_MOST_CACHED", 1)
-    assert data.as_dict(answer_of(*made)) == before
+    assert report_facts(impact_of(*made)) == before
 
 
 def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +438,7 @@ def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyP
             for mode, floor in (("enforce", "1.2"), ("observe", "1.3"))
             for number in range(count)
         ]
-        return bool(answer_of(*made).doubts["1.3"])
+        return bool(impact_of(*made).doubts["1.3"])
 
     assert not doubted(50)  # more machines than a row names
     monkeypatch.setattr(tally, "MOST_NAMES", 3)
@@ -440,8 +449,8 @@ def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyP
 
 
 def test_long_texts_are_cut_off() -> None:
-    answer = answer_of(*(handshake(program="x" * 9000 + str(end), host="y" * 9000) for end in "12"))
-    [row] = answer.rows
+    impact = impact_of(*(handshake(program="x" * 9000 + str(end), host="y" * 9000) for end in "12"))
+    [row] = impact.rows
     assert row.program == "x" * tally.LONGEST_TEXT + "…"
     assert row.hosts == {"y" * tally.LONGEST_TEXT + "…"}
     assert row.count == 2
@@ -451,14 +460,14 @@ def test_a_line_takes_no_memory_however_long_it_is(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     with open(file, "wb") as opened:
         opened.truncate(50 * 2**20)  # a hole
-    reading = lines.Reading()
+    files = EventFiles(tally.Tally().take)
     tracemalloc.start()
     try:
-        reading.read([str(file)], tally.Tally().take)
+        files.read([str(file)])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert reading.bad == {str(file): {lines.TOO_LONG: 1}}
+    assert files.invalid == {str(file): {reader.TOO_LONG: 1}}
     assert peak < 2**20
 
 
@@ -501,13 +510,17 @@ def test_weeks_begin_on_monday() -> None:
 
 @pytest.mark.parametrize("when", [0, -1, 1e300, float("nan"), float("inf"), "now", None, True, 4e9])
 def test_a_time_that_cannot_be_is_no_time(when: object) -> None:
-    answer = answer_of({**FINE, "time": when})
-    facts = data.as_dict(answer)
-    assert (facts["untimed"], facts["timeline"]["starts"], facts["last"]) == (1, [], None)
+    impact = impact_of({**FINE, "time": when})
+    facts = report_facts(impact)
+    assert (facts["lines_without_time"], facts["timeline"]["starts"], facts["last"]) == (
+        1,
+        [],
+        None,
+    )
     assert facts["rows"][0]["first"] is None
     assert facts["status"] == 0
-    assert "Not drawn: 1 line without a valid time" in page.to_html(answer)
-    assert "at unknown times" in page.to_html(answer)
+    assert "Not drawn: 1 line without a valid time" in report_html(impact)
+    assert "at unknown times" in report_html(impact)
 
 
 # --- nothing in it is trusted
@@ -531,8 +544,9 @@ def test_hostile_texts_stay_texts(tmp_path: Path, capsys: pytest.CaptureFixture[
     texts = ("program", "host", "where", "library", "stack", "server_name", "suite", "text", "peer")
     hostile = dict.fromkeys(texts, HOSTILE)
     made = [event(kind, version="TLS 1.0", **hostile) for kind in tally.KINDS]
-    made += [{**made[4], "role": role, "peer": HOSTILE} for role in ("client", "server", HOSTILE)]
-    made += [{**made[4], key: HOSTILE} for key in ("kind", "mode", "floor", "version", "asked")]
+    [seen] = [each for each in made if each["kind"] == "handshake"]
+    made += [{**seen, "role": role, "peer": HOSTILE} for role in ("client", "server", HOSTILE)]
+    made += [{**seen, key: HOSTILE} for key in ("kind", "mode", "floor", "version", "asked")]
     made += [{**FINE, key: HOSTILE} for key in PROGRAM]
     for target in (write(tmp_path / "events.jsonl", *made), tmp_path / "no\x1b[2J<script>"):
         written = ReportRun(capsys, target).printed
@@ -580,17 +594,18 @@ def test_every_encoding_of_stdout_can_be_written_to(encoding: str, tmp_path: Pat
     )
 )
 def test_nothing_that_is_read_is_a_traceback_or_a_wrong_zero(made: list[bytes]) -> None:
-    reading, summed = lines.Reading(), tally.Tally()
-    reading._file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))), summed.take)
-    answer = judged.Answer("1.2", summed, reading, "0")
-    for write_it in (data.to_json, text.to_text, page.to_html):
-        assert write_it(answer).isascii() or write_it is not data.to_json
-        write_it(answer).encode("utf-8")
-    if answer.status == 0:
-        assert not reading.bad
-        assert not reading.unread
-        assert answer.handshakes
-        assert all(version >= TLS1_2 for version in answer.handshakes)
+    summed = tally.Tally()
+    files = EventFiles(summed.take)
+    files.read_file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))))
+    impact = Impact("1.2", summed, files, "0")
+    for write_it in (report_json, report_text, report_html):
+        assert write_it(impact).isascii() or write_it is not report_json
+        write_it(impact).encode("utf-8")
+    if impact.status == 0:
+        assert not files.invalid
+        assert not files.unreadable
+        assert impact.handshakes
+        assert all(version >= TLS1_2 for version in impact.handshakes)
 
 
 # --- the command
@@ -703,7 +718,7 @@ def test_the_guide_shows_what_is_printed(tmp_path: Path) -> None:
 
 def test_the_guide_names_every_key(tmp_path: Path) -> None:
     text = (guides.DOCS / PAGE).read_text("utf-8")
-    facts = data.as_dict(answer_of(OLD, FINE))
+    facts = report_facts(impact_of(OLD, FINE))
     inner = [facts[key] for key in ("tool", "timeline", "files")]
     inner += [facts["floors"]["1.2"], facts["handshakes"][0], facts["rows"][0]]
     for each in (facts, *inner):

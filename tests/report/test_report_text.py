@@ -12,10 +12,13 @@ import pytest
 
 import parts
 from events import BEGIN, event, handshake, many, write
-from reports import FINE, OLD, ReportRun, answer_of
+from reports import FINE, OLD, ReportRun, impact_of
 from tlsfloor import exemptions
 from tlsfloor.cli import check
-from tlsfloor.report import data, page, tally, text, words
+from tlsfloor.report import phrases, tally
+from tlsfloor.report.as_html import report_html
+from tlsfloor.report.as_json import report_facts
+from tlsfloor.report.as_text import report_text
 
 SHARES = {
     "issue": (
@@ -65,24 +68,24 @@ SHARES = {
 @pytest.mark.parametrize("name", SHARES)
 def test_the_share_of_traffic_stands_first(name: str) -> None:
     events, headline, tone = SHARES[name]
-    answer = answer_of(*events)
-    assert text.to_text(answer).splitlines()[0] == headline
-    assert answer.tone("1.2") == tone
-    assert f'<div class="card {tone}"><span class="floor">Floor 1.2' in page.to_html(answer)
+    impact = impact_of(*events)
+    assert report_text(impact).splitlines()[0] == headline
+    assert impact.tone("1.2") == tone
+    assert f'<div class="card {tone}"><span class="floor">Floor 1.2' in report_html(impact)
 
 
 def test_counts_agree_between_header_and_table() -> None:
     made = [FINE, OLD, handshake("TLS 1.2", host=None, program="other.py")]
     made += [event("failed", mode="enforce", count=4), event("uncovered", program="third.py")]
-    answer = answer_of(*made)
-    assert answer.scope()[:3] == ["7 handshakes", "3 programs", "1 machine (web-1)"]
-    assert sum(count for _, count, _ in answer.versions()) == answer.total == 7
-    assert answer.size("1.2") == "2 connections, 5 handshakes"
-    assert answer.reason("1.2").startswith("2 connections of 4, 5 of 7 handshakes")
-    programs = page.to_html(answer).partition("<h2>Programs")[2]
+    impact = impact_of(*made)
+    assert impact.scope()[:3] == ["7 handshakes", "3 programs", "1 machine (web-1)"]
+    assert sum(count for _, _, count, _ in impact.versions()) == impact.total == 7
+    assert impact.size("1.2") == "2 connections, 5 handshakes"
+    assert impact.reason("1.2").startswith("2 connections of 4, 5 of 7 handshakes")
+    programs = report_html(impact).partition("<h2>Programs")[2]
     assert programs.startswith('<span class="n">3</span>')
     assert programs.count('<td data-label="Program">') == 3
-    facts = data.as_dict(answer)
+    facts = report_facts(impact)
     assert (facts["hosts"], facts["programs"], facts["floors"]["1.2"]["share"]) == (1, 3, 5 / 7)
 
 
@@ -94,7 +97,7 @@ def test_it_says_when_it_was_made_and_from_what(
     assert facts["sources"] == [str(file)]
     for kind in ("text", "html"):
         printed = ReportRun(capsys, file, "--format", kind).printed
-        assert f"ade {facts['made'][:10]} " in printed
+        assert f"ade {facts['created'][:10]} " in printed
         assert f" from {file}: 2 lines in 1 file" in printed
 
 
@@ -139,11 +142,11 @@ COMMANDS = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_row_says_what_to_run_and_what_to_paste(name: str, tmp_path: Path) -> None:
     made, command, host = COMMANDS[name]
-    [row] = answer_of(made).rows
-    assert words.command(row, "1.2") == command
-    entry = words.exemption(row, BEGIN)
+    [row] = impact_of(made).rows
+    assert phrases.command(row, "1.2") == command
+    entry = phrases.exemption(row, BEGIN)
     assert f'host = "{host}"' in entry if host else not entry
-    for written in (text.to_text(answer_of(made)), page.to_html(answer_of(made))):
+    for written in (report_text(impact_of(made)), report_html(impact_of(made))):
         assert (command.replace("'", "&#x27;") in written) or command in written
     if command.startswith("tlsfloor check") and "PORT" not in command:
         [_, _, target] = shlex.split(command)
@@ -151,10 +154,10 @@ def test_each_row_says_what_to_run_and_what_to_paste(name: str, tmp_path: Path) 
 
 
 def test_the_floor_of_the_check_is_that_of_the_list() -> None:
-    printed = text.to_text(answer_of(handshake("TLS 1.2")))
+    printed = report_text(impact_of(handshake("TLS 1.2")))
     assert "    tlsfloor check --floor 1.3 erp.example:443\n" in printed
     assert "[[exemption]]" not in printed
-    assert "[[exemption]]" in text.to_text(answer_of(handshake("TLS 1.2"), floor="1.3"))
+    assert "[[exemption]]" in report_text(impact_of(handshake("TLS 1.2"), floor="1.3"))
 
 
 def test_an_exemption_applies_once_it_has_a_reason(
@@ -162,7 +165,7 @@ def test_an_exemption_applies_once_it_has_a_reason(
 ) -> None:
     """As pasted it exempts nobody: a report knows no reason."""
     tomllib = pytest.importorskip("tomllib")
-    printed = text.to_text(answer_of(OLD))
+    printed = report_text(impact_of(OLD))
     entry = printed.partition("[[exemption]]")[2]
     assert entry
     file = tmp_path / "exemptions.toml"
@@ -172,7 +175,7 @@ def test_an_exemption_applies_once_it_has_a_reason(
         assert (found["host"], found["port"], found["minimum"]) == ("erp.example", 443, "1.0")
         file.write_text(pasted)
         file.chmod(0o600)
-        loaded, problems = exemptions._read(str(file))
+        loaded, problems = exemptions._read_file(str(file))
         assert [each.host for each in loaded] == ["erp.example"] * bool(reason)
         assert ("it has no reason" in "".join(problems)) == (not reason)
 
@@ -180,17 +183,17 @@ def test_an_exemption_applies_once_it_has_a_reason(
 @pytest.mark.parametrize("mode", ["observe", "enforce", None])
 @pytest.mark.parametrize("kind", [*tally.KINDS, "to come"])
 def test_every_kind_is_in_the_table_and_on_the_page(kind: str, mode: str | None) -> None:
-    answer = answer_of(
+    impact = impact_of(
         event(kind, mode=mode, program="/srv/found.py", version="TLS 1.0", asked="TLS 1.0")
     )
-    assert ("/srv/found.py" in text.to_text(answer)) == (kind != "armed")
-    assert "/srv/found.py" in page.to_html(answer)  # which lists all programs
+    assert ("/srv/found.py" in report_text(impact)) == (kind != "armed")
+    assert "/srv/found.py" in report_html(impact)  # which lists all programs
 
 
 def test_machines_are_named_where_they_are_few() -> None:
     def machines(count: int) -> str:
-        [row] = answer_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows
-        return words.hosts(row)
+        [row] = impact_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows
+        return phrases.hosts(row)
 
     assert machines(1) == "h00"
     assert machines(2) == "h00 and h01"
@@ -198,8 +201,8 @@ def test_machines_are_named_where_they_are_few() -> None:
     assert machines(6) == "6 machines"
     assert machines(16) == "16 machines"
     assert machines(17) == "more than 16 machines"
-    named = answer_of(*(handshake(host=f"h{number}") for number in range(4)))
-    for written in (text.to_text(named), page.to_html(named)):
+    named = impact_of(*(handshake(host=f"h{number}") for number in range(4)))
+    for written in (report_text(named), report_html(named)):
         assert "4 machines (h0, h1, h2 and h3)" in written
 
 
@@ -251,11 +254,11 @@ def test_a_terminal_gets_colours(
 def test_long_lists_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [handshake("TLS 1.0", program=f"p{number:03}") for number in range(250)]
     made += [event("uncovered", stack=f"stack {number:02}") for number in range(30)]
-    answer = answer_of(*made)
-    written = text.to_text(answer)
+    impact = impact_of(*made)
+    written = report_text(impact)
     assert "and 230 more, see --format json" in written
     assert "in doubt: 10 more, see --format json" in written
-    html = page.to_html(answer)
+    html = report_html(impact)
     assert "and 50 more, which" in html
     assert "<summary>and 20 more</summary>" in html
-    assert len(data.as_dict(answer)["rows"]) == 280
+    assert len(report_facts(impact)["rows"]) == 280

@@ -9,8 +9,9 @@ import pytest
 
 from events import handshake
 from tlsfloor import cli
-from tlsfloor.report import answer as judged
-from tlsfloor.report import lines, tally
+from tlsfloor.report.impact import Impact
+from tlsfloor.report.reader import EventFiles
+from tlsfloor.report.tally import Tally
 
 FINE = handshake()
 OLD = handshake("TLS 1.0")
@@ -31,9 +32,11 @@ class ReportRun:
         return facts
 
 
-def answer_of(*events: dict[str, Any], floor: str = "1.2") -> judged.Answer:
-    reading, summed = lines.Reading(), tally.Tally()
-    for each in events:
-        summed.take(each)
-        reading.events += 1
-    return judged.Answer(floor, summed, reading, "0")
+def impact_of(*events: dict[str, Any], floor: str = "1.2") -> Impact:
+    """Return the impact that the report sees in some events."""
+    tally = Tally()
+    files = EventFiles(tally.take)
+    for event in events:
+        tally.take(event)
+        files.events += 1
+    return Impact(floor, tally, files, "0")

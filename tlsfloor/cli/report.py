@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from tlsfloor.report.answer import Answer
+    from tlsfloor.report.impact import Impact
 
 FORMATS = ("text", "json", "html")
 
@@ -56,35 +56,38 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if the floor breaks nothing, 1 if it breaks something, 3 if unknown."""
-    from tlsfloor.report import answer, lines, tally
+    from tlsfloor.report.impact import FLOORS, Impact
+    from tlsfloor.report.reader import EventFiles
+    from tlsfloor.report.tally import Tally
 
     floor = floor_name(floor_of(arguments.floor, "--floor"))
-    if floor not in answer.FLOORS:
+    if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
     output.check(arguments.output)
-    reading, summed = lines.Reading(), tally.Tally()
+    tally = Tally()
+    files = EventFiles(tally.take)
     try:
-        reading.read(arguments.targets, summed.take)
+        files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
         return 130
-    outcome = answer.Answer(floor, summed, reading, tlsfloor.__version__)
-    _write(outcome, arguments.format, arguments.output)
-    return outcome.status
+    impact = Impact(floor, tally, files, tlsfloor.__version__)
+    _write_report(impact, arguments.format, arguments.output)
+    return impact.status
 
 
-def _write(outcome: Answer, kind: str, file: str | None) -> None:
+def _write_report(impact: Impact, kind: str, file: str | None) -> None:
     if kind == "json":
-        from tlsfloor.report.data import to_json as written
+        from tlsfloor.report.as_json import report_json as written
     elif kind == "html":
-        from tlsfloor.report.page import to_html as written
+        from tlsfloor.report.as_html import report_html as written
     else:
-        from tlsfloor.report.text import show
-        from tlsfloor.report.text import to_text as written
+        from tlsfloor.report.as_text import print_report
+        from tlsfloor.report.as_text import report_text as written
 
         if output.is_terminal(kind, file):
             # Without rich there are no colors, and the terminal breaks the lines.
             with contextlib.suppress(ImportError):
-                show(outcome, console())
+                print_report(impact, console())
                 return
-    output.write(written(outcome), file)
+    output.write(written(impact), file)

@@ -9,12 +9,15 @@ every event counts in the answer.
 
 from __future__ import annotations
 
+import functools
 import time
+from collections import Counter
 
 from tlsfloor import versions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 #: Rows of one connection each: of those that floor 1.2 would break, of those that only floor 1.3
@@ -47,27 +50,25 @@ VERSIONS = {
     **{versions.name(wire): wire for wire in versions.OPENSSL_NAMES.values()},
 }
 
-KINDS = (
-    "armed",
-    "raised",
-    "clamped",
-    "refused",
-    "handshake",
-    "failed",
-    "discarded",
-    "uncovered",
-    "unknown",
-    "exempted",
-    "unexempted",
-)
+#: Kinds of event that are about one handshake.
+ATTEMPTED = ("handshake", "failed", "discarded", "refused")
 
-#: Kinds that say that tlsfloor sees nothing of a TLS library.
+#: Kinds that report a TLS library whose handshakes tlsfloor does not see.
 UNSEEN = ("uncovered", "unknown")
+
+KINDS = (*ATTEMPTED, *UNSEEN, "armed", "raised", "clamped", "exempted", "unexempted")
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
-# Entries of the cache from the fields of an event to its row.
+# Entries of each cache: from the fields of an event to its row, for example.
 _MOST_CACHED = 20_000
+
+# The texts of an event that tell its row from others, in the order of the fields of a row, and the
+# places of some of them.
+_SUBJECT = ("kind", "mode", "floor", "version", "asked")
+_TEXTS = (*_SUBJECT, "stack", "role", "program", "where", "library", "server_name", "peer")
+_EMPTY = ("",) * len(_TEXTS)
+_ROLE, _PROGRAM, _SERVER_NAME, _PEER = map(_TEXTS.index, ("role", "program", "server_name", "peer"))
 
 
 class Row:
@@ -77,35 +78,12 @@ class Row:
     ``version``, ``asked`` and ``floor`` are wire numbers.
     """
 
-    __slots__ = (
-        "asked",
-        "count",
-        "exempted",
-        "first",
-        "floor",
-        "hosts",
-        "kind",
-        "last",
-        "library",
-        "mode",
-        "more_hosts",
-        "name",
-        "peer",
-        "port",
-        "program",
-        "rest",
-        "role",
-        "stack",
-        "suite",
-        "text",
-        "version",
-        "where",
-    )
-
-    def __init__(self, sort: tuple[str, str, int, int, int]) -> None:
-        self.kind, self.mode, self.floor, self.version, self.asked = sort
-        self.stack = self.role = self.program = self.where = self.library = ""
-        self.name = self.peer = self.suite = self.text = self.exempted = ""
+    def __init__(
+        self, subject: tuple[str, str, int, int, int], texts: Iterable[str] = ("",) * 7
+    ) -> None:
+        self.kind, self.mode, self.floor, self.version, self.asked = subject
+        self.stack, self.role, self.program, self.where, self.library, self.name, self.peer = texts
+        self.suite = self.text = self.exempted = ""
         self.port = 0
         self.rest = False
         self.count = 0
@@ -117,17 +95,14 @@ class Row:
         """Return whether a floor would break it: yes, no or unknown."""
         if self.exempted:
             return NO
-        if self.kind == "handshake":
-            version = self.version
-        elif self.kind in ("failed", "discarded", "refused"):
-            version = self.version or (self.asked if self.kind == "refused" else 0)
-            if not version:
-                # No version was negotiated. What one floor broke, a stricter one breaks too.
-                return YES if 0 < self.floor <= floor else UNKNOWN
-        else:
+        if self.kind not in ATTEMPTED:
             # A context that was raised may still connect: its handshake is an event of its own.
             return NO if self.kind in KINDS and self.kind not in UNSEEN else UNKNOWN
-        return UNKNOWN if not version else YES if version < floor else NO
+        version = self.version or (self.asked if self.kind == "refused" else 0)
+        if version:
+            return YES if version < floor else NO
+        # No version was negotiated. What one floor broke, a stricter one breaks too.
+        return YES if self.kind != "handshake" and 0 < self.floor <= floor else UNKNOWN
 
 
 class Timeline:
@@ -136,42 +111,34 @@ class Timeline:
     When there would be more, the slots are made wider and their counts are added up.
     """
 
-    __slots__ = ("_high", "_low", "counts", "width")
-
     def __init__(self) -> None:
         self.width = WIDTHS[0]
         #: (slot, version) -> handshakes. A slot is how many widths it begins after ``MONDAY``.
         self.counts: dict[tuple[int, int], int] = {}
-        self._low: float = float("inf")
-        self._high: float = -1
 
     def add(self, when: float, version: int, count: int) -> None:
         """Count handshakes of this time."""
-        slot = int(when - MONDAY) // self.width
-        if not self._low <= slot <= self._high:
-            self._low, self._high = min(slot, self._low), max(slot, self._high)
-            while self._high - self._low >= MOST_SLOTS:
-                self._widen()
-            slot = int(when - MONDAY) // self.width
-        key = (slot, version)
-        self.counts[key] = self.counts.get(key, 0) + count
+        key = (int(when - MONDAY) // self.width, version)
+        before = self.counts.get(key, 0)
+        self.counts[key] = before + count
+        while not before and len(self._slots()) > MOST_SLOTS:
+            self._widen()
+
+    def _slots(self) -> range:
+        """Return the slots from the first to the last, including empty ones."""
+        slots = [slot for slot, _ in self.counts]
+        return range(min(slots), max(slots) + 1) if slots else range(0)
 
     def _widen(self) -> None:
         width = WIDTHS[WIDTHS.index(self.width) + 1]
-        factor = width // self.width
-        wider: dict[tuple[int, int], int] = {}
+        wider: Counter[tuple[int, int]] = Counter()
         for (slot, version), count in self.counts.items():
-            key = (slot // factor, version)
-            wider[key] = wider.get(key, 0) + count
+            wider[slot // (width // self.width), version] += count
         self.counts, self.width = wider, width
-        self._low, self._high = self._low // factor, self._high // factor
 
     def starts(self) -> list[int]:
         """Return when each slot begins, including empty ones."""
-        if not self.counts:
-            return []
-        slots = range(int(self._low), int(self._high) + 1)
-        return [slot * self.width + MONDAY for slot in slots]
+        return [slot * self.width + MONDAY for slot in self._slots()]
 
     def at(self, start: int, version: int) -> int:
         """Return how many handshakes of a version were in the slot that begins at ``start``."""
@@ -183,7 +150,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[Any, ...], Row] = {}
-        self.rest: dict[tuple[str, str, int, int, int], Row] = {}
+        self.rest: dict[tuple[Any, ...], Row] = {}
         self.timeline = Timeline()
         self.untimed = 0
         self.hosts: set[str] = set()
@@ -193,7 +160,6 @@ class Tally:
         self._enforced: set[tuple[int, str | None, str]] = set()
         self._observed: dict[tuple[str | None, str], int] = {}
         self._kept = [0, 0, 0]
-        self._sorts: dict[tuple[Any, ...], tuple[tuple[str, str, int, int, int], int]] = {}
         self._cache: dict[tuple[Any, ...], Row] = {}
         self._latest = time.time() + 86400
 
@@ -204,26 +170,14 @@ class Tally:
             TypeError, ValueError: it is not an event; nothing was counted.
         """
         get = event.get
-        role, name = get("role", ""), get("server_name", "")
-        count, host, when = get("count", 1), get("host", ""), get("time", 0)
-        literal = (
-            get("kind", ""),
-            get("mode", ""),
-            get("floor", ""),
-            get("version", ""),
-            get("asked", ""),
-            get("stack", ""),
-            role,
-            get("program", ""),
-            get("where", ""),
-            get("library", ""),
-            name,
+        texts = list(map(get, _TEXTS, _EMPTY))
+        if texts[_SERVER_NAME] and texts[_ROLE] == "client":
             # The address of a server that has a name adds nothing, and may change every hour.
-            "" if name and role == "client" else get("peer", ""),
-            get("port", 0),
-        )
+            texts[_PEER] = ""
+        count, host, when = get("count", 1), get("host", ""), get("time", 0)
         if type(count) is not int or not 0 < count <= MOST_COUNTED or type(host) is not str:
             raise ValueError("the count or the host is invalid")
+        literal = (*texts, get("port", 0))
         row = self._cache.get(literal)
         if row is None:
             row = self._row(literal, event)
@@ -249,7 +203,7 @@ class Tally:
 
     def _met(self, row: Row, host: str) -> None:
         """Remember a machine of a row, and which floor is enforced or observed there."""
-        host = _text(host)
+        host = _shortened(host)
         who = (None if row.rest else row.program, host)
         if row.mode != "observe" and row.floor:
             full = len(self._enforced) >= MOST_NAMES
@@ -268,66 +222,50 @@ class Tally:
 
     def _row(self, literal: tuple[Any, ...], event: dict[str, Any]) -> Row:
         """Return the row of an event; make it if there is none."""
-        sort, tier = self._sorts.get(literal[:5]) or self._sort(literal[:5])
-        texts, port = literal[5:12], literal[12]
-        short = _short(texts)
-        if not short:
-            texts = tuple(map(_text, texts))
+        *raw, port = literal
+        texts = tuple(map(_shortened, raw))
         if type(port) is not int or not 0 <= port < 65536:
             raise ValueError("the port is invalid")
-        suite, text = _text(event.get("suite")), _text(event.get("text"))
-        key = (*sort, *texts, port)
+        suite, text = _shortened(event.get("suite")), _shortened(event.get("text"))
+        subject, group = _subject(*texts[:5])
+        key = (subject, *texts[5:], port)
         row = self.rows.get(key)
         if row is None:
-            if self._kept[tier] < MOST_ROWS:
-                self._kept[tier] += 1
-                row = self.rows[key] = Row(sort)
-                row.stack, row.role, row.program, row.where, row.library = texts[:5]
-                row.name, row.peer = texts[5:]
-                row.port = port
-                row.suite, row.text = suite, text
+            if self._kept[group] < MOST_ROWS:
+                self._kept[group] += 1
+                row = self.rows[key] = Row(subject, texts[5:])
+                row.port, row.suite, row.text = port, suite, text
             else:
-                row = self.rest.get(sort)
-                if row is None:
-                    row = self.rest[sort] = Row(sort)
-                    row.rest = True
+                row = self.rest.get(subject) or self.rest.setdefault(subject, Row(subject))
+                row.rest = True
             if len(self.programs) < MOST_NAMES:
-                self.programs.add(texts[2])
-        if short:
+                self.programs.add(texts[_PROGRAM])
+        if (*texts, port) == literal:  # nothing was shortened, so the key of the cache is small
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
             self._cache[literal] = row
         return row
 
-    def _sort(self, literal: tuple[Any, ...]) -> tuple[tuple[str, str, int, int, int], int]:
-        """Return what an event is about, and how many of the floors would not break it."""
-        kind, mode, floor, version, asked = (_text(each) for each in literal)
-        if not kind:
-            raise ValueError("it has no kind")
-        sort = (
-            kind if kind in KINDS else "other",
-            mode if mode in ("enforce", "observe") else "",
-            versions.FLOORS.get(floor, 0),
-            VERSIONS.get(version, 0),
-            VERSIONS.get(asked, 0),
-        )
-        breaks = [Row(sort).breaks(each) for each in (versions.TLS1_2, versions.TLS1_3)]
-        if _short(literal):
-            if len(self._sorts) >= _MOST_CACHED:
-                self._sorts.clear()
-            self._sorts[literal] = (sort, breaks.count(NO))
-        return sort, breaks.count(NO)
+
+@functools.lru_cache(_MOST_CACHED)
+def _subject(
+    kind: str, mode: str, floor: str, version: str, asked: str
+) -> tuple[tuple[str, str, int, int, int], int]:
+    """Return what an event is about, and how many of the floors would not break it."""
+    if not kind:
+        raise ValueError("it has no kind")
+    subject = (
+        kind if kind in KINDS else "other",
+        mode if mode in ("enforce", "observe") else "",
+        versions.FLOORS.get(floor, 0),
+        VERSIONS.get(version, 0),
+        VERSIONS.get(asked, 0),
+    )
+    breaks = [Row(subject).breaks(each) for each in (versions.TLS1_2, versions.TLS1_3)]
+    return subject, breaks.count(NO)
 
 
-def _short(values: tuple[Any, ...]) -> bool:
-    """Return whether all are texts that need not be cut off."""
-    for each in values:  # noqa: SIM110 - a generator takes three times as long
-        if type(each) is not str or len(each) > LONGEST_TEXT:
-            return False
-    return True
-
-
-def _text(value: object) -> str:
+def _shortened(value: object) -> str:
     """Return a text of an event, cut off where it is long; an empty one if it is missing."""
     if value is None:
         return ""

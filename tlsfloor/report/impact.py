@@ -1,4 +1,4 @@
-"""Judges the sums of the events: what a floor would break, and whether that is certain.
+"""Judges from the sums of the events what a floor would break, and whether that is certain.
 
 A floor is said to break nothing only if nothing is in doubt: there were handshakes, every line was
 read, and every TLS library that a program imported is one whose handshakes tlsfloor sees.
@@ -10,12 +10,12 @@ import time
 from collections import Counter
 
 from tlsfloor import versions
-from tlsfloor.report import words
-from tlsfloor.report.tally import NO, UNKNOWN, UNSEEN, YES
+from tlsfloor.report import phrases
+from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.report.lines import Reading
+    from tlsfloor.report.reader import EventFiles
     from tlsfloor.report.tally import Row, Tally
 
 #: The floors that are judged, whichever was asked about.
@@ -23,28 +23,29 @@ FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}
 
 STATUSES = {NO: 0, YES: 1, UNKNOWN: 3}
 
-#: A smaller share of the handshakes is worth a warning, and no alarm.
+#: If a floor would break a smaller share of the handshakes, that is a warning and not an alarm.
 FEW = 0.01
 
 _HEADINGS = {
     "1.2": "floor 1.2 would break",
     "1.3": "floor 1.3 would break",
-    UNKNOWN: "not known whether a floor would break it",
+    UNKNOWN: "unknown whether a floor would break it",
     "exempted": "exemptions",
     "changed": "changed by the floor, but not broken",
     "fine": "",
 }
 
 
-class Answer:
+class Impact:
     """What a floor would break, judged from all events.
 
     Attributes:
-        floor: the floor that was asked about: ``"1.2"``.
-        made: when the report was made.
+        floor: the floor that the user asked about: ``"1.2"``.
+        tool: the version of tlsfloor.
+        created: when the report was made.
         rows: each connection, the worst first; rows that sum up several come last.
         breaks: floor -> yes, no or unknown.
-        doubts: floor -> what keeps the answer from being a certain "no", in words.
+        doubts: floor -> why the answer is not a certain "no", as phrases.
         lists: the rows by what to do about them, each row in one list: ``"1.2"`` (that floor
             breaks it), ``"1.3"`` (only that one does), ``unknown``, ``exempted``, ``changed``,
             ``fine``.
@@ -54,34 +55,33 @@ class Answer:
         first_time, last_time: of all events, 0 if unknown.
     """
 
-    def __init__(self, floor: str, summed: Tally, reading: Reading, tool: str) -> None:
-        self.floor, self.tally, self.reading, self.tool = floor, summed, reading, tool
-        self.made = time.time()
-        self.rows = [*summed.rows.values(), *summed.rest.values()]
+    def __init__(self, floor: str, tally: Tally, files: EventFiles, tool: str) -> None:
+        self.floor, self.tally, self.files, self.tool = floor, tally, files, tool
+        self.created = time.time()
+        self.rows = [*tally.rows.values(), *tally.rest.values()]
         _exempt(self.rows)
         self.rows.sort(key=_worst_first)
         self.lists: dict[str, list[Row]] = {name: [] for name in _HEADINGS}
-        for row in self.rows:
-            self.lists[list_of(row)].append(row)
         self.handshakes: Counter[int] = Counter()
         self.last: dict[int, float] = {}
         for row in self.rows:
+            self.lists[list_of(row)].append(row)
             if row.kind == "handshake":
                 self.handshakes[row.version] += row.count
                 self.last[row.version] = max(self.last.get(row.version, 0), row.last)
         self.total = _handshakes(self.rows)
         self.first_time = min((row.first for row in self.rows if row.last), default=0)
         self.last_time = max((row.last for row in self.rows), default=0)
-        self.doubts = {name: self._doubts(wire) for name, wire in FLOORS.items()}
-        self.breaks = {}
+        self.doubts, self.breaks = {}, {}
         for name, wire in FLOORS.items():
+            self.doubts[name] = self._doubts(wire)
             found = {row.breaks(wire) for row in self.rows}
             unsure = UNKNOWN in found or self.doubts[name]
             self.breaks[name] = YES if YES in found else UNKNOWN if unsure else NO
 
     @property
     def status(self) -> int:
-        """The exit status, for the floor that was asked about."""
+        """The exit status, which is about ``floor``."""
         return STATUSES[self.breaks[self.floor]]
 
     def broken(self, name: str) -> list[Row]:
@@ -103,30 +103,31 @@ class Answer:
         if self.breaks[name] != YES:
             return "nothing" if self.breaks[name] == NO else UNKNOWN
         count = _handshakes(self.broken(name))
-        return f"{words.share(count, self.total)} of handshakes" if count else "something"
+        return f"{phrases.share(count, self.total)} of handshakes" if count else "something"
 
     def reason(self, name: str) -> str:
-        """Return what the verdict on a floor rests on, in one line."""
+        """Return what the verdict on a floor is based on, as a phrase."""
         broken = self.broken(name)
         if broken:
-            seen = [row for row in self.rows if row.kind in words.ATTEMPTED]
+            seen = [row for row in self.rows if row.kind in ATTEMPTED]
             count = _handshakes(broken)
-            of = f", {words.number(count)} of {words.number(self.total)} handshakes" * bool(count)
+            of = f", {count:,} of {self.total:,} handshakes" * bool(count)
             doubt = ", and not all traffic was seen" if self.doubts[name] else ""
-            return f"{words.connections(broken)} of {words.amount(seen)}{of}{doubt}"
+            return f"{phrases.connections(broken)} of {phrases.amount(seen)}{of}{doubt}"
         if self.doubts[name]:
             return "not all traffic was seen" if self.handshakes else "no handshake was seen"
         spared = [row for row in self.rows if row.exempted and row.version < FLOORS[name]]
         if spared:
-            size = f"{words.connections(spared)}, {words.times(spared)}"
+            size = f"{phrases.connections(spared)}, {phrases.times(spared)}"
             return f"everything below it is exempted: {size}"
         count = sum(self.handshakes.values())
-        all_of_them = f"all {words.number(count)} handshakes are"
-        subject = all_of_them if count > 1 else "the only handshake is"
+        subject = "the only handshake is"
+        if count > 1:
+            subject = f"all {count:,} handshakes are"
         return f"{subject} at TLS {name} or above"
 
     def all_doubts(self) -> list[str]:
-        """Return the doubts about both floors, first those about the one that was asked about."""
+        """Return the doubts about both floors, those about ``floor`` first."""
         names = (self.floor, *FLOORS)
         return list(dict.fromkeys(doubt for name in names for doubt in self.doubts[name]))
 
@@ -138,65 +139,65 @@ class Answer:
 
     def heading(self, name: str) -> str:
         """Return the heading of a list; empty for rows that need no attention."""
-        more = " as well" if name == "1.3" and self.lists["1.2"] else ""
-        return _HEADINGS[name] + more
+        return _HEADINGS[name] + " as well" * (name == "1.3" and bool(self.lists["1.2"]))
 
     def size(self, name: str) -> str:
         """Return how many rows a list has, and how many handshakes, or how often it was seen."""
         rows = self.lists[name]
         if name not in FLOORS:
-            return f"{words.connections(rows, 'case')}, {words.times(rows)}"
+            return f"{phrases.connections(rows, 'case')}, {phrases.times(rows)}"
         count = _handshakes(rows)
-        often = words.many(count, "handshake") if count else words.times(rows)
-        return f"{words.connections(rows)}, {often}"
+        often = phrases.many(count, "handshake") if count else phrases.times(rows)
+        return f"{phrases.connections(rows)}, {often}"
 
-    def versions(self) -> list[tuple[str, int, float]]:
-        """Return each version, its handshakes and when the last one was; then those without."""
-        found = [
-            (words.version(wire), count, self.last[wire])
+    def versions(self) -> list[tuple[int | None, str, int, float]]:
+        """Return each version, its name, its handshakes and the time of the last one.
+
+        Attempts that ended without a handshake follow, with None in place of a version.
+        """
+        found: list[tuple[int | None, str, int, float]] = [
+            (wire, phrases.version(wire), count, self.last[wire])
             for wire, count in sorted(self.handshakes.items())
         ]
         rest = [row for row in self.rows if row.kind != "handshake" and _handshakes([row])]
         if rest:
             last = max(row.last for row in rest)
-            found.append(("failed or refused", _handshakes(rest), last))
+            found.append((None, "failed or refused", _handshakes(rest), last))
         return found
 
     def scope(self) -> list[str]:
-        """Return how much was seen, of whom and when."""
-        summed = self.tally
-        machines = words.plural(words.at_least(summed.hosts), "machine")
-        if 0 < len(summed.hosts) <= words.FEW:
-            machines += f" ({words.some(summed.hosts, 'machine')})"
-        found = [
-            words.many(self.total, "handshake"),
-            words.plural(words.at_least(summed.programs), "program"),
-            machines,
-        ]
+        """Return how many handshakes were seen, of which machines and when."""
+        known = self.tally
+        machines = phrases.plural(phrases.at_least(known.hosts), "machine")
+        if 0 < len(known.hosts) <= phrases.FEW:
+            machines += f" ({phrases.some(known.hosts, 'machine')})"
+        programs = phrases.plural(phrases.at_least(known.programs), "program")
+        found = [phrases.many(self.total, "handshake"), programs, machines]
         if self.last_time:
-            period = f"{words.moment(self.first_time)} to {words.moment(self.last_time)}"
-            found.append(f"{period} UTC")
+            first, last = phrases.moment(self.first_time), phrases.moment(self.last_time)
+            found.append(f"{first} to {last} UTC")
         return found
 
     def origin(self) -> str:
-        """Return when the report was made, by which version, and from what."""
-        reading = self.reading
-        sources = f" from {words.some(reading.targets, 'file')}" if reading.targets else ""
-        size = f"{words.many(reading.events, 'line')} in {words.many(reading.files, 'file')}"
-        return f"made {words.moment(self.made)} UTC by tlsfloor {self.tool}{sources}: {size}"
+        """Return when the report was made, by which version, and from which files."""
+        files = self.files
+        sources = f" from {phrases.some(files.targets, 'file')}" if files.targets else ""
+        size = f"{phrases.many(files.events, 'line')} in {phrases.many(files.files, 'file')}"
+        return f"made {phrases.moment(self.created)} UTC by tlsfloor {self.tool}{sources}: {size}"
 
     def _doubts(self, floor: int) -> list[str]:
-        reading, doubts = self.reading, []
-        if not reading.events:
+        files, doubts = self.files, []
+        if not files.events:
             doubts.append("no events were read")
         elif not self.handshakes:
             doubts.append("no handshake was seen")
         unseen = [row for row in self.rows if row.kind in UNSEEN]
         for stack in sorted({row.stack for row in unseen}):
-            programs = words.some({row.program for row in unseen if row.stack == stack}, "program")
-            doubts.append(
-                f"{programs} imported {stack or 'a TLS library'}, whose TLS tlsfloor cannot see"
+            programs = phrases.some(
+                {row.program for row in unseen if row.stack == stack}, "program"
             )
+            library = stack or "a TLS library"
+            doubts.append(f"{programs} imported {library}, whose handshakes tlsfloor cannot see")
         vague = [row for row in self.rows if row.kind not in UNSEEN]
         for text, found in (
             ("events of a kind that this version of tlsfloor does not know", ("other",)),
@@ -205,21 +206,21 @@ class Answer:
         ):
             many = [row for row in vague if row.kind in found and row.breaks(floor) == UNKNOWN]
             if many:
-                doubts.append(f"{words.number(sum(row.count for row in many))} {text}")
-        # A guard that enforces a floor does not report what is above it: where a library is held
-        # at 1.2, nobody knows whether it negotiates 1.2 or 1.3.
+                doubts.append(f"{sum(row.count for row in many):,} {text}")
+        # A guard that enforces a floor reports nothing above it: if a library is held at 1.2, it is
+        # unknown whether it negotiates 1.2 or 1.3.
         for held in self.tally.held_below(floor):
             name = versions.floor_name(floor)
             doubts.append(
                 f"some processes enforce {versions.floor_name(held)}, which does not show all "
                 f"that {name} would break: observe {name} in them as well"
             )
-        doubts += [f"{path}: {why}" for path, why in reading.unread.items()]
-        for path, problems in reading.bad.items():
-            lines = ", ".join(f"{words.number(many)} {what}" for what, many in problems.items())
+        doubts += [f"{path}: {why}" for path, why in files.unreadable.items()]
+        for path, problems in files.invalid.items():
+            lines = ", ".join(f"{many:,} {what}" for what, many in problems.items())
             doubts.append(f"{path}: lines that are not events: {lines}")
-        if reading.more:
-            doubts.append(f"{words.number(reading.more)} more files with problems")
+        if files.more:
+            doubts.append(f"{files.more:,} more files with problems")
         return doubts
 
 
@@ -263,7 +264,7 @@ def _handshakes(rows: list[Row]) -> int:
     return sum(
         row.count
         for row in rows
-        if row.kind in words.ATTEMPTED and (row.kind, row.mode) != ("refused", "observe")
+        if row.kind in ATTEMPTED and (row.kind, row.mode) != ("refused", "observe")
     )
 
 

@@ -1,6 +1,6 @@
 """The phrases of a report, for the terminal and the page.
 
-They contain text from events unchanged. Whoever displays one passes it through ``printable``.
+They contain texts of events unchanged: pass them through ``printable`` before they are displayed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shlex
 import time
 
 from tlsfloor import versions
-from tlsfloor.report.tally import MOST_NAMES, UNSEEN
+from tlsfloor.report.tally import ATTEMPTED, MOST_NAMES, UNSEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,33 +21,25 @@ if TYPE_CHECKING:
 #: Up to this many machines are named; of more, only the number is given.
 FEW = 5
 
-#: What to do about events of a kind, where the role matters of a kind and role.
+#: What to do about events of a kind, or of a kind and a role.
 ADVICE = {
-    ("handshake", "client"): "Clients: the check shows whether to change the program or to update "
+    "handshake client": "Clients: the check shows whether to change the program or to update "
     "the server.",
-    ("handshake", "server"): "Servers: update the clients that connect.",
-    ("handshake", ""): "Update the side that does not support a newer version.",
-    ("refused", ""): "Refused: the program asks for this version only. Remove that setting, so "
-    "that both sides can negotiate.",
-    ("failed", ""): "Failed: the other side accepts no version at or above the floor. Update it, "
-    "or exempt it for a while.",
-    ("discarded", ""): "Discarded: the handshake completed below the floor, and the connection was "
+    "handshake server": "Servers: update the clients that connect.",
+    "handshake": "Update the side that does not support a newer version.",
+    "refused": "Refused: the program asks for this version only. Remove that setting, so that both "
+    "sides can negotiate.",
+    "failed": "Failed: the other side accepts no version at or above the floor. Update it, or "
+    "exempt it for a while.",
+    "discarded": "Discarded: the handshake completed below the floor, and the connection was "
     "closed before it carried data.",
-    ("uncovered", ""): "Not visible: the command shows what can hold a floor on this library.",
-    ("unknown", ""): "Not visible: tlsfloor does not know this library and holds no floor on it.",
+    "uncovered": "Not visible: the command shows what can hold a floor on this library.",
+    "unknown": "Not visible: tlsfloor does not know this library and holds no floor on it.",
 }
 
-# A host that may stand in a command and in TOML: only characters that neither a shell nor TOML
-# treats specially, and none that begins an option. An IPv6 address has a colon.
+# A host that is safe in a command and in TOML: it has only characters that neither a shell nor TOML
+# treats specially, and does not begin as an option does. An IPv6 address has a colon.
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*", re.ASCII)
-
-#: Kinds of event that are about one handshake.
-ATTEMPTED = ("handshake", "failed", "discarded", "refused")
-
-
-def number(count: int) -> str:
-    """Return a number with commas between thousands."""
-    return f"{count:,}"
 
 
 def plural(amount: str, noun: str) -> str:
@@ -57,18 +49,18 @@ def plural(amount: str, noun: str) -> str:
 
 def many(count: int, noun: str) -> str:
     """Return a number and its noun."""
-    return plural(number(count), noun)
+    return plural(f"{count:,}", noun)
 
 
 def at_least(names: set[str]) -> str:
     """Return the number of names, of which no more than ``MOST_NAMES`` are kept."""
-    return "at least " * (len(names) >= MOST_NAMES) + number(len(names))
+    return "at least " * (len(names) >= MOST_NAMES) + f"{len(names):,}"
 
 
 def times(rows: list[Row]) -> str:
     """Return how often rows were seen."""
     count = sum(row.count for row in rows)
-    return "seen once" if count == 1 else f"seen {number(count)} times"
+    return "seen once" if count == 1 else f"seen {count:,} times"
 
 
 def share(count: int, total: int) -> str:
@@ -82,7 +74,7 @@ def share(count: int, total: int) -> str:
 def amount(rows: list[Row]) -> str:
     """Return how many connections rows are; where some rows are sums, how many at least."""
     apart = sum(not row.rest for row in rows)
-    return "more than " * (apart < len(rows)) + number(apart)
+    return "more than " * (apart < len(rows)) + f"{apart:,}"
 
 
 def connections(rows: list[Row], noun: str = "connection") -> str:
@@ -94,7 +86,7 @@ def some(names: Iterable[str], noun: str) -> str:
     """Return the names where they are few, and else the first ones and the number of the others."""
     known = sorted(name or f"an unnamed {noun}" for name in names)
     if len(known) > FEW:
-        known[3:] = [f"{number(len(known) - 3)} more"]
+        known[3:] = [f"{len(known) - 3:,} more"]
     return " and ".join(filter(None, (", ".join(known[:-1]), *known[-1:])))
 
 
@@ -161,11 +153,8 @@ def through(row: Row) -> str:
 
 def advice(rows: list[Row]) -> list[str]:
     """Return what to do about rows, each sentence once."""
-    found = (
-        ADVICE.get((row.kind, row.role)) or ADVICE.get((row.kind, ""))
-        for row in rows
-        if not row.exempted
-    )
+    kinds = [(row.kind, f"{row.kind} {row.role}") for row in rows if not row.exempted]
+    found = (ADVICE.get(exact) or ADVICE.get(kind) for kind, exact in kinds)
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -185,18 +174,19 @@ def command(row: Row, listed: str) -> str:
 def exemption(row: Row, today: float) -> str:
     """Return the exemption for the server of a row, in TOML; empty if none can help.
 
-    It does not apply until the operator has written a reason. A minimum that the event does not
-    tell is left empty too.
+    It does not apply until the operator has written a reason. The minimum is left empty too if the
+    event does not contain it.
     """
     host = _client_of(row)
     minimum = versions.floor_name(row.version) if row.version else ""
     if not host or row.stack not in ("", "ssl") or minimum not in ("", *versions.FLOORS):
         return ""
-    entry = [f'host = "{host}"']
-    entry += [f"port = {row.port}"] if row.port else []
-    entry += [f'minimum = "{minimum}"' + "  # required" * (not minimum), 'reason = ""  # required']
-    entry += [f"expires = {moment(today + 90 * 86400, '%Y-%m-%d')}"]
-    return "\n".join(("[[exemption]]", *entry))
+    port = f"port = {row.port}\n" if row.port else ""
+    required = "" if minimum else "  # required"
+    return (
+        f'[[exemption]]\nhost = "{host}"\n{port}minimum = "{minimum}"{required}\n'
+        f'reason = ""  # required\nexpires = {moment(today + 90 * 86400, "%Y-%m-%d")}'
+    )
 
 
 def _client_of(row: Row) -> str:

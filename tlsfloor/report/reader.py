@@ -1,4 +1,4 @@
-"""Reads event files: passes events on, and counts and names the lines that are none.
+"""Reads event files: passes events on, and counts the lines that are not events, by what is wrong.
 
 A file is read line by line, and of a line no more than ``LONGEST`` bytes, so memory does not grow
 with the size of a file. A file may be compressed by gzip, whatever its name is.
@@ -39,158 +39,148 @@ NOT_TEXT = "not text"
 NO_EVENT = "JSON, but not an event"
 OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
-TORN = "cut off at the end"
+TRUNCATED = "truncated"
 
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().decode  # faster than json.loads, which chooses a decoder
 
 
-class Reading:
-    """The files that were read, and what was wrong with them.
+class EventFiles:
+    """Reads the files that a user names, and remembers what is wrong with them.
 
     Attributes:
-        targets: the files and folders that were asked for.
+        targets: the files and folders that the user named.
         files: how many were opened.
         events: how many lines were events.
-        bad: path -> problem -> how many lines of the file have it.
-        unread: path -> why it could not be read, or not to its end.
+        invalid: path -> problem -> how many lines of the file have it.
+        unreadable: path -> why it could not be read, or not to its end.
         more: how many more files have problems.
     """
 
-    __slots__ = ("_seen", "bad", "events", "files", "more", "targets", "unread")
+    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
+        """Pass each event to ``take``.
 
-    def __init__(self) -> None:
+        It raises TypeError or ValueError if the event is invalid, and then has counted nothing.
+        """
+        self._take = take
         self.targets: list[str] = []
-        self.files = 0
-        self.events = 0
-        self.bad: dict[str, dict[str, int]] = {}
-        self.unread: dict[str, str] = {}
-        self.more = 0
+        self.files = self.events = self.more = 0
+        self.invalid: dict[str, dict[str, int]] = {}
+        self.unreadable: dict[str, str] = {}
         self._seen: set[tuple[int, int] | str] = set()
 
-    def read(self, targets: list[str], take: Callable[[dict[str, Any]], None]) -> None:
-        """Read files, folders and ``-``, which is stdin; pass each event to ``take``.
+    def read(self, targets: list[str]) -> None:
+        """Read files, folders and ``-``, which is stdin.
 
-        ``take`` raises TypeError or ValueError for what is not an event, and then has kept nothing
-        of it. A file that is found twice is read once.
+        A file that is found twice is read once.
         """
-        self.targets += ("stdin" if each == "-" else each for each in targets)
+        self.targets += ("stdin" if target == "-" else target for target in targets)
         for target in targets:
             if target == "-":
-                self._stdin(take)
+                self._stdin()
             elif os.path.isdir(target):
-                self._folder(target, take)
+                self._folder(target)
             else:
-                self._path(target, take, named=True)
+                self._path(target, named=True)
 
-    def _stdin(self, take: Callable[[dict[str, Any]], None]) -> None:
+    def _stdin(self) -> None:
         if sys.stdin is None:  # in a service, for example
             self._problem("stdin", "it is closed")
-        elif "-" not in self._seen:
-            self._seen.add("-")
+        elif self._new("-"):
             with open(sys.stdin.fileno(), "rb", closefd=False) as file:
-                self._file("stdin", file, take)
+                self.read_file("stdin", file)
 
-    def _folder(self, folder: str, take: Callable[[dict[str, Any]], None]) -> None:
+    def _folder(self, folder: str) -> None:
         found = not self._new_folder(folder)
-        for above, folders, names in os.walk(folder, onerror=self._unwalked, followlinks=True):
-            below = [os.path.join(above, each) for each in sorted(folders)]
+        for above, folders, names in os.walk(folder, onerror=self._not_walked, followlinks=True):
+            below = [os.path.join(above, name) for name in sorted(folders)]
             # A symbolic link may lead to a folder above.
-            folders[:] = [os.path.basename(each) for each in below if self._new_folder(each)]
+            folders[:] = [os.path.basename(path) for path in below if self._new_folder(path)]
             found = found or len(folders) < len(below)
             for path in (os.path.join(above, name) for name in sorted(names)):
                 # Reading a pipe might never end. A broken link is a problem to report.
                 if NAMES.search(path) and (os.path.isfile(path) or not os.path.exists(path)):
                     found = True
-                    self._path(path, take, named=False)
+                    self._path(path, named=False)
         if not found:
             self._problem(folder, "no file in it ends in .jsonl or .json")
 
     def _new_folder(self, folder: str) -> bool:
         try:
-            return self._new(os.stat(folder))
+            facts = os.stat(folder)
         except OSError as error:  # it was removed
-            self._unwalked(error)
+            self._not_walked(error)
             return False
+        return self._new((facts.st_dev, facts.st_ino))
 
-    def _new(self, facts: os.stat_result) -> bool:
+    def _new(self, identity: tuple[int, int] | str) -> bool:
         """Return whether a file or folder is found for the first time."""
-        this = (facts.st_dev, facts.st_ino)
-        new = this not in self._seen
-        self._seen.add(this)
-        return new
+        before = len(self._seen)
+        self._seen.add(identity)
+        return len(self._seen) > before
 
-    def _unwalked(self, error: OSError) -> None:
+    def _not_walked(self, error: OSError) -> None:
         self._problem(str(error.filename), error.strerror or str(error))
 
-    def _path(self, path: str, take: Callable[[dict[str, Any]], None], *, named: bool) -> None:
+    def _path(self, path: str, *, named: bool) -> None:
+        before = self.events
         try:
             with open(path, "rb") as file:
                 facts = os.fstat(file.fileno())
-                if stat.S_ISREG(facts.st_mode) and not self._new(facts):
+                if stat.S_ISREG(facts.st_mode) and not self._new((facts.st_dev, facts.st_ino)):
                     return
-                before = self.events
-                self._file(path, file, take)
+                self.read_file(path, file)
         except (OSError, ValueError) as error:  # ValueError: the path contains a null
             self._problem(path, getattr(error, "strerror", None) or str(error))
             return
         # In a folder, an empty file may be one that was just created by a rotation.
-        if named and self.events == before and path not in self.bad and path not in self.unread:
+        has_problem = path in self.invalid or path in self.unreadable
+        if named and self.events == before and not has_problem:
             self._problem(path, "no event in it")
 
-    def _file(
-        self, path: str, file: io.BufferedReader, take: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def read_file(self, path: str, file: io.BufferedReader) -> None:
+        """Read an open file; ``path`` is its name in the report."""
         self.files += 1
-        bad: dict[str, int] = {}
+        invalid: dict[str, int] = {}
         try:
-            for line in _lines(file):
-                problem = self._line(line, take)
+            for line in _lines_of(file):
+                problem = self._line(line)
                 if problem:
-                    bad[problem] = bad.get(problem, 0) + 1
+                    invalid[problem] = invalid.get(problem, 0) + 1
         except (EOFError, OSError, zlib.error) as error:
             self._problem(path, f"not read to its end: {error}")
-        if bad and len(self.bad) < MOST_NAMED:
-            self.bad[path] = bad
-        elif bad:
-            self.more += path not in self.unread
+        if invalid and len(self.invalid) < MOST_NAMED:
+            self.invalid[path] = invalid
+        elif invalid:
+            self.more += path not in self.unreadable
 
-    def _line(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> str:
+    def _line(self, line: bytes) -> str:
         """Pass an event on; return what is wrong with a line that is not an event."""
+        if len(line) > LONGEST:
+            return TOO_LONG
         try:
             event = _decode(line.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            if not line.endswith(b"\n"):  # its writer may have been interrupted
+                return TRUNCATED if line.strip() else ""
+            is_text = b"\0" not in line and not isinstance(error, UnicodeDecodeError)
+            return "" if not line.strip() else NOT_JSON if is_text else NOT_TEXT
+        try:
             if event.get("schema") != SCHEMA:
                 return OTHER_SCHEMA
-            take(event)
-        except (AttributeError, TypeError, ValueError, RecursionError):
-            return _wrong(line)
+            self._take(event)
+        except (AttributeError, TypeError, ValueError):
+            return NO_EVENT
         self.events += 1
         return ""
 
     def _problem(self, path: str, why: str) -> None:
-        if len(self.unread) < MOST_NAMED:
-            self.unread[path] = why
+        if len(self.unreadable) < MOST_NAMED:
+            self.unreadable[path] = why
         else:
             self.more += 1
 
 
-def _wrong(line: bytes) -> str:
-    """Return what is wrong with a line that is not an event; nothing if it is empty."""
-    if len(line) > LONGEST:
-        return TOO_LONG
-    try:
-        json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        problem = NOT_TEXT
-    except (ValueError, RecursionError):
-        problem = NOT_TEXT if b"\0" in line else NOT_JSON
-    else:
-        return NO_EVENT
-    if not line.strip():
-        return ""
-    return problem if line[-1:] == b"\n" else TORN
-
-
-def _lines(file: io.BufferedReader) -> Iterator[bytes]:
+def _lines_of(file: io.BufferedReader) -> Iterator[bytes]:
     """Yield lines; of one that is too long, only as much as shows that."""
     if file.peek(2)[:2] == b"\x1f\x8b":
         file = io.BufferedReader(gzip.GzipFile(fileobj=file))

@@ -1,0 +1,242 @@
+"""The impact of a floor as one HTML page, to send to the people who have to act on it.
+
+The page needs no other file: it has no script, font or image, loads nothing, and its content
+security policy forbids all of that. Every text of an event passes ``_escaped``. Only a host name
+becomes part of a command to copy, and only if it has harmless characters only (see ``phrases``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import os
+from collections import Counter
+from string import Template
+
+from tlsfloor.errors import printable
+from tlsfloor.report import phrases
+from tlsfloor.report.impact import FLOORS
+from tlsfloor.report.tally import UNKNOWN, YES
+from tlsfloor.versions import TLS1_2, TLS1_3
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tlsfloor.report.impact import Impact
+    from tlsfloor.report.tally import Row
+
+# Rows of a table, and doubts; and doubts that are not folded away. The JSON has all.
+_MOST = 200
+_FEW_DOUBTS = 10
+
+# A timeline of at least this many bars fills the width; a single bar stays narrow.
+_FULL = 12
+
+# The least height of a bar, of 100: one handshake must be visible next to a million.
+_LEAST = 4
+
+# The colour of each list.
+_TONES = {"1.2": YES, "1.3": "between", UNKNOWN: UNKNOWN, "exempted": UNKNOWN, "changed": ""}
+
+_UNITS = (("week", 604_800), ("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def report_html(impact: Impact) -> str:
+    """Return the impact as one page."""
+    css = _file("page.css")
+    page = Template(_file("page.html")).substitute(
+        digest=str(base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()), "ascii"),
+        title=_sentence(impact.headline(impact.floor).partition(": ")[0], end=""),
+        css=css,
+        scope=_escaped(" · ".join(impact.scope())),
+        origin=_sentence(impact.origin()),
+        cards="".join(_card(impact, name) for name in FLOORS),
+        sections="".join(_sections(impact)),
+    )
+    # ASCII, like the JSON, so that no encoding of stdout can damage it.
+    return str(page.encode("ascii", "xmlcharrefreplace"), "ascii")
+
+
+def _file(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
+
+
+def _card(impact: Impact, name: str) -> str:
+    return (
+        f'<div class="card {impact.tone(name)}"><span class="floor">Floor {name} would break</span>'
+        f"<strong>{impact.verdict(name)}</strong><p>{_sentence(impact.reason(name))}</p></div>\n"
+    )
+
+
+def _sections(impact: Impact) -> Iterator[str]:
+    doubts = impact.all_doubts()
+    if doubts:
+        yield '<div class="doubts"><strong>Not all traffic was seen</strong>\n'
+        yield _items(doubts[:_FEW_DOUBTS], "")
+        more = doubts[_FEW_DOUBTS:]
+        if more:
+            yield f"<details><summary>and {len(more):,} more</summary>\n"
+            yield _items(more[:_MOST], "") + "</details>\n"
+        yield "</div>\n"
+    if impact.total:
+        yield from _timeline(impact)
+    for name in _TONES:
+        if impact.lists[name]:
+            yield from _list(impact, name)
+    if impact.rows:
+        yield from _programs(impact)
+
+
+def _timeline(impact: Impact) -> Iterator[str]:
+    line = impact.tally.timeline
+    starts = line.starts()
+    form = "%Y-%m-%d" if line.width >= 86400 else "%Y-%m-%d %H:%M"
+    labels = [phrases.moment(start, form) for start in starts]
+    yield "<section>\n<h2>Handshakes over time</h2>\n"
+    if starts:
+        size = next((unit, length) for unit, length in _UNITS if line.width % length == 0)
+        yield _soft(
+            f"A bar is {phrases.many(line.width // size[1], size[0])}. Each version has its own "
+            "scale, so that a few handshakes are visible next to many."
+        )
+    for wire, name, count, last in impact.versions():
+        tone = "old" if (wire or 0) < TLS1_2 else "between" if (wire or 0) < TLS1_3 else "new"
+        seen = f"<span>last {phrases.moment(last, '%Y-%m-%d')}</span>" if last else ""
+        yield f'<div class="strip {tone}"><div class="name"><b>{name}</b>'
+        yield f"<span>{count:,} ({_escaped(phrases.share(count, impact.total))})"
+        yield f"</span>{seen}</div>"
+        counts = [line.at(start, wire) for start in starts] if wire is not None else []
+        empty = "<div></div>" if wire is None else '<div class="empty">at unknown times</div>'
+        yield (_bars(name, counts, labels) if any(counts) else empty) + "</div>\n"
+    if starts:
+        shown = [" to ".join(dict.fromkeys((labels[0], labels[-1])))]
+        if len(starts) >= _FULL:
+            shown = [labels[0], labels[len(labels) // 2], labels[-1]]
+        yield f'<div class="axis"><span>{"</span><span>".join(shown)}</span></div>\n'
+    if impact.tally.untimed:
+        lines = phrases.many(impact.tally.untimed, "line")
+        yield _soft(
+            f"Not drawn: {lines} without a valid time (missing, before 2020 or in the future)."
+        )
+    yield "</section>\n"
+
+
+def _bars(name: str, counts: list[int], labels: list[str]) -> str:
+    most = max(counts)
+    drawn = (
+        f'<svg viewBox="0 0 {max(len(counts), _FULL)} 100" preserveAspectRatio="none" role="img" '
+        f'aria-label="{name} over time, at most {most:,} in a bar">'
+    )
+    for slot, (count, label) in enumerate(zip(counts, labels)):
+        if count:
+            height = max(100 * count / most, _LEAST)
+            drawn += (
+                f'<rect x="{slot + 0.08:.2f}" y="{100 - height:.2f}" width="0.84" '
+                f'height="{height:.2f}"><title>{label}: {count:,}</title></rect>'
+            )
+    return drawn + "</svg>"
+
+
+def _list(impact: Impact, name: str) -> Iterator[str]:
+    rows = impact.lists[name]
+    cells = [_cells(impact, row, name) for row in rows[:_MOST]]
+    yield from _table(
+        _sentence(impact.heading(name), end=""), impact.size(name), cells, phrases.advice(rows)
+    )
+    if len(rows) > _MOST:
+        more = f"{len(rows) - _MOST:,}"
+        yield _soft(f"and {more} more, which <code>--format json</code> lists.")
+    if any(row.rest for row in rows):
+        yield _soft("Connections that have no row of their own are summed.")
+    yield "</section>\n"
+
+
+def _cells(impact: Impact, row: Row, name: str) -> dict[str, tuple[str, str]]:
+    """Return what the table of a list shows of a row: column -> class of the cell, and its HTML."""
+    where = " by ".join(filter(None, (row.where, phrases.through(row))))
+    machines = phrases.hosts(row)
+    where = ", ".join(filter(None, (where, machines and f"on {machines}")))
+    role = {"client": "as a client", "server": "as a server"}.get(row.role, "")
+    command = phrases.command(row, name)
+    code = f"<code>{_escaped(command)}</code>" if command else ""
+    entry = phrases.exemption(row, impact.created) if name in FLOORS else ""
+    if entry:
+        code += f"<details><summary>exemption</summary><pre>{html.escape(entry)}</pre></details>"
+    what = _two_lines(phrases.what(row), row.exempted or row.text or row.suite)
+    return {
+        "What": (f"what {_TONES[name]}".strip(), what),
+        "Count": ("count", f"{row.count:,}"),
+        "Program": ("", _two_lines(phrases.program(row), where)),
+        "Peer": ("", _two_lines(*filter(None, (phrases.peer(row), role)))),
+        "Last seen": ("when", phrases.moment(row.last)),
+        "Run next": ("", code),
+    }
+
+
+def _programs(impact: Impact) -> Iterator[str]:
+    spoken: dict[str, Counter[int]] = {}
+    for found in impact.rows:
+        handshakes = spoken.setdefault(phrases.program(found), Counter())
+        if found.kind == "handshake":
+            handshakes[found.version] += found.count
+    seen = sorted(impact.handshakes)
+    # Programs that use the oldest version come first.
+    order = sorted(spoken, key=lambda program: [-spoken[program][wire] for wire in seen])
+    rows = []
+    for program in order[:_MOST]:
+        row = {"Program": ("", _escaped(program))}
+        for wire in seen:
+            count = spoken[program][wire]
+            row[phrases.version(wire)] = ("count", f"{count:,}" if count else "")
+        rows.append(row)
+    yield from _table("Programs", phrases.at_least(impact.tally.programs), rows)
+    if len(order) > _MOST:
+        yield _soft(f"and {len(order) - _MOST:,} more.")
+    yield "</section>\n"
+
+
+def _table(
+    heading: str, size: str, rows: list[dict[str, tuple[str, str]]], advice: Iterable[str] = ()
+) -> Iterator[str]:
+    """Begin a section with a table, whose cells are: column -> class of the cell, and its HTML."""
+    yield f'<section>\n<h2>{heading}<span class="n">{size}</span></h2>\n'
+    if advice:
+        yield _items(advice, "todo")
+    heads = [(column, kind * (kind == "count")) for column, (kind, _) in rows[0].items()]
+    head = "".join(f"<th{_class(kind)}>{column}</th>" for column, kind in heads)
+    yield f"<table{_class('kinds' if 'What' in rows[0] else '')}>\n<thead><tr>{head}</tr></thead>\n"
+    yield "<tbody>\n"
+    for row in rows:
+        yield "<tr>"
+        for column, (kind, text) in row.items():
+            yield f'<td data-label="{column}"{_class(kind)}>{text}</td>'
+        yield "</tr>\n"
+    yield "</tbody>\n</table>\n"
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
+
+
+def _two_lines(text: str = "", small: str = "") -> str:
+    return _escaped(text) + (f"<small>{_escaped(small)}</small>" if small else "")
+
+
+def _items(texts: Iterable[str], kind: str) -> str:
+    items = "".join(f"<li>{_escaped(text)}</li>\n" for text in texts)
+    return f'<ul class="{kind}">\n{items}</ul>\n'
+
+
+def _soft(text: str) -> str:
+    return f'<p class="soft">{text}</p>\n'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))
+
+
+def _sentence(text: str, end: str = ".") -> str:
+    return _escaped(text[:1].upper() + text[1:] + end)

@@ -1,0 +1,103 @@
+"""The impact of a floor as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from tlsfloor import versions
+from tlsfloor.report import phrases
+from tlsfloor.report.impact import FLOORS, list_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tlsfloor.report.impact import Impact
+    from tlsfloor.report.tally import Row
+
+#: The version of the JSON. It rises when a key changes its meaning, its name or is removed.
+SCHEMA = 2
+
+
+def report_facts(impact: Impact) -> dict[str, Any]:
+    """Return the impact as JSON types."""
+    files, tally = impact.files, impact.tally
+    starts = tally.timeline.starts()
+    seen = {wire: phrases.version(wire) for wire in sorted(impact.handshakes)}
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "tlsfloor", "version": impact.tool},
+        "created": _time(impact.created),
+        "sources": files.targets,
+        "floor": impact.floor,
+        "status": impact.status,
+        "floors": {
+            name: {
+                "breaks": impact.breaks[name],
+                "share": impact.share(name),
+                "reason": impact.reason(name),
+                "doubts": impact.doubts[name],
+            }
+            for name in FLOORS
+        },
+        "first": _time(impact.first_time),
+        "last": _time(impact.last_time),
+        "events": sum(row.count for row in impact.rows),
+        "lines_without_time": tally.untimed,
+        "hosts": len(tally.hosts),
+        "programs": len(tally.programs),
+        "handshakes": [
+            {"version": name, "count": impact.handshakes[wire], "last": _time(impact.last[wire])}
+            for wire, name in seen.items()
+        ],
+        "timeline": {
+            "seconds": tally.timeline.width,
+            "starts": [_time(start) for start in starts],
+            "counts": {
+                name: [tally.timeline.at(start, wire) for start in starts]
+                for wire, name in seen.items()
+            },
+        },
+        "rows": [_row_facts(row) for row in impact.rows],
+        "files": {
+            "read": files.files,
+            "event_lines": files.events,
+            "invalid_lines": files.invalid,
+            "unreadable": files.unreadable,
+            "more_with_problems": files.more,
+        },
+    }
+
+
+def _row_facts(row: Row) -> dict[str, Any]:
+    facts = {
+        "kind": row.kind,
+        "mode": row.mode,
+        "floor": row.floor and versions.floor_name(row.floor),
+        "version": row.version and versions.name(row.version),
+        "asked": row.asked and versions.name(row.asked),
+        **{name: getattr(row, name) for name in ("stack", "role", "program", "where", "library")},
+        "server_name": row.name,
+        **{name: getattr(row, name) for name in ("peer", "port", "suite", "text")},
+        "exempted": row.exempted,
+    }
+    return {
+        **{name: value or None for name, value in facts.items()},
+        "list": list_of(row),
+        "breaks": {name: row.breaks(wire) for name, wire in FLOORS.items()},
+        "summed": row.rest,
+        "count": row.count,
+        "first": _time(row.first if row.last else 0),
+        "last": _time(row.last),
+        "hosts": sorted(row.hosts - {""}),
+        "more_hosts": row.more_hosts,
+    }
+
+
+def _time(when: float) -> str | None:
+    return phrases.moment(when, "%Y-%m-%dT%H:%M:%SZ") or None
+
+
+def report_json(impact: Impact) -> str:
+    """Return the impact as JSON."""
+    return json.dumps(report_facts(impact), indent=2) + "\n"
