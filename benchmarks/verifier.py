@@ -1,7 +1,8 @@
 """The cost of the verifier, compared with only starting the interpreters, or with ``find``.
 
-The verifier starts each interpreter twice, isolated and as deployed. Here it examines one
-interpreter after the other; by default it examines as many at a time as there are processors.
+The verifier starts each interpreter twice, isolated and as a program would start it. Here it
+examines one interpreter after the other; by default it examines as many at a time as there are
+processors.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
                 "second",
                 {
                     "find": partial(seconds, command, environment()),
-                    "tlsfloor": called(partial(find.search, [folder])),
+                    "tlsfloor": called(partial(find.find_interpreters, [folder])),
                 },
                 most=2,
                 rounds=11,

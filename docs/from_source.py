@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-SCHEMA = Path(verifier.__file__).with_name("report.schema.json")
+SCHEMA = Path(verifier.__file__).with_name("verify.schema.json")
 
 #: Wide enough for the usage of a command, narrow enough for a page.
 WIDTH = 88

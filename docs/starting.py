@@ -231,9 +231,9 @@ class Interpreter:
             report = json.loads(output([*command, self.pythons[kind]], env, good=(0, 1)))
             [examined] = report["interpreters"]
             verdicts = {"": examined["verdict"]}
-            for name, more in examined["more"].items():
-                if name.startswith("as deployed, "):
-                    verdicts[name[len("as deployed, ") :]] = more["verdict"]
+            for name, judged in examined["other_verdicts"].items():
+                if name.startswith("as started, "):
+                    verdicts[name[len("as started, ") :]] = judged["verdict"]
             if verdicts[""] != "enforced":  # then no flag is tried: none can arm
                 verdicts = dict.fromkeys(["", *WRITTEN.values()], verdicts[""])
             found.update({(alone, flag): VERDICTS[each] for flag, each in verdicts.items()})

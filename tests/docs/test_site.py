@@ -72,7 +72,7 @@ def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
         assert f'id="tlsfloor-{name}"' in commands
     keys = (site / "reference" / "status.html").read_text("utf-8")
     schema = json.loads(
-        (Path(tlsfloor.__file__).parent / "verifier/report.schema.json").read_text()
+        (Path(tlsfloor.__file__).parent / "verifier/verify.schema.json").read_text()
     )
     for part in (schema, *schema["$defs"].values()):
         for key in part.get("properties", ()):

@@ -44,7 +44,7 @@ def link(path: Path, target: object) -> Path:
     return path
 
 
-def paths(found: find.Found) -> list[str]:
+def paths(found: find.SearchResult) -> list[str]:
     return [each.path for each in found.interpreters]
 
 
@@ -58,14 +58,14 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_virtual_environment_is_one_interpreter_of_its_own(venv: Path) -> None:
-    [each] = find.search([str(venv)]).interpreters
+    [each] = find.find_interpreters([str(venv)]).interpreters
     assert (each.venv, each.problem) == (str(venv), "")
     assert each.path == str(venv / "bin" / "python")
-    assert str(venv / "bin" / "python3") in each.also
+    assert str(venv / "bin" / "python3") in each.other_names
 
 
 def test_an_environment_is_not_folded_with_the_interpreter_that_it_links_to(venv: Path) -> None:
-    found = find.search([str(venv), REAL]).interpreters
+    found = find.find_interpreters([str(venv), REAL]).interpreters
     assert sorted(each.path for each in found) == sorted([str(venv / "bin" / "python"), REAL])
 
 
@@ -73,8 +73,8 @@ def test_an_environment_of_copies_is_one_interpreter(tmp_path: Path) -> None:
     (tmp_path / "pyvenv.cfg").touch()
     for name in ("python", "python3", "python3.11"):
         program(tmp_path / "bin" / name)
-    [each] = find.search([str(tmp_path)]).interpreters
-    assert len(each.also) == 2
+    [each] = find.find_interpreters([str(tmp_path)]).interpreters
+    assert len(each.other_names) == 2
 
 
 def test_links_hard_links_and_copies_beside_each_other_are_folded(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_links_hard_links_and_copies_beside_each_other_are_folded(tmp_path: Path
     link(tmp_path / "sbin" / "python", real)
     os.link(real, tmp_path / "bin" / "python3.12m")
     shutil.copy2(real, tmp_path / "bin" / "python")
-    [each] = find.search([str(tmp_path), str(real), str(tmp_path / "bin")]).interpreters
+    [each] = find.find_interpreters([str(tmp_path), str(real), str(tmp_path / "bin")]).interpreters
     assert os.path.dirname(each.path) == str(tmp_path / "bin")
-    assert {os.path.relpath(name, tmp_path) for name in (each.path, *each.also)} == {
+    assert {os.path.relpath(name, tmp_path) for name in (each.path, *each.other_names)} == {
         "bin/python3.12",
         "bin/python3",
         "sbin/python",
@@ -99,7 +99,7 @@ def test_one_file_in_two_places_is_two_interpreters(tmp_path: Path) -> None:
     one = program(tmp_path / "one" / "bin" / "python")
     (tmp_path / "two" / "bin").mkdir(parents=True)
     os.link(one, tmp_path / "two" / "bin" / "python")
-    assert len(find.search([str(tmp_path)]).interpreters) == 2
+    assert len(find.find_interpreters([str(tmp_path)]).interpreters) == 2
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,9 @@ def test_one_file_in_two_places_is_two_interpreters(tmp_path: Path) -> None:
     "pypy pypy3 pypy3.10 python.exe".split(),
 )
 def test_names_of_interpreters(tmp_path: Path, name: str) -> None:
-    assert paths(find.search([str(program(tmp_path / name).parent)])) == [str(tmp_path / name)]
+    assert paths(find.find_interpreters([str(program(tmp_path / name).parent)])) == [
+        str(tmp_path / name)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -116,11 +118,13 @@ def test_names_of_interpreters(tmp_path: Path, name: str) -> None:
 )
 def test_names_of_other_things(tmp_path: Path, name: str) -> None:
     program(tmp_path / name)
-    assert find.search([str(tmp_path)]) == find.Found(empty=[str(tmp_path)])
+    assert find.find_interpreters([str(tmp_path)]) == find.SearchResult(empty=[str(tmp_path)])
 
 
 def test_a_named_target_may_be_called_anything(tmp_path: Path) -> None:
-    assert paths(find.search([str(program(tmp_path / "app"))])) == [str(tmp_path / "app")]
+    assert paths(find.find_interpreters([str(program(tmp_path / "app"))])) == [
+        str(tmp_path / "app")
+    ]
 
 
 @pytest.mark.parametrize("marker", binary.MARKERS, ids=lambda marker: marker.decode())
@@ -148,10 +152,10 @@ def test_a_script_called_python_is_named_and_not_started(tmp_path: Path) -> None
     shim.parent.mkdir()
     shim.write_text(f"#!/bin/sh\ntouch {trace}\n")
     shim.chmod(0o755)
-    found = find.search([str(tmp_path)])
+    found = find.find_interpreters([str(tmp_path)])
     assert (found.interpreters, found.empty) == ([], [str(tmp_path)])
     assert found.skipped == {str(shim): "a script, not an interpreter: #!/bin/sh"}
-    [named] = find.search([str(shim)]).interpreters
+    [named] = find.find_interpreters([str(shim)]).interpreters
     assert named.problem.startswith("a script, not an interpreter: #!/bin/sh; hint: ")
     assert not trace.exists()
 
@@ -161,17 +165,17 @@ def test_the_hint_for_a_script_reaches_the_interpreter_behind_it(tmp_path: Path)
     shim.parent.mkdir()
     shim.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     shim.chmod(0o755)
-    [named] = find.search([str(shim)]).interpreters
+    [named] = find.find_interpreters([str(shim)]).interpreters
     _, _, command = named.problem.partition("tlsfloor verify ")
     program = f'set -- {command}; printf %s "$1"'
     done = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, check=True)
-    [behind] = find.search([done.stdout]).interpreters
+    [behind] = find.find_interpreters([done.stdout]).interpreters
     assert (behind.path, behind.problem) == (os.path.abspath(sys.executable), "")
 
 
 def test_a_path_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
     path = program(tmp_path / os.fsdecode(b"caf\xe9") / "python")
-    assert paths(find.search([str(tmp_path)])) == [str(path)]
+    assert paths(find.find_interpreters([str(tmp_path)])) == [str(path)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,9 @@ def test_a_path_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
 def test_what_cannot_be_tried_has_a_problem(
     tmp_path: Path, options: dict[str, object], problem: str
 ) -> None:
-    [each] = find.search([str(program(tmp_path / "python3", **options).parent)]).interpreters  # type: ignore[arg-type]
+    [each] = find.find_interpreters(
+        [str(program(tmp_path / "python3", **options).parent)]
+    ).interpreters  # type: ignore[arg-type]
     assert each.problem.startswith(problem)
 
 
@@ -195,7 +201,7 @@ def test_a_program_of_another_system_has_a_problem(tmp_path: Path) -> None:
     for name, head in (("python", b"MZ"), ("python3", b"\xcf\xfa\xed\xfe\x0c\0\0\1")):
         (tmp_path / name).write_bytes(head + bytes(100))
         (tmp_path / name).chmod(0o755)
-    problems = {each.problem for each in find.search([str(tmp_path)]).interpreters}
+    problems = {each.problem for each in find.find_interpreters([str(tmp_path)]).interpreters}
     assert problems == {
         f"a program of another system ({kind}), and this machine runs ELF"
         for kind in ("PE", "Mach-O")
@@ -206,7 +212,7 @@ def test_a_program_of_another_system_has_a_problem(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     unread = program(tmp_path / "bin" / "python", mode=0o111)
     (tmp_path / "closed").mkdir(mode=0)
-    found = find.search([str(tmp_path)])
+    found = find.find_interpreters([str(tmp_path)])
     assert [(each.path, each.problem) for each in found.interpreters] == [
         (str(unread), "unreadable: Permission denied")
     ]
@@ -228,7 +234,7 @@ def test_a_folder_that_cannot_be_read_is_told_once(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = find.search([str(tmp_path)])
+    found = find.find_interpreters([str(tmp_path)])
     assert (len(found.interpreters), found.unread) == (1, {str(closed): "Permission denied"})
 
 
@@ -239,7 +245,7 @@ def test_links_that_lead_nowhere_or_in_circles_are_survived(tmp_path: Path) -> N
     link(tmp_path / "bin" / "python3", "gone")
     link(tmp_path / "pypy", tmp_path / "bin")  # to a folder
     os.mkfifo(tmp_path / "python3.12")  # whoever opens it waits
-    found = find.search([str(tmp_path)])
+    found = find.find_interpreters([str(tmp_path)])
     assert paths(found) == [str(tmp_path / "bin" / "python")]
     told = {os.path.basename(path): why for path, why in found.skipped.items()}
     assert told["python3"] == "No such file or directory"
@@ -248,12 +254,12 @@ def test_links_that_lead_nowhere_or_in_circles_are_survived(tmp_path: Path) -> N
 
 def test_texts_called_python_are_not_worth_a_word(tmp_path: Path) -> None:
     (tmp_path / "python").write_text("# bash completion\n")
-    assert find.search([str(tmp_path)]) == find.Found(empty=[str(tmp_path)])
+    assert find.find_interpreters([str(tmp_path)]) == find.SearchResult(empty=[str(tmp_path)])
 
 
 def test_a_target_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match="there is no .*/nothing"):
-        find.search([str(tmp_path / "nothing")])
+        find.find_interpreters([str(tmp_path / "nothing")])
 
 
 def test_absolute_links_of_an_image_stay_inside_it(tmp_path: Path) -> None:
@@ -266,20 +272,20 @@ def test_absolute_links_of_an_image_stay_inside_it(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "pyvenv.cfg").touch()
     environment = link(tmp_path / "app" / "bin" / "python", REAL)
-    found = find.search([str(tmp_path)])
+    found = find.find_interpreters([str(tmp_path)])
     assert {each.image for each in found.interpreters} == {str(tmp_path)}
     assert [(each.path, each.problem) for each in found.interpreters] == [
         (str(environment), f"its link is for the inside of {tmp_path}: verify it there"),
         (str(real), ""),
     ]
-    assert str(alternative) in found.interpreters[1].also
+    assert str(alternative) in found.interpreters[1].other_names
 
 
 def test_names_that_are_no_text_are_survived(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff\n"
     os.mkdir(folder)
     program(tmp_path / os.fsdecode(b"\xff\n") / "python")
-    assert len(find.search([str(tmp_path)]).interpreters) == 1
+    assert len(find.find_interpreters([str(tmp_path)]).interpreters) == 1
 
 
 def test_one_interpreter_is_found_among_many_files_and_loops(tmp_path: Path) -> None:
@@ -290,7 +296,7 @@ def test_one_interpreter_is_found_among_many_files_and_loops(tmp_path: Path) -> 
             (folder / f"module_{number}.py").touch()
         link(folder / "up", tmp_path)
     program(tmp_path / "19" / "python")
-    assert len(find.search([str(tmp_path)]).interpreters) == 1
+    assert len(find.find_interpreters([str(tmp_path)]).interpreters) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
@@ -303,6 +309,6 @@ def test_the_kernels_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -
         return scandir(path if path == "/" else os.devnull + "/gone")
 
     monkeypatch.setattr(os, "scandir", note)
-    find.search(["/"])
+    find.find_interpreters(["/"])
     assert "/" in searched
     assert not {"/proc", "/sys", "/dev"} & set(searched)

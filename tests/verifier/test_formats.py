@@ -24,42 +24,47 @@ import xmlschema  # noqa: E402
 from tlsfloor.verifier import text  # noqa: E402
 
 HERE = Path(__file__).parents[1]
-SCHEMA = json.loads(Path(formats.__file__).with_name("report.schema.json").read_text())
+SCHEMA = json.loads(Path(formats.__file__).with_name("verify.schema.json").read_text())
 
 #: What a target can say of itself, or be called: escapes, a null, half a character, markup.
 HOSTILE = "\x1b[2J\0\udcff]]>&<é\u202e\n\r"
 
 
 def result(
-    outcome: str, version: int = TLS1_0, told: str = "told", way: str = "default"
-) -> judge.Result:
-    return judge.Result(cases.Case("client", "ssl", way, version, "rsa"), outcome, told, "seen")
-
-
-def examined(verdict: str, path: str = "/app/bin/python", **launch: Any) -> examine.Examined:
-    launches = [judge.Launch("isolated", **launch), judge.Launch("as deployed", **launch)]
-    return examine.Examined(
-        find.Interpreter(path), verdict, ["first", "second"], launches, seconds=1.2345
+    outcome: str, version: int = TLS1_0, said: str = "said", setup: str = "default"
+) -> judge.CaseResult:
+    return judge.CaseResult(
+        cases.Case("client", "ssl", setup, version, "rsa"), outcome, said, "saw"
     )
 
 
-def a_report(*found: examine.Examined, **more: Any) -> examine.Report:
-    return examine.Report(TLS1_2, ["/app"], "0.1", find.Found(**more), list(found))
+def examined(name: str, path: str = "/app/bin/python", **launch: Any) -> examine.InterpreterResult:
+    launches = [judge.LaunchResult(each, **launch) for each in ("isolated", "as started")]
+    verdict = judge.Verdict(name, "a sentence", ["first", "second"])
+    return examine.InterpreterResult(find.Interpreter(path), verdict, launches, seconds=1.2345)
+
+
+def a_report(*found: examine.InterpreterResult, **more: Any) -> examine.VerifyReport:
+    return examine.VerifyReport(TLS1_2, ["/app"], "0.1", find.SearchResult(**more), list(found))
 
 
 @pytest.fixture(scope="module")
-def real() -> examine.Report:
+def real() -> examine.VerifyReport:
     """This interpreter, by a few cases."""
-    planned = [case for case in cases.plan(TLS1_2) if case.via == "ssl" and case.way == "default"]
-    report = examine.Report(TLS1_2, [], "0.1", find.search([sys.executable]))
-    examine.run(report, planned, 60, 2, armed=True)
+    planned = [
+        case
+        for case in cases.plan_cases(TLS1_2)
+        if case.library == "ssl" and case.setup == "default"
+    ]
+    report = examine.VerifyReport(TLS1_2, [], "0.1", find.find_interpreters([sys.executable]))
+    examine.examine_all(report, planned, 60, 2, armed=True)
     return report
 
 
 REPORTS = {
     "nothing": a_report(empty=["/app"]),
     "every verdict": a_report(
-        *(examined(verdict, f"/{verdict}/python") for verdict in examine.STATUSES),
+        *(examined(verdict, f"/{verdict}/python") for verdict in judge.EXIT_STATUSES),
         skipped={"/app/python": "a script"},
         unread={"/root": "Permission denied"},
     ),
@@ -72,8 +77,8 @@ REPORTS = {
         )
     ),
     "not started": a_report(
-        examine.Examined(
-            find.Interpreter("/python", ("/python3",), "/", "/", "why"), "inconclusive", ["why"]
+        examine.InterpreterResult(
+            find.Interpreter("/python", ("/python3",), "/", "/", "why"), judge.unproven(["why"])
         )
     ),
     "hostile": a_report(
@@ -82,7 +87,7 @@ REPORTS = {
             f"/{HOSTILE}/python",
             failure=HOSTILE,
             facts={"version": HOSTILE, "openssl": 5, "implementation": [HOSTILE]},
-            results=[result("accepted", told=HOSTILE)],
+            results=[result("accepted", said=HOSTILE)],
         ),
         skipped={HOSTILE: HOSTILE},
         empty=[HOSTILE],
@@ -91,9 +96,9 @@ REPORTS = {
 
 
 @pytest.fixture(params=[*REPORTS, "real"])
-def report(request: pytest.FixtureRequest) -> examine.Report:
+def report(request: pytest.FixtureRequest) -> examine.VerifyReport:
     if request.param == "real":
-        found: examine.Report = request.getfixturevalue("real")
+        found: examine.VerifyReport = request.getfixturevalue("real")
         return found
     return REPORTS[request.param]
 
@@ -122,16 +127,16 @@ def sarif_schema() -> Any:
 
 def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["properties"]["schema"] == {"const": formats.SCHEMA}
+    assert SCHEMA["properties"]["schema"]["const"] == formats.SCHEMA
 
 
-def test_json_is_valid_by_its_schema(report: examine.Report) -> None:
+def test_json_is_valid_by_its_schema(report: examine.VerifyReport) -> None:
     found = json.loads(formats.to_json(report))
     jsonschema.Draft202012Validator(SCHEMA).validate(found)
-    assert found["status"] == report.status
+    assert found["exit_status"] == report.exit_status
 
 
-def test_the_schema_describes_every_key(real: examine.Report) -> None:
+def test_the_schema_describes_every_key(real: examine.VerifyReport) -> None:
     """Keys may be added without a word, for who reads it; never in here."""
 
     def closed(schema: Any) -> Any:
@@ -147,11 +152,11 @@ def test_the_schema_describes_every_key(real: examine.Report) -> None:
     assert not validator.is_valid(found)  # or it would prove nothing
 
 
-def test_json_holds_the_evidence_of_each_case(real: examine.Report) -> None:
+def test_json_holds_the_evidence_of_each_case(real: examine.VerifyReport) -> None:
     [interpreter] = json.loads(formats.to_json(real))["interpreters"]
     assert [each["name"] for each in interpreter["launches"]] == [
         "isolated",
-        "as deployed",
+        "as started",
         "with floor 1.2",
     ]
     accepted = [
@@ -162,11 +167,14 @@ def test_json_holds_the_evidence_of_each_case(real: examine.Report) -> None:
     ]
     assert accepted
     assert all(
-        case["told"].startswith("TLSv1") and case["seen"].startswith("TLS_") for case in accepted
+        case["probe_said"].startswith("TLSv1") and case["peer_saw"].startswith("TLS_")
+        for case in accepted
     )
 
 
-def test_sarif_is_valid_by_the_published_schema(report: examine.Report, sarif_schema: Any) -> None:
+def test_sarif_is_valid_by_the_published_schema(
+    report: examine.VerifyReport, sarif_schema: Any
+) -> None:
     jsonschema.validators.validator_for(sarif_schema)(sarif_schema).validate(
         json.loads(sarif.to_sarif(report))
     )
@@ -207,13 +215,11 @@ def test_a_sarif_rule_says_what_was_seen_and_what_helps() -> None:
         rules = {each["id"]: each for each in run["tool"]["driver"]["rules"]}
         for verdict in ("leaks", "lowerable"):
             assert seen in rules[f"tlsfloor/{verdict}"]["fullDescription"]["text"]
-            assert rules[f"tlsfloor/{verdict}"]["help"]["text"].startswith("arm the floor")
+            assert rules[f"tlsfloor/{verdict}"]["help"]["text"].startswith("set the floor")
         unproven = rules["tlsfloor/inconclusive"]
         text = unproven["fullDescription"]["text"]
         assert not any(word in text for word in ("full handshake", "hello", "was tried"))
-        assert (
-            unproven["help"]["text"] == "the result names the reason: remove it, and verify again"
-        )
+        assert unproven["help"]["text"].startswith("remove the reason that the result names")
         assert run["results"][0]["properties"]["reasons"][0] == "first"
 
 
@@ -231,7 +237,9 @@ def junit_schema() -> Any:
     return xmlschema.XMLSchema(str(HERE / "schemas" / "junit-10.xsd"))
 
 
-def test_junit_is_valid_by_the_common_schema(report: examine.Report, junit_schema: Any) -> None:
+def test_junit_is_valid_by_the_common_schema(
+    report: examine.VerifyReport, junit_schema: Any
+) -> None:
     junit_schema.validate(formats.to_junit(report))
 
 
@@ -240,10 +248,10 @@ def test_the_junit_schema_refuses_what_is_not_junit(junit_schema: Any) -> None:
         junit_schema.validate("<testsuites><testsuite/></testsuites>")
 
 
-def test_junit_fails_exactly_when_the_status_does(report: examine.Report) -> None:
+def test_junit_fails_exactly_when_the_status_does(report: examine.VerifyReport) -> None:
     root = ET.fromstring(formats.to_junit(report))
     assert (root.find(".//failure") is None and root.find(".//error") is None) == (
-        report.status == 0
+        report.exit_status == 0
     )
 
 
@@ -275,18 +283,18 @@ def test_what_the_floor_allows_never_fails_in_junit(version: int) -> None:
 
 
 def test_every_format_says_the_same_of_a_status() -> None:
-    assert [each.status for each in REPORTS.values()] == [3, 1, 1, 3, 3]
-    assert a_report(examined("immune"), examined("enforced")).status == 0
-    assert a_report(examined("immune"), unread={"/root": "Permission denied"}).status == 3
-    assert a_report(examined("inconclusive"), examined("lowerable")).status == 1
-    assert a_report().status == 3
+    assert [each.exit_status for each in REPORTS.values()] == [3, 1, 1, 3, 3]
+    assert a_report(examined("immune"), examined("enforced")).exit_status == 0
+    assert a_report(examined("immune"), unread={"/root": "Permission denied"}).exit_status == 3
+    assert a_report(examined("inconclusive"), examined("lowerable")).exit_status == 1
+    assert a_report().exit_status == 3
 
 
-def test_the_text_is_plain(report: examine.Report) -> None:
+def test_the_text_is_plain(report: examine.VerifyReport) -> None:
     printed = text.to_text(report)
     assert all(line.isprintable() and line == line.rstrip() for line in printed.splitlines())
-    for each in report.examined:
-        assert each.verdict in printed
+    for each in report.results:
+        assert each.verdict.name.upper() in printed
 
 
 def test_the_text_of_a_few_has_their_tables_and_of_many_a_line_each() -> None:
@@ -313,6 +321,7 @@ def test_the_text_of_a_few_has_their_tables_and_of_many_a_line_each() -> None:
         "PyPy",
         "3.10.1",
         "3.5.0",
-        "immune",
-        "first",
+        "IMMUNE",
+        "a",
+        "sentence",
     ]

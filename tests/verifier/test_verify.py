@@ -33,7 +33,7 @@ def test_an_unprotected_interpreter_is_flagged_and_the_floor_mends_it(floor: str
     status, report = verify("--floor", floor, env=clean_environment())
     assert status == 1
     assert report["verdict"] in ("leaks", "lowerable")
-    assert report["more"][f"with floor {floor}"]["verdict"] == "enforced"
+    assert report["other_verdicts"][f"with floor {floor}"]["verdict"] == "enforced"
 
 
 def test_an_armed_interpreter_is_enforced() -> None:
@@ -44,8 +44,8 @@ def test_an_armed_interpreter_is_enforced() -> None:
 def test_the_report_tells_which_flags_the_route_does_not_survive() -> None:
     _, report = verify(env=armed_environment())
     flags = ["-E", "-I", "-S", "-s"] + ["-P"] * (sys.version_info >= (3, 11))
-    verdicts = {flag: report["more"][f"as deployed, {flag}"]["verdict"] for flag in flags}
-    assert len(report["more"]) == len(flags) + 1  # and with the floor
+    verdicts = {flag: report["other_verdicts"][f"as started, {flag}"]["verdict"] for flag in flags}
+    assert len(report["other_verdicts"]) == len(flags) + 1  # and with the floor
     survived = [flag for flag, verdict in verdicts.items() if verdict == "enforced"]
     assert survived == flags[3:]
     assert {verdicts[flag] for flag in flags[:3]} <= {"leaks", "lowerable"}
@@ -64,24 +64,24 @@ def test_an_armed_interpreter_that_blocks_tls_is_not_called_safe() -> None:
 def test_the_table_shows_each_program_and_the_verdicts() -> None:
     done = python("-m", "tlsfloor", "verify", env=clean_environment(NO_COLOR="1", COLUMNS="200"))
     assert "client ssl default" in done.stdout
-    assert "as deployed: l" in done.stdout
-    assert "with floor 1.2: enforced" in done.stdout
+    assert "as started: L" in done.stdout
+    assert "with floor 1.2: ENFORCED, " in done.stdout
     assert "\x1b" not in done.stdout
 
 
 # From here on: judgement without launches.
 
-PLAN = [case for case in cases.plan(TLS1_2, ("client",)) if case.via == "ssl"]
+PLAN = [case for case in cases.plan_cases(TLS1_2, ("client",)) if case.library == "ssl"]
 
 
-def launch(told: object, seen: object) -> judge.Launch:
-    """A launch of PLAN, with what ``told(case)`` and ``seen(case)`` return."""
-    return judge.Launch(
+def launch(said: object, saw: object) -> judge.LaunchResult:
+    """A launch of PLAN, with what ``said(case)`` and ``saw(case)`` return."""
+    return judge.LaunchResult(
         "a launch",
-        judge.results(
+        judge.judge_cases(
             PLAN,
-            {case.id: told(case) for case in PLAN},
-            {case.id: seen(case) for case in PLAN},
+            {case.id: said(case) for case in PLAN},
+            {case.id: saw(case) for case in PLAN},
             TLS1_2,
         ),
     )
@@ -100,27 +100,29 @@ OPEN = launch(lambda case: {"version": "TLSv1"}, lambda case: (True, ""))
 
 
 def test_refusals_beside_successes_are_a_sound_run() -> None:
-    assert judge.verdict(SOUND, SOUND, TLS1_2)[0] == "immune"
-    assert judge.verdict(OPEN, SOUND, TLS1_2)[0] == "enforced"
-    assert judge.verdict(SOUND, OPEN, TLS1_2)[0] == "leaks"
+    assert judge.judge_launch(SOUND, SOUND, TLS1_2).name == "immune"
+    assert judge.judge_launch(OPEN, SOUND, TLS1_2).name == "enforced"
+    assert judge.judge_launch(SOUND, OPEN, TLS1_2).name == "leaks"
 
 
 def test_refusals_without_one_success_prove_nothing() -> None:
     nothing = launch(lambda case: {"error": "ConnectionRefusedError"}, lambda case: (False, ""))
-    assert judge.verdict(nothing, nothing, TLS1_2)[0] == "inconclusive"
-    assert judge.verdict(OPEN, nothing, TLS1_2)[0] == "inconclusive"
+    assert judge.judge_launch(nothing, nothing, TLS1_2).name == "inconclusive"
+    assert judge.judge_launch(OPEN, nothing, TLS1_2).name == "inconclusive"
 
 
 def test_a_way_without_a_control_of_its_own_is_in_doubt() -> None:
     def seen(case: cases.Case) -> tuple[bool, str]:
-        return case.version >= TLS1_2 and case.way != "lowered", ""
+        return case.version >= TLS1_2 and case.setup != "lowered", ""
 
     def told(case: cases.Case) -> dict[str, str]:
         return (
-            allowed_only(case) if case.way != "lowered" else {"error": "ValueError: something else"}
+            allowed_only(case)
+            if case.setup != "lowered"
+            else {"error": "ValueError: something else"}
         )
 
-    assert judge.verdict(OPEN, launch(told, seen), TLS1_2)[0] == "inconclusive"
+    assert judge.judge_launch(OPEN, launch(told, seen), TLS1_2).name == "inconclusive"
 
 
 def test_where_the_suites_are_refused_nothing_is_tried() -> None:
@@ -128,25 +130,27 @@ def test_where_the_suites_are_refused_nothing_is_tried() -> None:
 
     def told(case: cases.Case) -> dict[str, str]:
         refused = {"error": "SSLError: ('No cipher can be selected.',)"}
-        return refused if case.way.endswith("@SECLEVEL=0") else allowed_only(case)
+        return refused if case.setup.endswith("@SECLEVEL=0") else allowed_only(case)
 
     def seen(case: cases.Case) -> tuple[bool, str]:
-        return case.version >= TLS1_2 and not case.way.endswith("@SECLEVEL=0"), ""
+        return case.version >= TLS1_2 and not case.setup.endswith("@SECLEVEL=0"), ""
 
     found = launch(told, seen)
-    outcomes = {each.case.way: each.outcome for each in found.results if each.case.version < TLS1_2}
+    outcomes = {
+        each.case.setup: each.outcome for each in found.results if each.case.version < TLS1_2
+    }
     assert outcomes["PROTOCOL_TLSv1"] == "refused"
     assert outcomes["PROTOCOL_TLSv1, @SECLEVEL=0"] == "inconclusive"
-    assert judge.verdict(OPEN, found, TLS1_2)[0] == "inconclusive"
+    assert judge.judge_launch(OPEN, found, TLS1_2).name == "inconclusive"
 
 
 def test_a_handshake_that_only_the_peer_saw_counts() -> None:
     def seen(case: cases.Case) -> tuple[bool, str]:
-        return case.version >= TLS1_2 or case.way == "lowered", ""
+        return case.version >= TLS1_2 or case.setup == "lowered", ""
 
-    verdict, reasons = judge.verdict(OPEN, launch(allowed_only, seen), TLS1_2)
-    assert verdict == "lowerable"
-    assert all("lowered" in reason for reason in reasons)
+    verdict = judge.judge_launch(OPEN, launch(allowed_only, seen), TLS1_2)
+    assert verdict.name == "lowerable"
+    assert all("lowered" in reason for reason in verdict.reasons)
 
 
 def test_a_timeout_is_no_refusal() -> None:
@@ -155,7 +159,9 @@ def test_a_timeout_is_no_refusal() -> None:
             allowed_only(case) if case.version >= TLS1_2 else {"error": "socket.timeout: timed out"}
         )
 
-    assert judge.verdict(OPEN, launch(told, completed_if_allowed), TLS1_2)[0] == "inconclusive"
+    assert (
+        judge.judge_launch(OPEN, launch(told, completed_if_allowed), TLS1_2).name == "inconclusive"
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +204,9 @@ def test_what_was_dropped_is_no_refusal(error: str, words: str, outcome: str) ->
     assert {each.outcome for each in found.results if each.case.version < TLS1_2} == {outcome}
 
 
-QUICK = [case for case in cases.plan(TLS1_2, ("client",), hello=True) if case.via == "ssl"]
+QUICK = [
+    case for case in cases.plan_cases(TLS1_2, ("client",), hello=True) if case.library == "ssl"
+]
 
 
 @pytest.mark.parametrize(
@@ -227,31 +235,32 @@ def test_after_a_hello_only_the_version_is_a_reason(error: str, words: str, outc
     seen = {
         case.id: (True, "hello") if case.version >= TLS1_2 else (taken, words) for case in QUICK
     }
-    found = judge.results(QUICK, told, seen, TLS1_2)
+    found = judge.judge_cases(QUICK, told, seen, TLS1_2)
     assert {each.outcome for each in found if each.case.version < TLS1_2} == {outcome}
 
 
 def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
-    failed = judge.Launch("as deployed", failure="no answer within 60 s")
-    assert judge.verdict(OPEN, failed, TLS1_2) == (
-        "inconclusive",
-        ["as deployed: no answer within 60 s"],
-    )
-    assert judge.verdict(failed, SOUND, TLS1_2)[0] == "inconclusive"
+    failed = judge.LaunchResult("as started", failure="no answer within 60 s")
+    verdict = judge.judge_launch(OPEN, failed, TLS1_2)
+    assert str(verdict) == "INCONCLUSIVE, nothing is proven: no answer within 60 s"
+    isolated = judge.LaunchResult("isolated", failure="no answer within 60 s")
+    verdict = judge.judge_launch(isolated, SOUND, TLS1_2)
+    how = "isolated, without environment variables and start-up files"
+    assert (verdict.name, verdict.reasons) == ("inconclusive", [f"{how}: no answer within 60 s"])
 
 
 def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
     for floor in (TLS1_2, TLS1_3):
-        planned = cases.plan(floor)
+        planned = cases.plan_cases(floor)
         for way in ("default", "lowered, @SECLEVEL=0"):
-            tried = {each.version for each in planned if each.way == way}
+            tried = {each.version for each in planned if each.setup == way}
             assert tried == {0x0300, 0x0301, 0x0302, 0x0303, 0x0304}
         assert len({case.id for case in planned}) == len(planned)
         for case in planned:
             twin = {
                 each.key_exchange
                 for each in planned
-                if each.subject == case.subject and each.version == case.version
+                if each.program == case.program and each.version == case.version
             }
             assert twin == ({"rsa", "ecdhe"} if case.version < floor else {"ecdhe"})
 
@@ -261,7 +270,7 @@ import json, sys, warnings
 warnings.simplefilter("ignore")
 from tlsfloor.verifier import in_process
 seen = in_process.observe()
-print(json.dumps([[each.role, each.way, each.version, each.outcome] for each in seen]))
+print(json.dumps([[each.role, each.setup, each.version, each.outcome] for each in seen]))
 """
 
 
@@ -272,11 +281,11 @@ def test_the_hello_evidence_sees_the_floor() -> None:
     assert any(outcome == "accepted" and version == TLS1_0 for _, _, version, outcome in without)
     assert all((outcome == "accepted") == (version >= TLS1_2) for _, _, version, outcome in armed)
     _, report = verify("--floor", "1.2", env=clean_environment())
-    deployed = next(each for each in report["launches"] if each["name"] == "as deployed")
+    deployed = next(each for each in report["launches"] if each["name"] == "as started")
     accepted = {
-        (each["role"], each["way"], each["version"])
+        (each["role"], each["setup"], each["version"])
         for each in deployed["cases"]
-        if each["outcome"] == "accepted" and each["via"] == "ssl"
+        if each["outcome"] == "accepted" and each["library"] == "ssl"
     }
     said = {
         (role, way, f"TLS 1.{version - TLS1_0}"): outcome for role, way, version, outcome in without
@@ -289,7 +298,7 @@ import ssl, warnings
 warnings.simplefilter("ignore")
 from tlsfloor.verifier import in_process
 def outcome():
-    return [e.outcome for e in in_process.observe() if (e.role, e.way, e.version) == asked][0]
+    return [e.outcome for e in in_process.observe() if (e.role, e.setup, e.version) == asked][0]
 asked = "client", "default", 0x304
 before, made = outcome(), ssl.create_default_context
 def capped(*args, **kwargs):

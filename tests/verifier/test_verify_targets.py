@@ -21,17 +21,17 @@ from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import versions
 from tlsfloor.peers import hellos, handshakes
-from tlsfloor.verifier import child, cases, examine, find, launch
+from tlsfloor.verifier import child, cases, examine, find, judge, launch
 from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
 need("tlslite", "rich")
 
 from tlslite.tlsconnection import TLSConnection
 
-PLANNED = [case for case in cases.plan(TLS1_2) if case.via == "ssl"]
+PLANNED = [case for case in cases.plan_cases(TLS1_2) if case.library == "ssl"]
 
 #: A client's default context, and nothing else: what is enough to see how a launch ends.
-SHORT = [case for case in PLANNED if (case.role, case.way) == ("client", "default")]
+SHORT = [case for case in PLANNED if (case.role, case.setup) == ("client", "default")]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes are those of POSIX")
 
@@ -128,7 +128,11 @@ def of_this_machine() -> list[str]:
     places = [path for path in ("/usr/bin/python3", "/usr/bin/pypy3") if os.path.exists(path)]
     versions = os.path.join(os.environ.get("PYENV_ROOT", ""), "versions")
     if os.path.isabs(versions) and os.path.isdir(versions):
-        places += [each.path for each in find.search([versions]).interpreters if not each.problem]
+        places += [
+            each.path
+            for each in find.find_interpreters([versions]).interpreters
+            if not each.problem
+        ]
     return [path for path in places if os.path.realpath(path) != os.path.realpath(sys.executable)]
 
 
@@ -164,15 +168,15 @@ def test_the_verdict_is_what_plain_handshakes_show(
     settings, more = ENVIRONMENTS[environment]
     env = steer(monkeypatch, tmp_path, settings, **more)
     found = examine.examine(find.Interpreter(sys.executable), PLANNED, TLS1_2, 60)
-    assert found.verdict == truth(sys.executable, env), found.reasons
+    assert found.verdict.name == truth(sys.executable, env), found.verdict.reasons
     if "armed" in environment:
-        assert found.verdict in ("enforced", "immune")
+        assert found.verdict.name in ("enforced", "immune")
     elif environment == "permissive":
         # Upstream's own minimum holds against it since 3.10, until a program asks (facts 1 and 2).
-        assert found.verdict in ("leaks", "lowerable")
+        assert found.verdict.name in ("leaks", "lowerable")
 
 
-HELLOS = [case for case in cases.plan(TLS1_2, hello=True) if case.via == "ssl"]
+HELLOS = [case for case in cases.plan_cases(TLS1_2, hello=True) if case.library == "ssl"]
 
 
 @pytest.mark.parametrize(
@@ -188,14 +192,14 @@ def test_hellos_never_call_refused_what_a_handshake_completes(
     full = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
     quick = examine.examine(find.Interpreter(path), HELLOS, TLS1_2, 60)
     for by_handshakes, by_hellos in zip(full.launches, quick.launches):
-        told = {(each.case.subject, each.case.version): each for each in by_hellos.results}
+        told = {(each.case.program, each.case.version): each for each in by_hellos.results}
         for each in by_handshakes.results:
-            said = told[each.case.subject, each.case.version]
+            said = told[each.case.program, each.case.version]
             assert said.outcome == "accepted" or each.outcome != "accepted", (said, each)
     # It may flag what OpenSSL refuses later, and comes to an answer.
-    assert quick.verdict != "inconclusive", quick.reasons
+    assert quick.verdict.name != "inconclusive", quick.verdict.reasons
     if "armed" in environment:
-        assert quick.verdict == "enforced"
+        assert quick.verdict.name == "enforced"
 
 
 def test_hellos_need_no_tlslite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -223,7 +227,7 @@ def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
     The peer failed on it, and a client that takes SSL 3.0 was said to refuse it.
     """
     need("awscrt")
-    case = {"id": "it", "role": "client", "via": "awscrt", "way": "lowered"}
+    case = {"id": "it", "role": "client", "library": "awscrt", "setup": "lowered"}
     job = {"ca": handshakes.CA_FILE, "timeout": 10}
     with handshakes.ServerPeer(SSL3, key_exchange) as peer:
         case["port"] = str(peer.port)
@@ -291,10 +295,10 @@ def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.Mon
 
     gone = threading.Event()
     run_it, understand = child.run_program, hellos.first_message
-    monkeypatch.setattr(child, "run_program", run)
+    monkeypatch.setattr(launch, "run_program", run)
     monkeypatch.setattr(hellos, "first_message", slow)
-    planned = [each for each in HELLOS if (each.role, each.way) == ("client", "default")]
-    found = launch.isolated(sys.executable, planned, TLS1_2, 30)
+    planned = [each for each in HELLOS if (each.role, each.setup) == ("client", "default")]
+    found = launch.Launcher(sys.executable, planned, TLS1_2, 30).isolated()
     assert {each.outcome for each in found.results} <= {"accepted", "refused"}, found.results
 
 
@@ -305,7 +309,7 @@ def test_the_verdict_on_other_interpreters_is_what_plain_handshakes_show(
 ) -> None:
     env = steer(monkeypatch, tmp_path, ENVIRONMENTS[environment][0])
     found = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
-    assert found.verdict == truth(path, env), found.reasons
+    assert found.verdict.name == truth(path, env), found.verdict.reasons
 
 
 # Misbehaviour. The environment's sitecustomize runs in front of the probe, as an agent would.
@@ -365,7 +369,7 @@ MISBEHAVIOUR = {
         "the probe printed no facts",
     ),
     "prints other JSON": (
-        printing("""b'{"facts": {}, "cases": [{"id": 1, "error": 2}]}'"""),
+        printing("""b'{"facts": {}, "cases": [{"error": 2}]}'"""),
         "the probe printed no facts",
     ),
     "raises a SystemExit": ("import sys; sys.exit('no')", "ended with status 1: "),
@@ -377,10 +381,11 @@ MISBEHAVIOUR = {
 def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Path) -> None:
     program, failure = MISBEHAVIOUR[kind]
     start = time.monotonic()
-    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 3)
+    found = launch.Launcher(misbehave(venv, program), SHORT, TLS1_2, 3).as_started()
     assert found.failure.startswith(failure), found.failure
     assert time.monotonic() - start < 60  # not the minutes that it would take
     assert len(found.failure) < 1000
+    assert "refused" not in {each.outcome for each in found.results}
 
 
 @posix
@@ -397,7 +402,7 @@ def test_what_leaked_before_a_target_failed_is_still_told(venv: Path) -> None:
         "ssl.create_default_context = permissive\n"
         "atexit.register(time.sleep, 600)\n"
     )
-    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 10)
+    found = launch.Launcher(misbehave(venv, program), SHORT, TLS1_2, 10).as_started()
     assert found.failure == "no answer within 10 s"
     assert {each.case.version for each in found.accepted(TLS1_2)} == {0x0301, 0x0302}
     assert {each.outcome for each in found.results} == {"accepted", "inconclusive"}
@@ -412,7 +417,7 @@ def test_noise_before_and_after_the_facts_is_harmless(venv: Path) -> None:
         "atexit.register(print, 'noise</tlsfloor-facts>')\n"
         "sys.stderr.write('noise' * 100000)\n",
     )
-    found = launch.as_deployed(path, SHORT, TLS1_2, 30)
+    found = launch.Launcher(path, SHORT, TLS1_2, 30).as_started()
     assert (found.failure, {each.outcome for each in found.results} <= {"accepted", "refused"}) == (
         "",
         True,
@@ -449,7 +454,7 @@ def test_children_of_a_target_are_not_left_running(
         f"{then}\n"
     )
     start = time.monotonic()
-    found = launch.as_deployed(misbehave(venv, program), SHORT, TLS1_2, 5 if then else 30)
+    found = launch.Launcher(misbehave(venv, program), SHORT, TLS1_2, 5 if then else 30).as_started()
     assert time.monotonic() - start < 60
     assert bool(found.failure) == bool(then), found.failure
     pid = int((tmp_path / "pid").read_text())
@@ -480,9 +485,9 @@ def test_what_cannot_be_started_comes_to_a_reason(tmp_path: Path) -> None:
 def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -> None:
     interpreter = find.Interpreter(misbehave(venv, "import os; os._exit(0)"))
     found = examine.examine(interpreter, SHORT, TLS1_2, 30)
-    assert (found.verdict, found.reasons[0]) == (
+    assert (found.verdict.name, found.verdict.reasons[0]) == (
         "inconclusive",
-        "as deployed: the probe printed no facts",
+        "the probe printed no facts",
     )
 
 
@@ -500,7 +505,7 @@ def test_an_ssl_without_security_levels_is_tried_without_them(venv: Path) -> Non
         assert {found.outcome for found in each.results} <= {"accepted", "refused", "absent"}
         allowed = [found for found in each.results if found.case.version == TLS1_2]
         assert {found.outcome for found in allowed} == {"accepted"}
-    assert every.more["with floor 1.2"][0] == "enforced"
+    assert every.other_verdicts["with floor 1.2"].name == "enforced"
 
 
 MAPPED = """
@@ -516,7 +521,7 @@ with open(path, "wb+") as file:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
 def test_a_mapped_file_may_have_any_name(venv: Path, tmp_path: Path) -> None:
     path = misbehave(venv, MAPPED.format(folder=os.fsencode(tmp_path)))
-    found = launch.as_deployed(path, SHORT, TLS1_2, 30)
+    found = launch.Launcher(path, SHORT, TLS1_2, 30).as_started()
     assert found.failure == ""
     assert str(tmp_path / os.fsdecode(b"libssl-caf\xe9.so.9")) in found.facts["loaded"]
 
@@ -528,8 +533,8 @@ def test_a_path_may_be_in_any_encoding(executable: str, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9") / "python"
     path.parent.mkdir()
     path.symlink_to(os.path.realpath(executable))
-    for name in ("isolated", "as_deployed"):
-        found = getattr(launch, name)(str(path), SHORT, TLS1_2, 60)
+    for name in ("isolated", "as_started"):
+        found = getattr(launch.Launcher(str(path), SHORT, TLS1_2, 60), name)()
         assert (found.failure, found.facts["executable"]) == ("", str(path))
         assert {each.outcome for each in found.results} <= {"accepted", "refused"}
 
@@ -568,8 +573,8 @@ def test_libraries_from_outside_of_an_image_prove_nothing_about_it(tmp_path: Pat
     )
     if not found.launches[0].facts.get("loaded"):
         pytest.skip("this system does not tell which libraries are loaded")
-    assert found.verdict == "inconclusive"
-    assert "not its image's: verify it there" in found.reasons[0]
+    assert found.verdict.name == "inconclusive"
+    assert "not its image's: verify it there" in found.verdict.reasons[0]
 
 
 # The command.
@@ -588,14 +593,14 @@ def test_a_folder_is_searched_and_judged(venv: Path, tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     [each] = report["interpreters"]
     assert (each["path"], each["venv"]) == (str(venv / "bin" / "python"), str(venv))
-    assert [launch["name"] for launch in each["launches"]] == ["isolated", "as deployed"]
+    assert [launch["name"] for launch in each["launches"]] == ["isolated", "as started"]
     assert {case["role"] for launch in each["launches"] for case in launch["cases"]} == {"client"}
     assert report["skipped"] == {str(shim): "a script, not an interpreter: #!/bin/sh"}
-    assert report["doubts"] == [f"no interpreter found below {tmp_path}"]
+    assert report["problems"] == [f"no interpreter found below {tmp_path}"]
     assert (
         done.returncode
-        == report["status"]
-        == (3 if not each["flagged"] else examine.STATUSES[each["verdict"]])
+        == report["exit_status"]
+        == (3 if not each["flagged"] else judge.EXIT_STATUSES[each["verdict"]])
     )
     assert done.stderr == ""
 
@@ -604,8 +609,8 @@ def test_this_interpreter_is_tried_with_the_floor_too() -> None:
     done = tlsfloor("--json", "--role", "server", "--jobs", "1")
     [each] = json.loads(done.stdout)["interpreters"]
     assert each["path"] == sys.executable
-    assert each["more"]["with floor 1.2"]["verdict"] in ("enforced", "immune")
-    assert done.returncode == examine.STATUSES[each["verdict"]]
+    assert each["other_verdicts"]["with floor 1.2"]["verdict"] in ("enforced", "immune")
+    assert done.returncode == judge.EXIT_STATUSES[each["verdict"]]
 
 
 def test_an_armed_environment_has_status_0(venv: Path) -> None:
@@ -613,7 +618,7 @@ def test_an_armed_environment_has_status_0(venv: Path) -> None:
     env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, *filter(None, sys.path)]))
     done = tlsfloor(str(venv), "--role", "client", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "as deployed: enforced: " in done.stdout or "as deployed: immune: " in done.stdout
+    assert "as started: ENFORCED, " in done.stdout or "as started: IMMUNE, " in done.stdout
 
 
 def test_nothing_found_is_never_0(tmp_path: Path) -> None:
@@ -629,7 +634,7 @@ def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     for name in ("one", "two"):
         [line] = [line for line in lines if line.startswith(f"{tmp_path / name / 'python'} ")]
-        assert " inconclusive " in line
+        assert " INCONCLUSIVE " in line
     assert done.returncode == 3
 
 
@@ -638,9 +643,9 @@ def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
     [
         (["/no/such/target"], "error: there is no /no/such/target\nhint: "),
         (["--floor", "1.4"], "error: unknown floor in --floor: "),
-        (["--timeout", "0"], "error: --timeout 0 is not a time to wait"),
-        (["--timeout", "nan"], "error: --timeout nan is not a time to wait"),
-        (["--jobs", "0"], "error: --jobs 0 would do nothing"),
+        (["--timeout", "0"], "error: --timeout 0 cannot be waited for"),
+        (["--timeout", "nan"], "error: --timeout nan cannot be waited for"),
+        (["--jobs", "0"], "error: --jobs 0 is less than 1"),
         (["--role", "peer"], "error: argument --role: "),
         (["--format", "xml"], "error: argument --format: "),
         (
@@ -732,9 +737,9 @@ def _umask() -> int:
 
 def test_floor_1_3_asks_for_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steer(monkeypatch, tmp_path, "")
-    planned = [case for case in cases.plan(TLS1_3, ("client",)) if case.via == "ssl"]
+    planned = [case for case in cases.plan_cases(TLS1_3, ("client",)) if case.library == "ssl"]
     found = examine.examine(find.Interpreter(sys.executable), planned, TLS1_3, 60)
-    assert found.verdict == "leaks"
+    assert found.verdict.name == "leaks"
 
 
 def test_what_could_not_be_tried_has_no_table(venv: Path) -> None:
@@ -746,5 +751,5 @@ def test_what_could_not_be_tried_has_no_table(venv: Path) -> None:
     after = tlsfloor(*words)
     assert before.stdout.startswith("accepts TLS")
     assert (after.returncode, "accepts TLS" in after.stdout) == (3, False)
-    assert "as deployed: inconclusive: " in after.stdout
-    assert after.stdout.count("as deployed") == 1
+    assert "as started: INCONCLUSIVE, " in after.stdout
+    assert after.stdout.count("as started: INCONCLUSIVE") == 1

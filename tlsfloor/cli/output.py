@@ -1,4 +1,4 @@
-"""What the commands that report have in common: in which format, to where, whole or not at all."""
+"""The options of the commands that report: the format, and the file that is written."""
 
 from __future__ import annotations
 
@@ -21,27 +21,35 @@ def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
         "--json", action="store_const", const="json", dest="format", help="--format json"
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write to a file, whole or not at all (default: stdout)"
+        "--output", metavar="FILE", help="write to a file, all of it or nothing (default: stdout)"
     )
     color_option(parser)
 
 
 def check(output: str | None) -> None:
-    """Complain before anything is begun of a file that cannot be written in the end."""
+    """Raise an error before the work begins if its result could not be written.
+
+    Raises:
+        VerifyError: the folder of the file does not exist.
+    """
     folder = os.path.dirname(os.path.abspath(output or ""))
     if output and not os.path.isdir(folder):
         raise VerifyError(f"{output} cannot be written", hint=f"mkdir -p {folder}")
 
 
-def is_terminal(kind: str, output: str | None) -> bool:
-    """Tell whether a person reads it as it comes, in colours."""
+def is_for_terminal(kind: str, output: str | None) -> bool:
+    """Return whether a report is text for a terminal."""
     return kind == "text" and not output and is_shown(sys.stdout)
 
 
-def write(text: str, output: str | None) -> None:
-    """Write a report."""
+def write_report(text: str, output: str | None) -> None:
+    """Write a report to a file or to stdout.
+
+    Raises:
+        VerifyError: the file cannot be written.
+    """
     if not output:
-        encoding = sys.stdout.encoding or "utf-8"  # which may have no word for a program's name
+        encoding = sys.stdout.encoding or "utf-8"  # which may lack characters
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:

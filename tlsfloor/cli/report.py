@@ -85,9 +85,9 @@ def _write_report(impact: Impact, kind: str, file: str | None) -> None:
         from tlsfloor.report.as_text import print_report
         from tlsfloor.report.as_text import report_text as written
 
-        if output.is_terminal(kind, file):
+        if output.is_for_terminal(kind, file):
             # Without rich there are no colors, and the terminal breaks the lines.
             with contextlib.suppress(ImportError):
                 print_report(impact, console())
                 return
-    output.write(written(impact), file)
+    output.write_report(written(impact), file)

@@ -1,6 +1,7 @@
 """Prove by handshakes which TLS versions an interpreter accepts.
 
-Its peers speak each version, and it is tried without the floor and with it.
+It brings its own servers and clients, which speak every version, and tries the interpreter without
+the floor and with it.
 
 Examples:
   $ tlsfloor verify
@@ -14,7 +15,7 @@ Examples:
 
 Exit statuses:
   0     nothing is flagged
-  1     an interpreter is flagged: it accepts less than the floor
+  1     an interpreter accepts a version below the floor
   2     the call was wrong, or a package is missing
   3     an interpreter could not be verified
   130   interrupted by Ctrl-C
@@ -28,7 +29,7 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor.cli import complain, console, output, quiet_option
+from tlsfloor.cli import colors, complain, output, quiet_option
 from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
@@ -40,12 +41,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from tlsfloor.verifier.examine import Report
+    from tlsfloor.verifier.examine import VerifyReport
 
-#: What --role means: these are tried.
+#: The roles that are tried for each value of --role.
 ROLES = {"client": ("client",), "server": ("server",), "both": ("client", "server")}
 
-#: The files a run can print.
+#: The values of --format.
 FORMATS = ("text", "json", "sarif", "junit")
 
 
@@ -55,18 +56,18 @@ def options(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="*",
         metavar="TARGET",
-        help="an interpreter, a virtual environment, or a folder with interpreters somewhere "
-        "below: each is started (default: this interpreter, without and with the floor)",
+        help="an interpreter, a virtual environment, or a folder: each interpreter below it is "
+        "started (default: this interpreter, without and with the floor)",
     )
     parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
     parser.add_argument(
-        "--role", choices=ROLES, default="both", help="what is tried (default: both)"
+        "--role", choices=ROLES, default="both", help="the role that is tried (default: both)"
     )
     parser.add_argument(
         "--hello",
         action="store_true",
-        help="exchange crafted hellos and no handshakes: quick, without tlslite-ng, and may flag "
-        "what OpenSSL would refuse later",
+        help="exchange only crafted hellos, which is quick and does not need tlslite-ng; this may "
+        "flag what OpenSSL would refuse later in the handshake",
     )
     parser.add_argument(
         "--timeout", type=float, default=60, help="seconds for each launch (default: 60)"
@@ -74,36 +75,35 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-user",
         metavar="NAME",
-        help="start interpreters as this user: needs root (default: the user who runs this)",
+        help="start interpreters as this user, which needs root (default: the current user)",
     )
     parser.add_argument(
         "--jobs",
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="interpreters at a time (default: as many as there are processors)",
+        help="examine so many interpreters at a time (default: as many as there are processors)",
     )
     output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Find, launch, judge, report."""
+    """Find the interpreters, examine them, and report the verdicts."""
     floor = floor_of(arguments.floor, "--floor")
     _check(arguments)
     # Help must work where the extra `verify` is not installed.
-    from tlsfloor.verifier import cases, examine, find, surroundings
+    from tlsfloor.verifier import cases, environment, examine, find
 
     if arguments.targets:
-        found = find.search(arguments.targets)
+        found = find.find_interpreters(arguments.targets)
     elif sys.executable:
-        # No doubt about what it is: it runs this.
-        found = find.Found([find.Interpreter(sys.executable)])
+        found = find.SearchResult([find.Interpreter(sys.executable)])
     else:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
     coverage = _coverage.coverage(floor_name(floor))
-    outcome = examine.Report(
+    report = examine.VerifyReport(
         floor,
         arguments.targets,
         tlsfloor.__version__,
@@ -114,12 +114,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
-            user = stack.enter_context(surroundings.as_user(arguments.as_user))
+            user = stack.enter_context(environment.as_user(arguments.as_user))
             total = len(found.interpreters)
             advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
-            examine.run(
-                outcome,
-                cases.plan(floor, ROLES[arguments.role], hello=arguments.hello),
+            examine.examine_all(
+                report,
+                cases.plan_cases(floor, ROLES[arguments.role], hello=arguments.hello),
                 arguments.timeout,
                 arguments.jobs,
                 armed=not arguments.targets,
@@ -129,35 +129,35 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")
         return 130
-    _write(outcome, arguments.format, arguments.output)
-    return outcome.status
+    _write(report, arguments.format, arguments.output)
+    return report.exit_status
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Complain of a mistake before anything is started."""
+    """Raise an error for a wrong option before anything is started."""
     if not 0 < arguments.timeout < 1e6:
         raise PolicyError(
-            f"--timeout {arguments.timeout:g} is not a time to wait", hint="--timeout 60"
+            f"--timeout {arguments.timeout:g} cannot be waited for", hint="--timeout 60"
         )
     if arguments.jobs < 1:
-        raise PolicyError(f"--jobs {arguments.jobs} would do nothing", hint="--jobs 2")
+        raise PolicyError(f"--jobs {arguments.jobs} is less than 1", hint="--jobs 2")
     output.check(arguments.output)
 
 
-def _write(outcome: Report, kind: str, file: str | None) -> None:
+def _write(report: VerifyReport, kind: str, file: str | None) -> None:
     from tlsfloor.verifier import formats, sarif, text
 
-    if output.is_terminal(kind, file):
-        with contextlib.suppress(ImportError):  # without rich there are no colors
-            text.show(outcome, console())
-            return
-    writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
-    output.write(writers.get(kind, text.to_text)(outcome), file)
+    if kind == "text":
+        in_colors = output.is_for_terminal(kind, file) and colors()
+        output.write_report(text.to_text(report, colors=in_colors), file)
+    else:
+        writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
+        output.write_report(writers[kind](report), file)
 
 
 @contextlib.contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end what was started, as Ctrl-C does: neither reaches the probes' groups."""
+    """Let SIGTERM end what was started, as Ctrl-C does. The probes have groups of their own."""
 
     def end(number: int, frame: object) -> None:
         del frame
@@ -165,7 +165,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, end)
-    except ValueError:  # a thread that is not the main one: nobody sends it signals
+    except ValueError:  # only the main thread can set handlers, and gets the signals
         yield
         return
     try:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.verifier.surroundings import User
+    from tlsfloor.verifier.environment import User
 
 #: Bytes that are kept of stdout and of stderr. The facts that a probe prints are about 100 kB.
 LIMIT = 16 * 2**20
@@ -113,12 +113,8 @@ def _read(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray) 
 
 
 def _end_of(status: int) -> str:
-    if status > 0:
-        return f"ended with status {status}"
-    try:
-        return f"ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"ended by signal {-status}"
+    signals = {-number: f"ended by {number.name}" for number in signal.Signals}
+    return signals.get(status, f"ended with status {status}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

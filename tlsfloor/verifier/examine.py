@@ -1,4 +1,4 @@
-"""Examines interpreters: both launches of each, what they mean, and what all of it comes to."""
+"""Examine interpreters: launch each of them in several ways, and conclude a verdict on it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 
-from tlsfloor import versions
 from tlsfloor.inventory import libraries
-from tlsfloor.verifier import child, judge, launch, surroundings
+from tlsfloor.verifier import child, launch
+from tlsfloor.verifier.environment import environment_for
+from tlsfloor.verifier.judge import LaunchResult, Verdict, judge_launch, unproven
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,81 +18,73 @@ if TYPE_CHECKING:
 
     from tlsfloor.inventory.libraries import Library
     from tlsfloor.verifier.cases import Case
-    from tlsfloor.verifier.find import Found, Interpreter
-    from tlsfloor.verifier.surroundings import User
+    from tlsfloor.verifier.environment import User
+    from tlsfloor.verifier.find import Interpreter, SearchResult
 
-#: The exit status of each verdict, design section 7: 0 is for what is sound alone.
-STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
+# Exit statuses from good to bad: what is flagged outweighs what could not be tried.
+_SEVERITY = (0, 3, 1)
 
-# How bad a status is: what is flagged outweighs what could not be tried.
-_WORSE = (0, 3, 1)
-
-# How often what is left is ended when a run is given up: seconds.
+# Seconds between attempts to kill what is left when a run is given up.
 _TICK = 0.1
 
-# Files that are open beside the peers: a listener for each case, and a connection or two.
+# Open files in addition to those of the peers. Each case has a listener and a connection or two.
 _SPARE = 64
 
 
 @dataclass
-class Examined:
-    """One interpreter: the verdict on it as deployed, the reasons, and all that was observed.
+class InterpreterResult:
+    """The verdict on an interpreter as started, and all that was observed.
 
-    ``more`` holds the verdicts on further launches: with the floor, or with a flag; ``libraries``
-    the implementations of TLS that lie where it finds its packages.
-
-    .. versionadded:: 0.1
+    ``other_verdicts`` has the names of further launches as keys: with the floor, or with an option
+    of Python. ``libraries`` are the TLS implementations among the packages of the interpreter.
     """
 
     interpreter: Interpreter
-    verdict: str
-    reasons: list[str]
-    launches: list[judge.Launch] = field(default_factory=list)
-    more: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    verdict: Verdict
+    launches: list[LaunchResult] = field(default_factory=list)
+    other_verdicts: dict[str, Verdict] = field(default_factory=dict)
     seconds: float = 0.0
     libraries: list[Library] = field(default_factory=list)
 
     @property
-    def deployed(self) -> judge.Launch | None:
-        """The launch that decides, None if there was none."""
-        return self.launches[1] if self.launches else None
+    def as_started(self) -> LaunchResult:
+        """The launch that decides; an empty one if the interpreter was not launched."""
+        return self.launches[1] if self.launches else LaunchResult(launch.AS_STARTED)
 
     def fact(self, name: str) -> str:
-        """Return what the interpreter said of itself, empty if it did not."""
+        """Return a fact that the interpreter reported about itself, empty if it did not."""
         return next((str(each.facts[name]) for each in self.launches if each.facts.get(name)), "")
 
 
 @dataclass
-class Report:
-    """A whole run: what was asked for, found and examined; ``tool`` is our own version.
+class VerifyReport:
+    """A run of ``tlsfloor verify``: what was asked for, found and examined.
 
-    ``evidence`` is what was exchanged: ``"handshake"`` or ``"hello"``; ``describe`` returns
-    libraries as JSON types, with what covers each.
-
-    .. versionadded:: 0.1
+    ``tool`` is the version of tlsfloor, and ``evidence`` is ``"handshake"`` or ``"hello"``.
+    ``describe`` returns libraries as JSON types, with the coverage of each.
     """
 
     floor: int
     targets: list[str]
     tool: str
-    found: Found
-    examined: list[Examined] = field(default_factory=list)
+    found: SearchResult
+    results: list[InterpreterResult] = field(default_factory=list)
     evidence: str = "handshake"
     describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.plain
 
     @property
-    def doubts(self) -> list[str]:
-        """What keeps the run as a whole from proving that all is well."""
-        found = [f"no interpreter found below {path}" for path in self.found.empty]
-        return found + [f"not searched: {path}: {why}" for path, why in self.found.unread.items()]
+    def problems(self) -> list[str]:
+        """Why the search as a whole does not prove that everything was verified."""
+        empty = [f"no interpreter found below {path}" for path in self.found.empty]
+        return empty + [f"not searched: {path}: {why}" for path, why in self.found.unread.items()]
 
     @property
-    def status(self) -> int:
-        """The exit status: the worst of all; never 0 when there was nothing to verify."""
-        statuses = [STATUSES[each.verdict] for each in self.examined]
-        if self.doubts or not statuses:
-            statuses.append(3)
-        return max(statuses, key=_WORSE.index)
+    def exit_status(self) -> int:
+        """The worst of all exit statuses; never 0 if there was nothing to verify."""
+        statuses = {result.verdict.exit_status for result in self.results}
+        if self.problems or not statuses:
+            statuses.add(3)
+        return max(statuses, key=_SEVERITY.index)
 
 
 def examine(
@@ -102,69 +95,61 @@ def examine(
     *,
     armed: bool = False,
     user: User | None = None,
-) -> Examined:
-    """Launch an interpreter isolated and as deployed (and ``armed``: with the floor), and judge.
+) -> InterpreterResult:
+    """Launch an interpreter in isolation, as started and, if ``armed``, with the floor.
 
-    ``user`` is whom it runs as, None for ours. One that a floor protects is launched with each flag
-    as well that the floor may not survive.
-
-    .. versionadded:: 0.1
+    An interpreter that is protected as started is also launched with each option of Python that the
+    protection may not survive.
     """
     if interpreter.problem:
-        return Examined(interpreter, "inconclusive", [interpreter.problem])
-    path, around = interpreter.path, surroundings.of(interpreter, user)
+        return InterpreterResult(interpreter, unproven([interpreter.problem]))
+    environment = environment_for(interpreter, user)
+    launcher = launch.Launcher(interpreter.path, cases, floor, timeout, environment)
     start = time.monotonic()
-    more = {}
     try:
-        launches = [
-            launch.isolated(path, cases, floor, timeout, around),
-            launch.as_deployed(path, cases, floor, timeout, around),
-        ]
-        if armed:
-            name = versions.floor_name(floor)
-            launches.append(launch.with_floor(path, cases, floor, name, timeout, around))
-        if judge.verdict(launches[0], launches[1], floor)[0] == "enforced":
-            launches += [
-                launch.with_flag(path, flag, cases, floor, timeout, around)
-                for flag in launch.flags(str(launches[1].facts.get("version")))
-            ]
-    except OSError as error:  # of ours: no ports or files are left
-        return Examined(interpreter, "inconclusive", [f"the verifier failed: {error}"])
-    for each in launches[2:]:
-        more[each.name] = judge.verdict(launches[0], each, floor)
-    verdict, reasons = judge.verdict(launches[0], launches[1], floor)
-    examined = Examined(interpreter, verdict, reasons, launches, more, time.monotonic() - start)
-    examined.libraries = _libraries(launches[1])
-    outside = _outside(examined)
-    if outside:
-        examined.verdict = "inconclusive"
-        examined.reasons = [
-            f"it ran with this machine's {outside}, not its image's: verify it there"
-        ]
-    return examined
+        isolated, started = launcher.isolated(), launcher.as_started()
+        further = [launcher.with_floor()] if armed else []
+        verdict = judge_launch(isolated, started, floor)
+        if verdict.name == "enforced":
+            options = launch.options_of(str(started.facts.get("version")))
+            further += [launcher.with_option(option) for option in options]
+    except OSError as error:  # this process has no ports or files left
+        return InterpreterResult(interpreter, unproven([f"the verifier failed: {error}"]))
+    launches = [isolated, started, *further]
+    foreign = _foreign_library(interpreter, launches)
+    if foreign:
+        text = f"it ran with this machine's {foreign}, not its image's: verify it there"
+        verdict = unproven([text])
+    return InterpreterResult(
+        interpreter,
+        verdict,
+        launches,
+        {each.name: judge_launch(isolated, each, floor) for each in further},
+        time.monotonic() - start,
+        _libraries_of(started),
+    )
 
 
-def _libraries(launched: judge.Launch) -> list[Library]:
-    """Return what lies where an interpreter that was launched finds its packages."""
-    path, own = launched.facts.get("path"), launched.facts.get("standard_library")
+def _libraries_of(started: LaunchResult) -> list[Library]:
+    """Return the TLS implementations where an interpreter finds its packages."""
+    path, own = started.facts.get("path"), started.facts.get("standard_library")
     if not isinstance(path, list) or not isinstance(own, str):
         return []
-    return libraries.installed([each for each in path if isinstance(each, str)], own)[1]
+    return libraries.installed([entry for entry in path if isinstance(entry, str)], own)[1]
 
 
-def _outside(examined: Examined) -> str:
-    """Return a TLS library that an interpreter of an unpacked image loaded from elsewhere."""
-    inside = examined.interpreter.image + os.sep
-    for each in examined.launches if examined.interpreter.image else ():
-        loaded = each.facts.get("loaded")
+def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> str:
+    """Return a TLS library that an interpreter of an unpacked image loaded from outside of it."""
+    for launched in launches if interpreter.image else ():
+        loaded = launched.facts.get("loaded")
         for name in loaded if isinstance(loaded, list) else ():
-            if not str(name).startswith(inside):
+            if not str(name).startswith(interpreter.image + os.sep):
                 return str(name)
     return ""
 
 
-def run(
-    report: Report,
+def examine_all(
+    report: VerifyReport,
     cases: list[Case],
     timeout: float,
     jobs: int,
@@ -173,13 +158,9 @@ def run(
     progress: Callable[[], object] = bool,
     user: User | None = None,
 ) -> None:
-    """Examine what a report found, ``jobs`` at a time; ``progress`` is called after each.
+    """Examine the interpreters that a report found, ``jobs`` at a time.
 
-    Interpreters run as ``user``, None for ours.
-
-    Whatever ends the run early ends every program that it started.
-
-    .. versionadded:: 0.1
+    ``progress`` is called after each. An exception ends every program that was started.
     """
     with ThreadPoolExecutor(max(1, min(jobs, _affordable(len(cases))))) as pool:
         futures = [
@@ -192,18 +173,18 @@ def run(
         except BaseException:
             for future in futures:
                 future.cancel()
-            # One that is cancelled counts as done; each other may come to its next launch first.
+            # A cancelled future counts as done. Any other may start its next launch first.
             while wait(futures, timeout=_TICK).not_done:
                 child.stop_all()
             raise
-        report.examined = [future.result() for future in futures]
+        report.results = [future.result() for future in futures]
 
 
 def _affordable(cases: int) -> int:
-    """Return how many interpreters fit into the files that this process may open at once."""
+    """Return for how many interpreters at a time this process may open enough files."""
     try:
         import resource
-    except ImportError:  # not on Windows, where nothing is known of it
+    except ImportError:  # Windows does not tell
         return 1
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return 2**20 if limit == resource.RLIM_INFINITY else limit // (cases + cases // 4 + _SPARE)

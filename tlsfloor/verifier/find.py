@@ -1,16 +1,16 @@
-"""Finds the interpreters at or below a path, and starts none of them.
+"""Find the interpreters at or below a path, without starting any of them.
 
-A file is an interpreter by its name *and* by what it is: a program of this machine whose bytes hold
-a name that only Python's own ``main`` has. What has the name and is no such thing is named with the
-reason:
+A file is an interpreter if it has the name of one *and* is a program of this machine whose bytes
+contain a symbol that only the main program of a Python has. A file with such a name that is
+something else is reported:
 
 * a script or a text is *skipped*: it is no interpreter, whatever it may start;
 * a program that cannot be tried here (unreadable, not executable, of another architecture, without
   any sign of Python) is an interpreter with a *problem*, and so inconclusive.
 
-Names of one file are one interpreter: links, hard links and copies in the same folder. A virtual
-environment is its own, whatever it links to: it has its own packages and start-up files, so it
-deploys differently.
+Several names of one file are one interpreter: links, hard links, and copies in the same folder. A
+virtual environment is an interpreter of its own, whatever it links to, because it has its own
+packages and start-up files.
 """
 
 from __future__ import annotations
@@ -30,49 +30,45 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: What interpreters are called: python3.13t (free-threaded), python3.7m, platform-python3.6 (RHEL),
-#: pypy3.10.
+#: Names of interpreters, for example python3.13t (free-threaded), python3.7m, pypy3.10 and
+#: platform-python3.6 (RHEL).
 NAMES = re.compile(
     r"(?:(?:platform-)?python(?:\d+(?:\.\d+)?[a-z]*)?(?:-dbg|-debug)?|pypy(?:\d+(?:\.\d+)?)?(?:-c)?)"
     r"(?:\.exe)?"
 )
 
-# Not files, whatever they look like.
+# Folders of the kernel. They contain no programs.
 _KERNEL = frozenset({"/proc", "/sys", "/dev"})
 
-# What the root of every distribution has, and no application's folder.
+# Every distribution has one of these at its root, and the folder of an application has none.
 _ROOTS = ("etc/os-release", "usr/lib/os-release", "etc/alpine-release", "etc/debian_version")
 
-# As Linux: so many links, then ELOOP.
+# The limit of Linux for links in a path. Beyond it there is ELOOP.
 _LINKS = 40
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter: where it is, its other names, and the environment and image it lies in.
+    """An interpreter, with the virtual environment and the unpacked image that contain it.
 
-    ``problem`` says why it cannot be tried, if so. ``below`` is the folder that it was found below,
-    empty where the user named it.
-
-    .. versionadded:: 0.1
+    ``problem`` says why it cannot be tried. ``found_in`` is the target folder below which it was
+    found, empty if the user named the interpreter itself.
     """
 
     path: str
-    also: tuple[str, ...] = ()
+    other_names: tuple[str, ...] = ()
     venv: str = ""
     image: str = ""
     problem: str = ""
-    below: str = ""
+    found_in: str = ""
 
 
 @dataclass
-class Found:
-    """What a search found.
+class SearchResult:
+    """The interpreters of all targets, and what was not examined.
 
-    ``skipped`` tells path -> why it is no interpreter, ``unread`` folder -> why nobody looked into
-    it, and ``empty`` the targets below which there is no interpreter.
-
-    .. versionadded:: 0.1
+    ``skipped`` is path -> why it is no interpreter, ``unread`` is folder -> why it was not
+    searched, and ``empty`` has the targets below which there is no interpreter.
     """
 
     interpreters: list[Interpreter] = field(default_factory=list)
@@ -81,28 +77,26 @@ class Found:
     empty: list[str] = field(default_factory=list)
 
 
-def search(targets: Sequence[str]) -> Found:
-    """Find what each target stands for: an interpreter, or every one below a folder.
+def find_interpreters(targets: Sequence[str]) -> SearchResult:
+    """Find the interpreters that are targets, or lie below a folder that is one.
 
     Raises:
         VerifyError: a target does not exist.
-
-    .. versionadded:: 0.1
     """
-    found = Found()
+    found = SearchResult()
     candidates: list[Interpreter] = []
     for target in targets:
         path = os.path.abspath(target)
         if os.path.isdir(path):
-            below = [_look(each, found) for each in sorted(_walk(path, found))]
-            kept = [replace(each, below=path) for each in below if each is not None]
-            if not kept:
+            below = [_inspect(file, found) for file in sorted(_walk(path, found))]
+            interpreters = [replace(each, found_in=path) for each in below if each is not None]
+            if not interpreters:
                 found.empty.append(path)
-            candidates += kept
+            candidates += interpreters
         elif os.path.lexists(path):
-            named = _look(path, found)
-            # Somebody says that it is one: then what it is instead is the answer.
-            candidates.append(named or Interpreter(path, problem=_instead(path, found)))
+            named = _inspect(path, found)
+            # The user says that it is an interpreter, so its problem is that it is none.
+            candidates.append(named or Interpreter(path, problem=_why_not(path, found)))
         else:
             raise VerifyError(
                 f"there is no {target}", hint="a TARGET is an interpreter or a folder"
@@ -111,8 +105,8 @@ def search(targets: Sequence[str]) -> Found:
     return found
 
 
-def _instead(path: str, found: Found) -> str:
-    """Return what a named target is that is no interpreter, and how to reach the one behind it."""
+def _why_not(path: str, found: SearchResult) -> str:
+    """Return why a target is no interpreter, and how to reach the one that a script starts."""
     problem = found.skipped.pop(path, "not a program")
     if not problem.startswith("a script"):
         return problem
@@ -120,8 +114,8 @@ def _instead(path: str, found: Found) -> str:
     return f'{problem}; hint: if it starts an interpreter: tlsfloor verify "$({ask})"'
 
 
-def _walk(top: str, found: Found) -> Iterator[str]:
-    """Yield what is called like an interpreter; links to folders are not followed."""
+def _walk(top: str, found: SearchResult) -> Iterator[str]:
+    """Yield the files with the name of an interpreter. Links to folders are not followed."""
     skip = _KERNEL if os.path.realpath(top) == "/" else frozenset()
     pending = [top]
     while pending:
@@ -134,23 +128,23 @@ def _walk(top: str, found: Found) -> Iterator[str]:
                             pending.append(entry.path)
                     elif entry.name[:1] == "p" and NAMES.fullmatch(entry.name):
                         yield entry.path
-        except FileNotFoundError:  # it was removed meanwhile
+        except FileNotFoundError:  # it has been removed in the meantime
             continue
         except OSError as error:
             found.unread[folder] = error.strerror or str(error)
 
 
-def _look(path: str, found: Found) -> Interpreter | None:
-    """Return what a path is; None if it is no interpreter, and say so if it seems to be one."""
-    venv, image = _venv(path), _image(path)
+def _inspect(path: str, found: SearchResult) -> Interpreter | None:
+    """Return the interpreter at a path; if it is none, note what looks like one as skipped."""
+    venv, image = _venv_of(path), _image_of(path)
     real = _resolve(path, image)
     if real != os.path.realpath(path):
-        # From here an absolute link of an unpacked image leads to this machine's files.
+        # Outside of its image, an absolute link leads to a file of this machine.
         if venv or not os.path.isfile(real) or os.path.commonpath([real, image]) != image:
             text = f"its link is for the inside of {image}: verify it there"
             return Interpreter(path, venv=venv, image=image, problem=text)
-        meant = _look(real, found)
-        return replace(meant, also=(path,)) if meant else None
+        target = _inspect(real, found)
+        return replace(target, other_names=(path,)) if target else None
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
@@ -160,7 +154,7 @@ def _look(path: str, found: Found) -> Interpreter | None:
             return None  # a manual page, a completion of a shell
     except OSError as error:
         text = f"{error.strerror}"
-        # A link to nothing, or to itself, starts nothing; what may not be read can.
+        # A link to nothing, or to itself, starts nothing. A file that cannot be read may.
         skip, problem = ("", f"unreadable: {text}") if error.errno == errno.EACCES else (text, "")
     if skip:
         found.skipped[path] = skip
@@ -168,8 +162,8 @@ def _look(path: str, found: Found) -> Interpreter | None:
     return Interpreter(path, venv=venv, image=image, problem=problem)
 
 
-def _venv(path: str) -> str:
-    """Return the environment of an interpreter, as Python tells it: by the name, not the file."""
+def _venv_of(path: str) -> str:
+    """Return the virtual environment of a path. As in Python, the name decides, not the file."""
     folder = os.path.realpath(os.path.dirname(path))
     for home in (folder, os.path.dirname(folder)):
         if os.path.isfile(os.path.join(home, "pyvenv.cfg")):
@@ -177,8 +171,8 @@ def _venv(path: str) -> str:
     return ""
 
 
-def _image(path: str) -> str:
-    """Return the root of the unpacked image that a file lies in, empty if it lies in none."""
+def _image_of(path: str) -> str:
+    """Return the root of the unpacked image that contains a file, empty if there is none."""
     folder = os.path.realpath(os.path.dirname(path))
     while os.path.dirname(folder) != folder:
         if any(os.path.lexists(os.path.join(folder, name)) for name in _ROOTS):
@@ -188,7 +182,7 @@ def _image(path: str) -> str:
 
 
 def _resolve(path: str, image: str) -> str:
-    """Return the file that a name stands for; the absolute links of an image stay inside it."""
+    """Return the file that a path leads to. The absolute links of an image stay inside of it."""
     for _ in range(_LINKS if image else 0):
         if not os.path.islink(path):
             break
@@ -200,7 +194,7 @@ def _resolve(path: str, image: str) -> str:
 
 
 def _fold(candidates: list[Interpreter]) -> Iterator[Interpreter]:
-    """Yield one of each group of names that stand for the same interpreter."""
+    """Yield one interpreter for all the names of each."""
     groups: dict[str, list[list[Interpreter]]] = {}
     for each in candidates:
         real = os.path.realpath(each.path)
@@ -214,24 +208,18 @@ def _fold(candidates: list[Interpreter]) -> Iterator[Interpreter]:
     for group in sorted(
         (group for same in groups.values() for group in same), key=lambda group: group[0].path
     ):
-        # Of an environment the name that it is started by; else the file itself.
+        # Of a virtual environment its shortest name; otherwise the file itself.
         own = [each for each in group if not each.venv and os.path.realpath(each.path) == each.path]
         first = (own or sorted(group, key=lambda each: (len(each.path), each.path)))[0]
-        names = {name for each in group for name in (each.path, *each.also)}
-        below = "" if any(not each.below for each in group) else first.below
-        yield replace(first, also=tuple(sorted(names - {first.path})), below=below)
+        names = {name for each in group for name in (each.path, *each.other_names)}
+        found_in = first.found_in if all(each.found_in for each in group) else ""
+        yield replace(first, other_names=tuple(sorted(names - {first.path})), found_in=found_in)
 
 
 def _same(one: str, other: str) -> bool:
-    """Tell whether two files are one, or copies."""
+    """Return whether two files are the same, or copies."""
     try:
-        return (
-            one == other
-            or os.path.samefile(one, other)
-            or (
-                os.path.getsize(one) == os.path.getsize(other)
-                and filecmp.cmp(one, other, shallow=False)
-            )
-        )
-    except OSError:  # what cannot be compared stands for itself
+        same = one == other or os.path.samefile(one, other)
+        return same or filecmp.cmp(one, other, shallow=False)
+    except OSError:  # files that cannot be compared are different
         return False

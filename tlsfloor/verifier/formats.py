@@ -1,8 +1,4 @@
-"""A report in the formats that programs read: JSON and JUnit XML; ``sarif`` has the third.
-
-All of them are made of the same ``examine.Report``. The JSON holds the evidence of every case, and
-its schema is ``report.schema.json``, beside this file.
-"""
+"""Write a report as JSON and as JUnit XML. The module ``sarif`` writes the third format."""
 
 from __future__ import annotations
 
@@ -11,109 +7,113 @@ from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verifier.examine import STATUSES
-from tlsfloor.verifier.judge import SOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tlsfloor.verifier.examine import Examined, Report
-    from tlsfloor.verifier.judge import Result
+    from tlsfloor.verifier.examine import InterpreterResult, VerifyReport
+    from tlsfloor.verifier.judge import CaseResult, LaunchResult, Verdict
 
-#: The version of the JSON. It rises when a key changes its meaning or goes.
-SCHEMA = 1
+#: The version of the JSON. It rises when a key is removed or changes its meaning.
+SCHEMA = 2
 
-# What becomes of a case below the floor in JUnit: its element, None for one that passes.
+# The JUnit element for the outcome of a case below the floor, None if the test passes.
 _ELEMENTS = {"accepted": "failure", "refused": None, "absent": "skipped", "inconclusive": "error"}
 
 
-def as_dict(report: Report) -> dict[str, Any]:
-    """Return a report as JSON types: verdicts, their reasons, and the evidence of each case.
+def to_json(report: VerifyReport) -> str:
+    """Return a report as JSON. ``verify.schema.json``, in this folder, describes it."""
+    return json.dumps(as_dict(report), indent=2) + "\n"
 
-    .. versionadded:: 0.1
-    """
+
+def as_dict(report: VerifyReport) -> dict[str, Any]:
+    """Return a report as JSON types: verdicts, their reasons, and the evidence of each case."""
     return {
         "schema": SCHEMA,
         "tool": {"name": "tlsfloor", "version": report.tool},
         "floor": versions.floor_name(report.floor),
         "evidence": report.evidence,
         "targets": report.targets,
-        "status": report.status,
-        "doubts": report.doubts,
-        "interpreters": [_interpreter(each, report) for each in report.examined],
+        "exit_status": report.exit_status,
+        "problems": report.problems,
+        "interpreters": [_interpreter(result, report) for result in report.results],
         "skipped": report.found.skipped,
     }
 
 
-def _interpreter(examined: Examined, report: Report) -> dict[str, Any]:
-    interpreter = examined.interpreter
+def _interpreter(result: InterpreterResult, report: VerifyReport) -> dict[str, Any]:
+    interpreter = result.interpreter
     return {
         "path": interpreter.path,
-        "also": list(interpreter.also),
+        "other_names": list(interpreter.other_names),
         "venv": interpreter.venv or None,
         "image": interpreter.image or None,
-        **{name: examined.fact(name) or None for name in ("implementation", "version", "openssl")},
-        **_verdict(examined.verdict, examined.reasons),
-        "more": {name: _verdict(*each) for name, each in examined.more.items()},
-        "seconds": round(examined.seconds, 3),
-        "libraries": report.describe(examined.libraries),
-        "launches": [each.as_dict() for each in examined.launches],
+        **{name: result.fact(name) or None for name in ("implementation", "version", "openssl")},
+        **_verdict(result.verdict),
+        "other_verdicts": {name: _verdict(each) for name, each in result.other_verdicts.items()},
+        "seconds": round(result.seconds, 3),
+        "libraries": report.describe(result.libraries),
+        "launches": [_launch(launch) for launch in result.launches],
     }
 
 
-def _verdict(verdict: str, reasons: list[str]) -> dict[str, Any]:
-    return {"verdict": verdict, "flagged": verdict not in SOUND, "reasons": reasons}
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.name,
+        "flagged": verdict.exit_status != 0,
+        "summary": str(verdict),
+        "reasons": verdict.reasons,
+    }
 
 
-def to_json(report: Report) -> str:
-    """Return a report as JSON, as ``report.schema.json`` describes it.
-
-    .. versionadded:: 0.1
-    """
-    return json.dumps(as_dict(report), indent=2) + "\n"
+def _launch(launch: LaunchResult) -> dict[str, Any]:
+    cases = [_case(result) for result in launch.results]
+    return {"name": launch.name, "failure": launch.failure, "facts": launch.facts, "cases": cases}
 
 
-def to_junit(report: Report) -> str:
-    """Return a report as JUnit XML: a suite for each interpreter, a test for each of its cases.
+def _case(result: CaseResult) -> dict[str, Any]:
+    case = {**vars(result.case), "version": versions.name(result.case.version), **vars(result)}
+    return {key: value for key, value in case.items() if key != "case"}
 
-    .. versionadded:: 0.1
-    """
+
+def to_junit(report: VerifyReport) -> str:
+    """Return a report as JUnit XML: a suite for each interpreter, a test for each of its cases."""
     root = ET.Element("testsuites", name="tlsfloor verify")
-    for examined in report.examined:
-        suite = ET.SubElement(root, "testsuite", name=printable(examined.interpreter.path))
-        suite.set("time", f"{examined.seconds:.3f}")
-        outcome = {0: None, 1: "failure", 3: "error"}[STATUSES[examined.verdict]]
-        # The verdict is a case of its own: doubts of the isolated launch belong to no other.
-        _test(suite, "verdict", outcome, examined.verdict, "\n".join(examined.reasons))
-        for result in examined.deployed.results if examined.deployed else ():
-            outcome = _outcome(result, report.floor)
-            _test(suite, result.case.id, outcome, result.outcome, result.told or result.seen)
-    if report.doubts or not report.examined:
+    for result in report.results:
+        suite = ET.SubElement(root, "testsuite", name=printable(result.interpreter.path))
+        suite.set("time", f"{result.seconds:.3f}")
+        verdict = result.verdict
+        element = {0: None, 1: "failure", 3: "error"}[verdict.exit_status]
+        # The verdict is a test of its own: it may be about the isolated launch.
+        _test(suite, "verdict", element, verdict.name, "\n".join([str(verdict), *verdict.reasons]))
+        for each in result.as_started.results:
+            text = each.probe_said or each.peer_saw
+            _test(suite, each.case.id, _element(each, report.floor), each.outcome, text)
+    if report.problems or not report.results:
         suite = ET.SubElement(root, "testsuite", name="search")
-        for doubt in report.doubts or ["no interpreter found"]:
-            _test(suite, doubt, "error", "inconclusive", doubt)
+        for problem in report.problems or ["no interpreter found"]:
+            _test(suite, problem, "error", "inconclusive", problem)
     for suite in root:
         for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
         suite.set("tests", str(len(suite)))
-    for element in root.iter():
-        element.tail = "\n"
-    # ASCII is written the same in every locale, as the JSON is.
+    for node in root.iter():
+        node.tail = "\n"
+    # ASCII is the same in every locale.
     text = str(ET.tostring(root, encoding="us-ascii"), "ascii")
     return '<?xml version="1.0" encoding="us-ascii"?>\n' + text.split("?>\n", 1)[-1]
 
 
-def _outcome(result: Result, floor: int) -> str | None:
-    """Return the element of a case; what the floor allows is a control, and passes."""
+def _element(result: CaseResult, floor: int) -> str | None:
+    """Return the element of a case. A version that the floor allows is a control, and passes."""
     if result.case.version >= floor and result.outcome != "absent":
         return None
     return _ELEMENTS[result.outcome]
 
 
-def _test(suite: ET.Element, name: str, outcome: str | None, message: str, text: str) -> None:
-    case = ET.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
-    if outcome:
+def _test(suite: ET.Element, name: str, element: str | None, kind: str, text: str) -> None:
+    test = ET.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
+    if element:
         lines = [printable(line) for line in text.split("\n")]
-        element = ET.SubElement(case, outcome, type=message, message=lines[0][:500])
-        element.text = "\n".join(lines)
+        ET.SubElement(test, element, type=kind, message=lines[0][:500]).text = "\n".join(lines)

@@ -1,19 +1,25 @@
-"""The quick evidence: crafted hellos, in memory, with nothing but ``ssl`` itself.
+"""Verify this process by crafted hellos, in memory, with nothing but ``ssl`` itself.
 
-A client of ``ssl`` that gets a ServerHello of a version below its minimum answers with the alert
-protocol_version (RFC 8446 section 6.2) at once, and one that may speak it waits for the
-certificate. A server of ``ssl`` answers a ClientHello of a version that it refuses with the same
-alert, before it needs a certificate; having none, it answers any other with handshake_failure.
-OpenSSL does both.
+Theory of operation
+-------------------
 
-It says what this process does, by the contexts that a program in it would make. It is no handshake:
-what OpenSSL refuses later (a SHA-1 signature at its default security level) counts as accepted
-here.
+``MemoryBIO`` lets a TLS object of ``ssl`` talk to this module in place of a peer.
 
-What it asks for is old on purpose, and not what the program asked for. So nothing of it is left in
-the process: no event, no count (``tlsfloor.floor.internal`` tells the gates, which treat it like
-everything else), and no warning. A filter would be seen by other threads, and ``catch_warnings()``
-in one of several threads can lose theirs for good, as its documentation says.
+A client that gets a ServerHello with a version below its minimum answers at once with the alert
+protocol_version (RFC 8446 section 6.2). A client that may speak the version waits for the
+certificate. A server answers a ClientHello with a version that it refuses with the same alert,
+before it needs a certificate. A server without a certificate answers any other ClientHello with
+handshake_failure. OpenSSL does both in ssl/statem/statem_lib.c: ``ssl_choose_client_version()`` and
+``ssl_choose_server_version()``.
+
+The result describes the contexts that a program in this process would get. No handshake is
+completed, so what OpenSSL would refuse later (a SHA-1 signature at its default security level, for
+example) counts as accepted.
+
+The module asks for old versions on purpose, and the program did not. So nothing of this is left in
+the process: no event and no count (``tlsfloor.floor.internal`` tells the gates), no key log, and no
+warning. A filter of warnings would affect other threads, and ``catch_warnings()`` is documented not
+to be thread-safe: it can lose their filters.
 """
 
 from __future__ import annotations
@@ -28,11 +34,18 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
-from tlsfloor.peers.answers import first_message, judge_client_hello, judge_version
+from tlsfloor.peers.answers import (
+    INCONCLUSIVE,
+    REFUSED,
+    Answer,
+    first_message,
+    judge_client_hello,
+    judge_version,
+)
 from tlsfloor.peers.base import CA_FILE, PEER_FILE
 from tlsfloor.peers.crafted import client_hello, server_hello
 from tlsfloor.verifier import probe
-from tlsfloor.verifier.cases import FIXED, VERSIONS, WAYS
+from tlsfloor.verifier.cases import FIXED_VERSIONS, SETUPS, VERSIONS
 from tlsfloor.versions import FLOORS
 from tlsfloor.wire import ClientHello, Handshake
 
@@ -42,43 +55,48 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# CPython drops a warning that is about a line of a module without a name (Python/_warnings.c,
-# warn_explicit(): "module can be None if a warning is emitted late during Python shutdown").
+# Copies of the probe's functions in a namespace without a __name__. CPython drops a warning about a
+# line of such a module (Python/_warnings.c, warn_explicit(): "module can be None if a warning is
+# emitted late during Python shutdown").
 _nameless: dict[str, Any] = {**vars(probe), "__name__": None}
 for _function in (probe.lower, probe.default_context, probe.make_context):
     _nameless[_function.__name__] = FunctionType(_function.__code__, _nameless)
 
-# How a step ends that needs more data.
-_WAITS = "it waits for more"
+# The end of a step of the handshake that needs more data.
+_WAITS = "waits for more data"
 
-# Its ``active`` is true while this thread tries what is old.
+# The attribute ``active`` is true while this thread tries old versions.
 _here = _local()
 
-# No program asks for a name below this domain (RFC 2606, section 2), so that none is exempted.
+# A name below this top-level domain does not exist (RFC 2606, section 2), so nobody exempts it.
 _HOST = "verify.tlsfloor.invalid"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One case: ``outcome`` is accepted, refused or inconclusive, and ``evidence`` says why."""
+    """One attempt of ``verify()`` to get a version out of ``ssl``.
+
+    ``outcome`` is ``"accepted"``, ``"refused"`` or ``"inconclusive"``, and ``evidence`` says why.
+    ``setup`` says how the context was set up, and ``version`` is a wire number (0x0301 is TLS 1.0).
+    """
 
     role: str
-    way: str
+    setup: str
     version: int
     outcome: str
     evidence: str
 
     def __str__(self) -> str:
-        where = f"{self.role} {self.way} {versions.name(self.version)}"
+        where = f"{self.role} {self.setup} {versions.name(self.version)}"
         return f"{where}: {self.outcome} ({self.evidence})"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What this process accepts. True in a condition when nothing below ``floor`` is.
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """The result of ``tlsfloor.verify()``. True in a condition if the floor holds on ``ssl``.
 
-    ``below`` is what was accepted below the floor, ``doubts`` what could not be tried,
-    ``observations`` all of it.
+    ``floor`` is the floor in question, and ``observations`` has every attempt. ``str()`` of it is
+    one sentence.
     """
 
     floor: str
@@ -86,43 +104,58 @@ class Report:
 
     @property
     def below(self) -> tuple[Observation, ...]:
-        """What was accepted below the floor."""
+        """The attempts below the floor that were accepted."""
         accepted = (each for each in self.observations if each.outcome == "accepted")
         return tuple(each for each in accepted if each.version < FLOORS[self.floor])
 
     @property
     def doubts(self) -> tuple[Observation, ...]:
-        """What could not be tried; and all of a role and way in which nothing was accepted.
+        """The attempts that prove nothing.
 
-        A fixed version has no control of its own: the default of its role stands in for it.
+        These are the ones that could not be made, and all those of a setup that was never accepted:
+        a refusal needs a positive control. The control of a fixed version is the default context.
         """
         controls = {
-            (each.role, each.way) for each in self.observations if each.outcome == "accepted"
+            (each.role, each.setup) for each in self.observations if each.outcome == "accepted"
         }
         return tuple(
             each
             for each in self.observations
             if each.outcome == "inconclusive"
-            or (each.role, "default" if each.way in FIXED else each.way) not in controls
+            or (each.role, "default" if each.setup in FIXED_VERSIONS else each.setup)
+            not in controls
         )
 
     def __bool__(self) -> bool:
         return bool(self.observations) and not (self.below or self.doubts)
 
+    def __str__(self) -> str:
+        if self:
+            return f"floor {self.floor} holds: ssl accepts no older version"
+        found = self.below or self.doubts
+        problem = "does not hold" if self.below else "is not proven"
+        if not found:
+            return f"floor {self.floor} {problem}: nothing could be tried"
+        others = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"floor {self.floor} {problem}: {found[0]}{others}"
 
-def verify(floor: object = "1.2") -> Report:
-    """Try, in this process and in memory, every way to get less than ``floor`` out of ``ssl``.
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
 
-    For a health check, or a library's own test: no network, no dependency, about 20 ms. Nothing is
-    left of it in the process: no event, no count, no warning.
 
-    It is about contexts that a program makes by ``ssl`` from now on. It says nothing about other
-    TLS libraries, covered or unknown, and nothing about what is exempted. ``status()`` and
-    ``require()`` ask this as well, and the guards of all libraries; where one is unknown they say
-    no. The command ``tlsfloor verify`` tries other libraries too, by handshakes.
+def verify(floor: object = "1.2") -> Verification:
+    """Try, in this process and in memory, every way to get a version below ``floor`` from ``ssl``.
+
+    It is meant for a health check, or for a test of a library: it needs no network and no
+    dependency, and takes about 20 ms. It leaves no event, no count and no warning in the process.
+
+    The result is about the contexts that a program makes with ``ssl`` from now on. It says nothing
+    about other TLS libraries, or about exempted hosts. ``status()`` and ``require()`` also ask the
+    guards of all libraries, and say no if a library is unknown. The command ``tlsfloor verify``
+    tries other libraries too, by handshakes.
 
     Example:
-        ``assert tlsfloor.verify("1.2")``; ``print(*tlsfloor.verify("1.2").below)`` names what is
+        ``assert tlsfloor.verify("1.2")``; ``print(*tlsfloor.verify("1.2").below)`` prints what is
         accepted below it.
 
     Raises:
@@ -137,20 +170,18 @@ def verify(floor: object = "1.2") -> Report:
         hint = f"write one of {', '.join(FLOORS)}"
         raise PolicyError(f"unknown floor in verify(): {error}", hint=hint, value=floor) from None
     try:
-        return Report(versions.floor_name(wire), tuple(observe()))
+        return Verification(versions.floor_name(wire), tuple(observe()))
     except ImportError as error:
         raise VerifyError(f"there is no ssl to verify: {error}") from error
 
 
 def observe() -> list[Observation]:
-    """Try every way of ``cases`` in this process, in both roles, at every version.
+    """Try each setup of ``ssl`` in ``cases`` in this process, in both roles, with each version.
 
     Raises:
         ImportError: this process has no ``ssl``.
-
-    .. versionadded:: 0.1
     """
-    import ssl  # a floor that is armed by it is an event
+    import ssl  # outside of _as_tlsfloor(): if this arms a floor, that is an event
 
     with _as_tlsfloor():
         return _observe(_without_key_log(ssl))
@@ -175,7 +206,7 @@ def _without_key_log(ssl: ModuleType) -> Any:
 
 @contextlib.contextmanager
 def _as_tlsfloor() -> Iterator[None]:
-    """Let the gates know that what this thread does is asked for by tlsfloor itself."""
+    """Tell the gates that tlsfloor itself asks for what this thread does."""
     native: Any = sys.modules.get("_cffi_ssl._stdssl")
     if native is not None and not isinstance(native.warnings, _Warnings):
         native.warnings = _Warnings(native.warnings)
@@ -191,7 +222,7 @@ def _as_tlsfloor() -> Iterator[None]:
 
 
 class _Warnings:
-    """Is the module ``warnings`` of PyPy's _ssl, which is Python and warns of lines of its own."""
+    """Replaces ``warnings`` in PyPy's _ssl, which is Python and warns of lines of its own."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -205,64 +236,64 @@ class _Warnings:
 
 
 def _observe(ssl: Any) -> list[Observation]:
-    found: list[Observation] = []
+    found = []
     for role in ("client", "server"):
-        for way in WAYS[role, "ssl"]:
-            asked = [version for version in VERSIONS if FIXED.get(way, version) == version]
-            # A server looks at the version before its key; but without any it has no TLS 1.3.
-            job = {"ca": CA_FILE, "identity": "" if way in FIXED else PEER_FILE}
+        for setup in SETUPS[role, "ssl"]:
+            asked = [each for each in VERSIONS if FIXED_VERSIONS.get(setup, each) == each]
+            # A server checks the version before it needs a key, but it offers no TLS 1.3 without.
+            job = {"ca": CA_FILE, "identity": "" if setup in FIXED_VERSIONS else PEER_FILE}
             try:
-                context = _nameless["make_context"](ssl, role, way, job)
-            except probe.Absent:  # nobody can ask for it here
+                context = _nameless["make_context"](ssl, role, setup, job)
+                answers = [_try(ssl, context, role, version) for version in asked]
+            except probe.Absent:  # a constant that this ssl does not have
                 continue
-            except (OSError, ValueError) as error:  # how ssl says that it makes no such context
-                found += [Observation(role, way, each, _of(error), str(error)) for each in asked]
-                continue
-            found += [_try(ssl, context, role, way, version) for version in asked]
+            except (OSError, ValueError) as error:  # ssl refuses to make this context
+                answers = [_answer_of(error)] * len(asked)
+            found += [
+                Observation(role, setup, version, answer.outcome, answer.evidence)
+                for version, answer in zip(asked, answers)
+            ]
     return found
 
 
-def _of(error: Exception) -> str:
-    """Return the outcome that an error of ``ssl`` means."""
+def _answer_of(error: Exception) -> Answer:
+    """Return what an error of ``ssl`` means."""
     refused = getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL" or "protocol" in str(error)
-    return "refused" if refused else "inconclusive"
+    return Answer(REFUSED if refused else INCONCLUSIVE, str(error))
 
 
-def _try(module: Any, context: ssl.SSLContext, role: str, way: str, version: int) -> Observation:
-    incoming, outgoing = module.MemoryBIO(), module.MemoryBIO()
-    host = _HOST if role == "client" else None
+def _try(ssl: Any, context: ssl.SSLContext, role: str, version: int) -> Answer:
+    """Exchange hellos of one version with a TLS object of a context."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    is_server = role == "server"
     try:
-        tls = context.wrap_bio(
-            incoming, outgoing, server_side=role == "server", server_hostname=host
-        )
-        if role == "client":
-            own_error = _step(module, tls)
+        host = None if is_server else _HOST
+        tls = context.wrap_bio(incoming, outgoing, server_side=is_server, server_hostname=host)
+        if is_server:
+            incoming.write(client_hello(version, "any"))
+        else:
+            own_error = _step(ssl, tls)
             offered = first_message(outgoing.read())
             if not isinstance(offered, Handshake):
                 # It has no version or no suite left to offer, unless something else stopped it.
                 failed = own_error == _WAITS or "malloc" in own_error
-                return Observation(
-                    role, way, version, "inconclusive" if failed else "refused", own_error
-                )
+                return Answer(INCONCLUSIVE if failed else REFUSED, own_error)
             hello = ClientHello.parse(offered.body)
             refusal = judge_client_hello(hello, version)
             if refusal is not None:
-                return Observation(role, way, version, refusal.outcome, refusal.evidence)
+                return refusal
             incoming.write(server_hello(hello, version))
-        else:
-            incoming.write(client_hello(version, "any"))
-        own_error = _step(module, tls)
-        answer = judge_version(first_message(outgoing.read()), version, own_error)
+        own_error = _step(ssl, tls)
+        return judge_version(first_message(outgoing.read()), version, own_error)
     except (OSError, ValueError) as error:  # the TLS object cannot be made
-        return Observation(role, way, version, _of(error), str(error))
-    return Observation(role, way, version, answer.outcome, answer.evidence)
+        return _answer_of(error)
 
 
-def _step(module: Any, tls: ssl.SSLObject) -> str:
+def _step(ssl: Any, tls: ssl.SSLObject) -> str:
     try:
         tls.do_handshake()
-    except module.SSLWantReadError:
+    except ssl.SSLWantReadError:
         return _WAITS
-    except module.SSLError as error:
+    except ssl.SSLError as error:
         return str(error)
-    return "it is done"
+    return "completed the handshake"

@@ -1,9 +1,50 @@
-"""What the observations mean. Nothing here tries, starts or prints anything.
+"""Conclude from the observations of probe and peers what an interpreter accepts.
 
-A case is *accepted* when either side completed the handshake, *refused* when it was tried, TLS or
-the program itself said no, and its positive control succeeded, *absent* when its library is not
-there, and else *inconclusive*: never a pass. So is a connection that was merely dropped: a system
-without files or memory does that, or a peer that failed.
+Theory of operation
+-------------------
+
+The module gets two observations of each case: what the probe inside the interpreter said, and what
+the peer at the other end saw. It starts nothing and prints nothing. First it gives each case an
+outcome:
+
+*accepted*
+  One of the two sides completed the handshake. One side is enough: a probe that is killed says
+  nothing, but its peer has seen the connection.
+
+*refused*
+  TLS or the program itself said no, and the positive control of the program succeeded. TLS says no
+  by an alert, on either side, or by an error of OpenSSL about the version (its names are in
+  include/openssl/sslerr.h). The program says no if it raises an error of its own before or in place
+  of a handshake: ``ValueError`` for a version that its ``ssl`` does not know, for example.
+
+*absent*
+  The library, or a constant that the case needs, does not exist in the interpreter.
+
+*inconclusive*
+  Everything else. A connection that was dropped without an alert is here: a system without files or
+  memory drops connections, and so does a peer that failed.
+
+The positive control of a program is the same program with a peer of an allowed version. Without it
+a program that can reach nothing at all would look safe. A setup for a fixed version below the floor
+has no allowed version, so another setup with the same cipher suites is its control: if OpenSSL
+refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried.
+
+Of crafted hellos only the alert protocol_version counts as a refusal (RFC 8446 section 6.2, and RFC
+5246 section 7.2.2: "The protocol version the client has attempted to negotiate is recognized but
+not supported"). A hello is not followed by a certificate or a key, so any other alert is about
+these and not about the version.
+
+Then each launch gets a verdict. What was accepted decides first, so that a launch that failed in
+the middle can still be known to leak. Doubts come next. Only a launch without doubts can be sound,
+and the launch in isolation says whether a floor is what makes it so:
+
+============  ====================================================================================
+leaks         as started, a program that asks for no version connects below the floor
+lowerable     as started, a program that asks for less than the floor gets it
+inconclusive  some case has no outcome that proves anything
+enforced      as started, nothing connects below the floor; in isolation, something does
+immune        nothing connects below the floor in either launch
+============  ====================================================================================
 """
 
 from __future__ import annotations
@@ -14,182 +55,187 @@ from typing import Any
 from tlsfloor import versions
 from tlsfloor.peers.answers import SILENT
 from tlsfloor.peers.base import NO_HELLO, REFUSED
-from tlsfloor.verifier.cases import ANY, FIXED, Case
+from tlsfloor.verifier.cases import ANY, DEFAULT_SETUPS, FIXED_VERSIONS, Case
 
-#: The verdicts that are not flagged.
-SOUND = ("immune", "enforced")
+#: The exit status for each verdict. Only what is sound has 0.
+EXIT_STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
 
+# What the probe says of a case that it did not reach.
+_NOT_REACHED = {"error": "the probe did not reach this case"}
 
-# What OpenSSL calls a version that it refuses, or cannot offer.
+# How OpenSSL names a version that it refuses or cannot offer.
 _REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS")
 
-# How tlslite-ng begins where either side sent an alert: it reached a decision.
+# In the text of tlslite-ng's TLSLocalAlert and TLSRemoteAlert: one side reached a decision.
 _ALERT = "Alert: "
 
-# How a peer begins where the other side has left without an alert.
-_GONE = ("TLSAbruptCloseError", "ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError")
+# How the text of a peer begins if the other side closed the connection without an alert.
+_CLOSED = (
+    *("TLSAbruptCloseError", "ConnectionResetError", "ConnectionAbortedError"),
+    "BrokenPipe",
+)
 
-# What errors hold that say nothing about TLS: of Python, of the system, of urllib3, httpx, aiohttp
-# and awscrt. A program that has left without an alert and says anything else has its own reason.
-_DROPS = (
+# Parts of errors that are not about TLS: of Python, the operating system, urllib3, httpx, aiohttp
+# and awscrt. A program that closes without an alert and reports any other error has refused.
+_DROPPED = (
     *("timed out", "Timeout", "TIMEOUT", "reset by peer", "ConnectionReset", "Connection refused"),
     *("ConnectionRefused", "Connection aborted", "ConnectionAborted", "roken pipe", "BrokenPipe"),
-    *(
-        "EOF",
-        "isconnected",
-        "SOCKET_",
-        "open files",
-        "MemoryError",
-        "allocate memory",
-        "new thread",
-    ),
-    "the probe did not come to it",
+    *("EOF", "isconnected", "SOCKET_", "open files", "MemoryError", "allocate memory"),
+    *("new thread", _NOT_REACHED["error"]),
 )
 
 
 @dataclass(frozen=True)
-class Result:
-    """What became of a case: ``outcome``, and the evidence of both sides."""
+class CaseResult:
+    """The outcome of a case, and the evidence of both sides."""
 
     case: Case
     outcome: str
-    told: str
-    seen: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the evidence as JSON types."""
-        return {
-            "role": self.case.role,
-            "via": self.case.via,
-            "way": self.case.way,
-            "version": versions.name(self.case.version),
-            "key_exchange": self.case.key_exchange,
-            "outcome": self.outcome,
-            "told": self.told,
-            "seen": self.seen,
-        }
+    probe_said: str
+    peer_saw: str
 
 
 @dataclass
-class Launch:
-    """One run of the probe: what it was for, what it observed, or why it could not."""
+class LaunchResult:
+    """What one run of the probe observed. ``failure`` says why it observed nothing."""
 
     name: str
-    results: list[Result] = field(default_factory=list)
+    results: list[CaseResult] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the run as JSON types."""
-        return {
-            "name": self.name,
-            "failure": self.failure,
-            "facts": self.facts,
-            "cases": [result.as_dict() for result in self.results],
-        }
-
-    def accepted(self, floor: int) -> list[Result]:
-        """Return what was accepted below the floor."""
-        return [
-            result
-            for result in self.results
-            if result.outcome == "accepted" and result.case.version < floor
-        ]
+    def accepted(self, floor: int) -> list[CaseResult]:
+        """Return the cases below the floor that were accepted."""
+        accepted = (result for result in self.results if result.outcome == "accepted")
+        return [result for result in accepted if result.case.version < floor]
 
     def doubts(self) -> list[str]:
-        """Return what keeps this run from proving that nothing is accepted."""
+        """Return why this launch does not prove that nothing is accepted."""
         if self.failure:
-            return [f"{self.name}: {self.failure}"]
+            return [self.failure]
+        outcomes = {result.outcome for result in self.results}
         found = [
-            f"{self.name}: {result.case.id}: {result.told or result.seen}"
+            f"{result.case.id}: {result.probe_said or result.peer_saw}"
             for result in self.results
             if result.outcome == "inconclusive"
         ]
-        tried = any(result.outcome in ("accepted", "refused") for result in self.results)
-        return found if tried else [*found, f"{self.name}: nothing could be tried"]
+        return found if outcomes & {"accepted", "refused"} else [*found, "nothing could be tried"]
 
 
-def results(
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a launch. Its name and ``explanation`` are one sentence."""
+
+    name: str
+    explanation: str
+    reasons: list[str]
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a run with this verdict alone."""
+        return EXIT_STATUSES[self.name]
+
+    def __str__(self) -> str:
+        return f"{self.name.upper()}, {self.explanation}"
+
+
+def judge_cases(
     cases: list[Case],
-    told: dict[str, dict[str, str]],
-    seen: dict[str, tuple[bool, str]],
+    probe_said: dict[str, dict[str, str]],
+    peer_saw: dict[str, tuple[bool, str]],
     floor: int,
-) -> list[Result]:
-    """Put together what the probe told and what the peers saw.
+) -> list[CaseResult]:
+    """Return the outcome of each case.
 
-    ``seen`` is, for each case, whether the peer completed a handshake, and its own words.
+    The dictionaries have the ids of cases as keys. ``peer_saw`` tells whether the peer completed a
+    handshake, and what it saw.
     """
     controls = {
-        case.subject
+        case.program
         for case in cases
         if case.version >= floor
-        and seen[case.id][0]
-        # Nobody completes a handshake after a crafted hello.
-        and (case.key_exchange == ANY or told.get(case.id, {}).get("version"))
-    }
-    # A fixed version below the floor has no control of its own: that of a program stands in for it
-    # which asks for the same cipher suites, since where these are refused nothing is tried.
-    controls |= {
-        case.subject
-        for case in cases
-        if case.way in FIXED and f"{case.role} {case.via} {_stand_in(case.way)}" in controls
+        and peer_saw[case.id][0]
+        # No handshake is completed after a crafted hello.
+        and (case.key_exchange == ANY or probe_said.get(case.id, {}).get("version"))
     }
     found = []
     for case in cases:
-        tell = told.get(case.id, {"error": "the probe did not come to it"})
-        completed, words = seen[case.id]
-        if case.key_exchange == ANY and set(words.split(", ")) == {SILENT}:
-            # asyncio drops the alert of a failed handshake; the program itself heard its OpenSSL.
-            completed = not any(each in tell.get("error", "") for each in _REASONS)
-        if completed or tell.get("version"):
+        said = probe_said.get(case.id, _NOT_REACHED)
+        completed, saw = peer_saw[case.id]
+        error = said.get("error", "")
+        if case.key_exchange == ANY and set(saw.split(", ")) == {SILENT}:
+            # asyncio drops the alert of a failed handshake, and the program reports the error.
+            completed = not any(reason in error for reason in _REASONS)
+        if completed or said.get("version"):
             outcome = "accepted"
-        elif "absent" in tell:
+        elif "absent" in said:
             outcome = "absent"
-        elif case.subject in controls and _refuses(case, tell.get("error", ""), words):
+        elif _control_of(case) in controls and _is_refusal(case, error, saw):
             outcome = "refused"
         else:
             outcome = "inconclusive"
-        words_told = tell.get("version") or tell.get("absent") or tell.get("error", "")
-        found.append(Result(case, outcome, words_told, words))
+        found.append(
+            CaseResult(case, outcome, said.get("version") or said.get("absent") or error, saw)
+        )
     return found
 
 
-def _stand_in(way: str) -> str:
-    return "lowered, @SECLEVEL=0" if way.endswith("@SECLEVEL=0") else "default"
+def _control_of(case: Case) -> str:
+    """Return the program that is the positive control of a case."""
+    if case.setup not in FIXED_VERSIONS:
+        return case.program
+    control = "lowered, @SECLEVEL=0" if case.setup.endswith("@SECLEVEL=0") else "default"
+    return f"{case.role} {case.library} {control}"
 
 
-def _refuses(case: Case, error: str, words: str) -> bool:
-    """Tell whether what is not accepted was refused, by an ``error`` here and the peer's ``words``.
-
-    TLS said no where a reason or an alert says so; after a mere hello, only where that is about the
-    version. The program said no where it came to no handshake, and not for want of a connection.
-    """
+def _is_refusal(case: Case, error: str, saw: str) -> bool:
+    """Return whether a case that was not accepted was refused. ``error`` is the probe's."""
     if "timed out" in error:
         return False
     hello = case.key_exchange == ANY
-    if words.startswith(REFUSED) or any(each in error for each in _REASONS):
+    if saw.startswith(REFUSED) or any(reason in error for reason in _REASONS):
         return True
-    if not hello and _ALERT in words:
+    if not hello and _ALERT in saw:
         return True
-    left = not words or words.startswith((NO_HELLO,) if hello else _GONE)
-    return left and not any(each in error for each in _DROPS)
+    closed = not saw or saw.startswith((NO_HELLO,) if hello else _CLOSED)
+    return closed and not any(text in error for text in _DROPPED)
 
 
-def verdict(isolated: Launch, deployed: Launch, floor: int) -> tuple[str, list[str]]:
-    """Return the verdict of design section 7 for a floor (a wire number), and the reasons for it.
-
-    What was accepted as deployed decides first, then any doubt, and only then can an interpreter be
-    sound: of both launches the worse one speaks.
-    """
-    accepted = deployed.accepted(floor)
-    if any(result.case.asks_nothing for result in accepted):
-        return "leaks", [f"accepted: {each.case.id}" for each in accepted if each.case.asks_nothing]
+def judge_launch(isolated: LaunchResult, launch: LaunchResult, floor: int) -> Verdict:
+    """Return the verdict on a launch, by comparison with the launch in isolation."""
+    below = f"below {versions.name(floor)}"
+    accepted = launch.accepted(floor)
+    by_default = [result for result in accepted if result.case.setup in DEFAULT_SETUPS]
+    if by_default:
+        how = f"{_downgrades(by_default)} {below} succeeded with default settings"
+        return Verdict("leaks", how, _reasons("accepted", by_default))
     if accepted:
-        return "lowerable", [f"accepted: {each.case.id}" for each in accepted]
-    doubts = deployed.doubts()
-    if not doubts and isolated.accepted(floor):
-        return "enforced", [f"only isolated: {each.case.id}" for each in isolated.accepted(floor)]
-    doubts += isolated.doubts()
+        how = f"{_downgrades(accepted)} {below} succeeded when a program asked for less"
+        return Verdict("lowerable", how, _reasons("accepted", accepted))
+    doubts = launch.doubts()
+    blocked = isolated.accepted(floor)
+    if blocked and not doubts:
+        them = "that works without the floor is blocked"
+        if len(blocked) > 1:
+            them = "that work without the floor are blocked"
+        return Verdict("enforced", f"{_downgrades(blocked)} {them}", _reasons("blocked", blocked))
+    how = f"{isolated.name}, without environment variables and start-up files"
+    doubts += [f"{how}: {doubt}" for doubt in isolated.doubts()]
     if doubts:
-        return "inconclusive", doubts
-    return "immune", ["nothing below the floor is accepted, whatever the program asks for"]
+        return unproven(doubts)
+    how = f"no downgrade {below} is possible, even without the floor"
+    return Verdict("immune", how, [how])
+
+
+def unproven(doubts: list[str]) -> Verdict:
+    """Return the verdict on what could not be tried."""
+    others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
+    return Verdict("inconclusive", f"nothing is proven: {doubts[0]}{others}", doubts)
+
+
+def _downgrades(results: list[CaseResult]) -> str:
+    return f"{len(results)} downgrade{'s' if len(results) > 1 else ''}"
+
+
+def _reasons(word: str, results: list[CaseResult]) -> list[str]:
+    return [f"{word}: {result.case.id}" for result in results]

@@ -1,20 +1,22 @@
-# The probe: runs inside the interpreter under test, tries what it is told to, and prints what happened.
+# The probe: it runs inside the interpreter under test, tries each case, and prints what happened.
 #
-# It judges nothing and compares no versions: that is the judge's work. It is handed over stdin, one file of
-# ASCII that CPython 2.7 to 3.15 and PyPy parse, standard library only. Its argument is a job in JSON:
-#   {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "via", "way", "port"}, ...]}
-# For either role it connects to the port; as a server it then speaks TLS as one over that connection, so
-# that the judge need not find out where it listens.
+# It judges nothing and compares no versions, which is the work of the judge. The launcher passes this file over stdin, so
+# it is one file of ASCII that CPython 2.7 to 3.15 and PyPy can parse, and it uses the standard library only. Its argument
+# is a job in JSON:
+#   {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "library", "setup", "port"}, ...]}
+# In both roles it connects to the port. As a server it then speaks TLS as a server over that connection, so that the
+# judge does not have to find out where it listens.
 import sys
 
-# A script on stdin has the current folder first on its path, by an empty name or (PyPy 7.3.5) by its own: what lies
-# there is not under test, so nothing may be imported before but what is built in.
+# The path of a script on stdin begins with the current folder, as an empty name or (PyPy 7.3.5) an absolute one. What lies
+# there is not under test, so nothing but built-in modules may be imported before it is removed.
 if __name__ == "__main__" and not (getattr(sys.flags, "isolated", 0) or getattr(sys.flags, "safe_path", False)):
     if sys.path[:1] != [""]:
         getcwd = __import__("posix" if "posix" in sys.builtin_module_names else "nt").getcwd
     if sys.path[:1] == [""] or sys.path[:1] == [getcwd()]:
         del sys.path[0]
 
+import contextlib
 import json
 import os
 import platform
@@ -23,39 +25,36 @@ import socket
 BEGIN, END = "\n<tlsfloor-facts>", "</tlsfloor-facts>\n"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 RESPONSE = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
-# All cipher suites at the lowest security level. What has no such level (AWS-LC, BoringSSL, OpenSSL 1.0.2) refuses the
-# whole text, and then gets the first part of it.
+# All cipher suites at the lowest security level. TLS libraries without security levels (AWS-LC, BoringSSL, OpenSSL 1.0.2)
+# refuse the first text and get the second.
 EVERYTHING = ("ALL:@SECLEVEL=0", "ALL")
 FLAGS = ("ignore_environment", "isolated", "no_site", "no_user_site", "safe_path")
 
 
 class Absent(Exception):
-    """What the case needs does not exist here, so nobody can ask for it."""
+    """The case needs something that does not exist here, so no program can ask for it."""
 
 
 def lower(ssl, context):
-    """Ask a context for the least that it can be asked for by name."""
+    """Ask a context for the lowest version that has a name."""
     for name in ("OP_NO_SSLv3", "OP_NO_TLSv1", "OP_NO_TLSv1_1", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3"):
         if context.options & getattr(ssl, name, 0):
             context.options &= ~getattr(ssl, name)
     if hasattr(context, "minimum_version"):
         try:
             context.minimum_version = ssl.TLSVersion.SSLv3
-        except (AttributeError, ValueError):  # an OpenSSL that has forgotten it
+        except (AttributeError, ValueError):  # an OpenSSL without it
             context.minimum_version = ssl.TLSVersion.TLSv1
-    return context
 
 
 def ask_for_everything(set_ciphers, refusal):
-    """Ask for all cipher suites, by a function and what it raises for a text that it does not know."""
-    for each in EVERYTHING:
-        try:
-            set_ciphers(each)
-        except refusal:
-            if each == EVERYTHING[-1]:
-                raise
-        else:
-            return each
+    """Ask for all cipher suites. ``refusal`` is what ``set_ciphers`` raises for a text that it does not know."""
+    try:
+        set_ciphers(EVERYTHING[0])
+        return EVERYTHING[0]
+    except refusal:
+        set_ciphers(EVERYTHING[1])
+        return EVERYTHING[1]
 
 
 def default_context(ssl, role, job):
@@ -63,23 +62,23 @@ def default_context(ssl, role, job):
     return ssl.create_default_context(purpose, cafile=job["ca"])
 
 
-def make_context(ssl, role, way, job):
-    name = way.split(",")[0]
+def make_context(ssl, role, setup, job):
+    name = setup.split(",")[0]
     needed = name if name.startswith("PROTOCOL_") else "TLSVersion" if name == "MINIMUM_SUPPORTED" else "SSLContext"
     if not hasattr(ssl, needed):
         raise Absent("no ssl." + needed)
-    if way.startswith("PROTOCOL_"):
+    if name.startswith("PROTOCOL_"):
         context = ssl.SSLContext(getattr(ssl, name))
     else:
         context = default_context(ssl, role, job)
-    if way.startswith("lowered"):
+    if name == "lowered":
         lower(ssl, context)
-    if way == "MINIMUM_SUPPORTED":
+    if name == "MINIMUM_SUPPORTED":
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    if way.endswith("@SECLEVEL=0"):
+    if setup.endswith("@SECLEVEL=0"):
         ask_for_everything(context.set_ciphers, ssl.SSLError)
     if role == "client":
-        if name.startswith("PROTOCOL_"):  # a default context has it already
+        if name.startswith("PROTOCOL_"):  # a default context has loaded it
             context.load_verify_locations(job["ca"])
         context.verify_mode = ssl.CERT_REQUIRED
     elif job["identity"]:
@@ -89,39 +88,31 @@ def make_context(ssl, role, way, job):
 
 def connect(case, job):
     plain = socket.create_connection(("127.0.0.1", case["port"]), job["timeout"])
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else TLS 1.3 waits 40 ms for each request
-    return plain
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise TLS 1.3 waits 40 ms for each request
+    return contextlib.closing(plain)
 
 
 def through_ssl(case, job):
     import ssl
 
-    context = make_context(ssl, case["role"], case["way"], job)
-    plain = connect(case, job)
-    try:
-        if case["role"] == "server":
-            tls = context.wrap_socket(plain, server_side=True)
-        else:
-            tls = context.wrap_socket(plain, server_hostname="localhost")
-        try:
-            if case["role"] == "server":
-                received = tls.recv(100)
-                tls.sendall(RESPONSE)
-            else:
+    context = make_context(ssl, case["role"], case["setup"], job)
+    is_server = case["role"] == "server"
+    name = None if is_server else "localhost"
+    with connect(case, job) as plain:
+        with contextlib.closing(context.wrap_socket(plain, server_side=is_server, server_hostname=name)) as tls:
+            if not is_server:
                 tls.sendall(REQUEST)
-                received = tls.recv(100)
+            received = tls.recv(100)
+            if is_server:
+                tls.sendall(RESPONSE)
             return tls.version() if received else ""
-        finally:
-            tls.close()
-    finally:
-        plain.close()
 
 
-def page(text):
-    """Return the version that a peer's page names."""
-    if isinstance(text, bytes):
-        text = text.decode("ascii")
-    return text.split("Protocol : ")[1].strip()
+def version_in(page):
+    """Return the version that the page of a peer names."""
+    if isinstance(page, bytes):
+        page = page.decode("ascii")
+    return page.split("Protocol : ")[1].strip()
 
 
 def url(case):
@@ -129,37 +120,30 @@ def url(case):
 
 
 def library_context(case, job):
-    """Return the context that a program hands to a library to ask for less, None where it asks nothing."""
+    """Return the context that a program passes to a library to ask for less, None if it asks for nothing."""
     import ssl
 
-    return make_context(ssl, "client", case["way"], job) if case["way"] != "default" else None
+    return make_context(ssl, "client", case["setup"], job) if case["setup"] != "default" else None
 
 
 def through_urllib3(case, job):
     import urllib3
 
     context = library_context(case, job)
-    more = {"ssl_context": context} if context else {"ca_certs": job["ca"]}
-    pool = urllib3.PoolManager(retries=False, timeout=job["timeout"], cert_reqs="CERT_REQUIRED", **more)
-    return page(pool.request("GET", url(case)).data)
+    options = {"ssl_context": context} if context else {"ca_certs": job["ca"]}
+    pool = urllib3.PoolManager(retries=False, timeout=job["timeout"], cert_reqs="CERT_REQUIRED", **options)
+    return version_in(pool.request("GET", url(case)).data)
 
 
 def through_requests(case, job):
     import requests
-    import requests.adapters
 
     context = library_context(case, job)
-
-    class Adapter(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args, **kwargs):
-            if context:
-                kwargs["ssl_context"] = context
-            return requests.adapters.HTTPAdapter.init_poolmanager(self, *args, **kwargs)
-
     session = requests.Session()
     session.trust_env = False
-    session.mount("https://", Adapter())
-    return page(session.get(url(case), verify=job["ca"], timeout=job["timeout"]).text)
+    if context:
+        session.get_adapter(url(case)).init_poolmanager(1, 1, ssl_context=context)
+    return version_in(session.get(url(case), verify=job["ca"], timeout=job["timeout"]).text)
 
 
 def through_botocore(case, job):
@@ -167,28 +151,25 @@ def through_botocore(case, job):
     import botocore.httpsession
 
     context = library_context(case, job)
-
-    class Session(botocore.httpsession.URLLib3Session):
-        def _get_ssl_context(self):
-            return context or botocore.httpsession.URLLib3Session._get_ssl_context(self)
-
-    session = Session(verify=job["ca"], timeout=job["timeout"])
-    return page(session.send(botocore.awsrequest.AWSRequest("GET", url(case)).prepare()).content)
+    session = botocore.httpsession.URLLib3Session(verify=job["ca"], timeout=job["timeout"])
+    if context:
+        session._manager.connection_pool_kw["ssl_context"] = context
+    return version_in(session.send(botocore.awsrequest.AWSRequest("GET", url(case)).prepare()).content)
 
 
 def through_redis(case, job):
     import redis
     import ssl
 
-    more = {}
-    if case["way"] != "default":
+    options = {}
+    if case["setup"] != "default":
         ciphers = ask_for_everything(default_context(ssl, "client", job).set_ciphers, ssl.SSLError)
-        more = {"ssl_min_version": ssl.TLSVersion.TLSv1, "ssl_ciphers": ciphers}
+        options = {"ssl_min_version": ssl.TLSVersion.TLSv1, "ssl_ciphers": ciphers}
     try:
         connection = redis.SSLConnection(
-            host="localhost", port=case["port"], ssl_ca_certs=job["ca"], socket_timeout=job["timeout"], **more
+            host="localhost", port=case["port"], ssl_ca_certs=job["ca"], socket_timeout=job["timeout"], **options
         )
-    except TypeError as error:  # an older redis-py has no argument for it
+    except TypeError as error:  # an older redis-py without these arguments
         raise Absent(str(error))
     try:
         connection.connect()
@@ -199,31 +180,29 @@ def through_redis(case, job):
 
 def through_aiohttp(case, job):
     import asyncio
-
     import aiohttp
+    import ssl
 
-    async_get = {}
-    # "async def" does not parse on 2.7, and nothing here may fail to.
+    names = {}
+    # Python 2.7 cannot parse "async def", and has to parse this file.
     exec(
         "async def get(client, url, context):\n"
         "    async with client() as session:\n"
         "        async with session.get(url, ssl=context) as response:\n"
         "            return await response.text()\n",
-        async_get,
+        names,
     )
-    import ssl
-
-    context = library_context(case, job) or default_context(ssl, "client", job)
-    return page(asyncio.run(async_get["get"](aiohttp.ClientSession, url(case), context)))
+    context = make_context(ssl, "client", case["setup"], job)
+    return version_in(asyncio.run(names["get"](aiohttp.ClientSession, url(case), context)))
 
 
 def through_httpx(case, job):
     import httpx
     import ssl
 
-    context = library_context(case, job) or default_context(ssl, "client", job)
+    context = make_context(ssl, "client", case["setup"], job)
     with httpx.Client(verify=context, timeout=job["timeout"], trust_env=False) as client:
-        return page(client.get(url(case)).text)
+        return version_in(client.get(url(case)).text)
 
 
 def through_OpenSSL(case, job):
@@ -231,21 +210,18 @@ def through_OpenSSL(case, job):
 
     context = SSL.Context(getattr(SSL, "TLS_METHOD", SSL.SSLv23_METHOD))
     context.load_verify_locations(job["ca"])
-    context.set_verify(SSL.VERIFY_PEER, lambda *told: told[-1])
-    if case["way"] != "default":
-        ask_for_everything(lambda each: context.set_cipher_list(each.encode("ascii")), SSL.Error)
+    context.set_verify(SSL.VERIFY_PEER, lambda *arguments: arguments[-1])
+    if case["setup"] != "default":
+        ask_for_everything(lambda text: context.set_cipher_list(text.encode("ascii")), SSL.Error)
         if hasattr(context, "set_min_proto_version"):
             context.set_min_proto_version(0)  # the lowest that there is (OpenSSL, SSL_CTX_set_min_proto_version)
-    plain = connect(case, job)
-    try:
-        plain.settimeout(None)  # with one pyOpenSSL would not wait, but say that it wants to
+    with connect(case, job) as plain:
+        plain.settimeout(None)  # with a timeout pyOpenSSL raises WantReadError in place of waiting
         tls = SSL.Connection(context, plain)
         tls.set_tlsext_host_name(b"localhost")
         tls.set_connect_state()
         tls.sendall(REQUEST)
         return tls.get_protocol_version_name() if tls.recv(100) else ""
-    finally:
-        plain.close()
 
 
 def through_pycurl(case, job):
@@ -253,22 +229,19 @@ def through_pycurl(case, job):
     import pycurl
 
     body = io.BytesIO()
-    curl = pycurl.Curl()
-    try:
+    with contextlib.closing(pycurl.Curl()) as curl:
         curl.setopt(pycurl.URL, url(case))
         curl.setopt(pycurl.CAINFO, job["ca"])
         curl.setopt(pycurl.PROXY, "")
         curl.setopt(pycurl.TIMEOUT, int(job["timeout"]) or 1)
         curl.setopt(pycurl.WRITEFUNCTION, body.write)
-        if case["way"] != "default":
+        if case["setup"] != "default":
             curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_0)
-            # curl looks at this only after it has connected, so it cannot be tried first.
+            # curl looks at the suites only after it has connected, so they cannot be tried first.
             levels = "OpenSSL/" in pycurl.version and "OpenSSL/1.0." not in pycurl.version
             curl.setopt(pycurl.SSL_CIPHER_LIST, EVERYTHING[0 if levels else 1])
         curl.perform()
-    finally:
-        curl.close()
-    return page(body.getvalue())
+    return version_in(body.getvalue())
 
 
 def through_awscrt(case, job):
@@ -277,7 +250,7 @@ def through_awscrt(case, job):
 
     options = awscrt.io.TlsContextOptions()
     options.override_default_trust_store_from_path(None, job["ca"])
-    if case["way"] != "default":
+    if case["setup"] != "default":
         options.min_tls_ver = awscrt.io.TlsVersion.SSLv3
     tls = awscrt.io.ClientTlsContext(options).new_connection_options()
     tls.set_server_name("localhost")
@@ -290,17 +263,17 @@ def through_awscrt(case, job):
     stream = connection.request(request, on_body=lambda http_stream, chunk: body.extend(chunk))
     stream.activate()
     stream.completion_future.result(job["timeout"])
-    return page(bytes(body))
+    return version_in(bytes(body))
 
 
 def attempt(case, job):
     """Return what happened: the version that this side saw, or the error and its causes."""
     try:
         try:
-            __import__(case["via"])
+            __import__(case["library"])
         except ImportError as error:
             raise Absent(str(error))
-        return {"id": case["id"], "version": globals()["through_" + case["via"]](case, job)}
+        return {"id": case["id"], "version": globals()["through_" + case["library"]](case, job)}
     except Absent as error:
         return {"id": case["id"], "absent": str(error)}
     except Exception as error:
@@ -312,7 +285,7 @@ def attempt(case, job):
 
 
 def facts(job):
-    """Return what is worth knowing beside the handshakes."""
+    """Return what a reader of the report needs to know about this interpreter."""
     found = {
         "version": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -323,22 +296,22 @@ def facts(job):
         "path": sys.path,
         "standard_library": os.path.dirname(os.__file__),
     }
-    start_up = getattr(sys, "_tlsfloor", None)
-    if start_up:
-        files = [each["file"] for each in start_up.get("files", ())]
-        found["start_up"] = {"files": files, "failure": start_up.get("failure")}
+    state = getattr(sys, "_tlsfloor", None) or {}
+    if state:
+        files = [each["file"] for each in state.get("files", ())]
+        found["start_up"] = {"files": files, "failure": state.get("failure")}
     try:
         import ssl
     except ImportError as error:
         found["no_ssl"] = str(error)
         return found
     found["openssl"] = ssl.OPENSSL_VERSION
-    # OPENSSL_VERSION may be that of the build; these are the files in use, where a system tells.
+    # OPENSSL_VERSION can be the version of the build. These are the files in use; only Linux names them.
     try:
         with open("/proc/self/maps", "rb") as maps:
             names = text(sorted(set(line.split(None, 5)[5].rstrip(b"\n") for line in maps if b"/" in line)))
         found["loaded"] = [name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name]
-    except EnvironmentError:  # no Linux
+    except EnvironmentError:
         pass
     try:
         import sysconfig
@@ -351,7 +324,7 @@ def facts(job):
         found["min_protocol"] = [line for line in lines if line.startswith(("MinProtocol", "CipherString"))]
     except Exception as error:
         found["openssl_cnf_error"] = "%s: %s" % (type(error).__name__, error)
-    context = default_context(ssl, "client", job)  # with our one authority: a system has hundreds
+    context = default_context(ssl, "client", job)  # with the one authority of the job: a system has hundreds
     for name in ("minimum_version", "security_level"):
         if hasattr(context, name):
             found[name] = int(getattr(context, name))
@@ -359,9 +332,8 @@ def facts(job):
         found["all_ciphers"] = ask_for_everything(context.set_ciphers, ssl.SSLError)
     except ssl.SSLError as error:
         found["all_ciphers"] = "refused: %s" % error
-    armings = getattr(sys, "_tlsfloor", {}).get("armings")
-    if armings is not None:
-        found["armings"] = [[each["floor"], each["route"], each["set_by"]] for each in armings]
+    if "armings" in state:
+        found["armings"] = [[each["floor"], each["route"], each["set_by"]] for each in state["armings"]]
         known = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
         found["exemptions"] = [each.as_dict() for each in known]
     return found
@@ -379,7 +351,7 @@ def text(value):
 def main():
     import warnings
 
-    if str is bytes:  # Python 2 has no such handler
+    if str is bytes:  # Python 2 does not have this error handler
         import codecs
 
         codecs.register_error(

@@ -1,6 +1,8 @@
-"""A report as SARIF 2.1.0 (OASIS), which code hosts show beside the findings of other scanners.
+"""Write a report as SARIF 2.1.0 (OASIS), which code hosts show next to other scanners' findings.
 
-There is a result for each flagged interpreter, at its path; each names CWE-326 and CWE-327.
+There is a result for each flagged interpreter, at its path. ``sarif.json`` holds all that is the
+same in each report: the rules, one for each flagged verdict, and the weaknesses CWE-326 and
+CWE-327, to which each result refers.
 """
 
 from __future__ import annotations
@@ -10,150 +12,72 @@ from pathlib import Path
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verifier.judge import SOUND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tlsfloor.verifier.examine import Examined, Report
+    from tlsfloor.verifier.examine import InterpreterResult, VerifyReport
 
-_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_TEMPLATE = Path(__file__).with_name("sarif.json")
 
-_ARM = "arm the floor: set PYTHONPATH to what `tlsfloor path` prints, and verify again"
-
-# Each flagged verdict: level, GitHub's severity from 0 to 10, name of the rule, what it means, and
-# what to do.
-_RULES = {
-    "leaks": (
-        "error",
-        "8.1",
-        "TlsBelowFloorByDefault",
-        "a default context connects below the floor",
-        _ARM,
-    ),
-    "lowerable": (
-        "warning",
-        "5.9",
-        "TlsFloorCanBeLowered",
-        "a program that asks for less than the floor gets it",
-        _ARM,
-    ),
-    "inconclusive": (
-        "note",
-        "3.1",
-        "TlsFloorNotProven",
-        "whether the floor holds is not proven",
-        "the result names the reason: remove it, and verify again",
-    ),
-}
-
-# How that is known, by the evidence of the run; of what is not proven there is none.
+# What proves that a version was accepted, by the evidence of the run.
 _EVIDENCE = {
     "handshake": "a full handshake below the floor was completed with a peer of the verifier",
     "hello": "a crafted hello below the floor was accepted",
 }
-_NO_EVIDENCE = "it could not be tried, or the attempts do not suffice; the result names the reason"
-_CWE = {
-    "326": "Inadequate Encryption Strength",
-    "327": "Use of a Broken or Risky Cryptographic Algorithm",
-}
 
 
-def to_sarif(report: Report) -> str:
-    """Return the flagged interpreters as SARIF 2.1.0, a result each.
-
-    .. versionadded:: 0.1
-    """
-    flagged = [each for each in report.examined if each.verdict not in SOUND]
-    notes = [
-        *report.doubts,
-        *(f"skipped: {path}: {why}" for path, why in report.found.skipped.items()),
+def to_sarif(report: VerifyReport) -> str:
+    """Return the flagged interpreters as SARIF 2.1.0."""
+    log = json.loads(_TEMPLATE.read_text("ascii"))
+    [run] = log["runs"]
+    taxa = [
+        {"id": taxon["id"], "index": index, "toolComponent": {"name": "CWE", "index": 0}}
+        for index, taxon in enumerate(run["taxonomies"][0]["taxa"])
     ]
-    run = {
-        "tool": {
-            "driver": {
-                "name": "tlsfloor",
-                "version": report.tool,
-                "rules": [_rule(name, report.evidence) for name in _RULES],
-                "supportedTaxonomies": [{"name": "CWE", "index": 0}],
-            }
-        },
-        "taxonomies": [
-            {
-                "name": "CWE",
-                "organization": "MITRE",
-                "informationUri": "https://cwe.mitre.org/",
-                "shortDescription": {"text": "the MITRE Common Weakness Enumeration"},
-                "taxa": [
-                    {"id": number, "shortDescription": {"text": text}}
-                    for number, text in _CWE.items()
-                ],
-            }
-        ],
-        "invocations": [
-            {
-                "executionSuccessful": not report.doubts,
-                "exitCode": report.status,
-                "toolExecutionNotifications": [
-                    {"level": "warning", "message": {"text": printable(text)}} for text in notes
-                ],
-            }
-        ],
-        "results": [_result(each, report.floor) for each in flagged],
-    }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+    driver = run["tool"]["driver"]
+    driver["version"] = report.tool
+    rules = {}
+    for index, rule in enumerate(driver["rules"]):
+        text = rule["fullDescription"]["text"]
+        rule["fullDescription"]["text"] = text.format(evidence=_EVIDENCE[report.evidence])
+        kind = "relevant" if rule["id"] == "tlsfloor/inconclusive" else "superset"
+        rule["relationships"] = [{"target": taxon, "kinds": [kind]} for taxon in taxa]
+        tags = ["security", *(f"external/cwe/cwe-{taxon['id']}" for taxon in taxa)]
+        rule["properties"].update(tags=tags, precision="very-high")
+        place = {"ruleId": rule["id"], "ruleIndex": index, "taxa": taxa}
+        rules[rule["id"]] = {**place, "level": rule["defaultConfiguration"]["level"]}
+    skipped = [f"skipped: {path}: {why}" for path, why in report.found.skipped.items()]
+    run["invocations"] = [
+        {
+            "executionSuccessful": not report.problems,
+            "exitCode": report.exit_status,
+            "toolExecutionNotifications": [
+                {"level": "warning", "message": {"text": printable(text)}}
+                for text in (*report.problems, *skipped)
+            ],
+        }
+    ]
+    run["results"] = [
+        {**rules[f"tlsfloor/{result.verdict.name}"], **_facts(result, report.floor)}
+        for result in report.results
+        if result.verdict.exit_status
+    ]
+    return json.dumps(log, indent=2) + "\n"
 
 
-def _rule(verdict: str, evidence: str) -> dict[str, Any]:
-    level, severity, name, text, advice = _RULES[verdict]
-    how = _NO_EVIDENCE if verdict == "inconclusive" else _EVIDENCE[evidence]
+def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
+    """Return what a SARIF result says about this interpreter and no other."""
+    path, verdict = result.interpreter.path, result.verdict
+    text = f"{path}: {verdict} (floor {versions.floor_name(floor)})"
     return {
-        "id": f"tlsfloor/{verdict}",
-        "name": name,
-        "shortDescription": {"text": text},
-        "fullDescription": {"text": f"{text}: {how}"},
-        "help": {"text": advice},
-        "defaultConfiguration": {"level": level},
-        "relationships": [
-            {
-                "target": _taxon(number),
-                "kinds": ["superset" if verdict != "inconclusive" else "relevant"],
-            }
-            for number in _CWE
-        ],
-        "properties": {
-            "tags": ["security", *(f"external/cwe/cwe-{number}" for number in _CWE)],
-            "precision": "very-high",
-            "security-severity": severity,
-        },
-    }
-
-
-def _taxon(number: str) -> dict[str, Any]:
-    return {
-        "id": number,
-        "index": list(_CWE).index(number),
-        "toolComponent": {"name": "CWE", "index": 0},
-    }
-
-
-def _result(examined: Examined, floor: int) -> dict[str, Any]:
-    path = examined.interpreter.path
-    more = f", and {len(examined.reasons) - 1} more" if len(examined.reasons) > 1 else ""
-    verdict = f"{examined.verdict} at floor {versions.floor_name(floor)}"
-    text = f"{path}: {verdict}: {examined.reasons[0]}{more}"
-    return {
-        "ruleId": f"tlsfloor/{examined.verdict}",
-        "ruleIndex": list(_RULES).index(examined.verdict),
-        "level": _RULES[examined.verdict][0],
         "message": {"text": printable(text)},
         "locations": [{"physicalLocation": {"artifactLocation": {"uri": Path(path).as_uri()}}}],
-        "partialFingerprints": {"interpreter/v1": f"{examined.verdict} {printable(path)}"},
-        "taxa": [_taxon(number) for number in _CWE],
+        "partialFingerprints": {"interpreter/v1": f"{verdict.name} {printable(path)}"},
         "properties": {
-            "reasons": [printable(reason) for reason in examined.reasons],
-            "openssl": printable(examined.fact("openssl")),
-            "version": printable(examined.fact("version")),
+            "reasons": [printable(reason) for reason in verdict.reasons],
+            "openssl": printable(result.fact("openssl")),
+            "version": printable(result.fact("version")),
         },
     }

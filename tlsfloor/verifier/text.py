@@ -1,157 +1,152 @@
-"""What a person reads of a verification. Everything is judged by now; this only writes."""
+"""Write a report for people: a table of accepted versions, and a sentence for each verdict."""
 
 from __future__ import annotations
 
-import io
+import re
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verifier.judge import SOUND
+from tlsfloor.verifier.launch import AS_STARTED
 from tlsfloor.versions import FLOORS, SSL3
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from tlsfloor.verifier.examine import InterpreterResult, VerifyReport
+    from tlsfloor.verifier.judge import LaunchResult, Verdict
 
-    from tlsfloor.verifier.examine import Examined, Report
-    from tlsfloor.verifier.judge import Launch
-else:
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:  # as in a bundle, from which hellos can be exchanged
-        from tlsfloor.verifier.plain import Console, Table, Text
-
-# A table of cases is shown for each of so many interpreters, and for none of more.
+# More interpreters than this have a line each, and no tables.
 _FEW = 3
 
-# Characters of a reason in the summary: the JSON has all of it.
-_REASON = 100
+# Characters of an explanation in the summary. The JSON has all of it.
+_SHORT = 100
 
-# No terminal has so many columns: what is not for one has a line for each interpreter.
-_WIDE = 1000
+#: What the names of launches mean. The judge compares with a launch without the floor.
+LEGEND = (
+    f"{AS_STARTED}: with the environment variables and start-up files that programs get here; "
+    "without the floor: with neither"
+)
 
-
-def to_text(report: Report) -> str:
-    """Return what ``show`` prints, without colours and as wide as it takes, for a file or a pipe.
-
-    .. versionadded:: 0.1
-    """
-    file = io.StringIO()
-    show(report, Console(file=file, width=_WIDE, highlight=False, soft_wrap=True))
-    # Columns are filled up with blanks, to the right too.
-    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+# SGR sequences of a terminal (ECMA-48 section 8.3.117): bold red, green, yellow, and the end.
+_RED, _GREEN, _YELLOW, _END = "\033[1;31m", "\033[32m", "\033[33m", "\033[0m"
+_COLORS = re.compile("\033\\[[0-9;]*m")
 
 
-def show(report: Report, console: Console | None = None) -> None:
-    """Print a report: a table of cases for each of a few interpreters, and a line for each of more.
-
-    Colours obey NO_COLOR.
-
-    .. versionadded:: 0.1
-    """
-    console = console or Console(highlight=False, soft_wrap=True)
-    if len(report.examined) <= _FEW:
-        for examined in report.examined:
-            _show_cases(console, examined, report.floor)
-            _show_libraries(console, report, examined)
-            _show_exemptions(console, examined)
-    if len(report.examined) > 1:
-        _show_summary(console, report)
-    for path, why in report.found.skipped.items():
-        console.print(Text(printable(f"skipped: {path}: {why}")))
-    for doubt in report.doubts:
-        console.print(Text.assemble((printable(doubt), "bold red")))
+def to_text(report: VerifyReport, *, colors: bool = False) -> str:
+    """Return a report as lines of text."""
+    lines: list[str] = []
+    if len(report.results) <= _FEW:
+        for result in report.results:
+            lines += _cases(result, report.floor)
+            lines += map(printable, (*_libraries(report, result), *_exemptions(result)))
+            lines += _verdicts(result)
+    if len(report.results) > 1:
+        lines += ["", *_summary(report)]
+    lines += [printable(f"skipped: {path}: {why}") for path, why in report.found.skipped.items()]
+    lines += [f"{_RED}{printable(problem)}{_END}" for problem in report.problems]
+    text = "".join(f"{line}\n" for line in lines)
+    # printable() has removed such sequences from all that an interpreter reports.
+    return text if colors else _COLORS.sub("", text)
 
 
-def _show_cases(console: Console, examined: Examined, floor: int) -> None:
-    # Of the launches with a flag a line below tells enough.
-    launches = [each for each in examined.launches[1:] if not each.name.startswith("as deployed, ")]
-    table = Table("accepts TLS", *(each.name for each in launches), box=None, pad_edge=False)
-    outcomes: dict[str, dict[tuple[str, int], set[str]]] = {}
-    for launch in launches:
-        for result in launch.results:
-            cell = (launch.name, result.case.version)
-            cells = outcomes.setdefault(result.case.subject, {})
-            cells.setdefault(cell, set()).add(result.outcome)
-    for subject, cells in outcomes.items():
-        if set().union(*cells.values()) != {"absent"}:  # a library that is not there says nothing
-            table.add_row(subject, *(_cell(cells, launch, floor) for launch in launches))
-    tried = {result.outcome for launch in launches for result in launch.results}
-    if tried - {"absent", "inconclusive"}:  # else the reason below says it all
-        console.print(table)
-        console.print()
-    known = [examined.fact(name) for name in ("implementation", "version", "openssl")]
-    text = " ".join(filter(None, known)) or "it did not say what it is"
-    console.print(Text(printable(f"{examined.interpreter.path}: {text}")))
-    verdicts = {"as deployed": (examined.verdict, examined.reasons), **examined.more}
-    for name, (verdict, reasons) in verdicts.items():
-        more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        reason = reasons[0][len(name) + 2 :] if reasons[0].startswith(f"{name}: ") else reasons[0]
-        text = printable(f": {reason}{more}")
-        console.print(Text.assemble(f"{name}: ", (verdict, _style(verdict)), text))
+def _cases(result: InterpreterResult, floor: int) -> list[str]:
+    """Return the versions that each program accepts, and what the interpreter is."""
+    # A launch with an option of Python has a line below, and no column.
+    launches = [each for each in result.launches[1:] if not each.name.startswith(f"{AS_STARTED}, ")]
+    results = [each for launch in launches for each in launch.results if each.outcome != "absent"]
+    rows = [["accepts TLS", *(launch.name for launch in launches)]]
+    programs = dict.fromkeys(each.case.program for each in results)
+    rows += [[each, *(_cell(launch, each, floor) for launch in launches)] for each in programs]
+    facts = [result.fact(name) for name in ("implementation", "version", "openssl")]
+    text = " ".join(filter(None, facts)) or "it did not report its version"
+    # If nothing could be tried, there are only question marks, and the verdict says why.
+    tried = any(each.outcome != "inconclusive" for each in results)
+    return [*(_table(rows) if tried else ()), printable(f"{result.interpreter.path}: {text}")]
 
 
-def _show_exemptions(console: Console, examined: Examined) -> None:
-    known = examined.deployed.facts.get("exemptions") if examined.deployed else None
-    for each in known if isinstance(known, list) else ():
-        words = "exempted: {host} down to {minimum} until {expires}: {reason}"
-        try:
-            text = words.format_map(each)
-        except (KeyError, TypeError):  # it is an interpreter's word, which may be anything
-            text = f"exempted: {each}"
-        console.print(Text(printable(text)))
-
-
-def _show_libraries(console: Console, report: Report, examined: Examined) -> None:
-    floor = versions.floor_name(report.floor)
-    lines: dict[str, list[str]] = {}
-    for library in report.describe(examined.libraries):
-        stack, names = library["stack"], library["implementation"].split(", ")
-        name = f"{stack or library['path']}: {library['coverage']} at floor {floor}"
-        if stack != "ssl":  # what that comes to is said by the cases
-            known = lines.setdefault(name, [])
-            known += [each for each in names if each not in known]
-    for name, names in lines.items():
-        console.print(Text(printable(f"beside ssl: {name}: {', '.join(names)}")))
-
-
-def _cell(cells: dict[tuple[str, int], set[str]], launch: Launch, floor: int) -> Text:
-    """Return the versions that were accepted, with any kind of key exchange."""
-    line = Text()
-    if "accepted" in cells.get((launch.name, SSL3), ()):
-        line.append("SSLv3 ", "bold red")
-    for name, version in FLOORS.items():
-        outcomes = cells.get((launch.name, version), {"absent"})
+def _cell(launch: LaunchResult, program: str, floor: int) -> str:
+    """Return the versions that a program accepted, with any kind of key exchange."""
+    versions_of_cell = []
+    for name, version in (("SSLv3", SSL3), *FLOORS.items()):
+        case = program, version
+        outcomes = {
+            each.outcome
+            for each in launch.results
+            if (each.case.program, each.case.version) == case
+        }
         if "accepted" in outcomes:
-            line.append(f"{name} ", "bold red" if version < floor else "green")
-        else:
-            line.append("?   " if "inconclusive" in outcomes else "-   ", "yellow")
-    return line
+            versions_of_cell.append(f"{_RED if version < floor else _GREEN}{name}{_END}")
+        elif version != SSL3:
+            mark = "?" if "inconclusive" in outcomes else "-"
+            versions_of_cell.append(f"{_YELLOW}{mark}{_END}  ")
+    return " ".join(versions_of_cell)
 
 
-def _show_summary(console: Console, report: Report) -> None:
-    headings = ("interpreter", "version", "OpenSSL", "verdict", "first reason")
-    table = Table(*headings, box=None, pad_edge=False)
-    for column in table.columns:
-        column.overflow = "fold"
-    for each in report.examined:
-        kind = "" if each.fact("implementation") == "CPython" else each.fact("implementation")
-        reason = printable(each.reasons[0])
-        table.add_row(
-            Text(printable(each.interpreter.path)),
-            Text(printable(f"{kind} {each.fact('version')}".strip())),
-            # "OpenSSL 3.0.19 27 Jan 2026": the date is in the JSON.
-            Text(printable(" ".join(each.fact("openssl").split()[:2]).replace("OpenSSL ", ""))),
-            Text(each.verdict, _style(each.verdict)),
-            Text(reason[:_REASON] + ("…" if len(reason) > _REASON else "")),
+def _table(rows: list[list[str]]) -> list[str]:
+    """Return aligned rows, and an empty line after them."""
+    widths = [max(len(_COLORS.sub("", cell)) for cell in column) for column in zip(*rows)]
+    lines = []
+    for row in rows:
+        padding = [width - len(_COLORS.sub("", cell)) for cell, width in zip(row, widths)]
+        lines.append("  ".join(cell + " " * blanks for cell, blanks in zip(row, padding)).rstrip())
+    return [*lines, ""]
+
+
+def _libraries(report: VerifyReport, result: InterpreterResult) -> list[str]:
+    """Return a line for each TLS library other than ``ssl``, of which the cases say more."""
+    lines: dict[tuple[str, str], dict[str, None]] = {}
+    for library in report.describe(result.libraries):
+        if library["stack"] != "ssl":
+            name = library["stack"] or library["path"]
+            contents = lines.setdefault((name, library["coverage"]), {})
+            contents.update(dict.fromkeys(library["implementation"].split(", ")))
+    floor = versions.floor_name(report.floor)
+    return [
+        f"other TLS library: {name} ({', '.join(contents)}), with floor {floor}: {coverage}"
+        for (name, coverage), contents in lines.items()
+    ]
+
+
+def _exemptions(result: InterpreterResult) -> list[str]:
+    known = result.as_started.facts.get("exemptions")
+    lines = []
+    for exemption in known if isinstance(known, list) else ():
+        text = "exempted: {host} down to {minimum} until {expires}: {reason}"
+        try:
+            lines.append(text.format_map(exemption))
+        except (KeyError, TypeError):  # an interpreter can report anything
+            lines.append(f"exempted: {exemption}")
+    return lines
+
+
+def _verdicts(result: InterpreterResult) -> list[str]:
+    """Return a line for each verdict, the most important ones last."""
+    verdicts = {AS_STARTED: result.verdict, **result.other_verdicts}
+    names = sorted(verdicts, key=lambda name: not name.startswith(f"{AS_STARTED}, "))
+    lines = [
+        f"{name}: {_colored(verdicts[name])}, {printable(verdicts[name].explanation)}"
+        for name in names
+    ]
+    return [LEGEND, *lines] if result.launches else lines
+
+
+def _summary(report: VerifyReport) -> list[str]:
+    """Return a row for each interpreter."""
+    rows = [["interpreter", "version", "OpenSSL", "verdict", "explanation"]]
+    for result in report.results:
+        kind = result.fact("implementation").replace("CPython", "")
+        explanation = printable(result.verdict.explanation)
+        rows.append(
+            [
+                printable(result.interpreter.path),
+                printable(f"{kind} {result.fact('version')}".strip()),
+                # "OpenSSL 3.0.19 27 Jan 2026": the date is in the JSON.
+                printable(" ".join(result.fact("openssl").split()[:2]).replace("OpenSSL ", "")),
+                _colored(result.verdict),
+                explanation[:_SHORT] + ("…" if len(explanation) > _SHORT else ""),
+            ]
         )
-    console.print()
-    console.print(table)
+    return _table(rows)[:-1]
 
 
-def _style(verdict: str) -> str:
-    return "green" if verdict in SOUND else "bold red"
+def _colored(verdict: Verdict) -> str:
+    return f"{_RED if verdict.exit_status else _GREEN}{verdict.name.upper()}{_END}"

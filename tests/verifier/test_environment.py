@@ -1,4 +1,4 @@
-"""What an interpreter under test gets of the caller: not his secrets, folder or user, if found."""
+"""What an interpreter under test gets from this process: no secrets, if it was found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from programs import clean_environment, python
 from parts import need
 from tlsfloor.errors import PolicyError
-from tlsfloor.verifier import child, find, launch, surroundings
+from tlsfloor.verifier import child, environment, find, launch
 from tlsfloor.versions import TLS1_2
 
 need("tlslite", "rich")
@@ -106,15 +106,15 @@ def test_a_user_who_is_not_there_is_a_mistake() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or AS_ROOT, reason="root may become any user")
 def test_only_root_becomes_another_user() -> None:
-    with pytest.raises(PolicyError, match="only root"), surroundings.as_user("root"):
+    with pytest.raises(PolicyError, match="only root"), environment.as_user("root"):
         pass
 
 
 def test_our_own_user_needs_nothing() -> None:
     pwd = pytest.importorskip("pwd")
-    with surroundings.as_user(pwd.getpwuid(os.geteuid()).pw_name) as user:
+    with environment.as_user(pwd.getpwuid(os.geteuid()).pw_name) as user:
         assert user is None
-    with surroundings.as_user(None) as user:
+    with environment.as_user(None) as user:
         assert user is None
 
 
@@ -131,19 +131,19 @@ def test_another_user_has_his_ids_and_can_read_the_certificates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    with surroundings.as_user("nobody") as user:
+    with environment.as_user("nobody") as user:
         assert user is not None
-        around = surroundings.of(find.Interpreter(FOR_ALL), user)
-        assert "secret" not in around.env.values()
-        assert (around.env["USER"], around.folder) == ("nobody", "/")
+        given = environment.environment_for(find.Interpreter(FOR_ALL), user)
+        assert "secret" not in given.variables.values()
+        assert (given.variables["USER"], given.folder) == ("nobody", "/")
         output, failure = child.run_program(
-            [FOR_ALL, "-c", WHO], 60, env=around.env, folder=around.folder, user=user
+            [FOR_ALL, "-c", WHO], 60, env=given.variables, folder=given.folder, user=user
         )
         assert failure == ""
         ids, groups, more = json.loads(output)
         assert (ids, groups, more) == ([user.uid] * 3, [user.gid] * 3, list(user.groups))
         assert 0 not in (user.uid, user.gid, *user.groups)
-        files = around.files
+        files = given.files
         assert all(os.stat(each).st_mode & 0o004 for each in files)
     assert not any(map(os.path.exists, files))
 
@@ -176,7 +176,8 @@ def test_a_folder_for_temporary_files_that_the_user_cannot_enter_is_an_error(
 def test_what_a_user_may_not_start_is_inconclusive(tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(os.path.realpath(FOR_ALL))
     tmp_path.chmod(0o700)
-    with surroundings.as_user("nobody") as user:
-        around = surroundings.of(find.Interpreter(str(tmp_path / "python")), user)
-        found = launch.as_deployed(str(tmp_path / "python"), [], TLS1_2, 60, around)
+    with environment.as_user("nobody") as user:
+        path = str(tmp_path / "python")
+        given = environment.environment_for(find.Interpreter(path), user)
+        found = launch.Launcher(path, [], TLS1_2, 60, given).as_started()
     assert found.failure.startswith("not started: Permission denied")
