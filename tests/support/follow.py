@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Collection, Iterable, Iterator
+from typing import Collection, Iterable
 
 import guides
 import parts
@@ -175,6 +175,7 @@ class Terminal:
         self._position = 0  # what comes before it has been compared
         self._reader = threading.Thread(target=self._collect, daemon=True)
         self._reader.start()
+        self.type("trap : INT")  # as in an interactive shell, Ctrl-C does not end the shell
 
     def _collect(self) -> None:
         assert self._process.stdout is not None
@@ -215,38 +216,19 @@ class Terminal:
             time.sleep(0.02)
 
     def interrupt(self) -> None:
-        """Press Ctrl-C: it reaches every process that the shell has started."""
-        for process in _descendants(self._process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGINT)
+        """Press Ctrl-C: the program that is running ends, and the shell takes the next command."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def close(self) -> None:
         """Close it, and end everything that was started in it."""
-        for process in [*_descendants(self._process.pid), self._process.pid]:
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGTERM)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._process.pid, number)
         self._process.wait()
         self._reader.join(10)
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
-
-
-def _descendants(process: int) -> list[int]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], stdout=subprocess.PIPE, check=True)
-    children: dict[int, list[int]] = {}
-    for line in listed.stdout.splitlines():
-        pid, parent = map(int, line.split())
-        children.setdefault(parent, []).append(pid)
-
-    def below(parent: int) -> Iterator[int]:
-        for child in children.get(parent, ()):
-            yield child
-            yield from below(child)
-
-    return list(below(process))
 
 
 def as_shown(shown: str, printed: str) -> bool:
