@@ -56,13 +56,13 @@ def made(folder: Path, files: dict[str, bytes]) -> Path:
 )
 def test_a_library_is_told_by_what_it_says(tmp_path: Path, data: bytes, told: object) -> None:
     made(tmp_path, {"a.so": data})
-    assert libraries.look(str(tmp_path / "a.so")) == told
+    assert libraries.implementations_in(str(tmp_path / "a.so")) == told
 
 
 def test_the_two_libraries_of_an_openssl_are_one(tmp_path: Path) -> None:
     made(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
     made(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
-    found, unread = libraries.search(str(tmp_path))
+    found, unread = libraries.search_folder(str(tmp_path))
     assert [str(each) for each in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
     assert unread == {}
 
@@ -262,7 +262,7 @@ def test_a_library_is_of_all_that_need_it_however_far(tmp_path: Path) -> None:
     made(tmp_path, {"libssl.so.3": OPENSSL})
 
     def told() -> dict[str, tuple[str, str]]:
-        found, _ = libraries.search(str(tmp_path))
+        found, _ = libraries.search_folder(str(tmp_path))
         known = _coverage.describe(found, _coverage.coverage("1.2"))
         return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
 

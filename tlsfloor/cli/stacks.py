@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         folders, found, unreadable = libraries.installed(sys.path, os.path.dirname(os.__file__))
     else:
         folders = [arguments.path]
-        found, unreadable = libraries.search(arguments.path)
+        found, unreadable = libraries.search_folder(arguments.path)
     described = _coverage.describe(found, _coverage.coverage(floor))
     open_ones = [library for library in described if not is_covered(library)]
     if arguments.quiet:

@@ -1,19 +1,20 @@
-"""Tells what a file is by its bytes, so that nothing is started that is no Python.
+"""Recognise a Python interpreter by the bytes of its file, so that no other program is started.
 
-``python`` is a few lines around one call of libpython, or all of libpython itself: either way the
-name of that function is among its symbols, stripped or not, since the dynamic linker needs it
-there. Only a build without dynamic symbols (musl's, fully static) has none, and it still holds
-Python's usage text.
+How it works: ``python`` is a few lines around one call into libpython, or contains all of it. In
+both cases the name of that function is among its symbols, even in a stripped file, because the
+dynamic linker needs it. Only a build without dynamic symbols (musl's, fully static) has none; it
+still contains Python's usage text.
 """
 
 from __future__ import annotations
 
 import functools
+import mmap
 import os
 import sys
 
-#: Names that only the main program of a Python has: since 3.8, 3.8, 3.0 to 3.7 (and 2.7), 3.7,
-#: PyPy; and the usage text of every CPython.
+#: What only the main program of a Python contains: the functions that it calls (since 3.8, since
+#: 3.8, 3.0 to 3.7 and 2.7, 3.7, PyPy), and the usage text of every CPython.
 MARKERS = (
     b"Py_BytesMain",
     b"Py_RunMain",
@@ -23,12 +24,11 @@ MARKERS = (
     b"[-c cmd | -m mod | file | -]",
 )
 
-# Bytes of a file that are searched: the largest static builds, with debug information, have some
-# 100 MB, and their symbols at the beginning.
-_BOUND = 64 * 2**20
-_CHUNK = 2**20
+# How many bytes of a file are searched. The largest static builds, with debug information, have
+# about 100 MB, and their symbols at the beginning.
+_LIMIT = 64 * 2**20
 
-#: The e_machine of ELF (System V ABI, chapter 4): what people call it.
+# The e_machine of ELF (System V ABI, chapter 4), and its usual name.
 _MACHINES = {
     3: "x86",
     8: "mips",
@@ -43,53 +43,51 @@ _MACHINES = {
 
 
 def nature(path: str) -> tuple[str, str]:
-    """Return why a regular file is no interpreter, and, if it may be one, why it cannot be tried.
+    """Return why a regular file is not an interpreter, or else why it cannot be started here.
 
-    Both are empty for an interpreter of this machine.
+    Both are empty for an interpreter that can be started on this machine.
 
     Raises:
-        OSError: it cannot be read.
-
-    .. versionadded:: 0.1
+        OSError: the file cannot be read.
     """
     with open(path, "rb") as file:
         head = file.read(64)
-    kind = _format(head)
+    kind = _format_of(head)
     if kind is None:
-        script = head.startswith(b"#!")
-        return (
-            f"a script, not an interpreter: {_first_line(head)}" if script else "not a program",
-            "",
-        )
-    own = _own()
-    if kind[0] != own[0]:
-        return "", f"a program of another system ({kind[0]}), and this machine runs {own[0]}"
-    if None not in (kind[1], own[1]) and kind[1] != own[1]:
-        return "", f"built for {_machine(kind[1])}, and this machine is {_machine(own[1])}"
-    if not _marked(path):
-        return "", "a program without any sign of Python in it: it was not started"
+        if not head.startswith(b"#!"):
+            return "not a program", ""
+        first_line = head.split(b"\n")[0].decode("ascii", "backslashreplace")
+        return f"a script, not an interpreter: {first_line}", ""
+    here = _format_here()
+    if kind[0] != here[0]:
+        return "", f"a program of another system ({kind[0]}), and this machine runs {here[0]}"
+    if None not in (kind[1], here[1]) and kind[1] != here[1]:
+        return "", f"built for {_machine(kind[1])}, and this machine is {_machine(here[1])}"
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if all(data.find(marker, 0, _LIMIT) < 0 for marker in MARKERS):
+            return "", "a program without any sign of Python in it: it was not started"
     return "", "" if os.access(path, os.X_OK) else "not executable"
 
 
-def _format(head: bytes) -> tuple[str, int | None] | None:
-    """Return the kind of a program and the machine it is for, as far as its first bytes say."""
+def _format_of(head: bytes) -> tuple[str, int | None] | None:
+    """Return the format of a program and the machine that it is for, from its first bytes."""
     if head.startswith(b"\x7fELF"):
         # EI_DATA, then e_machine, in the ELF header.
         return "ELF", int.from_bytes(head[18:20], "big" if head[5:6] == b"\2" else "little")
     if head[:4] in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe"):
         return "Mach-O", int.from_bytes(head[4:8], "little")
-    if head.startswith(b"\xca\xfe\xba\xbe"):  # for several machines at once
+    if head.startswith(b"\xca\xfe\xba\xbe"):  # for several machines
         return "Mach-O", None
     return ("PE", None) if head.startswith(b"MZ") else None
 
 
 @functools.lru_cache(maxsize=None)
-def _own() -> tuple[str, int | None]:
-    """Return what programs of this machine are: the one that runs here is one."""
+def _format_here() -> tuple[str, int | None]:
+    """Return the format of this process's own program."""
     for path in ("/proc/self/exe", sys.executable):
         try:
             with open(path, "rb") as file:
-                kind = _format(file.read(64))
+                kind = _format_of(file.read(64))
         except OSError:
             continue
         if kind is not None:
@@ -99,23 +97,3 @@ def _own() -> tuple[str, int | None]:
 
 def _machine(number: int | None) -> str:
     return _MACHINES.get(number or 0, f"machine {number}")
-
-
-def _marked(path: str) -> bool:
-    """Tell whether the beginning of a file holds one of the markers."""
-    longest = max(map(len, MARKERS))
-    with open(path, "rb") as file:
-        rest = b""
-        for _ in range(_BOUND // _CHUNK):
-            chunk = file.read(_CHUNK)
-            if not chunk:
-                return False
-            text = rest + chunk
-            if any(marker in text for marker in MARKERS):
-                return True
-            rest = text[-longest:]
-    return False
-
-
-def _first_line(head: bytes) -> str:
-    return head.split(b"\n")[0].decode("ascii", "backslashreplace")

@@ -1,9 +1,9 @@
-"""Which implementations of TLS are there: mapped into this process, or lying in an environment.
+"""Find TLS libraries: those that are loaded into this process, and those of an environment.
 
-A library is told by what it says of itself in its bytes, since names lie: a wheel renames the
-OpenSSL that it carries, or links it into its extension. One that is linked to a library of the
-system is told by the name of that. Pure Python is told by the name of its package. What is told by
-none of these is not seen.
+How it works: names are unreliable, as a wheel renames the OpenSSL that it contains, or links it
+into its extension. So a library is recognised by texts in its bytes. One that is linked to a
+library of the system is recognised by the name of that library, and a package in pure Python by its
+own name. Everything else is not found.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import mmap
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# What a library says of itself, and the pattern of its version from there on, where it says one.
-# OpenSSL's name alone is in the bytes of everybody who talks about it.
-_WORDS = (
+# An implementation, a text that it contains, and the pattern of its version, which begins with that
+# text; empty if it does not contain its version. Other software contains OpenSSL's name too.
+_TEXTS = (
     ("OpenSSL", b"OpenSSL ", rb"OpenSSL (\d+\.\d+\.\d+[a-z]*)[^\0]{0,40}\d{4}\0"),
     ("LibreSSL", b"LibreSSL ", rb"LibreSSL (\d+\.\d+\.\d+)"),
     ("AWS-LC", b"AWS-LC ", rb"AWS-LC (\d+\.\d+\.\d+)\0"),
@@ -36,30 +37,34 @@ _WORDS = (
     ("Go crypto/tls", b"crypto/tls.(*Conn)", b""),
 )
 
-# Libraries of the system that speak TLS, or speak it for others, as an extension names them.
+# Libraries of the system that implement TLS, or use it for others, as a linked file names them.
 _LINKED = (
     rb"\0(lib(ssl|gnutls|ldap|pq|mariadb|mysqlclient|curl|nss3|s2n)[\w.+-]*?"
     rb"\.(?:so|dylib)[.\d]*)\0"
 )
 
-# What an implementation of TLS up to 1.2 cannot be without (RFC 5246, section 7.4.9).
+# A text that every implementation of TLS up to 1.2 needs (RFC 5246, section 7.4.9).
 _LABEL = b"client finished"
 
-# What a shared library is called on Linux, macOS and Windows.
+# The names of shared libraries on Linux, macOS and Windows.
 _SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
 
-#: Packages that are, or bring, an implementation in Python.
+#: Packages that implement TLS in Python, or contain an implementation.
 PACKAGES = ("aioquic", "dtls", "mbedtls", "nassl", "oscrypto", "tlslite", "wolfssl")
+
+# The program of this process, even if its file was replaced.
+_PROGRAM = "/proc/self/exe"
+
+# What the kernel appends to the name of a mapped file that was removed or replaced (proc(5)).
+_DELETED = " (deleted)"
 
 
 class Library:
-    """A file or package that holds an implementation of TLS, or is linked to one.
+    """A file or package that contains an implementation of TLS, or is linked to one.
 
     Attributes:
         path: where it is.
-        names: implementation -> version, empty where it does not say.
-
-    .. versionadded:: 0.1
+        names: implementation -> version, empty if it is not known.
     """
 
     __slots__ = ("names", "path")
@@ -72,128 +77,117 @@ class Library:
         return ", ".join(f"{name} {version}".rstrip() for name, version in self.names.items())
 
 
-def look(path: str) -> dict[str, str]:
-    """Return the implementations that a file holds, or is linked to: name -> version.
+def implementations_in(path: str) -> dict[str, str]:
+    """Return the implementations that a file contains or is linked to: name -> version.
 
     Raises:
-        OSError: it cannot be read.
-
-    .. versionadded:: 0.1
+        OSError: the file cannot be read.
     """
     at = os.stat(path)
-    return dict(_look(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns)) if at.st_size else {}
+    if not at.st_size:
+        return {}
+    return dict(_implementations_in(path, at.st_dev, at.st_ino, at.st_size, at.st_mtime_ns))
 
 
-@lru_cache(maxsize=1024)  # status() is asked more than once, and large files stay as they are
-def _look(path: str, *_as_it_is: int) -> dict[str, str]:
+@lru_cache(maxsize=1024)  # status() may be called often, and large files do not change
+def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
     found: dict[str, str] = {}
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for name, word, version in _WORDS:
-            match = next(_matches(data, word, version), None) if version else None
-            if match or (not version and data.find(word) >= 0):
+        for name, text, version in _TEXTS:
+            match = next(_matches(data, text, version), None) if version else None
+            if match or (not version and data.find(text) >= 0):
                 found.setdefault(name, match.group(1).decode("ascii") if match else "")
         linked: dict[bytes, str] = {}
-        for each in _matches(data, b"\0lib", _LINKED):
-            linked.setdefault(each.group(2), each.group(1).decode("ascii"))
+        for match in _matches(data, b"\0lib", _LINKED):
+            linked.setdefault(match.group(2), match.group(1).decode("ascii"))
         if b"ssl" in linked and data.find(_LABEL) < 0:
-            found.pop("OpenSSL", None)  # it is the one that it was built for, and not in here
+            found.pop("OpenSSL", None)  # the version that it was built for: it is not in this file
     return {**found, **dict.fromkeys(linked.values(), "")}
 
 
-def _matches(data: mmap.mmap, word: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:
-    """Yield the matches of a pattern that begins with a word: quicker than its search."""
+def _matches(data: mmap.mmap, text: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of a pattern that begins with a text: faster than to search for it."""
     compiled = re.compile(pattern)
-    place = data.find(word)
-    while place >= 0:
-        match = compiled.match(data, place)
+    position = data.find(text)
+    while position >= 0:
+        match = compiled.match(data, position)
         if match:
             yield match
-        place = data.find(word, place + 1)
+        position = data.find(text, position + 1)
 
 
-def search(folder: str, *, deep: bool = True) -> tuple[list[Library], dict[str, str]]:
-    """Return what is at or below a folder, and what could not be read: path -> why.
+def search_folder(folder: str, *, deep: bool = True) -> tuple[list[Library], dict[str, str]]:
+    """Return the libraries in a folder, and what could not be read: path -> reason.
 
-    Links to folders are not followed. Unless ``deep``, other folders are not looked into.
-
-    .. versionadded:: 0.1
+    Folders in it are searched if ``deep``. Links to folders are not followed.
     """
-    found, unread = [], {}
+    found, unreadable = [], {}
 
-    def fail(error: OSError) -> None:
-        unread[str(error.filename)] = error.strerror or str(error)
+    def note(error: OSError) -> None:
+        unreadable[str(error.filename)] = error.strerror or str(error)
 
-    for place, folders, files in os.walk(folder, onerror=fail):
+    for place, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(folders) if deep else ()
-        for name in folders:
-            path = os.path.join(place, name)
-            if name in PACKAGES and os.path.isfile(os.path.join(path, "__init__.py")):
-                found.append(Library(path, {f"{name} (Python)": ""}))
-        for name in sorted(files):
-            path = os.path.join(place, name)
-            if not _SHARED.search(name) or not os.path.isfile(path):
+        found += [
+            _package(name, os.path.join(place, name))
+            for name in folders
+            if name in PACKAGES and os.path.isfile(os.path.join(place, name, "__init__.py"))
+        ]
+        for path in (os.path.join(place, name) for name in sorted(files)):
+            if not _SHARED.search(path) or not os.path.isfile(path):
                 continue
             try:
-                names = look(path)
-            except (OSError, ValueError) as error:  # a file that shrinks while it is mapped
-                unread[path] = getattr(error, "strerror", None) or str(error)
-                continue
-            if names:
-                found.append(Library(path, names))
-    return _whole(found), unread
+                names = implementations_in(path)
+            except (OSError, ValueError) as error:  # ValueError: the file has become empty
+                unreadable[path] = getattr(error, "strerror", None) or str(error)
+            else:
+                found += [Library(path, names)] if names else []
+    return _joined(found), unreadable
 
 
 def loaded() -> list[Library]:
-    """Return what is in this process: packages, and on Linux the files that are mapped into it.
-
-    .. versionadded:: 0.1
-    """
+    """Return what this process has loaded: packages, and on Linux the files that it has mapped."""
     found = [
-        Library(str(getattr(sys.modules[name], "__file__", "")), {f"{name} (Python)": ""})
+        _package(name, str(getattr(sys.modules[name], "__file__", "")))
         for name in PACKAGES
         if name in sys.modules
     ]
     try:
         with open("/proc/self/maps", "rb") as file:  # a name may be in any encoding
             lines = [line.rstrip(b"\n") for line in file if b"/" in line]
-        # It may be a server that embeds this Python, and that has TLS of its own.
+        # A server that embeds this Python may contain TLS of its own.
         program = os.readlink(_PROGRAM)
-    except OSError:  # no Linux: its modules are named by their rows all the same
+    except OSError:  # not Linux: stacks are still found by their modules
         return found
-    names = {os.fsdecode(line.split(None, 5)[5]) for line in lines}
-    for name in sorted(names):
+    for name in sorted({os.fsdecode(line.split(None, 5)[5]) for line in lines}):
         path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
         if not _SHARED.search(path) and name != program:
             continue
-        try:
-            held = look(_PROGRAM) if name == program else look(path) if path == name else None
-        except (OSError, ValueError):  # it is in another namespace, or not readable
-            held = None
-        if held is None:
-            held = {os.path.basename(path): "replaced since"}
-        if held:
-            found.append(Library(path, held))
-    return _whole(found)
+        names = {os.path.basename(path): "replaced since"}
+        if name in (program, path):
+            with suppress(OSError, ValueError):  # it is in another namespace, or not readable
+                names = implementations_in(_PROGRAM if name == program else path)
+        found += [Library(path, names)] if names else []
+    return _joined(found)
 
 
-# The file that was started, also where it was replaced since.
-_PROGRAM = "/proc/self/exe"
-
-# How the kernel marks a file that is mapped, and was removed or replaced (proc(5)).
-_DELETED = " (deleted)"
+def _package(name: str, path: str) -> Library:
+    return Library(path, {f"{name} (Python)": ""})
 
 
-def _whole(found: list[Library]) -> list[Library]:
-    """Make one of the two of each OpenSSL: one speaks TLS, the other one knows its version."""
-    whole = {os.path.dirname(each.path): each for each in found if _is_part(each, "libssl")}
-    left = []
-    for each in found:
-        owner = whole.get(os.path.dirname(each.path))
-        if owner is not None and _is_part(each, "libcrypto"):
-            owner.names.update(each.names)
+def _joined(found: list[Library]) -> list[Library]:
+    """Join the two libraries of each OpenSSL: libssl implements TLS, libcrypto has the version."""
+    owners = {
+        os.path.dirname(library.path): library for library in found if _is_part(library, "libssl")
+    }
+    joined = []
+    for library in found:
+        owner = owners.get(os.path.dirname(library.path))
+        if owner is not None and _is_part(library, "libcrypto"):
+            owner.names.update(library.names)
         else:
-            left.append(each)
-    return left
+            joined.append(library)
+    return joined
 
 
 def _is_part(library: Library, name: str) -> bool:
@@ -203,35 +197,35 @@ def _is_part(library: Library, name: str) -> bool:
 def installed(
     path: Iterable[str], standard_library: str
 ) -> tuple[list[str], list[Library], dict[str, str]]:
-    """Return the folders of a ``sys.path``, none inside another, and what ``search`` finds there.
+    """Return the folders of a ``sys.path``, none inside another, and what they contain.
 
-    Of the standard library only the files in the folder itself: there are PyPy's extensions.
-    CPython's have an entry of their own, and below it may lie the packages of an interpreter, which
-    a virtual environment of that one does not see.
-
-    .. versionadded:: 0.2
+    Only the files of the standard library's own folder count, where PyPy has its extensions. Those
+    of CPython have a folder of their own on the path. The folders in it may be the packages of an
+    interpreter, which a virtual environment of that interpreter does not see.
     """
     own = os.path.realpath(standard_library)
-    all_of_it = {os.path.realpath(each) for each in path if each and os.path.isdir(each)} - {own}
+    others = {os.path.realpath(entry) for entry in path if entry and os.path.isdir(entry)} - {own}
     folders = sorted(
-        each
-        for each in filter(os.path.isdir, (own, *all_of_it))
-        if not any(each.startswith(os.path.join(other, "")) for other in all_of_it)
+        folder
+        for folder in filter(os.path.isdir, (own, *others))
+        if not any(folder.startswith(os.path.join(other, "")) for other in others)
     )
-    found, unread = [], {}
-    for each in folders:
-        more, problems = search(each, deep=each != own)
+    found, unreadable = [], {}
+    for folder in folders:
+        more, problems = search_folder(folder, deep=folder != own)
         found += more
-        unread.update(problems)
-    return folders, found, unread
+        unreadable.update(problems)
+    return folders, found, unreadable
 
 
-def plain(found: Iterable[Library]) -> list[dict[str, str]]:
-    """Return libraries as JSON types, for a report of which nobody says what covers them.
-
-    .. versionadded:: 0.1
-    """
+def without_coverage(found: Iterable[Library]) -> list[dict[str, str]]:
+    """Return libraries as JSON types, for a report that does not know what covers them."""
     return [
-        {"path": each.path, "implementation": str(each), "stack": "", "coverage": "unknown"}
-        for each in found
+        {
+            "path": library.path,
+            "implementation": str(library),
+            "stack": "",
+            "coverage": "unknown",
+        }
+        for library in found
     ]

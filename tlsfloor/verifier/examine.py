@@ -70,7 +70,7 @@ class VerifyReport:
     found: SearchResult
     results: list[InterpreterResult] = field(default_factory=list)
     evidence: str = "handshake"
-    describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.plain
+    describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.without_coverage
 
     @property
     def problems(self) -> list[str]:
