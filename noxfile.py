@@ -122,6 +122,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def man(session: nox.Session) -> None:
+    """Make the manual page from the parsers, as docs/_build/man/tlsfloor.1."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-W", "-b", "man", "docs", "docs/_build/man", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Run all benchmarks, or those that are named, and write the page."""
     session.install(".[benchmarks]")

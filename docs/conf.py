@@ -50,6 +50,8 @@ nitpicky = True
 # Python's own class. No link to it, because that would need Python's site during the build.
 nitpick_ignore = [("py:class", "ssl.SSLContext")]
 
+man_pages = [("reference/cli", "tlsfloor", "set a minimum TLS version and prove it", "", 1)]
+
 html_theme = "furo"
 html_title = f"tlsfloor {version}"
 html_static_path = ["_static"]
@@ -84,7 +86,17 @@ def _name_files(app: Sphinx, doctree: nodes.document) -> None:
             block.parent.replace(block, whole)
 
 
+def _drop_links(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Keep the text of links to other pages in the manual page, which has no such pages."""
+    del page
+    if app.builder.name == "man":
+        for link in list(doctree.findall(nodes.reference)):
+            if link.get("internal"):
+                link.replace_self(link.children)
+
+
 def setup(app: Sphinx) -> None:
     """Register the two functions above."""
     app.connect("doctree-read", _dash)
     app.connect("doctree-read", _name_files)
+    app.connect("doctree-resolved", _drop_links)

@@ -1,7 +1,7 @@
 """Two directives that write reference pages from the source, so that they cannot drift.
 
-``commands`` describes each command of ``tlsfloor`` by its own parser; ``report-schema`` each object
-that ``tlsfloor verify --json`` prints by its schema.
+``commands`` describes ``tlsfloor`` and each of its commands by their parsers and docstrings;
+``report-schema`` each object that ``tlsfloor verify --json`` prints by its schema.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA = Path(verifier.__file__).with_name("verify.schema.json")
 WIDTH = 88
 
 
-def command(parser: cli.Command) -> Iterator[str]:
+def command(parser: Any) -> Iterator[str]:
     """Write a command in Markdown: what it is for, its usage, options, examples and statuses."""
     known = manual.split(parser.prog, parser.text())
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
@@ -37,7 +37,7 @@ def command(parser: cli.Command) -> Iterator[str]:
     yield f"## {parser.prog}\n\n{plain(known.about)}\n"
     yield f"```text\n{formatter.format_help()}```\n\n```{{program}} {parser.prog}\n```\n"
     for action in parser._actions:
-        if action.help == argparse.SUPPRESS or "--help" in action.option_strings:
+        if action.help in (None, argparse.SUPPRESS) or "--help" in action.option_strings:
             continue
         choices = "{" + ",".join(map(str, action.choices or ())) + "}"
         value = action.metavar or (choices if action.choices else action.dest.upper())
@@ -98,8 +98,10 @@ class Commands(_Written):
 
     def text(self) -> Iterator[str]:
         """Write it in Markdown."""
-        for parser in cli.make_parser()[1]:
-            yield "\n".join(command(parser.load())) + "\n"
+        parser, commands = cli.make_parser()
+        yield "\n".join(command(parser)) + "\n"
+        for each in commands:
+            yield "\n".join(command(each.load())) + "\n"
 
 
 class ReportSchema(_Written):

@@ -82,6 +82,16 @@ def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
         assert f'id="tlsfloor.{name}"' in api
 
 
+def test_the_manual_page_has_every_command_and_no_empty_link(tmp_path: Path) -> None:
+    parts.need("furo", "myst_parser", "sphinx", "sphinx_copybutton", "sphinx_design", since=(3, 11))
+    done = python("-m", "sphinx", "-W", "-n", "-q", "-b", "man", str(guides.DOCS), str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    page = (tmp_path / "tlsfloor.1").read_text("utf-8")
+    for name in cli.COMMANDS:
+        assert f"\n.SH TLSFLOOR {name.upper()}\n" in page
+    assert "<>" not in page
+
+
 # --- in a browser
 
 #: What is wider than the window, or cannot be seen since it lies outside of it. What scrolls by
