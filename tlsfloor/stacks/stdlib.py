@@ -4,24 +4,22 @@ Theory of operation. ``ssl.SSLContext`` is a Python class derived from ``_ssl._S
 is written in C (CPython, Lib/ssl.py and Modules/_ssl.c). As soon as ``_ssl`` is executed, a Python
 subclass of the C type that has the gates takes its name. Everything above inherits them:
 ``ssl.SSLContext``, each copy of ``ssl.py`` under any name, and what gevent, eventlet and truststore
-reach by ``super(SSLContext, SSLContext)``. The classes above are not changed or replaced. If
-``_ssl`` was imported before the floor was armed, the subclass becomes the base of the classes that
-exist already.
+reach by ``super(SSLContext, SSLContext)``. If ``_ssl`` was imported before the floor was armed, the
+subclass becomes the base of the classes that exist already.
 
 A context is gated at three points:
 
 1. **birth**: ``__init__``, which the C type does not define, raises the new context. ``__new__``
    stays as it is: a Python frame around it would move CPython's DeprecationWarnings.
-2. **change**: a bound below the floor is clamped to it. Reading a bound raises a context that is
-   older than the floor, so a context always shows what it does. CPython 3.10 and newer warn of old
-   versions in C, for the frame two levels up (``PY_SSL_DEPRECATED`` in Modules/_ssl.c). A gate is
-   one more level, so it issues the warning itself, and sets the bound without one.
+2. **change**: a bound below the floor is clamped to it. Reading a bound raises a context older than
+   the floor: a context shows what it does. CPython 3.10 and newer warn of old versions for the
+   frame two levels up (Modules/_ssl.c, ``PY_SSL_DEPRECATED``); so a gate issues the warning itself.
 3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born in one of them (those of
    asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context there
    (OpenSSL, ``SSL_new``). So the context is raised here, whatever was done to it before.
 
-A TLS object that is older than the floor has no gate. ``_connections.Unproven`` takes its place
-until its handshake is complete, and compares the negotiated version with the floor.
+In place of a TLS object older than the floor, ``_connections.Unproven`` compares the negotiated
+version with the floor.
 
 A *fixed-version* context (``PROTOCOL_TLSv1`` and similar) cannot be raised in OpenSSL. It may be
 created, and is refused when it is used. Its protocol number tells: not every OpenSSL has the names.
@@ -46,25 +44,22 @@ if TYPE_CHECKING:
 # CPython, Modules/_ssl.c, enum py_ssl_version. A context of these takes bounds:
 FLEXIBLE = (2, 16, 17)  # PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER
 
-#: The protocols that speak one version only: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
+#: The protocols of one version: SSL 2.0, SSL 3.0, TLS 1.0, 1.1 and 1.2.
 FIXED = {0: 0x200, 1: 0x300, 3: 0x301, 4: 0x302, 5: 0x303}
 
-# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. PY_PROTO_MINIMUM_SUPPORTED is -2, which as a
-# number is below every floor, as it means.
+# CPython, Modules/_ssl.c: PY_PROTO_MAXIMUM_SUPPORTED. (MINIMUM_SUPPORTED, -2, is below any floor.)
 UNBOUNDED = -1
 
 #: The C type -> the class with gates that took its name.
 gated = {}  # type: dict[Any, Any]
 
-#: Held while a context is lowered for the birth of one exempted connection. ``arm`` replaces it in
-#: a forked child.
+#: Held while a context is lowered for an exempted connection; ``arm`` renews it in a forked child.
 turn = RLock()
 
-# CPython, Modules/_ssl.c, set_min_max_proto_version(): the bounds that 3.10 and newer warn of, and
-# all bounds that it accepts.
+# CPython, Modules/_ssl.c, set_min_max_proto_version(): the bounds that 3.10 warns of, and all.
 _DEPRECATED = {0x300: "SSLv3", 0x301: "TLSv1", 0x302: "TLSv1_1"}
 _BOUNDS = {-2, *_DEPRECATED, 0x303, 0x304}
-# (PyPy attributes the warning to a line of its own _ssl, whatever code sets the bound.)
+# PyPy attributes the warning to a line of its own _ssl, whatever code sets the bound.
 _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 if _WARNS:  # the function that C calls; the Python module may be gone as the program ends
     from _warnings import warn
@@ -79,7 +74,7 @@ gates_of = {}  # type: dict[Any, dict[str, Any]]
 # The modules that _later() has returned.
 _loaded = {}  # type: dict[str, Any]
 
-# The class of contexts that no program uses: its name, and for each C type the class and a context.
+# Contexts that no program uses: the name of their class, and for each C type the class and one.
 _SPARE = "Spare"
 _kinds = {}  # type: dict[Any, Any]
 _spares = {}  # type: dict[Any, Any]
@@ -87,10 +82,15 @@ _spares = {}  # type: dict[Any, Any]
 _CONTEXTS, _CONNECTIONS = "tlsfloor.stacks._contexts", "tlsfloor.stacks._connections"
 
 
-def __getattr__(name: str) -> "Any":
-    if name in ("observe", "undone", "catch_up", "below"):  # which few processes need
-        return getattr(_later("tlsfloor.stacks._ssl_state"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _rare(name: str) -> "Any":
+    def call(*args: "Any") -> "Any":
+        return getattr(_later("tlsfloor.stacks._ssl_state"), name)(*args)
+
+    return call
+
+
+# What few processes ask of this guard. (A __getattr__ would be called for other names, too.)
+observe, undone, catch_up, below = map(_rare, ("observe", "undone", "catch_up", "below"))
 
 
 def guard(module: "ModuleType") -> str:
@@ -134,9 +134,8 @@ put_quietly = _function(_put_quietly.__code__, {"__name__": None, "_put": _put})
 def _check_build(native: "Any", floor: int) -> None:
     """Check that contexts can be held to a floor, without creating one if Python was built for it.
 
-    The first context of a process costs half as much as all else at ``import ssl``. The library
-    that was loaded may differ from the one that Python was built with. So the claim of the build is
-    proved by each context that is raised: ``raise_bounds()`` raises an error if it was wrong.
+    The first context of a process costs half as much as all else at ``import ssl``. If Python was
+    built with another library than was loaded, ``raise_bounds()`` finds out.
 
     Raises:
         GuardError: this Python was not built for the floor, and cannot be held to it.
@@ -178,9 +177,8 @@ def describe_replaced(module: "Any") -> str:
     if not hasattr(module, "SSLContext"):  # it is still being executed
         return ""
     made = module.SSLContext
-    if not isinstance(made, type) or not any(issubclass(made, ours) for ours in gated.values()):
-        return f"its SSLContext is {made!r}"
-    return ""
+    is_gated = isinstance(made, type) and any(issubclass(made, ours) for ours in gated.values())
+    return "" if is_gated else f"its SSLContext is {made!r}"
 
 
 def _subclass(base: "Any") -> "Any":
@@ -212,8 +210,8 @@ def _birth(base: "Any") -> "Any":
     # The gates have type comments: a program may evaluate annotations, as those of any method.
     def __init__(self, *args, **kwargs):  # noqa: N807 - a method
         # type: (Any, *Any, **Any) -> None
-        # Call what would be called without this method: the next one in the MRO. object.__init__
-        # refuses arguments depending on type(self).__init__ (CPython, Objects/typeobject.c).
+        # Call the next __init__ in the MRO. object.__init__ decides by type(self).__init__ whether
+        # it accepts arguments (CPython, Objects/typeobject.c).
         mro = type(self).__mro__
         owner: Any = object
         for owner in mro[mro.index(gated[base]) + 1 :]:
@@ -293,8 +291,8 @@ def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = Tru
 
 def fresh(base: "Any") -> "Any":
     """Return a new context that no program uses."""
-    # Of a subclass, because PyPy creates no instance of the base itself. (Not of ssl.SSLContext:
-    # gevent searches for modules that refer to it, and warns.)
+    # PyPy creates no instance of the base itself. (And gevent warns of modules other than ssl that
+    # refer to ssl.SSLContext.)
     kind: Any = _kinds.get(base) or _kinds.setdefault(base, type(_SPARE, (base,), {}))
     return kind.__new__(kind, FLEXIBLE[1])
 
@@ -311,8 +309,8 @@ def _later(name: str) -> "Any":
 def _try_aside(module: str, function: str, *args: "Any") -> bool:
     """Call what explains or reports, and tell whether that worked: the floor holds without it.
 
-    Its module is loaded when it is first needed. By then the program may have another root folder
-    or user, no free file descriptor, or be ending. It must not lose a connection for that.
+    Its module is loaded when it is first needed. By then the program may have another root folder,
+    no free file descriptor, or be ending, and must not lose a connection for that.
     """
     try:
         getattr(_later(module), function)(*args)
