@@ -110,7 +110,7 @@ def _findings() -> tuple[str, ...]:
     from tlsfloor.verifier import in_process
 
     try:
-        found = in_process.observe()
+        found = in_process.observe_ssl()
     except Exception as error:  # noqa: BLE001 - an ssl that was replaced can fail in any way
         return (f"the verifier found no ssl that it could try: {type(error).__name__}: {error}",)
     return tuple(str(observed) for observed in found if observed.outcome != "refused")

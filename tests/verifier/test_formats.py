@@ -57,7 +57,7 @@ def real() -> examine.VerifyReport:
         if case.library == "ssl" and case.setup == "default"
     ]
     report = examine.VerifyReport(TLS1_2, [], "0.1", find.find_interpreters([sys.executable]))
-    examine.examine_all(report, planned, 60, 2, armed=True)
+    examine.examine_interpreters(report, planned, 60, 2, armed=True)
     return report
 
 
@@ -146,7 +146,7 @@ def test_the_schema_describes_every_key(real: examine.VerifyReport) -> None:
         return [closed(each) for each in schema] if isinstance(schema, list) else schema
 
     validator = jsonschema.Draft202012Validator(closed(SCHEMA))
-    found = formats.as_dict(real)
+    found = formats.report_as_dict(real)
     validator.validate(found)
     found["interpreters"][0]["launches"][0]["cases"][0]["unheard of"] = 1
     assert not validator.is_valid(found)  # or it would prove nothing

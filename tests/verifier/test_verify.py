@@ -105,6 +105,26 @@ def test_refusals_beside_successes_are_a_sound_run() -> None:
     assert judge.judge_launch(SOUND, OPEN, TLS1_2).name == "leaks"
 
 
+def test_each_verdict_is_one_sentence() -> None:
+    nothing = judge.LaunchResult("as started", failure="no answer within 60 s")
+    lowered = launch(
+        allowed_only, lambda case: (case.version >= TLS1_2 or case.setup == "lowered", "")
+    )
+    sentences = [
+        (OPEN, OPEN, "LEAKS, 18 downgrades below TLS 1.2 succeeded with default settings"),
+        (
+            OPEN,
+            lowered,
+            "LOWERABLE, 6 downgrades below TLS 1.2 succeeded when a program asked for less",
+        ),
+        (lowered, SOUND, "ENFORCED, 6 downgrades that work without the floor are blocked"),
+        (SOUND, SOUND, "IMMUNE, no downgrade below TLS 1.2 is possible, even without the floor"),
+        (OPEN, nothing, "INCONCLUSIVE, nothing is proven: no answer within 60 s"),
+    ]
+    for isolated, started, sentence in sentences:
+        assert str(judge.judge_launch(isolated, started, TLS1_2)) == sentence
+
+
 def test_refusals_without_one_success_prove_nothing() -> None:
     nothing = launch(lambda case: {"error": "ConnectionRefusedError"}, lambda case: (False, ""))
     assert judge.judge_launch(nothing, nothing, TLS1_2).name == "inconclusive"
@@ -269,7 +289,7 @@ HELLO = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 from tlsfloor.verifier import in_process
-seen = in_process.observe()
+seen = in_process.observe_ssl()
 print(json.dumps([[each.role, each.setup, each.version, each.outcome] for each in seen]))
 """
 
@@ -298,7 +318,7 @@ import ssl, warnings
 warnings.simplefilter("ignore")
 from tlsfloor.verifier import in_process
 def outcome():
-    return [e.outcome for e in in_process.observe() if (e.role, e.setup, e.version) == asked][0]
+    return [e.outcome for e in in_process.observe_ssl() if (e.role, e.setup, e.version) == asked][0]
 asked = "client", "default", 0x304
 before, made = outcome(), ssl.create_default_context
 def capped(*args, **kwargs):
@@ -369,6 +389,23 @@ print(bool(found), len(found.below), {{each.role for each in found.doubts}} or "
     done = python("-W", "ignore", "-c", program)
     expected = "False 0 {'client'} False" if fault else "True 0  True"
     assert done.stdout == f"{expected}\n", done
+
+
+PRINT = """
+import tlsfloor
+print(tlsfloor.verify())
+tlsfloor.enforce("1.2")
+result = tlsfloor.verify()
+print(result, repr(result), sep="\\n")
+"""
+
+
+def test_what_verify_returns_is_printed_as_one_line() -> None:
+    without, held, as_repr = python("-W", "ignore", "-c", PRINT).stdout.splitlines()
+    assert without.startswith("floor 1.2 does not hold: client ")
+    assert len(without) < 200
+    assert held == "floor 1.2 holds: ssl accepts no older version"
+    assert as_repr == f"<Verification: {held}>"
 
 
 @pytest.mark.parametrize("floor", ["", "x", None, 1.2])

@@ -167,7 +167,7 @@ def test_the_verdict_is_what_plain_handshakes_show(
 ) -> None:
     settings, more = ENVIRONMENTS[environment]
     env = steer(monkeypatch, tmp_path, settings, **more)
-    found = examine.examine(find.Interpreter(sys.executable), PLANNED, TLS1_2, 60)
+    found = examine.examine_interpreter(find.Interpreter(sys.executable), PLANNED, TLS1_2, 60)
     assert found.verdict.name == truth(sys.executable, env), found.verdict.reasons
     if "armed" in environment:
         assert found.verdict.name in ("enforced", "immune")
@@ -189,8 +189,8 @@ def test_hellos_never_call_refused_what_a_handshake_completes(
 ) -> None:
     settings, more = ENVIRONMENTS[environment]
     steer(monkeypatch, tmp_path, settings, **more)
-    full = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
-    quick = examine.examine(find.Interpreter(path), HELLOS, TLS1_2, 60)
+    full = examine.examine_interpreter(find.Interpreter(path), PLANNED, TLS1_2, 60)
+    quick = examine.examine_interpreter(find.Interpreter(path), HELLOS, TLS1_2, 60)
     for by_handshakes, by_hellos in zip(full.launches, quick.launches):
         told = {(each.case.program, each.case.version): each for each in by_hellos.results}
         for each in by_handshakes.results:
@@ -308,7 +308,7 @@ def test_the_verdict_on_other_interpreters_is_what_plain_handshakes_show(
     path: str, environment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env = steer(monkeypatch, tmp_path, ENVIRONMENTS[environment][0])
-    found = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60)
+    found = examine.examine_interpreter(find.Interpreter(path), PLANNED, TLS1_2, 60)
     assert found.verdict.name == truth(path, env), found.verdict.reasons
 
 
@@ -484,7 +484,7 @@ def test_what_cannot_be_started_comes_to_a_reason(tmp_path: Path) -> None:
 
 def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -> None:
     interpreter = find.Interpreter(misbehave(venv, "import os; os._exit(0)"))
-    found = examine.examine(interpreter, SHORT, TLS1_2, 30)
+    found = examine.examine_interpreter(interpreter, SHORT, TLS1_2, 30)
     assert (found.verdict.name, found.verdict.reasons[0]) == (
         "inconclusive",
         "the probe printed no facts",
@@ -494,7 +494,7 @@ def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -
 def test_an_ssl_without_security_levels_is_tried_without_them(venv: Path) -> None:
     """What OpenSSL alone knows is left away where it is refused: AWS-LC, OpenSSL 1.0.2."""
     path = misbehave(venv, (PROGRAMS / "without_levels.py").read_text())
-    every = examine.examine(find.Interpreter(path), PLANNED, TLS1_2, 60, armed=True)
+    every = examine.examine_interpreter(find.Interpreter(path), PLANNED, TLS1_2, 60, armed=True)
     _, deployed, armed = every.launches
     assert [each.facts["all_ciphers"] for each in every.launches] == [
         "ALL:@SECLEVEL=0",
@@ -568,7 +568,7 @@ def test_the_probe_takes_nothing_from_the_current_folder(
 
 def test_libraries_from_outside_of_an_image_prove_nothing_about_it(tmp_path: Path) -> None:
     """It would run with this machine's OpenSSL, whatever lies in the image."""
-    found = examine.examine(
+    found = examine.examine_interpreter(
         find.Interpreter(sys.executable, image=str(tmp_path)), SHORT, TLS1_2, 60
     )
     if not found.launches[0].facts.get("loaded"):
@@ -738,7 +738,7 @@ def _umask() -> int:
 def test_floor_1_3_asks_for_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steer(monkeypatch, tmp_path, "")
     planned = [case for case in cases.plan_cases(TLS1_3, ("client",)) if case.library == "ssl"]
-    found = examine.examine(find.Interpreter(sys.executable), planned, TLS1_3, 60)
+    found = examine.examine_interpreter(find.Interpreter(sys.executable), planned, TLS1_3, 60)
     assert found.verdict.name == "leaks"
 
 

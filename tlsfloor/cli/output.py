@@ -26,7 +26,7 @@ def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
     color_option(parser)
 
 
-def check(output: str | None) -> None:
+def check_output(output: str | None) -> None:
     """Raise an error before the work begins if its result could not be written.
 
     Raises:

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
-    output.check(arguments.output)
+    output.check_output(arguments.output)
     tally = Tally()
     files = EventFiles(tally.take)
     try:

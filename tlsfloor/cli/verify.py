@@ -91,7 +91,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the interpreters, examine them, and report the verdicts."""
     floor = floor_of(arguments.floor, "--floor")
-    _check(arguments)
+    _check_options(arguments)
     # Help must work where the extra `verify` is not installed.
     from tlsfloor.verifier import cases, environment, examine, find
 
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             user = stack.enter_context(environment.as_user(arguments.as_user))
             total = len(found.interpreters)
             advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
-            examine.examine_all(
+            examine.examine_interpreters(
                 report,
                 cases.plan_cases(floor, ROLES[arguments.role], hello=arguments.hello),
                 arguments.timeout,
@@ -129,11 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")
         return 130
-    _write(report, arguments.format, arguments.output)
+    _print_report(report, arguments.format, arguments.output)
     return report.exit_status
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check_options(arguments: argparse.Namespace) -> None:
     """Raise an error for a wrong option before anything is started."""
     if not 0 < arguments.timeout < 1e6:
         raise PolicyError(
@@ -141,10 +141,10 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.jobs < 1:
         raise PolicyError(f"--jobs {arguments.jobs} is less than 1", hint="--jobs 2")
-    output.check(arguments.output)
+    output.check_output(arguments.output)
 
 
-def _write(report: VerifyReport, kind: str, file: str | None) -> None:
+def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
     from tlsfloor.verifier import formats, sarif, text
 
     if kind == "text":

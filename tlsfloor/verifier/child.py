@@ -68,7 +68,7 @@ def run_program(
     _running.add(process)
     output, errors = bytearray(), bytearray()
     readers = [
-        threading.Thread(target=_read, args=(process, stream, kept), daemon=True)
+        threading.Thread(target=_capture, args=(process, stream, kept), daemon=True)
         for stream, kept in ((process.stdout, output), (process.stderr, errors))
     ]
     failure = ""
@@ -101,7 +101,7 @@ def stop_all() -> None:
         _kill(process)
 
 
-def _read(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray) -> None:
+def _capture(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray) -> None:
     """Keep what a program prints, and kill the program when that is too much."""
     with stream:
         while len(kept) <= LIMIT:

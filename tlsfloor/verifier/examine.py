@@ -87,7 +87,7 @@ class VerifyReport:
         return max(statuses, key=_SEVERITY.index)
 
 
-def examine(
+def examine_interpreter(
     interpreter: Interpreter,
     cases: list[Case],
     floor: int,
@@ -148,7 +148,7 @@ def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> 
     return ""
 
 
-def examine_all(
+def examine_interpreters(
     report: VerifyReport,
     cases: list[Case],
     timeout: float,
@@ -164,7 +164,9 @@ def examine_all(
     """
     with ThreadPoolExecutor(max(1, min(jobs, _affordable(len(cases))))) as pool:
         futures = [
-            pool.submit(examine, each, cases, report.floor, timeout, armed=armed, user=user)
+            pool.submit(
+                examine_interpreter, each, cases, report.floor, timeout, armed=armed, user=user
+            )
             for each in report.found.interpreters
         ]
         try:

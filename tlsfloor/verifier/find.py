@@ -88,7 +88,7 @@ def find_interpreters(targets: Sequence[str]) -> SearchResult:
     for target in targets:
         path = os.path.abspath(target)
         if os.path.isdir(path):
-            below = [_inspect(file, found) for file in sorted(_walk(path, found))]
+            below = [_inspect(file, found) for file in sorted(_files_by_name(path, found))]
             interpreters = [replace(each, found_in=path) for each in below if each is not None]
             if not interpreters:
                 found.empty.append(path)
@@ -114,7 +114,7 @@ def _why_not(path: str, found: SearchResult) -> str:
     return f'{problem}; hint: if it starts an interpreter: tlsfloor verify "$({ask})"'
 
 
-def _walk(top: str, found: SearchResult) -> Iterator[str]:
+def _files_by_name(top: str, found: SearchResult) -> Iterator[str]:
     """Yield the files with the name of an interpreter. Links to folders are not followed."""
     skip = _KERNEL if os.path.realpath(top) == "/" else frozenset()
     pending = [top]
@@ -137,7 +137,7 @@ def _walk(top: str, found: SearchResult) -> Iterator[str]:
 def _inspect(path: str, found: SearchResult) -> Interpreter | None:
     """Return the interpreter at a path; if it is none, note what looks like one as skipped."""
     venv, image = _venv_of(path), _image_of(path)
-    real = _resolve(path, image)
+    real = _follow_links(path, image)
     if real != os.path.realpath(path):
         # Outside of its image, an absolute link leads to a file of this machine.
         if venv or not os.path.isfile(real) or os.path.commonpath([real, image]) != image:
@@ -181,7 +181,7 @@ def _image_of(path: str) -> str:
     return ""
 
 
-def _resolve(path: str, image: str) -> str:
+def _follow_links(path: str, image: str) -> str:
     """Return the file that a path leads to. The absolute links of an image stay inside of it."""
     for _ in range(_LINKS if image else 0):
         if not os.path.islink(path):

@@ -24,10 +24,10 @@ _ELEMENTS = {"accepted": "failure", "refused": None, "absent": "skipped", "incon
 
 def to_json(report: VerifyReport) -> str:
     """Return a report as JSON. ``verify.schema.json``, in this folder, describes it."""
-    return json.dumps(as_dict(report), indent=2) + "\n"
+    return json.dumps(report_as_dict(report), indent=2) + "\n"
 
 
-def as_dict(report: VerifyReport) -> dict[str, Any]:
+def report_as_dict(report: VerifyReport) -> dict[str, Any]:
     """Return a report as JSON types: verdicts, their reasons, and the evidence of each case."""
     return {
         "schema": SCHEMA,

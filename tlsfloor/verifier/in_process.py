@@ -170,12 +170,12 @@ def verify(floor: object = "1.2") -> Verification:
         hint = f"write one of {', '.join(FLOORS)}"
         raise PolicyError(f"unknown floor in verify(): {error}", hint=hint, value=floor) from None
     try:
-        return Verification(versions.floor_name(wire), tuple(observe()))
+        return Verification(versions.floor_name(wire), tuple(observe_ssl()))
     except ImportError as error:
         raise VerifyError(f"there is no ssl to verify: {error}") from error
 
 
-def observe() -> list[Observation]:
+def observe_ssl() -> list[Observation]:
     """Try each setup of ``ssl`` in ``cases`` in this process, in both roles, with each version.
 
     Raises:
@@ -184,7 +184,7 @@ def observe() -> list[Observation]:
     import ssl  # outside of _as_tlsfloor(): if this arms a floor, that is an event
 
     with _as_tlsfloor():
-        return _observe(_without_key_log(ssl))
+        return _observe_all(_without_key_log(ssl))
 
 
 def _without_key_log(ssl: ModuleType) -> Any:
@@ -235,7 +235,7 @@ class _Warnings:
             self._module.warn(message, category, stacklevel + 1)
 
 
-def _observe(ssl: Any) -> list[Observation]:
+def _observe_all(ssl: Any) -> list[Observation]:
     found = []
     for role in ("client", "server"):
         for setup in SETUPS[role, "ssl"]:

@@ -32,22 +32,18 @@ def to_sarif(report: VerifyReport) -> str:
     """Return the flagged interpreters as SARIF 2.1.0."""
     log = json.loads(_TEMPLATE.read_text("ascii"))
     [run] = log["runs"]
-    taxa = [
-        {"id": taxon["id"], "index": index, "toolComponent": {"name": "CWE", "index": 0}}
-        for index, taxon in enumerate(run["taxonomies"][0]["taxa"])
-    ]
     driver = run["tool"]["driver"]
     driver["version"] = report.tool
-    rules = {}
+    places = {}
     for index, rule in enumerate(driver["rules"]):
         text = rule["fullDescription"]["text"]
         rule["fullDescription"]["text"] = text.format(evidence=_EVIDENCE[report.evidence])
-        kind = "relevant" if rule["id"] == "tlsfloor/inconclusive" else "superset"
-        rule["relationships"] = [{"target": taxon, "kinds": [kind]} for taxon in taxa]
-        tags = ["security", *(f"external/cwe/cwe-{taxon['id']}" for taxon in taxa)]
-        rule["properties"].update(tags=tags, precision="very-high")
-        place = {"ruleId": rule["id"], "ruleIndex": index, "taxa": taxa}
-        rules[rule["id"]] = {**place, "level": rule["defaultConfiguration"]["level"]}
+        places[rule["id"]] = {
+            "ruleId": rule["id"],
+            "ruleIndex": index,
+            "level": rule["defaultConfiguration"]["level"],
+            "taxa": [relationship["target"] for relationship in rule["relationships"]],
+        }
     skipped = [f"skipped: {path}: {why}" for path, why in report.found.skipped.items()]
     run["invocations"] = [
         {
@@ -60,7 +56,7 @@ def to_sarif(report: VerifyReport) -> str:
         }
     ]
     run["results"] = [
-        {**rules[f"tlsfloor/{result.verdict.name}"], **_facts(result, report.floor)}
+        {**places[f"tlsfloor/{result.verdict.name}"], **_facts(result, report.floor)}
         for result in report.results
         if result.verdict.exit_status
     ]

@@ -37,7 +37,7 @@ def to_text(report: VerifyReport, *, colors: bool = False) -> str:
     if len(report.results) <= _FEW:
         for result in report.results:
             lines += _cases(result, report.floor)
-            lines += map(printable, (*_libraries(report, result), *_exemptions(result)))
+            lines += map(printable, (*_library_lines(report, result), *_exemption_lines(result)))
             lines += _verdicts(result)
     if len(report.results) > 1:
         lines += ["", *_summary(report)]
@@ -55,15 +55,18 @@ def _cases(result: InterpreterResult, floor: int) -> list[str]:
     results = [each for launch in launches for each in launch.results if each.outcome != "absent"]
     rows = [["accepts TLS", *(launch.name for launch in launches)]]
     programs = dict.fromkeys(each.case.program for each in results)
-    rows += [[each, *(_cell(launch, each, floor) for launch in launches)] for each in programs]
+    rows += [
+        [each, *(_accepted_versions(launch, each, floor) for launch in launches)]
+        for each in programs
+    ]
     facts = [result.fact(name) for name in ("implementation", "version", "openssl")]
     text = " ".join(filter(None, facts)) or "it did not report its version"
     # If nothing could be tried, there are only question marks, and the verdict says why.
     tried = any(each.outcome != "inconclusive" for each in results)
-    return [*(_table(rows) if tried else ()), printable(f"{result.interpreter.path}: {text}")]
+    return [*(_aligned(rows) if tried else ()), printable(f"{result.interpreter.path}: {text}")]
 
 
-def _cell(launch: LaunchResult, program: str, floor: int) -> str:
+def _accepted_versions(launch: LaunchResult, program: str, floor: int) -> str:
     """Return the versions that a program accepted, with any kind of key exchange."""
     versions_of_cell = []
     for name, version in (("SSLv3", SSL3), *FLOORS.items()):
@@ -81,7 +84,7 @@ def _cell(launch: LaunchResult, program: str, floor: int) -> str:
     return " ".join(versions_of_cell)
 
 
-def _table(rows: list[list[str]]) -> list[str]:
+def _aligned(rows: list[list[str]]) -> list[str]:
     """Return aligned rows, and an empty line after them."""
     widths = [max(len(_COLORS.sub("", cell)) for cell in column) for column in zip(*rows)]
     lines = []
@@ -91,7 +94,7 @@ def _table(rows: list[list[str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _libraries(report: VerifyReport, result: InterpreterResult) -> list[str]:
+def _library_lines(report: VerifyReport, result: InterpreterResult) -> list[str]:
     """Return a line for each TLS library other than ``ssl``, of which the cases say more."""
     lines: dict[tuple[str, str], dict[str, None]] = {}
     for library in report.describe(result.libraries):
@@ -106,7 +109,7 @@ def _libraries(report: VerifyReport, result: InterpreterResult) -> list[str]:
     ]
 
 
-def _exemptions(result: InterpreterResult) -> list[str]:
+def _exemption_lines(result: InterpreterResult) -> list[str]:
     known = result.as_started.facts.get("exemptions")
     lines = []
     for exemption in known if isinstance(known, list) else ():
@@ -145,7 +148,7 @@ def _summary(report: VerifyReport) -> list[str]:
                 explanation[:_SHORT] + ("…" if len(explanation) > _SHORT else ""),
             ]
         )
-    return _table(rows)[:-1]
+    return _aligned(rows)[:-1]
 
 
 def _colored(verdict: Verdict) -> str:
