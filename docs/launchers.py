@@ -1,10 +1,10 @@
-"""Start a program by launchers and servers, see which are armed, and write their table.
+"""Start a program by launchers and servers, and write into ``reference/starting.md`` what is armed.
 
 ``python docs/launchers.py [ROW...]`` measures the named rows, or all whose parts are installed. The
-results of the others stay: they are in ``reference/launchers.json``. Each row is measured by each
-route to a floor, by what the page says to do, and without a floor: that must be open, or the others
-prove nothing. The program tries to connect with TLS 1.0 and with TLS 1.2, and asks for all that it
-can.
+table of ``reference/starting.md`` is the only record: the other rows stay. Each row is measured by each route to a
+floor, by what the page says to do, and without a floor: that must be open, or the other results
+prove nothing. The program asks for as little as it can, and tries to connect by TLS 1.0 and by
+TLS 1.2.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tlsfloor.versions import TLS1_0, TLS1_2
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-RESULTS = PAGE.with_name("launchers.json")
+BEGIN, END = "<!-- launchers -->\n", "<!-- end of launchers -->"
 PROGRAMS = Path(__file__).parent.parent / "tests" / "programs"
 
 #: How the floor gets to a process: heading of the table -> what is done.
@@ -549,57 +549,62 @@ def measure(row: str, place: Place, only: tuple[str, ...] = ()) -> list[Cell]:
 
 
 def helps(row: str, outcomes: dict[str, str]) -> bool:
-    """Tell if the advice of a row arms it; ``outcomes`` has that of each route."""
+    """Return whether the advice of a row arms it; ``outcomes`` has the outcome of each route."""
     by = ROWS[row].by
-    return {outcomes[each] for each in ([by] if by else ROUTES)} == {"armed"}
+    return {outcomes[route] for route in ([by] if by else ROUTES)} == {"armed"}
 
 
-def read() -> list[Cell]:
-    """Return what was measured before."""
-    return [Cell(*each) for each in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+def read() -> tuple[dict[tuple[str, str], str], list[str], dict[str, str]]:
+    """Return what the page says: (row, route) -> outcome, versions of Python, tool -> version."""
+    text = PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    outcomes = {
+        (name, route): outcome
+        for name, *cells in filter(None, rows)
+        if name in ROWS
+        for route, outcome in zip(ROUTES, cells)
+    }
+    pythons, _, tools = text.rpartition("Measured with Python ")[2].strip(".\n").partition("; ")
+    named = (tool.rpartition(" ") for tool in tools.split(", "))
+    return outcomes, pythons.split(", "), {name: number for name, _, number in named}
 
 
-def table(cells: list[Cell]) -> str:
-    """Return the table of the page."""
-    found = {(each.row, each.route): each.outcome for each in cells}
+def table(outcomes: dict[tuple[str, str], str], pythons: list[str], tools: dict[str, str]) -> str:
+    """Return the table of the page, and with what it was measured."""
     lines = [
         f"| started by | {' | '.join(ROUTES.values())} | what to do |",
         "| --- " * (len(ROUTES) + 2) + "|",
     ]
     for name, row in ROWS.items():
-        if (name, NO_FLOOR) in found:
-            told = [found[name, route] for route in ROUTES]
-            told = [f"**{each}**" if each == "armed" else each for each in told]
-            lines.append(f"| {name} | {' | '.join(told)} | {row.advice} |")
-    named = {ROWS[each.row].needs: each.version for each in cells if each.version}
-    tools = ", ".join(f"{name} {named[name]}" for name in sorted(named, key=str.lower))
-    pythons = sorted({each.python for each in cells}, key=lambda each: [*map(int, each.split("."))])
-    return "\n".join([*lines, "", f"Measured with Python {', '.join(pythons)}; {tools}."]) + "\n"
+        if (name, "folder") in outcomes:
+            found = [outcomes[name, route] for route in ROUTES]
+            cells = [f"**{outcome}**" if outcome == "armed" else outcome for outcome in found]
+            lines.append(f"| {name} | {' | '.join(cells)} | {row.advice} |")
+    known = sorted(set(pythons), key=lambda python: [*map(int, python.split("."))])
+    named = ", ".join(f"{name} {tools[name]}" for name in sorted(tools, key=str.lower))
+    return "\n".join([*lines, "", f"Measured with Python {', '.join(known)}; {named}."]) + "\n"
 
 
 def main(rows: list[str]) -> int:
     """Measure these rows, or all that can be, and write the page; 1 if an advice does not help."""
-    known = {(each.row, each.route): each for each in read()}
+    outcomes, pythons, tools = read()
+    useless = []
     with places() as place:
         for row in rows or ROWS:
+            needs = ROWS[row].needs
             if missing(row):
-                print(f"{row}: not measured, there is no {missing(row)}", file=sys.stderr)
+                print(f"{row}: not measured, {needs} is missing", file=sys.stderr)
                 continue
             cells = measure(row, place(row))
-            print(f"{row}: {', '.join(f'{each.route}: {each.outcome}' for each in cells)}")
-            known.update({(each.row, each.route): each for each in cells})
-    cells = sorted(
-        (each for each in known.values() if each.row in ROWS and each.route in routes(each.row)),
-        key=lambda each: (list(ROWS).index(each.row), routes(each.row).index(each.route)),
-    )
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(each) for each in cells) + "\n]\n")
-    begin, end = "<!-- launchers -->\n", "<!-- end of launchers -->"
-    before, _, rest = PAGE.read_text("utf-8").partition(begin)
-    PAGE.write_text(before + begin + table(cells) + end + rest.partition(end)[2], "utf-8")
-    outcomes: dict[str, dict[str, str]] = {}
-    for each in cells:
-        outcomes.setdefault(each.row, {})[each.route] = each.outcome
-    useless = [row for row in outcomes if not helps(row, outcomes[row])]
+            print(f"{row}: {', '.join(f'{cell.route}: {cell.outcome}' for cell in cells)}")
+            found = {cell.route: cell.outcome for cell in cells}
+            outcomes.update({(row, route): found[route] for route in ROUTES})
+            pythons.append(cells[0].python)
+            tools.update({needs: cells[0].version} if cells[0].version else {})
+            useless += [] if helps(row, found) else [row]
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    written = table(outcomes, pythons, tools)
+    PAGE.write_text(before + BEGIN + written + END + rest.partition(END)[2], "utf-8")
     for row in useless:
         print(f"error: the advice for {row} does not arm it", file=sys.stderr)
     return 1 if useless else 0

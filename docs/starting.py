@@ -1,9 +1,10 @@
-"""Start Pythons in every way there is, see which are armed, and write ``reference/starting.md``.
+"""Start Pythons in many ways, and write into ``reference/starting.md`` which of them are armed.
 
-``python docs/starting.py PYTHON...`` measures these interpreters; what is known of others stays, in
-``starting.json`` beside the page. Each program tries to connect with TLS 1.0, asking for all that
-it can, and with TLS 1.2, which tells whether the floor holds in it; ``tlsfloor verify`` must say
-the same. No interpreter is changed: what is installed goes into a copy, and its environments.
+``python docs/starting.py PYTHON...`` measures these interpreters. The tables of the page are the
+only record: what they say of other interpreters stays. Each program asks for as little as it can
+and tries to connect by TLS 1.0 and by TLS 1.2, which shows whether the floor holds in it.
+``tlsfloor verify`` must have the same result. No interpreter is changed: start-up files are
+installed into a copy of it, and into its environments.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from tlsfloor.verifier.launch import flags
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 PAGE = Path(__file__).parent / "reference" / "starting.md"
-RESULTS = PAGE.with_suffix(".json")
 PROGRAM = Path(__file__).parent.parent / "tests" / "programs" / "start.py"
 CALLED = PROGRAM.with_name("called.py")
 
-#: How a program is started -> of which environment the interpreter is that runs it.
+#: How a program is started -> the kind of environment whose interpreter runs it.
 WAYS = {
     "file": "plain",
     "file, in a venv": "venv",
@@ -44,7 +44,7 @@ WAYS = {
     "subprocess without environment": "venv",
 }
 
-#: How the floor comes to a process: heading of the table -> what is done.
+#: How the floor gets into a process: heading of the table -> route.
 ROUTES = {
     "The folder on PYTHONPATH": "PYTHONPATH",
     "Installed in the environment that runs it": "installed",
@@ -53,13 +53,18 @@ ROUTES = {
     "Called: children of a program after `enforce(children=True)`": "enforce(children=True)",
 }
 
-#: Whether TLS 1.0 and 1.2 were reached -> what that comes to.
+#: Whether TLS 1.0 and 1.2 were reached -> outcome.
 MEANING = {(False, True): "armed", (True, True): "open"}
 
-#: What the verifier says of a program that asks for everything.
+#: The columns of the tables: a flag of Python, or none.
+FLAGS = ("", "-E", "-I", "-P", "-S", "-s")
+
+BEGIN, END = "<!-- starts -->\n", "<!-- end of starts -->"
+
+#: Verdict of the verifier on a program that asks for everything -> outcome.
 VERDICTS = {"enforced": "armed", "leaks": "open", "lowerable": "open"}
 
-#: Flags as a program sees them -> as they are written. ``-I`` is several, and comes first.
+#: Names in ``sys.flags`` -> options. ``-I`` sets several, so it comes first.
 WRITTEN = {
     "isolated": "-I",
     "ignore_environment": "-E",
@@ -77,18 +82,18 @@ print(json.dumps([name, list(sys.version_info[:2]), sys.prefix]))
 
 
 class Cell(NamedTuple):
-    """One start, and what came of it; ``told`` is what the verifier says of it, if it can."""
+    """One start and its outcome; ``verified`` is the outcome by the verifier, if it has one."""
 
     python: str
     route: str
     way: str
     flag: str
     outcome: str
-    told: str
+    verified: str = ""
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this process's environment without what arms or steers a Python."""
+    """Return this process's environment without variables that arm or configure a Python."""
     named = ("TLS", "PYTHON", "COV")
     return {**{k: v for k, v in os.environ.items() if not k.startswith(named)}, **more}
 
@@ -96,7 +101,7 @@ def environment(**more: str) -> dict[str, str]:
 def output(
     command: list[str], env: dict[str, str], *, good: tuple[int, ...] = (0,), **more: Any
 ) -> str:
-    """Run a command to its end, which must be a good one; return what it printed."""
+    """Run a command, which must end with a status of ``good``; return its output."""
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, timeout=300, check=False, **more
     )
@@ -113,18 +118,19 @@ def _link(source: str, target: str) -> None:
 
 
 class Interpreter:
-    """An interpreter with its environments, and all that is started in them."""
+    """An interpreter with its environments, in which programs are started."""
 
     def __init__(self, executable: str, folder: Path, ports: list[str]) -> None:
         self.folder, self.ports = folder, ports
-        told = json.loads(output([executable, "-c", WHO], environment()))
-        self.name, self.version, prefix = told[0], tuple(told[1]), Path(told[2])
+        self.name, version, prefix = json.loads(output([executable, "-c", WHO], environment()))
+        self.version, prefix = tuple(version), Path(prefix)
         self.bundle = str(folder / "bundle")
         self.tlsfloor("bundle", self.bundle)
         self.zipapp = str(folder / "program.pyz")
         with zipfile.ZipFile(self.zipapp, "w") as file:
             file.write(PROGRAM, "__main__.py")
-        # A copy made of links can be changed without harm; what lies all over /usr has none.
+        # A copy made of links can be changed without harm. A Python in /usr cannot be copied: its
+        # files are in many folders.
         self.copy = None if prefix == Path("/usr") else folder / "copy"
         self.pythons = {"plain": executable}
         if self.copy:
@@ -133,7 +139,7 @@ class Interpreter:
             self.pythons["plain"] = str(self.copy / inside)
         for kind, more in (("venv", []), ("venv with system packages", ["--system-site-packages"])):
             made = str(folder / kind.replace(" ", "-"))
-            if self.version > (3,):  # else there is no such module
+            if self.version > (3,):  # Python 2 has no venv
                 venv = [self.pythons["plain"], "-m", "venv", "--without-pip", *more, made]
                 output(venv, environment())
                 self.pythons[kind] = os.path.join(made, "bin", "python")
@@ -143,11 +149,11 @@ class Interpreter:
         output([sys.executable, "-m", "tlsfloor", *words], environment())
 
     def kind(self, way: str) -> str:
-        """Return the environment that an interpreter is of; the plain one where there are none."""
+        """Return the kind of environment for a way to start; plain if there are no others."""
         return WAYS[way] if WAYS[way] in self.pythons else "plain"
 
     def ways(self, route: str) -> list[str]:
-        """Return how a program can be started here so that the route may matter to it."""
+        """Return the ways to start a program on which the route may have an effect."""
         ways = list(WAYS)
         if self.version < (3,):
             ways = [way for way in ways if "in a venv" not in way and "spawn" not in way]
@@ -160,7 +166,7 @@ class Interpreter:
         return ways
 
     def measure(self, route: str, only: tuple[str, ...] = ()) -> list[Cell]:
-        """Start a program in each of its ways, with each flag or ``only`` these."""
+        """Start a program in each way, with each flag or ``only`` these."""
         cells = []
         ways = self.ways(route)
         for kind in dict.fromkeys(map(self.kind, ways)):
@@ -175,20 +181,20 @@ class Interpreter:
                 for flag in only or ("", *flags("{}.{}".format(*self.version)))
             ]
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                told = {} if route.startswith("enforce") else self.told(route, kind)
+                verified = {} if route.startswith("enforce") else self.verify(route, kind)
                 for (way, flag), (outcome, seen) in zip(
                     jobs, pool.map(lambda job: self.start(route, *job), jobs)
                 ):
                     alone = "without" in way
                     cells.append(
-                        Cell(self.name, route, way, flag, outcome, told.get((alone, seen), ""))
+                        Cell(self.name, route, way, flag, outcome, verified.get((alone, seen), ""))
                     )
             if into:
                 self.tlsfloor("uninstall", "--prefix", prefix)
         return cells
 
     def start(self, route: str, way: str, flag: str) -> tuple[str, str]:
-        """Start a program; return what came of it, and the flag that it runs with."""
+        """Start a program; return its outcome, and the flag that it runs with."""
         script = [str(PROGRAM)]
         if route.startswith("enforce"):
             script = [str(CALLED), self.bundle, str(int("children" in route))]
@@ -211,19 +217,19 @@ class Interpreter:
             words = [self.zipapp]
         command = [self.pythons[self.kind(way)], "-B", *filter(None, [flag]), *words, *self.ports]
         lines = output(command, self.environment(route), input=stdin).splitlines()
-        told = lines.index("started") + 1
-        reached, seen = json.loads(lines[told]), json.loads(lines[told + 1])
+        reported = lines.index("started") + 1
+        reached, seen = json.loads(lines[reported]), json.loads(lines[reported + 1])
         outcome = MEANING[tuple(each.startswith("TLSv") for each in reached)]
         return outcome, next((WRITTEN[each] for each in WRITTEN if each in seen), "")
 
     def environment(self, route: str) -> dict[str, str]:
-        """Return what programs of a route are started with."""
+        """Return the environment of programs that a route arms."""
         if route != "PYTHONPATH":
             return environment()
         return environment(PYTHONPATH=os.path.join(self.bundle, BOOTSTRAP))
 
-    def told(self, route: str, kind: str) -> dict[tuple[bool, str], str]:
-        """Return what the verifier says: without environment or not, flag -> armed or open."""
+    def verify(self, route: str, kind: str) -> dict[tuple[bool, str], str]:
+        """Return the results of the verifier: without environment or not, flag -> outcome."""
         found = {}
         for alone in (False, True):
             command = [sys.executable, "-m", "tlsfloor", "verify", "--json", "--role", "client"]
@@ -241,12 +247,28 @@ class Interpreter:
 
 
 def read() -> list[Cell]:
-    """Return what was measured until now."""
-    return [Cell(*each) for each in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    """Return what the page says of each interpreter that it names."""
+    text = PAGE.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    pythons = text.rpartition("Measured with ")[2].strip(".\n").split(", ")
+    cells = []
+    for heading, route in ROUTES.items():
+        table = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+        for line in table.splitlines():
+            way, *outcomes = (cell.strip() for cell in line.split("|")[1:-1] or [""])
+            for flag, outcome in zip(FLAGS, outcomes if way in WAYS else ()):
+                usual, *others = outcome.replace("**", "").split("; ")
+                named = (other.partition(" on ") for other in others)
+                other = {python: name for name, _, of in named for python in of.split(", ")}
+                cells += [
+                    Cell(python, route, way, flag, other.get(python, usual))
+                    for python in pythons
+                    if usual
+                ]
+    return cells
 
 
 def tables(cells: list[Cell]) -> str:
-    """Return the tables: a way in each line, a flag in each column."""
+    """Return the tables: a way to start in each line, a flag in each column."""
     lines = []
     order = sorted({cell.python for cell in cells}, key=_order)
     for heading, route in ROUTES.items():
@@ -258,7 +280,7 @@ def tables(cells: list[Cell]) -> str:
         lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
         for way in WAYS:
             row = []
-            for flag in ("", "-E", "-I", "-P", "-S", "-s"):
+            for flag in FLAGS:
                 here = [each for each in cells if each[1:4] == (route, way, flag)]
                 row.append(_cell(here, order))
             if any(row):
@@ -268,7 +290,7 @@ def tables(cells: list[Cell]) -> str:
 
 
 def _cell(cells: list[Cell], order: list[str]) -> str:
-    """Return what most come to, and each that comes to something else."""
+    """Return the most frequent outcome, and the interpreters that have another one."""
     found: dict[str, list[str]] = {}
     for cell in sorted(cells, key=lambda cell: order.index(cell.python)):
         found.setdefault(cell.outcome, []).append(cell.python)
@@ -283,7 +305,7 @@ def _order(name: str) -> tuple[str, list[int]]:
 
 
 def measure(executable: str, routes: list[str], only: tuple[str, ...] = ()) -> list[Cell]:
-    """Return what comes of each start of an interpreter, by these routes."""
+    """Start an interpreter in each way by these routes; return the outcomes."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         made = [stack.enter_context(ServerPeer(each)) for each in (TLS1_0, TLS1_2)]
@@ -292,19 +314,16 @@ def measure(executable: str, routes: list[str], only: tuple[str, ...] = ()) -> l
 
 
 def main(executables: list[str]) -> int:
-    """Measure these interpreters, and write the page; 1 if the verifier says otherwise of one."""
-    known = read()
+    """Measure these interpreters and write the page; return 1 if the verifier contradicts one."""
+    known, wrong = read(), []
     for executable in executables:
         cells = measure(executable, list(ROUTES.values()))
         known = [each for each in known if each.python != cells[0].python] + cells
-    known.sort(key=lambda cell: _order(cell.python))
-    RESULTS.write_text("[\n" + ",\n".join(json.dumps(each) for each in known) + "\n]\n")
-    begin, end = "<!-- starts -->\n", "<!-- end of starts -->"
-    before, _, rest = PAGE.read_text("utf-8").partition(begin)
-    PAGE.write_text(before + begin + tables(known) + end + rest.partition(end)[2], "utf-8")
-    wrong = [each for each in known if each.told not in ("", each.outcome)]
+        wrong += [each for each in cells if each.verified not in ("", each.outcome)]
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    PAGE.write_text(before + BEGIN + tables(known) + END + rest.partition(END)[2], "utf-8")
     for each in wrong:
-        print(f"error: the verifier says otherwise: {each}", file=sys.stderr)
+        print(f"error: the verifier has another result: {each}", file=sys.stderr)
     return 1 if wrong else 0
 
 
