@@ -1,10 +1,10 @@
-"""Start a program by launchers and servers, and write into ``reference/starting.md`` what is armed.
+"""Start a program by launchers and servers, and write which of them are armed.
 
 ``python docs/launchers.py [ROW...]`` measures the named rows, or all whose parts are installed. The
-table of ``reference/starting.md`` is the only record: the other rows stay. Each row is measured by each route to a
-floor, by what the page says to do, and without a floor: that must be open, or the other results
-prove nothing. The program asks for as little as it can, and tries to connect by TLS 1.0 and by
-TLS 1.2.
+table in ``reference/starting.md`` is the only record: the other rows stay. Each row is measured by
+each route to a floor, by what the page says to do, and without a floor: that must be open, or the
+other results prove nothing. The program asks for as little as it can, and tries to connect by
+TLS 1.0 and by TLS 1.2.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from tlsfloor.deploy.bundle_folder import BOOTSTRAP
 from tlsfloor.peers.handshakes import ServerPeer
-from tlsfloor.verifier.launch import flags
+from tlsfloor.verifier.launch import options_of
 from tlsfloor.versions import TLS1_0, TLS1_2
 
 PAGE = Path(__file__).parent / "reference" / "starting.md"
@@ -178,7 +178,7 @@ class Interpreter:
                 (way, flag)
                 for way in ways
                 if self.kind(way) == kind
-                for flag in only or ("", *flags("{}.{}".format(*self.version)))
+                for flag in only or ("", *options_of("{}.{}".format(*self.version)))
             ]
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 verified = {} if route.startswith("enforce") else self.verify(route, kind)
