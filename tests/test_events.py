@@ -60,7 +60,7 @@ def reached(ports: list[str], env: dict[str, str], executable: str = sys.executa
     return told
 
 
-def test_observe_changes_nothing_and_tells_all(ports: list[str], tmp_path: Path) -> None:
+def test_observe_changes_nothing_and_reports_all(ports: list[str], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     assert reached(ports, clean_environment()) == ["TLSv1", "TLSv1.2"]
     assert reached(ports, observed(file)) == ["TLSv1", "TLSv1.2"]
@@ -121,7 +121,7 @@ def test_a_call_can_observe_what_it_would_raise_clamp_and_refuse() -> None:
     assert [each for each in json.loads(told) if each[0] == "raised"][: len(below)] == below
 
 
-def test_status_says_that_nothing_is_held() -> None:
+def test_status_shows_that_nothing_is_held() -> None:
     env = armed_environment(TLSFLOOR_MODE="observe")
     done = python("-m", "tlsfloor", "status", "--json", env=env)
     found = json.loads(done.stdout)
@@ -149,7 +149,7 @@ def test_a_floor_may_be_held_and_a_higher_one_observed() -> None:
     assert done.stdout == "[[None, '1.3', False], ['1.2', '1.3', True], ['1.3', None, True]]\n"
 
 
-def test_what_is_installed_is_held_though_the_environment_observes(
+def test_an_installed_floor_is_held_even_if_the_environment_observes(
     ports: list[str], tmp_path: Path
 ) -> None:
     prefix, file = tmp_path / "venv", tmp_path / "events.jsonl"
@@ -172,7 +172,9 @@ def test_what_is_installed_is_held_though_the_environment_observes(
 
 
 @pytest.mark.parametrize("executable", old_pythons())
-def test_an_old_python_says_that_it_observes_nothing(executable: str, ports: list[str]) -> None:
+def test_a_legacy_python_reports_that_it_observes_nothing(
+    executable: str, ports: list[str]
+) -> None:
     env = armed_environment(TLSFLOOR_MODE="observe")
     done = python(START, *ports, env=env, executable=executable)
     assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
@@ -196,7 +198,7 @@ def test_a_call_is_not_raised_to_what_the_environment_only_observes() -> None:
         assert python("-c", program, env=env).stdout == f"{floor}\n"
 
 
-def test_status_says_that_children_only_observe() -> None:
+def test_status_shows_that_children_only_observe() -> None:
     program = "import tlsfloor; print(tlsfloor.status().children)"
     told = python("-c", program, env=armed_environment(TLSFLOOR_MODE="observe")).stdout
     assert told.startswith("floor 1.2 observed, and not held, if they keep the environment")
@@ -230,7 +232,7 @@ def test_what_the_verifier_does_is_no_event(tmp_path: Path) -> None:
 # --- what is written
 
 
-def test_many_of_a_sort_are_few_lines_with_a_count(ports: list[str], tmp_path: Path) -> None:
+def test_many_equal_events_are_few_lines_with_a_count(ports: list[str], tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     reached([ports[1]] * 100, observed(file))
     lines = events(file, "handshake")
@@ -291,7 +293,7 @@ os.wait()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_child_does_not_tell_what_its_parent_counted(tmp_path: Path) -> None:
+def test_a_child_does_not_deliver_what_its_parent_counted(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     python("-c", FORKS, str(file), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert sum(each["count"] for each in events(file)) == 4
@@ -320,7 +322,9 @@ print(json.dumps([status.held, int(context.minimum_version), list(status.events.
         ("/", "IsADirectoryError", "Is a directory"),
     ],
 )
-def test_a_sink_that_fails_harms_nobody_and_is_named(file: str, problem: str, why: str) -> None:
+def test_a_sink_that_fails_does_not_fail_the_program_and_is_named(
+    file: str, problem: str, why: str
+) -> None:
     env = clean_environment(PYTHONPATH=IMPORT_PATH, TLSFLOOR_EVENTS=file)
     done = python("-W", "ignore", "-c", FAILING, env=env)
     said = f"tlsfloor: error: events cannot be written to {file}: {why}; hint: "
@@ -356,7 +360,7 @@ print(json.dumps(events.failures))
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("reader", [False, True], ids=["nobody", "one that does not read"])
-def test_a_pipe_that_nobody_reads_stops_no_program(reader: bool, tmp_path: Path) -> None:
+def test_a_pipe_without_a_reader_does_not_block_the_program(reader: bool, tmp_path: Path) -> None:
     pipe = tmp_path / "events.jsonl"
     os.mkfifo(pipe)
     opened = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK) if reader else -1
@@ -381,7 +385,7 @@ def test_a_pipe_that_nobody_reads_stops_no_program(reader: bool, tmp_path: Path)
 
 @pytest.mark.skipif(os.name != "posix", reason="only there a pipe can be asked")
 @pytest.mark.parametrize("kind", ["pipe", "socket", "file"])
-def test_a_stderr_that_nobody_reads_stops_no_program(kind: str, tmp_path: Path) -> None:
+def test_a_stderr_without_a_reader_does_not_block_the_program(kind: str, tmp_path: Path) -> None:
     if kind == "pipe":
         reading, writing = map(os.fdopen, os.pipe(), "rw")
     elif kind == "socket":
@@ -406,7 +410,7 @@ def test_a_stderr_that_nobody_reads_stops_no_program(kind: str, tmp_path: Path) 
 
 @pytest.mark.skipif(os.name != "posix", reason="only there is this kind of terminal")
 @pytest.mark.parametrize("many", [False, True])
-def test_a_terminal_that_is_stopped_stops_no_program(many: bool) -> None:
+def test_a_stopped_terminal_does_not_block_the_program(many: bool) -> None:
     master, slave = os.openpty()
     try:
         done = subprocess.run(
@@ -428,7 +432,7 @@ def test_a_terminal_that_is_stopped_stops_no_program(many: bool) -> None:
 @pytest.mark.parametrize("open_to", ["its owner", "everyone"])
 @pytest.mark.parametrize("last", [True, False], ids=["the file", "a folder"])
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_link_where_everyone_may_write_is_not_followed(
+def test_a_link_in_a_folder_that_everyone_may_write_is_not_followed(
     open_to: str, last: bool, absolute: bool, tmp_path: Path
 ) -> None:
     target, folder = tmp_path / "target", tmp_path / "folder"
@@ -466,7 +470,7 @@ def test_a_link_where_everyone_may_write_is_not_followed(
         (0o777, "ours", False),  # anybody may have put it in the place of ours
     ],
 )
-def test_nor_is_a_link_in_a_folder_that_anybody_may_have_placed(
+def test_a_link_in_a_folder_that_any_user_may_have_placed_is_not_followed(
     mode: int, owner: str, follows: bool, tmp_path: Path
 ) -> None:
     if owner == "other" and os.geteuid():
@@ -484,7 +488,7 @@ def test_nor_is_a_link_in_a_folder_that_anybody_may_have_placed(
     assert bool(file.read_text()) == follows
 
 
-def test_a_link_of_the_system_leads_to_stdout() -> None:
+def test_dev_stdout_can_be_opened() -> None:
     some = MANY.replace("range(500)", "range(50)")  # which a pipe holds, however slow its reader is
     done = python("-c", some, "/dev/stdout", env=clean_environment(PYTHONPATH=IMPORT_PATH))
     *lines, failed = done.stdout.splitlines()
@@ -501,7 +505,7 @@ print(os.write(_paths.open_now(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid(), reason="needs root")
 @pytest.mark.parametrize("executable", {sys.executable, shutil.which("pypy3")} - {None})
-def test_a_folder_that_may_only_be_passed_is_no_obstacle(executable: str) -> None:
+def test_a_folder_without_read_permission_can_be_passed(executable: str) -> None:
     with tempfile.TemporaryDirectory() as home:  # a folder of pytest is nobody's to pass
         os.chmod(home, 0o711)
         folder = Path(home, "own")
@@ -515,7 +519,7 @@ def test_a_folder_that_may_only_be_passed_is_no_obstacle(executable: str) -> Non
 @pytest.mark.parametrize(
     ("path", "problem"), [("loop", "Too many levels"), (".", "Is a directory")]
 )
-def test_what_is_no_file_in_the_end_is_an_error(path: str, problem: str, tmp_path: Path) -> None:
+def test_a_path_that_leads_to_no_file_is_an_error(path: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     done = python("-c", MANY, str(tmp_path / path), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert problem in str(json.loads(done.stdout)), done.stderr
@@ -531,7 +535,7 @@ if len(sys.argv) > 2:
 
 
 @pytest.mark.parametrize("child", [False, True])
-def test_a_relative_path_is_that_of_the_start(child: bool, tmp_path: Path) -> None:
+def test_a_relative_path_starts_at_the_folder_of_the_start(child: bool, tmp_path: Path) -> None:
     start, other = tmp_path / "start", tmp_path / "other"
     start.mkdir()
     other.mkdir()
@@ -542,7 +546,7 @@ def test_a_relative_path_is_that_of_the_start(child: bool, tmp_path: Path) -> No
     assert len(events(start / "events.jsonl", "armed")) == 1 + child
 
 
-def test_a_relative_path_in_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
+def test_a_relative_path_in_a_deleted_folder_is_an_error(tmp_path: Path) -> None:
     program = "import os, sys\nos.rmdir(os.getcwd())\nos.execv(sys.executable, sys.argv[1:])"
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -567,7 +571,7 @@ print(events.failures)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
-def test_a_line_that_did_not_fit_spoils_no_other(tmp_path: Path) -> None:
+def test_a_torn_line_does_not_damage_the_next(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     done = python("-c", TORN, str(file), env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert "only a part of a line could be written" in done.stdout, done.stderr
@@ -610,7 +614,7 @@ print([[each.levelname, each.tlsfloor["kind"], each.tlsfloor["count"]] for each 
         ("ERROR", []),
     ],
 )
-def test_a_logger_gets_each_sort_once_and_a_count_later(level: str, told: list[Any]) -> None:
+def test_a_logger_gets_each_event_once_and_a_count_later(level: str, told: list[Any]) -> None:
     done = python("-c", LOGGING, level, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, "")
     # Some Pythons have a default below the floor: that is raised before anybody asks.
@@ -637,7 +641,7 @@ context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
 """
 
 
-def test_what_nobody_asked_for_is_for_debugging_and_is_said_once() -> None:
+def test_defaults_that_are_raised_are_logged_once_for_debugging() -> None:
     """A default of Python, wherever a context is made; a minimum of TLS 1.2, as libraries have."""
     armed, asked = python("-c", DEFAULTS, "INFO").stderr.splitlines()
     assert armed.startswith("INFO armed: floor 1.3, mode enforce")
@@ -666,7 +670,7 @@ for port in sys.argv[2:]:
 """
 
 
-def test_who_only_observes_is_warned_of_handshakes_below_the_floor(ports: list[str]) -> None:
+def test_mode_observe_warns_of_handshakes_below_the_floor(ports: list[str]) -> None:
     """Where logging is as it mostly is, that is what it says; the others are for debugging."""
     args = ("-W", "ignore", "-c", WATCHED, handshakes.CA_FILE, *ports)
     assert python(*args, env=clean_environment()).stderr == ""
@@ -710,7 +714,7 @@ with socket.create_server(("localhost", 0)) as listener:
 
 
 @pytest.mark.parametrize("mode", ["off", "observe", "enforce"])
-def test_the_name_of_a_server_forges_no_line(mode: str, tmp_path: Path) -> None:
+def test_the_name_of_a_server_cannot_forge_a_line(mode: str, tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     env = clean_environment()
     if mode != "off":
@@ -745,7 +749,7 @@ def test_the_page_names_each_kind_and_its_level() -> None:
     assert all(f"`{name}`" in page for name in sinks._METRICS.values())
 
 
-def test_logging_that_nobody_configured_says_nothing() -> None:
+def test_logging_without_a_handler_prints_nothing() -> None:
     done = python("-c", LOGGING, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
 
@@ -764,7 +768,7 @@ print([ref() for ref in logging._handlerList] == before, logging.getLogger("tlsf
 """
 
 
-def test_the_handlers_of_logging_stay_those_of_the_program() -> None:
+def test_no_handler_of_logging_is_added() -> None:
     environment = clean_environment(PYTHONPATH=BOOTSTRAP, PYTHONWARNINGS="ignore")
     done = python("-c", COMPARES_HANDLERS, env=environment)
     assert (done.stdout, done.stderr) == ("UNSUPPORTED_PROTOCOL\nTrue []\n", "")
@@ -810,7 +814,7 @@ print(sorted({each.tlsfloor["role"] for each in kept if each.tlsfloor["kind"] ==
 
 
 @pytest.mark.parametrize("floor", ["off", "1.2"])
-def test_a_handler_that_logs_over_tls_waits_for_nobody(floor: str) -> None:
+def test_a_handler_that_logs_over_tls_does_not_deadlock(floor: str) -> None:
     """What it does is told when it is at rest, of either end; and it does not log about itself."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR=floor)
     done = python("-c", LOGGING_OVER_TLS, handshakes.CA_FILE, handshakes.PEER_FILE, env=env)
@@ -832,7 +836,7 @@ asyncio.run(main())
 """
 
 
-def test_an_event_loop_tells_address_and_name(tmp_path: Path) -> None:
+def test_events_of_an_event_loop_have_address_and_name(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         python("-c", ASYNCIO, str(peer.port), handshakes.CA_FILE, env=observed(file))
@@ -841,7 +845,7 @@ def test_an_event_loop_tells_address_and_name(tmp_path: Path) -> None:
     assert told["peer"] in ("127.0.0.1", "::1")
 
 
-def test_a_server_tells_its_own_port(tmp_path: Path) -> None:
+def test_events_of_a_server_have_its_own_port(tmp_path: Path) -> None:
     need("gunicorn")
     file = tmp_path / "events.jsonl"
     program = """

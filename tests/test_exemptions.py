@@ -153,7 +153,7 @@ def reached(
     return set(each_way(env, name, port, minimum, *more).values())
 
 
-def test_without_a_floor_all_of_them_reach_it(old: str) -> None:
+def test_without_a_floor_every_client_reaches_the_server(old: str) -> None:
     for minimum in ("0x301", "fixed"):
         assert reached(clean_environment(), "old.example.com", old, minimum) == {"TLSv1"}
 
@@ -168,7 +168,7 @@ def test_without_a_floor_all_of_them_reach_it(old: str) -> None:
         ("*.example.com", "very.old.example.com"),
     ],
 )
-def test_what_is_exempted_is_reached_and_told(
+def test_an_exempted_host_is_reached_and_reported(
     host: str, name: str, minimum: str, old: str, tmp_path: Path
 ) -> None:
     env = armed(tmp_path, entry(host=host))
@@ -191,7 +191,7 @@ def test_what_is_exempted_is_reached_and_told(
         ("192.0.2.1", "old.example.com"),
     ],
 )
-def test_no_other_host_is(host: str, name: str, old: str, tmp_path: Path) -> None:
+def test_no_other_host_is_reached(host: str, name: str, old: str, tmp_path: Path) -> None:
     for each in reached(armed(tmp_path, entry(host=host)), name, old):
         assert each.startswith("TLSV1_ALERT_PROTOCOL_VERSION")
 
@@ -204,7 +204,7 @@ def test_no_other_host_is(host: str, name: str, old: str, tmp_path: Path) -> Non
         ("old.example.com", {"port": True}),
     ],
 )
-def test_an_address_or_port_is_known_but_of_bare_buffers(
+def test_an_address_or_port_is_known_except_for_bare_buffers(
     name: str, facts: dict[str, Any], old: str, tmp_path: Path
 ) -> None:
     if "port" in facts:
@@ -222,7 +222,7 @@ def test_an_address_or_port_is_known_but_of_bare_buffers(
         ("truststore", "import truststore; truststore.inject_into_ssl()"),
     ],
 )
-def test_a_port_is_known_through_classes_of_others(
+def test_a_port_is_known_through_classes_of_other_libraries(
     module: str, first: str, old: str, tmp_path: Path
 ) -> None:
     need(module, since=(3, 10))
@@ -236,12 +236,16 @@ def test_a_port_is_known_through_classes_of_others(
 
 
 @pytest.mark.parametrize("facts", [{"port": 1}, {"host": "127.0.0.2"}])
-def test_another_address_or_port_is_not(facts: dict[str, Any], old: str, tmp_path: Path) -> None:
+def test_another_address_or_port_is_not_exempted(
+    facts: dict[str, Any], old: str, tmp_path: Path
+) -> None:
     for each in reached(armed(tmp_path, entry(**facts)), "old.example.com", old):
         assert "PROTOCOL_VERSION" in each
 
 
-def test_it_goes_no_lower_than_it_says_and_than_the_program_does(old: str, tmp_path: Path) -> None:
+def test_an_exemption_goes_no_lower_than_its_minimum_or_the_program(
+    old: str, tmp_path: Path
+) -> None:
     for each in reached(armed(tmp_path, entry(minimum="1.1")), "old.example.com", old):
         assert "PROTOCOL_VERSION" in each
     with handshakes.ServerPeer(TLS1_1) as peer:
@@ -252,7 +256,7 @@ def test_it_goes_no_lower_than_it_says_and_than_the_program_does(old: str, tmp_p
             assert "PROTOCOL_VERSION" in each
 
 
-def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> None:
+def test_an_expired_exemption_does_not_apply_and_is_explained(old: str, tmp_path: Path) -> None:
     env = armed(tmp_path, entry(expires=TODAY))
     assert reached(env, "old.example.com", old) == {"TLSv1"}
     # The clock moves while the program runs.
@@ -305,7 +309,7 @@ def test_what_is_expired_is_refused_and_explained(old: str, tmp_path: Path) -> N
         ("[[exemption", "no exemption can be read from {}: "),
     ],
 )
-def test_what_is_wrong_does_not_apply_and_is_said(
+def test_an_invalid_entry_does_not_apply_and_is_reported(
     wrong: str, problem: str, old: str, tmp_path: Path
 ) -> None:
     env = armed(tmp_path, wrong)
@@ -343,7 +347,7 @@ def nameless(env: dict[str, str], *words: str) -> Any:
 
 
 @pytest.mark.parametrize("host", [".", "%", "..", "%.", "127.0.0.1"])
-def test_no_name_is_no_host_that_could_be_exempted(host: str, old: str, tmp_path: Path) -> None:
+def test_a_connection_without_a_name_is_not_exempted(host: str, old: str, tmp_path: Path) -> None:
     assert nameless(clean_environment(), old) == {"None": "TLSv1"}
     found = nameless(armed(tmp_path, entry(host=host)), old)
     # Its address can be.
@@ -351,7 +355,7 @@ def test_no_name_is_no_host_that_could_be_exempted(host: str, old: str, tmp_path
     assert (found == {"None": "TLSv1"}) == exempted, found
 
 
-def test_nothing_is_cut_from_the_name_of_a_server(tmp_path: Path) -> None:
+def test_the_name_of_a_server_is_compared_in_full(tmp_path: Path) -> None:
     """OpenSSL takes such a name, and sends it."""
     assert exemptions._normalized("old.example.com%evil") == "old.example.com%evil"
     assert exemptions._normalized("FE80::1%eth0") == "fe80::1"
@@ -360,7 +364,7 @@ def test_nothing_is_cut_from_the_name_of_a_server(tmp_path: Path) -> None:
     assert not exempted.matches(exemptions._normalized("old.example.com%evil.example"), "", 443)
 
 
-def test_a_name_in_any_language_is_compared_as_it_is_sent(old: str, tmp_path: Path) -> None:
+def test_an_international_name_is_compared_in_its_encoded_form(old: str, tmp_path: Path) -> None:
     env = armed(tmp_path, entry(host="B\u00fccher.example.com"))
     found = nameless(env, old, "b\u00fccher.example.com", "bucher.example.com")
     assert found.pop("b\u00fccher.example.com") == "TLSv1"
@@ -464,7 +468,9 @@ class Proxy:
             target.shutdown(socket.SHUT_WR)
 
 
-def test_the_address_of_a_proxy_exempts_no_host_behind_it(old: str, tmp_path: Path) -> None:
+def test_an_exemption_for_a_proxy_does_not_apply_to_hosts_behind_it(
+    old: str, tmp_path: Path
+) -> None:
     """Nor does that of a server of another protocol in which TLS begins later."""
     with contextlib.closing(Proxy(int(old))) as proxy:
 
@@ -497,7 +503,7 @@ ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)._wrap_bio(**more, server_hostname="old.e
 """
 
 
-def test_a_connection_may_be_asked_for_by_the_names_of_arguments(tmp_path: Path) -> None:
+def test_wrap_socket_accepts_keyword_arguments(tmp_path: Path) -> None:
     for env in (clean_environment(), armed(tmp_path, entry())):
         assert python("-W", "ignore", "-c", BY_NAME, env=env).stderr == ""
 
@@ -528,7 +534,7 @@ connect(ssl.PROTOCOL_TLSv1, "example.com")
 """
 
 
-def test_who_hears_of_a_connection_may_wait_for_another_one(tmp_path: Path) -> None:
+def test_a_callback_may_wait_for_another_connection(tmp_path: Path) -> None:
     expired = entry(host="expired.example.com", expires=TODAY - dt.timedelta(days=1))
     done = python("-c", LISTENS, env=armed(tmp_path, entry(), expired))
     assert done.stdout.splitlines() == ["exempted ends", "unexempted ends", "refused ends"], done
@@ -550,7 +556,7 @@ def test_who_hears_of_a_connection_may_wait_for_another_one(tmp_path: Path) -> N
     ],
 )
 @pytest.mark.parametrize("below", [".", "conf"])
-def test_a_file_that_may_be_anybodys_exempts_nobody(
+def test_a_file_that_others_may_write_does_not_apply(
     file_mode: int, folder_mode: int, problem: str, below: str, old: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
@@ -565,7 +571,7 @@ def test_a_file_that_may_be_anybodys_exempts_nobody(
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid(), reason="needs root")
-def test_a_file_in_a_folder_that_anybody_may_have_made_exempts_nobody(tmp_path: Path) -> None:
+def test_a_file_in_a_folder_that_others_may_replace_does_not_apply(tmp_path: Path) -> None:
     folder = tmp_path / "sticky" / "theirs"
     folder.mkdir(parents=True)
     (folder / "file").write_text(entry())
@@ -577,7 +583,7 @@ def test_a_file_in_a_folder_that_anybody_may_have_made_exempts_nobody(tmp_path: 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_or_a_link_that_may_be_anybodys_exempts_nobody(tmp_path: Path) -> None:
+def test_a_pipe_or_an_unsafe_link_does_not_apply(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "it is not a regular file" in exemptions._read_file(str(tmp_path / "pipe"))[1][0]
     assert "it is not a regular file" in exemptions._read_file(str(tmp_path))[1][0]
@@ -590,7 +596,7 @@ def test_a_pipe_or_a_link_that_may_be_anybodys_exempts_nobody(tmp_path: Path) ->
     assert "is not followed" in exemptions._read_file(str(folder / "link"))[1][0]
 
 
-def test_a_relative_path_is_that_of_the_start(old: str, tmp_path: Path) -> None:
+def test_a_relative_path_starts_at_the_folder_of_the_start(old: str, tmp_path: Path) -> None:
     start, other = tmp_path / "start", tmp_path / "other"
     start.mkdir()
     other.mkdir()
@@ -600,19 +606,19 @@ def test_a_relative_path_is_that_of_the_start(old: str, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["old.example.com"] == "TLSv1", done.stderr
 
 
-def test_a_file_that_is_not_there(old: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(old: str, tmp_path: Path) -> None:
     env = armed_environment(TLSFLOOR_EXEMPTIONS=str(tmp_path / "none.toml"))
     assert "No such file" in python("-c", "import ssl", env=env).stderr
     for each in reached(env, "old.example.com", old):
         assert "PROTOCOL_VERSION" in each
 
 
-def test_one_that_is_wrong_takes_nothing_from_the_others(old: str, tmp_path: Path) -> None:
+def test_an_invalid_entry_does_not_affect_the_others(old: str, tmp_path: Path) -> None:
     env = armed(tmp_path, entry(host="other.example.com", reason=None), entry())
     assert reached(env, "old.example.com", old) == {"TLSv1"}
 
 
-def test_status_lists_them_with_days_left(tmp_path: Path) -> None:
+def test_status_lists_exemptions_with_days_left(tmp_path: Path) -> None:
     env = armed(tmp_path, entry(port=8443))
     done = python("-m", "tlsfloor", "status", "--json", env=env)
     assert json.loads(done.stdout)["exemptions"] == [
@@ -632,7 +638,7 @@ def test_status_lists_them_with_days_left(tmp_path: Path) -> None:
     )
 
 
-def test_verify_shows_one_that_reaches_its_peers_as_what_it_is(tmp_path: Path) -> None:
+def test_verify_shows_an_exemption_that_applies_to_its_peers(tmp_path: Path) -> None:
     """Its own peers are at localhost: whoever exempts that is lowerable, and is told why."""
     verify = ("-m", "tlsfloor", "verify", "--hello", "--role", "client")
     done = python(*verify, env=armed(tmp_path, entry()))
@@ -641,7 +647,7 @@ def test_verify_shows_one_that_reaches_its_peers_as_what_it_is(tmp_path: Path) -
     assert python(*verify, env=armed(tmp_path, entry(host="localhost"))).returncode == 1
 
 
-def test_whether_the_floor_is_held_has_nothing_to_do_with_who_is_exempted(tmp_path: Path) -> None:
+def test_an_exemption_does_not_change_whether_the_floor_is_held(tmp_path: Path) -> None:
     """``status()``, ``require()`` and ``verify()`` agree, also where localhost is exempted."""
     program = """
 import ssl, tlsfloor
@@ -683,7 +689,7 @@ print(json.dumps([counts, int(context.minimum_version)]))
 """
 
 
-def test_sixteen_threads_share_a_context_and_no_other_host_gets_less(tmp_path: Path) -> None:
+def test_threads_that_share_a_context_with_an_exempted_host_stay_held(tmp_path: Path) -> None:
     env = armed(tmp_path, entry())
     with handshakes.ServerPeer(TLS1_0) as exempted, handshakes.ServerPeer(TLS1_0) as other:
         done = python("-c", CROWD, str(exempted.port), str(other.port), env=env)
@@ -738,7 +744,7 @@ print(json.dumps(order))
 """
 
 
-def test_while_one_is_born_nobody_else_uses_or_sees_its_context(old: str, tmp_path: Path) -> None:
+def test_no_other_thread_uses_or_sees_a_lowered_context(old: str, tmp_path: Path) -> None:
     """The moment for which the context is lowered is made long."""
     done = python("-c", WINDOW, old, env=armed(tmp_path, entry()))
     assert done.returncode == 0, done.stderr
@@ -772,7 +778,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
             assert server.stdout.read() == f"{told}\n"
 
 
-def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
+def test_an_installed_floor_has_no_exemptions(old: str, tmp_path: Path) -> None:
     """Nothing in the environment lowers it."""
     prefix = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
@@ -792,7 +798,7 @@ def test_an_installed_floor_has_none(old: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
-def test_an_empty_file_exempts_nobody(text: str, tmp_path: Path) -> None:
+def test_an_empty_file_is_valid(text: str, tmp_path: Path) -> None:
     file = tmp_path / "exemptions.toml"
     file.write_text(text)
     assert exemptions._read_file(str(file)) == ([], [])

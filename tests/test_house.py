@@ -124,7 +124,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert (done.stdout.split(), done.stderr) == (["tlsfloor"], "")
 
 
-def test_a_start_with_tls_does_not_execute_the_face() -> None:
+def test_a_start_with_tls_does_not_execute_the_package() -> None:
     """It would cost a thirtieth of what arming costs, in each process with TLS."""
     program = "import ssl, sys; print('__all__' in vars(sys.modules['tlsfloor']))"
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE / "bootstrap")))

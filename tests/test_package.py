@@ -36,7 +36,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
     assert {"tlsfloor/py.typed", "tlsfloor/bootstrap/sitecustomize.py"} <= shipped
 
 
-def test_the_metadata_say_what_the_readme_says(wheel: zipfile.ZipFile) -> None:
+def test_the_metadata_agree_with_the_readme(wheel: zipfile.ZipFile) -> None:
     (name,) = (each for each in wheel.namelist() if each.endswith("/METADATA"))
     facts = email.message_from_bytes(wheel.read(name))
     assert facts["Requires-Python"] == ">=3.8"

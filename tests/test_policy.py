@@ -118,7 +118,7 @@ def test_a_variable_that_is_set_and_means_nothing_is_an_error(environment: dict[
     assert caught.value.source in environment
 
 
-def test_off_speaks_to_the_start_up_routes_alone() -> None:
+def test_off_applies_to_the_start_up_routes_only() -> None:
     assert policy.is_off({"TLSFLOOR": "OFF "})
     assert not policy.is_off({"TLSFLOOR": "1.2"})
     assert policy.floor_in({"TLSFLOOR": "off"}) is None

@@ -100,7 +100,7 @@ def test_wrap_socket_gets_no_less_than_the_floor(route: str, floor: str) -> None
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_urllib3_1_gets_more_by_a_pin_below_the_floor(
+def test_urllib3_1_connects_at_the_floor_despite_a_lower_pin(
     route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     """Its context would be of a fixed version, and is if it was made before the floor: refused."""
@@ -120,7 +120,7 @@ def test_a_maximum_below_the_floor_is_clamped_to_it(route: str, floor: str) -> N
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_urllib3_2_gets_the_floor_by_a_pin_below_it(
+def test_urllib3_2_connects_at_the_floor_despite_a_lower_pin(
     route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     """It makes a minimum and a maximum of it, which are clamped as any."""
@@ -154,7 +154,7 @@ for asked in (
 
 @pytest.mark.parametrize("major", ["1", "2"])
 @pytest.mark.parametrize("floor", ["1.0", "1.2", "1.3"])
-def test_urllib3_says_of_a_pin_what_it_says_without_the_floor(
+def test_urllib3_warns_of_a_pin_as_without_the_floor(
     major: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
     parts.need_name(ssl, "PROTOCOL_TLSv1")
@@ -167,7 +167,7 @@ def test_urllib3_says_of_a_pin_what_it_says_without_the_floor(
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_botocore_gets_more_by_a_pin_below_the_floor(route: str, floor: str) -> None:
+def test_botocore_connects_at_the_floor_despite_a_lower_pin(route: str, floor: str) -> None:
     """Its copy of the function makes a context of a fixed version, with either urllib3."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     parts.need("botocore")

@@ -81,7 +81,7 @@ print("patched", ssl.SSLContext.__module__)
 
 @every_route
 @pytest.mark.parametrize("import_", ["", "import urllib3", "import asyncio, http.client"])
-def test_gevent_warns_of_the_same_when_it_patches_late(
+def test_gevent_has_the_same_warnings_when_it_patches_late(
     tmp_path: Path, route: str, import_: str
 ) -> None:
     """It searches the process for holders of the class, and its warning names nobody more."""
@@ -105,7 +105,7 @@ print("patched", ssl.SSLContext.__module__)
 
 
 @every_route
-def test_gevent_warns_of_nothing_when_it_patches_first(tmp_path: Path, route: str) -> None:
+def test_gevent_has_no_warnings_when_it_patches_first(tmp_path: Path, route: str) -> None:
     """Arming alone imports no ``ssl``, so that first is still first."""
     parts.need("gevent")
     assert run(tmp_path, "none", PATCH_FIRST, "-Walways") == (0, "patched gevent.ssl\n", "")
@@ -134,7 +134,9 @@ CHANGES = {
 
 @every_route
 @pytest.mark.parametrize("module", CHANGES)
-def test_a_context_from_before_behaves_as_ever(tmp_path: Path, route: str, module: str) -> None:
+def test_an_earlier_context_works_as_without_the_floor(
+    tmp_path: Path, route: str, module: str
+) -> None:
     """gevent/gevent#1016, eventlet/eventlet#726, sethmlarson/truststore#94: CPython's recurses."""
     parts.need(module, since=(3, 10) if module == "truststore" else (3, 8))
     program = RECURSION.replace("{change}", CHANGES[module])

@@ -43,9 +43,7 @@ def ports() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_program_that_gives_up_its_files_connects_at_the_floor(
-    way: str, ports: list[str]
-) -> None:
+def test_a_program_in_a_chroot_connects_at_the_floor(way: str, ports: list[str]) -> None:
     old, new = ports
     without = python(PROGRAM, way, old)
     assert without.stdout.split()[2] == "TLSv1", without.stderr
@@ -58,7 +56,7 @@ def test_a_program_that_gives_up_its_files_connects_at_the_floor(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_is_refused_there_is_so_by_an_error_of_ssl(way: str, ports: list[str]) -> None:
+def test_a_refusal_in_a_chroot_is_an_error_of_ssl(way: str, ports: list[str]) -> None:
     command = (PROGRAM, way, ports[0], "fixed")
     assert python(*command).stdout.split() == ["TLSv1"]
     done = python(*command, env=armed_environment("1.2"))
@@ -66,7 +64,7 @@ def test_what_is_refused_there_is_so_by_an_error_of_ssl(way: str, ports: list[st
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_exemptions_of_others_need_nothing_there(
+def test_exemptions_of_other_hosts_need_no_file_in_a_chroot(
     way: str, ports: list[str], tmp_path: Path
 ) -> None:
     need("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -83,7 +81,7 @@ def test_exemptions_of_others_need_nothing_there(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_events_that_cannot_be_written_there_are_no_obstacle(
+def test_events_that_cannot_be_written_in_a_chroot_do_no_harm(
     way: str, ports: list[str], tmp_path: Path
 ) -> None:
     env = armed_environment("1.2", TLSFLOOR_EVENTS=str(tmp_path / "events.jsonl"))
@@ -92,7 +90,7 @@ def test_events_that_cannot_be_written_there_are_no_obstacle(
     assert (tmp_path / "events.jsonl").read_text().count('"armed"') == 1
 
 
-def test_status_says_that_handshakes_are_not_seen(ports: list[str]) -> None:
+def test_status_shows_that_handshakes_are_not_seen(ports: list[str]) -> None:
     done = python(PROGRAM, "imports", ports[1], env=armed_environment("1.2"))
     said = done.stdout.splitlines()[1]
     assert said.startswith("True {'handshakes': "), said
@@ -113,7 +111,7 @@ sys.modules["last"] = Last()
 """
 
 
-def test_a_context_that_is_made_as_python_ends_is_raised() -> None:
+def test_a_context_that_is_created_as_python_ends_is_raised() -> None:
     without = python("-c", LAST, env=clean_environment())
     born, lowered = map(int, without.stdout.split())
     assert (born < 0x304, lowered) == (True, 0x302)

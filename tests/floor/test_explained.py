@@ -198,7 +198,7 @@ def test_a_fixed_version_is_explained_in_the_same_places(library: str, old: int)
 
 
 @pytest.mark.parametrize("library", WITH_PROXY)
-def test_behind_a_proxy_the_port_is_that_of_the_host(library: str, old: int, proxy: int) -> None:
+def test_with_a_proxy_the_port_is_that_of_the_host(library: str, old: int, proxy: int) -> None:
     plain = beginning(library, old, proxy)
     told = said(library, old, armed_environment("1.2"), TLS1_0, 0, proxy)
     assert [each for each in words(old) if each not in told["text"]] == []
@@ -222,7 +222,7 @@ def reached(port: int, env: dict[str, str], low: int, high: int) -> str:
         (TLS1_3, TLS1_0, TLS1_2, "PROTOCOL_VERSION"),
     ],
 )
-def test_of_a_version_that_the_program_itself_keeps_out_nothing_is_said(
+def test_a_version_that_the_program_itself_forbids_is_not_explained(
     version: int, low: int, high: int, error: str
 ) -> None:
     with handshakes.ServerPeer(version) as peer:
@@ -273,7 +273,7 @@ def answering(answer: bytes) -> Iterator[int]:
         thread.join()
 
 
-def test_of_another_failure_nothing_is_said() -> None:
+def test_other_failures_are_not_explained() -> None:
     """An unknown certificate, no cipher in common, a peer without TLS, one that hangs up."""
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         assert "reached" in other(peer.port, handshakes.CA_FILE)
@@ -289,7 +289,7 @@ def test_of_another_failure_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("version", "option"), [(TLS1_3, "OP_NO_TLSv1_3"), (TLS1_2, "OP_NO_TLSv1_2")]
 )
-def test_of_a_version_that_an_option_forbids_nothing_is_said(version: int, option: str) -> None:
+def test_a_version_that_an_option_forbids_is_not_explained(version: int, option: str) -> None:
     """The peer speaks the floor, so that it would be wrong to say that it does not."""
     with handshakes.ServerPeer(version) as peer:
         assert "reached" in other(peer.port, handshakes.CA_FILE, "DEFAULT")
@@ -298,7 +298,7 @@ def test_of_a_version_that_an_option_forbids_nothing_is_said(version: int, optio
     assert "tlsfloor" not in told
 
 
-def test_options_that_leave_nothing_are_not_the_fault_of_the_peer(old: int) -> None:
+def test_options_that_forbid_all_versions_are_not_blamed_on_the_peer(old: int) -> None:
     told = other(old, handshakes.CA_FILE, "DEFAULT", "OP_NO_TLSv1_2", "OP_NO_TLSv1_3")
     assert "NO_PROTOCOLS_AVAILABLE" in told
     assert "; tlsfloor: the context allows nothing at or above TLS 1.2, which is the floor" in told
@@ -320,7 +320,7 @@ def test_a_maximum_that_was_raised_is_named(old: int) -> None:
         assert "; the context asked for TLS 1.0 to TLS 1.1; hint: " in each
 
 
-def test_a_server_that_chooses_an_old_version_is_said_to_have_done_that() -> None:
+def test_a_server_that_chooses_an_old_version_is_named() -> None:
     with HelloServerPeer(TLS1_0) as peer:
         told = reached(peer.port, armed_environment(), TLS1_0, 0)
     assert "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol (" in told
@@ -358,7 +358,7 @@ def served(version: int, env: dict[str, str], *words: object) -> str:
         return server.stdout.read()
 
 
-def test_a_server_says_it_of_a_client() -> None:
+def test_a_server_explains_what_a_client_offers() -> None:
     assert served(TLS1_0, clean_environment()) == "reached\n"
     told = served(TLS1_0, armed_environment())
     assert told.startswith("UNSUPPORTED_PROTOCOL [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol")

@@ -143,7 +143,7 @@ attempt(ssl.SSLContext, 99)
 
 
 @every_route
-def test_nonsense_is_refused_as_ever(tmp_path: Path, route: str) -> None:
+def test_invalid_values_raise_the_same_errors(tmp_path: Path, route: str) -> None:
     without, said = (run(tmp_path, each, NONSENSE) for each in ("none", route))
     assert said == without
     kinds = {"TypeError", "ValueError"}
@@ -188,7 +188,7 @@ def test_a_subclass_gets_its_arguments(tmp_path: Path, route: str) -> None:
 
 
 @every_route
-def test_the_module_reads_as_without_us(tmp_path: Path, route: str) -> None:
+def test_the_module_reads_as_without_tlsfloor(tmp_path: Path, route: str) -> None:
     assert_unchanged(
         tmp_path,
         route,
@@ -273,7 +273,7 @@ say(tlsfloor.status().counts["raised"])
 """
 
 
-def test_a_context_from_before_is_raised_when_it_is_touched(tmp_path: Path) -> None:
+def test_an_earlier_context_is_raised_when_it_is_used_or_read(tmp_path: Path) -> None:
     """By a look at either bound, and by its use; not earlier, and both bounds together."""
     said = run(tmp_path, "none", RAISED_ON_TOUCH)
     assert said == [[[0x301] * 3], [0x303] * 3, [0x303] * 3, [0x303] * 2, [6]]
@@ -340,7 +340,7 @@ say(int(ssl.SSLContext.__mro__[-2].minimum_version.__get__(old)))
 
 
 @every_route
-def test_a_rebound_class_behaves_as_ever_and_is_held(tmp_path: Path, route: str) -> None:
+def test_a_rebound_class_works_and_is_held(tmp_path: Path, route: str) -> None:
     """The setters of ``ssl`` look its name up, and recurse once it is somebody else's subclass."""
     *without, use = REBOUND.splitlines()
     said = assert_unchanged(tmp_path, route, "\n".join(without[:7]))
@@ -363,7 +363,7 @@ say(int(client().minimum_version))
 """
 
 
-def test_the_classes_of_ssl_stay_as_they_are(tmp_path: Path) -> None:
+def test_the_classes_of_ssl_are_not_replaced(tmp_path: Path) -> None:
     """What changes is the base of SSLContext; arming again adds nothing."""
     assert run(tmp_path, "none", UNCHANGED) == [[[[], [], [], []]], [True, 4], [TLS1_3]]
 
@@ -383,7 +383,7 @@ say(holders())
 
 
 @every_route
-def test_no_module_of_ours_holds_the_class(tmp_path: Path, route: str) -> None:
+def test_no_module_of_tlsfloor_refers_to_the_class(tmp_path: Path, route: str) -> None:
     """gevent looks for modules that do when it patches, and warns of each."""
     found, control = run(tmp_path, route, REFERRERS)
     assert found == [["ssl"]]
@@ -458,7 +458,7 @@ told()
 
 
 @every_route
-def test_whoever_drops_modules_to_load_them_afresh_gets_ours_as_they_were(
+def test_modules_of_tlsfloor_that_are_dropped_come_back_as_they_were(
     tmp_path: Path, route: str
 ) -> None:
     """As ddtrace does where gevent is installed, with all that its own start has loaded."""
@@ -507,7 +507,7 @@ def run_with_finder(*steps: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_a_finder_of_the_old_kind_does_not_come_between() -> None:
+def test_a_finder_with_find_module_does_not_prevent_the_guard() -> None:
     """Python up to 3.11 asks it in the old way, later ones pass over it."""
     assert run_with_finder(OLD_FINDER, ARM) == [[TLS1_2, True, []]]
     assert run_with_finder(ARM, OLD_FINDER) == [[TLS1_2, True, []]]
@@ -528,11 +528,11 @@ def test_post_import_hooks_of_wrapt_and_the_guard_both_run() -> None:
     ]
 
 
-def test_a_finder_that_answers_itself_is_held_if_it_was_there_before() -> None:
+def test_an_earlier_finder_that_answers_itself_is_held() -> None:
     assert run_with_finder(OWN_FINDER, ARM) == [[TLS1_2, True, []]]
 
 
-def test_a_finder_that_answers_itself_in_front_is_held() -> None:
+def test_a_later_finder_that_answers_itself_is_held() -> None:
     assert run_with_finder(ARM, OWN_FINDER) == [[TLS1_2, True, []]]
 
 
@@ -586,7 +586,7 @@ ENVIRONMENT = "import tlsfloor; say(tlsfloor.enforce('1.2').floor, int(client().
     ],
     ids=str,
 )
-def test_a_call_obeys_an_environment_that_asks_for_more(
+def test_a_call_obeys_an_environment_that_asks_for_a_higher_floor(
     tmp_path: Path, variables: dict[str, str], floor: str
 ) -> None:
     wire = {"1.2": TLS1_2, "1.3": TLS1_3}[floor]
@@ -652,9 +652,7 @@ attempt(tlsfloor.require, "1.2")
 
 
 @every_route
-def test_what_status_does_not_call_held_require_does_not_let_pass(
-    tmp_path: Path, route: str
-) -> None:
+def test_require_agrees_with_status(tmp_path: Path, route: str) -> None:
     """Also where all gates are in place, and only ``verify()`` sees what comes through."""
     said = run(tmp_path, route, UNDONE)
     assert said[:2] == [["None"], [False, False]]
@@ -685,7 +683,7 @@ say(bool(tlsfloor.status()), tlsfloor.status().problems)
 
 @every_route
 @pytest.mark.parametrize("lose", ["a gate", "a gate beneath", "the name", "a hook", "the class"])
-def test_a_guard_that_was_removed_is_not_claimed(tmp_path: Path, route: str, lose: str) -> None:
+def test_a_removed_guard_is_a_problem(tmp_path: Path, route: str, lose: str) -> None:
     said = run(tmp_path, route, f"LOSE = {lose!r}\n{LOST}")
     assert said[0] == ["None"]
     assert said[1][0] == "FloorNotHeldError"
@@ -720,7 +718,7 @@ except tlsfloor.GuardError as error:
 """
 
 
-def test_a_stack_that_cannot_be_guarded_keeps_no_other_from_it() -> None:
+def test_a_stack_that_cannot_be_guarded_does_not_prevent_others() -> None:
     told = python("-c", ONE_FAILS).stdout.strip().split("|")
     assert told == [str(TLS1_0), str(TLS1_2), "this version is of the future", "False"]
 
@@ -748,7 +746,7 @@ say(type(ssl.SSLContext).__name__, ssl.SSLContext.__module__, sorted(vars(contex
 
 
 @every_route
-def test_what_a_program_can_ask_of_the_class_reads_as_ever(tmp_path: Path, route: str) -> None:
+def test_introspection_of_the_class_reads_as_without_tlsfloor(tmp_path: Path, route: str) -> None:
     assert_unchanged(tmp_path, route, FROZEN)
 
 
@@ -785,7 +783,7 @@ print([(str(each.message), each.lineno) for each in seen])
 
 @pytest.mark.parametrize("floor", ["1.0", "1.1", "1.2", "1.3"])
 @pytest.mark.parametrize("flags", [(), ("-Werror",)], ids=["", "-W error"])
-def test_each_warning_is_what_it_was_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
+def test_warnings_are_the_same_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
     """Its category, text, file and line, by setters of ``ssl`` and of gevent's kind."""
     if sys.implementation.name == "pypy" and floor in {"1.0", "1.1"}:
         pytest.skip(

@@ -81,7 +81,7 @@ def test_without_the_hook_of_extensions_a_way_gets_around(tmp_path: Path, port: 
         assert done.stdout.startswith(expected), done.stderr
 
 
-def test_without_the_hook_of_python_modules_one_gets_around(tmp_path: Path) -> None:
+def test_without_the_hook_of_python_modules_a_way_gets_around(tmp_path: Path) -> None:
     (tmp_path / "ssl.py").write_text("class SSLContext: pass\n")
     for folder, expected in (
         (BOOTSTRAP, "ImportError: tlsfloor: error: the floor cannot be held on <module 'ssl'"),
@@ -93,9 +93,7 @@ def test_without_the_hook_of_python_modules_one_gets_around(tmp_path: Path) -> N
         assert bool(expected) == bool(done.returncode)
 
 
-def test_an_interpreter_that_lacks_a_function_gets_a_finder_and_says_so(
-    tmp_path: Path, port: str
-) -> None:
+def test_an_interpreter_that_lacks_a_function_gets_a_finder(tmp_path: Path, port: str) -> None:
     folder = mutant(tmp_path)
     hooks = Path(folder).parent / "hooks.py"
     for name in ("_load_unlocked", "create_dynamic", "exec_dynamic"):
@@ -152,7 +150,7 @@ except Exception:
 """
 
 
-def test_a_traceback_of_a_failed_import_reads_as_ever(tmp_path: Path) -> None:
+def test_a_traceback_of_a_failed_import_reads_as_without_tlsfloor(tmp_path: Path) -> None:
     """To the letter: our frames have the file name of importlib's own, which are cut out."""
     files = {
         "broken.py": "def f():\n    raise ValueError('of theirs')\nf()\n",
@@ -205,7 +203,7 @@ PyMODINIT_FUNC PyInit_failing(void) { return PyModuleDef_Init(&def); }
 """
 
 
-def test_a_traceback_of_a_failed_extension_reads_as_ever(tmp_path: Path) -> None:
+def test_a_traceback_of_a_failed_extension_reads_as_without_tlsfloor(tmp_path: Path) -> None:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     made = compiled(tmp_path, "failing", EXTENSION, "-shared", "-fPIC")
     made.rename(tmp_path / f"failing{suffix}")
@@ -287,7 +285,7 @@ for origin in (None, b"x.so"):
 
 
 @pytest.mark.parametrize("executable", pythons())
-def test_a_module_needs_no_place_but_what_python_itself_needs(executable: str) -> None:
+def test_a_module_needs_no_more_than_python_itself_needs(executable: str) -> None:
     without = python("-c", PLACELESS, executable=executable)
     assert without.stdout.startswith("itertools\nerrno\n"), without.stderr
     env = clean_environment(PYTHONPATH=BOOTSTRAP, PYTHONDONTWRITEBYTECODE="1")
@@ -309,7 +307,7 @@ def test_a_built_in_ssl_is_held(tmp_path: Path, port: str) -> None:
             assert done.stdout.startswith(expected), (way, done.stdout, done.stderr)
 
 
-def test_the_object_of_a_new_connection_is_that_of_c(tmp_path: Path) -> None:
+def test_a_new_connection_has_the_tls_object_of_the_c_type(tmp_path: Path) -> None:
     """Extensions take it before the handshake (sslpsk3, sslkeylog)."""
     program = """
 import _ssl, socket, ssl

@@ -56,13 +56,13 @@ def child_of(kind: str, where: str, ends: list[str], **env: str) -> list[str | N
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "subprocess"])
-def test_a_child_is_held_where_the_environment_arms(kind: str, ends: list[str]) -> None:
+def test_a_child_is_held_if_the_environment_arms(kind: str, ends: list[str]) -> None:
     assert child_of(kind, "nowhere", ends) == UNHELD
     assert child_of(kind, "nowhere", ends, PYTHONPATH=BOOTSTRAP) == HELD
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_child_is_held_where_the_main_module_arms(kind: str, ends: list[str]) -> None:
+def test_a_child_is_held_if_the_main_module_arms(kind: str, ends: list[str]) -> None:
     assert child_of(kind, "module", ends) == HELD
 
 
@@ -73,7 +73,7 @@ def test_a_call_below_main_reaches_only_what_is_forked(kind: str, ends: list[str
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "subprocess"])
-def test_a_call_can_hand_the_floor_to_every_child(kind: str, ends: list[str]) -> None:
+def test_a_call_can_set_the_floor_for_every_child(kind: str, ends: list[str]) -> None:
     assert child_of(kind, "children", ends) == HELD
 
 
@@ -104,7 +104,7 @@ def test_children_get_the_strictest_floor() -> None:
     assert handed("1.2", TLS_MIN_VERSION="VersionTLS13")[::2] == ["1.3", f"floor 1.3, {route}"]
 
 
-def test_children_get_the_floor_though_this_process_was_to_start_without() -> None:
+def test_children_get_the_floor_even_if_the_environment_is_off() -> None:
     assert handed("1.2", TLSFLOOR="off")[0] == "1.2"
 
 
@@ -125,13 +125,13 @@ def test_the_folder_comes_first_and_once_in_the_path_of_children() -> None:
     ],
     ids=["nothing", "off", "armed"],
 )
-def test_status_says_what_children_would_get(env: dict[str, str], told: str) -> None:
+def test_status_shows_what_children_would_get(env: dict[str, str], told: str) -> None:
     program = "import tlsfloor; print(tlsfloor.status().children)"
     done = python("-c", program, env=clean_environment(**{"PYTHONPATH": IMPORT_PATH, **env}))
     assert done.stdout.startswith(told), done.stderr
 
 
-def test_status_says_that_a_broken_environment_arms_no_child() -> None:
+def test_status_shows_that_a_broken_environment_arms_no_child() -> None:
     program = """
 import os, tlsfloor
 os.environ["TLSFLOOR"] = "nonsense"
@@ -177,7 +177,7 @@ def has_interpreters() -> bool:
 
 
 @pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
-def test_a_sub_interpreter_is_held_where_the_environment_arms(ends: list[str]) -> None:
+def test_a_sub_interpreter_is_held_if_the_environment_arms(ends: list[str]) -> None:
     assert child_of("interpreter", "nowhere", ends) == UNHELD
     assert child_of("interpreter", "nowhere", ends, PYTHONPATH=BOOTSTRAP) == HELD
 
@@ -216,7 +216,7 @@ print(json.dumps([changed, int(context.minimum_version)]))
 
 @pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
 @pytest.mark.parametrize("armed", [False, True])
-def test_a_sub_interpreter_leaves_the_others_alone(armed: bool) -> None:
+def test_a_sub_interpreter_does_not_affect_the_others(armed: bool) -> None:
     """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type.)"""
     path = [BOOTSTRAP, IMPORT_PATH] if armed else [IMPORT_PATH]
     done = python("-c", OTHERS, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))

@@ -131,7 +131,7 @@ for cls in (Plain, Own):
         assert_raised(after)
 
 
-def test_it_reaches_the_context_behind_that_of_truststore(ends: list[str]) -> None:
+def test_it_reaches_the_context_behind_truststore_s(ends: list[str]) -> None:
     """truststore's is a stand-in: the one that is used is in an attribute of it."""
     parts.need("truststore", since=(3, 10))
     said = run(
@@ -149,7 +149,7 @@ said["after"], said["minimum"] = both(context), int(context.minimum_version)
     assert said["minimum"] == TLS1_2
 
 
-def test_it_reaches_the_context_behind_one_that_is_none_but_for_its_class(
+def test_it_reaches_the_context_behind_a_proxy(
     ends: list[str],
 ) -> None:
     """As truststore's is on PyPy: no subclass, and ``isinstance()`` says that it is a context."""
@@ -179,7 +179,7 @@ said["after"] = both(context)
 @pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="no Python to try the names of fixed versions on"
 )
-def test_a_fixed_version_is_refused_or_good_as_it_is(ends: list[str]) -> None:
+def test_a_fixed_version_is_refused_or_high_enough(ends: list[str]) -> None:
     said = run(
         """
 for name in ("PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1", "PROTOCOL_TLSv1_2"):
@@ -222,7 +222,7 @@ said["minimum"] = int(context.minimum_version)
         assert error.startswith(f"{kind}: "), (what, error)
 
 
-def test_it_obeys_nothing_of_a_floor_that_is_armed(ends: list[str]) -> None:
+def test_it_is_independent_of_an_armed_floor(ends: list[str]) -> None:
     """Under a floor it may ask for more, and a lower one is no way around it."""
     said = run(
         """

@@ -85,7 +85,7 @@ SERVERS = {"server_asyncio": (), "server_http": (), "server_gevent": ("gevent",)
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_server_without_a_floor_serves_everybody(name: str) -> None:
+def test_a_server_without_a_floor_serves_every_version(name: str) -> None:
     parts.need(*SERVERS[name])
     with serving_program(name, "none", "") as server:
         assert_serves_all(server)
@@ -94,7 +94,7 @@ def test_a_server_without_a_floor_serves_everybody(name: str) -> None:
 @every_floor
 @every_route
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_server_serves_nobody_below_the_floor(name: str, route: str, floor: str) -> None:
+def test_a_server_serves_no_client_below_the_floor(name: str, route: str, floor: str) -> None:
     parts.need(*SERVERS[name])
     with serving_program(name, route, floor) as server:
         assert_serves(server, floor)
@@ -116,7 +116,7 @@ def need_gunicorn(kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", GUNICORNS)
-def test_gunicorn_without_a_floor_serves_everybody(kind: str) -> None:
+def test_gunicorn_without_a_floor_serves_every_version(kind: str) -> None:
     options = need_gunicorn(kind)
     with gunicorn("none", "", **options) as server:
         assert_serves_all(server, client_certificate=kind == "client certificates")
@@ -125,7 +125,7 @@ def test_gunicorn_without_a_floor_serves_everybody(kind: str) -> None:
 @every_floor
 @every_route
 @pytest.mark.parametrize("kind", GUNICORNS)
-def test_gunicorn_serves_nobody_below_the_floor(kind: str, route: str, floor: str) -> None:
+def test_gunicorn_serves_no_client_below_the_floor(kind: str, route: str, floor: str) -> None:
     options = need_gunicorn(kind)
     with gunicorn(route, floor, **options) as server:
         assert_serves(server, floor, client_certificate=kind == "client certificates")
@@ -146,7 +146,7 @@ REFUSED = {"http": (), "asyncio": (), "uvloop": ("uvloop",), "gevent": ("gevent"
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_server_that_refuses_everybody_says_so_once(kind: str) -> None:
+def test_a_server_that_refuses_every_client_warns_once(kind: str) -> None:
     parts.need(*REFUSED[kind])
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     file = str(PROGRAMS / "refused_server.py")

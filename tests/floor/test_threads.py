@@ -62,7 +62,7 @@ def test_sixteen_threads_reach_nothing_below_while_others_arm(
     assert outcomes.keys() <= set(REFUSED)
 
 
-def test_a_floor_that_rises_amid_sixteen_threads(ladder: list[ServerPeer]) -> None:
+def test_a_floor_can_rise_while_sixteen_threads_connect(ladder: list[ServerPeer]) -> None:
     """They start at 1.2, and 1.3 is armed while they connect: what was allowed ends."""
     outcomes = crowd(ladder, "early", "1.2", ["1.2", "1.3"])
     assert "TLSv1" not in outcomes
@@ -76,7 +76,7 @@ def test_a_floor_that_rises_amid_sixteen_threads(ladder: list[ServerPeer]) -> No
 
 
 @pytest.mark.parametrize("use", ["by_socket", "by_socket_later", "by_bio", "by_writing"])
-def test_a_context_that_is_hammered_hands_out_nothing_below(
+def test_a_context_that_another_thread_lowers_gets_no_less(
     ladder: list[ServerPeer], use: str
 ) -> None:
     """Two threads lower it as fast as they can, and four connect with it."""
@@ -88,7 +88,7 @@ def test_a_context_that_is_hammered_hands_out_nothing_below(
     assert sum(seen.version is not None for seen in ladder[0].seen) == before
 
 
-def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
+def test_an_earlier_tls_object_is_refused_when_it_connects() -> None:
     """Its bounds were copied before. It may shake hands by name, or inside of a read or a write."""
     ways = ("do_handshake", "write", "read")
     with ServerPeer(TLS1_0) as peer:
@@ -114,7 +114,7 @@ def test_a_tls_object_from_before_the_floor_is_refused_as_it_connects() -> None:
     reason="PyPy takes the lock of a module at each import of it, and a fork may leave it held",
 )
 @pytest.mark.parametrize("route", ["early", "PYTHONPATH"])
-def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
+def test_a_fork_during_arming_leaves_a_child_that_can_arm(route: str) -> None:
     outcomes = drive("forks", route, "1.2", {"children": 100})
     assert outcomes == [0] * 100
 
@@ -129,7 +129,7 @@ def test_a_fork_amid_arming_leaves_a_child_that_can_arm(route: str) -> None:
     reason="PyPy takes the lock of a module at each import of it, and a fork may leave it held",
 )
 @pytest.mark.parametrize(("hold", "children"), [(True, 1), (False, 100)], ids=["held", "amid"])
-def test_a_fork_amid_all_features_leaves_a_child_that_can_use_them(
+def test_a_fork_during_connections_leaves_a_child_that_can_connect(
     hold: bool, children: int, tmp_path: Path
 ) -> None:
     """First with every lock of tlsfloor held by another thread, then by chance."""
@@ -145,7 +145,7 @@ def test_a_fork_amid_all_features_leaves_a_child_that_can_use_them(
     assert outcomes == [0] * children
 
 
-def test_asking_what_holds_does_not_disturb_other_threads() -> None:
+def test_status_does_not_disturb_other_threads() -> None:
     """It must not touch what they are just building, as a walk over all objects would."""
     assert drive("tuples", "none", "", {"seconds": SECONDS}) == [[], TLS1_2]
 
@@ -183,7 +183,7 @@ assert made == [ssl.TLSVersion.TLSv1_3] * 4, made
 """
 
 
-def test_the_first_contexts_that_are_raised_may_be_those_of_several_threads() -> None:
+def test_several_threads_may_create_the_first_contexts() -> None:
     """What raises them is loaded by the first one, and the others wait for it."""
     done = python("-c", SLOWLY, env=clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1])))
     assert (done.returncode, done.stderr) == (0, "")
@@ -220,7 +220,7 @@ print(type(holders[0]._sslobj).__name__)
 
 
 @pytest.mark.skipif(sys.implementation.name == "pypy", reason="its TLS objects are of Python")
-def test_a_tls_object_that_is_just_being_born_is_not_missed() -> None:
+def test_a_tls_object_that_another_thread_is_creating_is_found() -> None:
     """Arming waits until its holder has it, which is where it is found."""
     env = clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1]))
     said = [python("-c", IN_A_BIRTH, *more, env=env).stdout for more in ((), ("armed",))]

@@ -113,7 +113,7 @@ def control(tools: str, ports: list[str], *path: str) -> str:
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("tools", [*TOOLS, *TOGETHER])
-def test_with_a_tool_in_the_process_the_floor_holds(
+def test_the_floor_holds_with_a_tool_in_the_process(
     tools: str, route: str, ports: list[str]
 ) -> None:
     need(tools)
@@ -121,7 +121,7 @@ def test_with_a_tool_in_the_process_the_floor_holds(
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_with_the_certificates_of_the_system_the_floor_holds(
+def test_the_floor_holds_with_the_certificates_of_the_system(
     route: str, ports: list[str], fetched: Callable[[str], str]
 ) -> None:
     """In a folder of its own: where it is installed, its start-up file changes each process."""
@@ -183,7 +183,7 @@ def test_bytecode_that_typeguard_has_instrumented_is_not_used(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_under_a_command_the_floor_holds(command: str, ports: list[str], tmp_path: Path) -> None:
+def test_the_floor_holds_under_a_command(command: str, ports: list[str], tmp_path: Path) -> None:
     """Without the floor, with it as Python starts, and by a call in the program."""
     line, says = COMMANDS[command]
     words = line.split()
@@ -307,7 +307,7 @@ def test_no_reload_of_a_module_of_tlsfloor_loses_the_floor(ports: list[str]) -> 
         assert reached == "TLSv1.2"
 
 
-def test_what_is_not_tlsfloors_is_reloaded(tmp_path: Path) -> None:
+def test_modules_of_others_are_reloaded(tmp_path: Path) -> None:
     """However like ours its name is."""
     (tmp_path / "tlsfloor_like.py").write_text("made = object()")
     program = (

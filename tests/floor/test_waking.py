@@ -110,26 +110,26 @@ def run(program: str, *args: str, armed: bool = True) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such limits")
-def test_a_first_import_that_fails_leaves_nothing_open() -> None:
+def test_a_first_import_that_fails_leaves_no_gap() -> None:
     """And the next one works, also after somebody asked in between."""
     assert run(NO_DESCRIPTORS, armed=False) == "769"
     assert run(NO_DESCRIPTORS) == "771"
 
 
 @pytest.mark.parametrize("line", [1, 9, 30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 330])
-def test_an_interrupt_anywhere_leaves_nothing_open(line: int) -> None:
+def test_an_interrupt_anywhere_leaves_no_gap(line: int) -> None:
     lowest, met = run(INTERRUPTED, str(line)).split()
     assert lowest in ("771", "refused")
     assert met == "True" or line > 200  # the last lines are not reached on every version
 
 
-def test_threads_that_come_first_at_once_do_not_fail() -> None:
+def test_threads_that_import_ssl_first_at_once_do_not_fail() -> None:
     for _ in range(8):
         assert run(AT_ONCE) == "771 []"
 
 
 @pytest.mark.parametrize("program", [WRAPPED, DROPPED], ids=["wrapped", "dropped"])
-def test_what_others_do_before_it_harms_nobody(program: str) -> None:
+def test_tools_that_act_before_the_first_import_do_no_harm(program: str) -> None:
     assert run(program, armed=False) == "769"
     assert run(program) == "771"
 
@@ -154,5 +154,5 @@ for name in ("__init__", "_wrap_socket", "_wrap_bio"):
 """
 
 
-def test_odd_handshakes_and_the_hints_of_gates_read_as_ever() -> None:
+def test_unusual_handshakes_and_gates_read_as_without_tlsfloor() -> None:
     assert run(HANDSHAKES) == run(HANDSHAKES, armed=False)

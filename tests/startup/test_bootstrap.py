@@ -153,7 +153,7 @@ def test_the_next_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> No
     assert alone["minimum"] == TLS1_0
 
 
-def test_a_sitecustomize_that_hides_ours_leaves_no_claim(tmp_path: Path) -> None:
+def test_status_claims_nothing_if_another_sitecustomize_hides_ours(tmp_path: Path) -> None:
     """Somebody else's comes first and runs no other: nothing is armed, and nothing says it is."""
     path = [folder(tmp_path, "theirs", PLAIN), BOOTSTRAP, str(Path(BOOTSTRAP).parents[1])]
     done = python("-c", TELL, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
@@ -169,7 +169,9 @@ def test_a_sitecustomize_that_hides_ours_leaves_no_claim(tmp_path: Path) -> None
     "failure",
     ["raise RuntimeError('of theirs')", "import not_there", "raise SystemExit(3)", "def ("],
 )
-def test_its_exceptions_are_reported_as_without_us(tmp_path: Path, failure: str) -> None:
+def test_exceptions_of_the_next_sitecustomize_are_reported_as_without_tlsfloor(
+    tmp_path: Path, failure: str
+) -> None:
     theirs = folder(tmp_path, "theirs", failure)
     outcomes = []
     for path in ([theirs], [BOOTSTRAP, theirs]):
@@ -261,7 +263,7 @@ def test_an_idle_process_loads_nothing(tmp_path: Path, variables: dict[str, str]
     assert modules[1] ^ modules[0] == {"tlsfloor"}
 
 
-def test_importing_ssl_loads_what_holds_it_and_no_more(tmp_path: Path) -> None:
+def test_importing_ssl_loads_only_what_holds_it(tmp_path: Path) -> None:
     """As few as there are: each costs every process that uses TLS."""
     program = "import ssl, sys; ssl.create_default_context(); print(*sys.modules, sep='\\n')"
     modules = []
@@ -304,7 +306,7 @@ def test_importing_ssl_loads_what_holds_it_and_no_more(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_the_environment_asks_for(variables: dict[str, str], floor: str | None) -> None:
+def test_the_environment_sets_the_floor(variables: dict[str, str], floor: str | None) -> None:
     found = tell([BOOTSTRAP], **variables)
     assert found["claimed"] == floor
     assert found["held"] == (floor is not None)
@@ -321,7 +323,7 @@ def test_what_the_environment_asks_for(variables: dict[str, str], floor: str | N
         "os.environ.update(TLSFLOOR='nonsense', TLSFLOOR_ON_ERROR='nonsense')",
     ],
 )
-def test_what_the_program_does_to_its_environment_changes_nothing(change: str) -> None:
+def test_later_changes_of_the_environment_have_no_effect(change: str) -> None:
     """The policy is read once, as Python starts: botocore's tests empty ``os.environ``."""
     found = tell([BOOTSTRAP], program=f"import os; {change}\n{TELL}", TLSFLOOR="1.3")
     assert found["claimed"] == "1.3"
@@ -367,7 +369,7 @@ def test_the_floor_holds_in_every_surrounding(surroundings: str, ports: list[str
         )
 
 
-def test_a_closed_stderr_harms_nobody(ports: list[str]) -> None:
+def test_a_closed_stderr_does_no_harm(ports: list[str]) -> None:
     script = 'exec "$0" "$@" 2>&-'
     done = subprocess.run(
         ["sh", "-c", script, sys.executable, str(PROGRAMS / "start.py"), *ports],

@@ -269,7 +269,7 @@ say(lowest(ssl), old.describe_state()["state"])
 
 
 @every_python
-def test_watching_imports_nothing(executable: str) -> None:
+def test_arming_a_legacy_python_imports_nothing(executable: str) -> None:
     had_ssl, (more, status), held = snippet(executable, START)
     assert had_ssl == [False]
     assert set(more) <= {"imp", "tlsfloor_old"} or "importlib.machinery" in more
@@ -323,7 +323,7 @@ say(*[name for name in names if hasattr(getattr(ssl.SSLContext, name, None), "se
 
 
 @every_python
-def test_what_was_a_property_is_one_and_nothing_else(executable: str) -> None:
+def test_attributes_keep_their_kind(executable: str) -> None:
     """eventlet looks at one of them to know what all of them are, and fails where they differ."""
     assert snippet(executable, SETTERS) == snippet(executable, SETTERS.replace("watch()", ""))
 
@@ -404,7 +404,7 @@ for _ in range(3):
 
 
 @every_python
-def test_a_server_that_refuses_everybody_says_so_once(executable: str) -> None:
+def test_a_server_that_refuses_every_client_warns_once(executable: str) -> None:
     """``socketserver`` drops the client without a word."""
     command = ("-c", SERVES, handshakes.PEER_FILE)
     control = python(*command, executable=executable, env=clean_environment())
@@ -452,7 +452,7 @@ say(old.describe_state()["counts"]["discarded"])
 
 
 @every_python
-def test_the_version_that_was_negotiated_has_the_last_word(executable: str) -> None:
+def test_the_negotiated_version_is_compared_with_the_floor(executable: str) -> None:
     """Whatever happened after the gate of use: here the floor itself rose before the handshake."""
     with handshakes.ServerPeer(FLOORS["1.2"]) as peer:
         said = snippet(executable, LATE, str(peer.port))
@@ -503,7 +503,7 @@ say(dict(outcomes), old.describe_state()["counts"]["discarded"])
 
 
 @every_python
-def test_a_context_that_is_hammered_hands_out_nothing_below(executable: str) -> None:
+def test_a_context_that_another_thread_lowers_gets_no_less(executable: str) -> None:
     """Two threads lower it through the C type, and in some moments OpenSSL copies it just then."""
     with handshakes.ServerPeer(FLOORS["1.0"]) as peer:
         assert snippet(executable, HAMMER, str(peer.port), "0")[0][0].keys() == {"TLSv1"}
@@ -585,7 +585,7 @@ say(watch().status()["state"], lowest(ssl))
 
 
 @every_python
-def test_a_floor_is_never_lowered_and_gates_are_put_once(executable: str) -> None:
+def test_a_floor_is_never_lowered_and_gates_are_added_once(executable: str) -> None:
     """Even if the file is loaded again, which resets what is in it."""
     said = snippet(executable, RATCHET)
     assert said[:2] == [[BELOW["1.2"], "1.2"]] * 2

@@ -235,7 +235,7 @@ def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely:
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_warn_runs_unprotected_and_says_so(
+def test_warn_prints_a_line_and_runs_unprotected(
     failure: str, tmp_path: Path, port: str, lonely: str
 ) -> None:
     """One line, and then TLS 1.0, which is the control of the other two outcomes too."""
@@ -297,7 +297,7 @@ def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
 @pytest.mark.parametrize(
     "failure", [name for name in FAILURES if not name.endswith(("broken", "missing"))]
 )
-def test_what_a_user_must_do_is_said(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
+def test_the_message_says_what_to_do(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
     """A hint ends each error, but where the installation is damaged: Python's text is as good."""
     _case, _status, stderr, _reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert "; hint: " in stderr
@@ -372,9 +372,7 @@ def floors_to_use(hint: str) -> list[str]:
         pytest.param(OLD_OPENSSL, ["1.0", "1.1", "1.2"], id="1.1.0"),
     ],
 )
-def test_what_the_hint_for_an_old_openssl_advises_works(
-    openssl: str, works: list[str], tmp_path: Path
-) -> None:
+def test_the_hint_for_an_old_openssl_works(openssl: str, works: list[str], tmp_path: Path) -> None:
     """Each floor that it advises is tried; and it advises one wherever one works."""
     env = clean_environment(**old_openssl(tmp_path, openssl))
 
@@ -410,7 +408,7 @@ print(json.dumps([problems, bool(status), status.problems]))
 """
 
 
-def test_a_promise_that_openssl_does_not_keep_ends_each_context(tmp_path: Path) -> None:
+def test_a_context_that_cannot_be_raised_is_an_error(tmp_path: Path) -> None:
     """What Python was built for is believed until the first context; an abort looks at once."""
     env = clean_environment(**old_openssl(tmp_path, LESS_THAN_PROMISED))
     done = python("-c", LESS, str(Path(BOOTSTRAP).parents[1]), env=env)
@@ -526,7 +524,7 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
 
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
-def test_a_python_that_is_too_old_for_tlsfloor_is_held(executable: str, port: str) -> None:
+def test_a_legacy_python_is_held(executable: str, port: str) -> None:
     """The start-up file runs there, down to 2.7; what it holds is in test_old.py."""
     assert start(port, {}, executable)[2] == UNPROTECTED
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -538,9 +536,7 @@ def test_a_python_that_is_too_old_for_tlsfloor_is_held(executable: str, port: st
 
 @pytest.mark.parametrize("outcome", [None, "block", "abort", "warn", "explode"], ids=str)
 @pytest.mark.parametrize("executable", parts.old_pythons())
-def test_a_python_that_is_too_old_for_tlsfloor_has_the_outcome(
-    executable: str, outcome: str | None, port: str
-) -> None:
+def test_a_legacy_python_obeys_the_outcome(executable: str, outcome: str | None, port: str) -> None:
     """As the newer ones, and in the same words."""
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "1.4"}
     said = "tlsfloor: error: unknown floor in TLSFLOOR: '1.4' is not a TLS version; hint: write one"
@@ -561,7 +557,7 @@ def test_a_python_that_is_too_old_for_tlsfloor_has_the_outcome(
 
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
-def test_a_python_that_is_too_old_is_blocked_without_the_package(
+def test_a_legacy_python_is_blocked_without_the_package(
     executable: str, tmp_path: Path, port: str
 ) -> None:
     env = {**missing_package(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -573,15 +569,13 @@ def test_a_python_that_is_too_old_is_blocked_without_the_package(
 
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
-def test_a_python_that_is_too_old_can_be_left_alone(executable: str, port: str) -> None:
+def test_a_legacy_python_can_be_left_alone(executable: str, port: str) -> None:
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "off"}
     assert start(port, env, executable) == (0, "", UNPROTECTED)
 
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
-def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
-    executable: str, tmp_path: Path
-) -> None:
+def test_a_legacy_python_still_runs_the_next_sitecustomize(executable: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.ran = getattr(sys, 'ran', 0) + 1\n")
     env = clean_environment(
         PYTHONPATH=os.pathsep.join([BOOTSTRAP, str(tmp_path)]), PYTHONDONTWRITEBYTECODE="1"
@@ -594,7 +588,7 @@ def test_a_python_that_is_too_old_still_runs_the_next_sitecustomize(
 OTHERS = "import sys; sys.path.insert(0, {0!r}); import OpenSSL.SSL; print('imported')"
 
 
-def test_with_a_floor_that_is_unknown_no_stack_is_left(tmp_path: Path) -> None:
+def test_an_unknown_floor_refuses_every_stack(tmp_path: Path) -> None:
     (tmp_path / "OpenSSL").mkdir()
     for name in ("__init__", "SSL"):
         (tmp_path / "OpenSSL" / f"{name}.py").touch()
@@ -633,7 +627,7 @@ print(json.dumps(said))
         ("TLSFLOOR_UNKNOWN", "nonsense"),
     ],
 )
-def test_what_is_refused_once_is_refused_again(name: str, value: str) -> None:
+def test_a_refused_stack_is_refused_again(name: str, value: str) -> None:
     """Programs try again, and by other ways: urllib imports ssl where it can."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, **{name: value})
     home = str(Path(BOOTSTRAP).parents[1])
@@ -687,7 +681,7 @@ def test_misspelt_variables_are_named_once(executable: str) -> None:
 
 
 @pytest.mark.parametrize("executable", [sys.executable, *parts.old_pythons()])
-def test_an_old_python_names_the_variables_that_it_does_not_read(executable: str) -> None:
+def test_a_legacy_python_names_the_variables_that_it_does_not_read(executable: str) -> None:
     given = {
         "TLSFLOOR_EVENTS": os.devnull,
         "TLSFLOOR_EXEMPTIONS": os.devnull,

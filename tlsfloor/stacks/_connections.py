@@ -122,18 +122,6 @@ def _note_handshake(holder: Any, native: Any, caller: FrameType) -> None:
         note_ssl(kind, floor, mode, more, **facts)
 
 
-def _forward(name: str) -> property:
-    """Return a property that reads and sets an attribute of the TLS object."""
-
-    def read(self: Any) -> Any:
-        return getattr(self._native, name)
-
-    def write(self: Any, value: Any) -> None:
-        setattr(self._native, name, value)
-
-    return property(read, write)
-
-
 class Unproven:
     """Takes the place of a TLS object older than the floor, until its handshake is complete.
 
@@ -144,15 +132,13 @@ class Unproven:
     __slots__ = ("_native",)
 
     def __init__(self, native: Any) -> None:
-        self._native = native
+        object.__setattr__(self, "_native", native)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._native, name)
 
-    # The attributes of the C type that can be set.
-    context = _forward("context")
-    owner = _forward("owner")
-    session = _forward("session")
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._native, name, value)
 
     def do_handshake(self, depth: int = 1) -> None:
         """Perform the handshake, and compare the version; the caller is ``depth`` frames away."""
