@@ -1,4 +1,4 @@
-"""The command, as a user calls it: results on stdout, talk on stderr, a status with a meaning."""
+"""The command as a user calls it: stdout, stderr and exit statuses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Where Python finds this tlsfloor and, with ``-S``, no other package.
 OWN_PATH = clean_environment(PYTHONPATH=IMPORT_PATH)
 
-#: A program that is careless about TLS: prints the version it reached, or the refusal.
+#: A program that asks for TLS 1.0: it prints the version that it reached, or the refusal.
 CARELESS = """
 import socket, ssl, sys, warnings
 warnings.simplefilter("ignore")
@@ -55,7 +55,7 @@ def test_path_prints_the_folder_and_nothing_else() -> None:
     assert there == {"sitecustomize.py"}
 
 
-def test_the_command_is_installed_beside_python() -> None:
+def test_the_command_is_installed_next_to_python() -> None:
     command = os.path.join(os.path.dirname(sys.executable), "tlsfloor")
     if not os.path.exists(command):
         pytest.skip("tlsfloor is not installed in this environment, only on its path")
@@ -113,7 +113,7 @@ def test_run_takes_the_stricter_floor_of_option_and_environment(
         (("--color", "mauve", "path"), 2, "mauve"),
     ],
 )
-def test_a_mistake_is_an_error_and_a_hint_and_no_traceback(
+def test_a_mistake_prints_an_error_and_a_hint_but_no_traceback(
     words: tuple[str, ...], status: int, says: str
 ) -> None:
     done = tlsfloor(*words)
@@ -125,7 +125,7 @@ def test_a_mistake_is_an_error_and_a_hint_and_no_traceback(
     assert hint.startswith("hint: ")
 
 
-def test_without_a_command_the_help_is_shown_on_stderr_and_nothing_succeeds() -> None:
+def test_without_a_command_help_is_on_stderr_and_the_status_is_2() -> None:
     done = tlsfloor()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == tlsfloor("--help").stdout
@@ -141,7 +141,7 @@ def parts_of_help(name: str) -> manual.Help:
 
 @pytest.mark.parametrize("name", ["", *cli.COMMANDS])
 def test_help_names_purpose_examples_exit_statuses_and_a_page(name: str) -> None:
-    """It needs no other package: what the command itself needs is imported when it runs."""
+    """Help works without the packages that the command needs."""
     done = python("-S", "-m", "tlsfloor", *filter(None, [name]), "--help", env=OWN_PATH)
     assert (done.returncode, done.stderr) == (0, "")
     about, examples, statuses, _ = parts_of_help(name)
@@ -181,7 +181,7 @@ def test_a_parser_of_a_command_that_was_not_chosen_is_not_built() -> None:
     ],
     ids=str,
 )
-def test_no_color_beats_every_other_wish_for_colors(
+def test_no_color_beats_every_other_setting(
     options: tuple[str, ...], environment: dict[str, str], colored: bool, tmp_path: Path
 ) -> None:
     parts.need("rich")
@@ -267,7 +267,7 @@ def test_run_passes_on_the_status_of_the_command() -> None:
     ],
     ids=["unarmed", "default", "1.3", "off", "blocked"],
 )
-def test_status_tells_what_holds_as_text_and_as_json(
+def test_status_shows_the_floor_as_text_and_as_json(
     environment: dict[str, str], status: int, floor: str | None, says: str
 ) -> None:
     done = tlsfloor("status", "--json", env=environment)
@@ -303,8 +303,8 @@ def test_status_answers_on_old_pythons_and_names_no_other_command(executable: st
     assert done.stderr.startswith("error: on Python ")
 
 
-def test_what_a_command_does_is_no_event_and_not_counted(tmp_path: Path) -> None:
-    """``report`` would say that a floor breaks it. The same in a program is both."""
+def test_a_command_records_no_events_and_counts_nothing(tmp_path: Path) -> None:
+    """Otherwise ``report`` would count it as broken by a floor. In a program it is recorded."""
     file = tmp_path / "events.jsonl"
     env = armed_environment("1.3", TLSFLOOR_EVENTS=str(file))
     facts = json.loads(tlsfloor("status", "--json", env=env).stdout)
@@ -327,8 +327,8 @@ def test_what_a_command_does_is_no_event_and_not_counted(tmp_path: Path) -> None
     assert kinds() == {"armed", "raised"}
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    """``tlsfloor status | head -c 1``: no traceback, and no complaint of Python's either."""
+def test_a_closed_pipe_is_not_reported() -> None:
+    """``tlsfloor status | head -c 1`` prints no traceback and no warning of Python."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -343,7 +343,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
-#: A name that would forge a line, and colour a terminal.
+#: A name that would forge a line and color a terminal.
 HOSTILE = "x\nerror: forged\x1b[31m\r\x9b2J"
 ESCAPED = r"x\nerror: forged\x1b[31m\r\x9b2J"
 
@@ -367,11 +367,11 @@ def is_in_one_line(done: subprocess.CompletedProcess[str]) -> bool:
     ],
     ids=" ".join,
 )
-def test_what_somebody_chose_stays_within_its_line(words: tuple[str, ...]) -> None:
+def test_a_hostile_argument_cannot_end_its_line(words: tuple[str, ...]) -> None:
     assert is_in_one_line(tlsfloor(*words))
 
 
-def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> None:
+def test_a_hostile_folder_or_exemption_cannot_end_its_line(tmp_path: Path) -> None:
     folder = tmp_path / HOSTILE
     folder.mkdir()
     assert is_in_one_line(tlsfloor("stacks", str(folder)))
@@ -387,7 +387,7 @@ def test_a_folder_and_an_exemption_stay_within_their_lines(tmp_path: Path) -> No
     assert is_in_one_line(python("-c", "import ssl", env=env))
 
 
-def test_what_a_server_says_stays_within_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_server_cannot_end_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     parts.need("rich")
     from tlsfloor.cli import check
     from tlsfloor.endpoints.examination import Attempt, Endpoint, EndpointReport, Negotiation
@@ -413,8 +413,8 @@ def test_every_error_is_one_line() -> None:
     assert str(error) == f"problem of {ESCAPED}; hint: {ESCAPED}"
 
 
-def test_a_command_that_is_called_by_a_program_leaves_the_process_alone() -> None:
-    """Only where the process is the command's own may its peers speak what the floor forbids."""
+def test_a_command_that_a_program_calls_changes_nothing_in_the_process() -> None:
+    """Only in the command's own process may peers speak versions below the floor."""
     program = """
 from tlsfloor import cli, floor
 from tlsfloor.stacks import TABLE

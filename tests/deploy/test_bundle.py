@@ -1,4 +1,4 @@
-"""``tlsfloor bundle``: a folder that arms every Python it is mounted for, and nothing else."""
+"""``tlsfloor bundle``: a folder that arms every Python that it is mounted for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 START = str(PROGRAMS / "start.py")
 
-#: What can be imported through the bundle, and what its path looks like.
+#: Prints the entries of sys.path that are in the bundle, and which modules can be imported.
 REACH = """
 import json, sys
 path = [each for each in sys.path if each.startswith(sys.argv[1])]
@@ -48,7 +48,7 @@ def tlsfloor(*words: str, cwd: Path | None = None) -> subprocess.CompletedProces
 
 
 def write_bytecode(**environment: str) -> dict[str, str]:
-    """Return an environment in which Python writes it wherever it can."""
+    """Return an environment in which Python writes bytecode wherever it can."""
     env = clean_environment(**environment)
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     return env
@@ -56,7 +56,7 @@ def write_bytecode(**environment: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with bytecode for every interpreter here that can have some."""
+    """Make a bundle with bytecode for every interpreter here that can have some."""
     folder = tmp_path_factory.mktemp("volume") / "tlsfloor"
     others = [word for each in pythons()[1:] for word in ("--compile", each)]
     done = tlsfloor("bundle", str(folder), *others)
@@ -73,17 +73,17 @@ def ports() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with no package at all."""
+    """Return an interpreter without any package."""
     place = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     return str(place / "bin" / "python")
 
 
 @pytest.mark.parametrize("executable", [*old_pythons(), *pythons()])
-def test_it_arms_every_python_and_leaves_nothing_behind(
+def test_a_bundle_arms_every_python_and_stays_as_it_is(
     made: Path, ports: list[str], executable: str
 ) -> None:
-    """In a folder that can be written: a Python writes no bytecode where there is some.
+    """Python writes no bytecode if there is some, even into a folder that it can write.
 
     3.6 and 3.7 have none in a bundle, and write that of the start-up file.
     """
@@ -109,10 +109,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("executable", pythons())
-def test_the_bytecode_is_used_wherever_the_folder_is_mounted(
+def test_bytecode_is_used_after_the_folder_was_copied(
     made: Path, tmp_path: Path, executable: str
 ) -> None:
-    """By ``cp``, which gives each file a new time; and errors show the files where they are."""
+    """``cp`` gives each file a new time. Tracebacks show the files where they are now."""
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", str(made), str(copy)], check=True)
     package = (copy / "tlsfloor").resolve()
@@ -134,8 +134,8 @@ print(frame.f_code.co_filename)
         assert f"code object from {str(source)!r}" not in done.stderr
 
 
-def test_bytecode_of_an_older_bundle_is_not_run(made: Path, tmp_path: Path) -> None:
-    """Where a new one was copied over it, the source that is there counts."""
+def test_bytecode_of_an_older_bundle_is_ignored(made: Path, tmp_path: Path) -> None:
+    """As if a new bundle was copied over an old one."""
     folder = shutil.copytree(made, tmp_path / "volume")
     file = folder / "tlsfloor" / "arm.py"
     file.write_text(file.read_text() + 'print("this one")\n')
@@ -143,7 +143,7 @@ def test_bytecode_of_an_older_bundle_is_not_run(made: Path, tmp_path: Path) -> N
     assert python("-c", "import ssl", env=env).stdout == "this one\n"
 
 
-def test_it_says_for_which_versions_it_has_bytecode(made: Path, tmp_path: Path) -> None:
+def test_the_marker_names_the_versions_with_bytecode(made: Path, tmp_path: Path) -> None:
     tag = str(sys.implementation.cache_tag)
     facts = json.loads((made / "tlsfloor-bundle.json").read_text())
     assert tag in facts["bytecode"]
@@ -154,8 +154,8 @@ def test_it_says_for_which_versions_it_has_bytecode(made: Path, tmp_path: Path) 
     assert done.stderr.splitlines()[1] == f"bytecode for {tag}"
 
 
-def test_an_interpreter_that_cannot_compile_it(tmp_path: Path) -> None:
-    """Nothing is written then, and nothing of an older bundle is lost."""
+def test_an_interpreter_that_cannot_compile_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
+    """An older bundle stays complete."""
     assert tlsfloor("bundle", str(tmp_path)).returncode == 0
     before = contents(tmp_path)
     cases = {
@@ -174,7 +174,9 @@ def test_an_interpreter_that_cannot_compile_it(tmp_path: Path) -> None:
         assert contents(tmp_path) == before
 
 
-def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interpreter_that_never_ends_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sleeper = tmp_path / "python"
     sleeper.write_text("#!/bin/sh\nexec sleep 600\n")
     sleeper.chmod(0o755)
@@ -184,7 +186,7 @@ def test_an_interpreter_that_never_ends(tmp_path: Path, monkeypatch: pytest.Monk
     assert os.listdir(tmp_path / "bundle") == []
 
 
-def test_only_tlsfloor_resolves_from_it(made: Path, bare: str) -> None:
+def test_only_tlsfloor_can_be_imported_from_a_bundle(made: Path, bare: str) -> None:
     env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
     done = python("-c", REACH, str(made), executable=bare, env=env, cwd=made.parent)
     assert done.stderr == ""
@@ -195,8 +197,8 @@ def test_only_tlsfloor_resolves_from_it(made: Path, bare: str) -> None:
     assert set(found.values()) == {None}
 
 
-def test_its_own_commands_work_from_it(made: Path, bare: str) -> None:
-    """Where nothing is installed: what is mounted is all that a container needs."""
+def test_commands_work_from_a_bundle(made: Path, bare: str) -> None:
+    """No package has to be installed in the container."""
     env = clean_environment(PYTHONPATH=str(made / "tlsfloor" / "bootstrap"))
     done = python("-m", "tlsfloor", "status", executable=bare, env=env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -205,8 +207,8 @@ def test_its_own_commands_work_from_it(made: Path, bare: str) -> None:
     assert done.stdout == f"{made}/tlsfloor/bootstrap\n"
 
 
-def test_a_mount_that_vanishes_while_a_program_runs(bare: str, tmp_path: Path) -> None:
-    """What was guarded stays so; what is imported then is refused, and says why."""
+def test_a_bundle_that_disappears_leaves_guarded_stacks_guarded(bare: str, tmp_path: Path) -> None:
+    """A stack that is imported afterwards is refused, and the error says why."""
     folder = tmp_path / "bundle"
     assert tlsfloor("bundle", str(folder)).returncode == 0
     program = """
@@ -265,8 +267,10 @@ PROGRAM = str(PROGRAMS / "bundle_interrupted.py")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each point is tried in a fork")
 @pytest.mark.parametrize("how", ["kill", "Ctrl-C", "a full disk"])
 @pytest.mark.parametrize("before", ["nothing", "a bundle", "a bundle without links"])
-def test_whatever_interrupts_it_a_bundle_is_whole(tmp_path: Path, before: str, how: str) -> None:
-    """At each call of the system: what was there, or the new one; and the next run succeeds."""
+def test_a_bundle_is_complete_wherever_its_making_is_interrupted(
+    tmp_path: Path, before: str, how: str
+) -> None:
+    """At each system call: the old bundle or the new one is there, and the next run succeeds."""
     if before == "a bundle without links" and not sys.platform.startswith("linux"):
         pytest.skip("a folder can only be exchanged for a link on Linux")
     done = python(PROGRAM, str(tmp_path), before, how)
@@ -287,8 +291,8 @@ while True:
 """
 
 
-def test_a_container_never_sees_a_moment_without_it(tmp_path: Path) -> None:
-    """A bundle is replaced again and again while somebody opens its start-up file."""
+def test_the_start_up_file_can_be_opened_while_bundles_are_replaced(tmp_path: Path) -> None:
+    """As when containers start while a bundle is replaced."""
     folder = tmp_path / "volume"
     bundle_folder.make_bundle(str(folder))
     file = str(folder / "tlsfloor" / "bootstrap" / "sitecustomize.py")
@@ -317,8 +321,8 @@ print(int(context.minimum_version), bool(status), tlsfloor.__version__, status.c
 """
 
 
-def test_what_runs_keeps_the_bundle_that_it_started_with(tmp_path: Path) -> None:
-    """It loads most of the package later, and finds no module of another version then."""
+def test_a_running_process_keeps_the_bundle_that_it_started_with(tmp_path: Path) -> None:
+    """It loads most modules later, and always those of its own version."""
     folder = tmp_path / "volume"
     bundle_folder.make_bundle(str(folder))
     file = folder / "tlsfloor" / "__init__.py"
@@ -349,8 +353,8 @@ sys.exit(cli.main(["bundle", sys.argv[1]]))
 """
 
 
-def test_a_file_system_without_links(tmp_path: Path) -> None:
-    """A first bundle needs none; it cannot be replaced as a whole, and so stays as it is."""
+def test_without_links_a_bundle_is_made_but_never_replaced(tmp_path: Path) -> None:
+    """The first bundle needs no links. A second one is an error, and the first stays."""
     folder = tmp_path / "volume"
     done = python("-c", NO_LINKS, str(folder))
     assert (done.returncode, done.stdout) == (0, f"{folder}/tlsfloor/bootstrap\n")
@@ -383,7 +387,7 @@ def test_bundles_of_two_versions_on_one_path_arm_once(
     assert (reached[0] != "TLSv1", reached[1]) == (True, "TLSv1.2")
 
 
-def test_another_folder_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_an_error_and_stays(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     done = tlsfloor("bundle", str(tmp_path))
     assert (done.returncode, done.stdout) == (2, "")
@@ -394,23 +398,23 @@ def test_another_folder_is_left_alone(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
-def test_a_folder_with_a_package_of_that_name_is_no_bundle(tmp_path: Path) -> None:
+def test_a_folder_named_tlsfloor_alone_is_not_a_bundle(tmp_path: Path) -> None:
     (tmp_path / "tlsfloor").mkdir()
     assert tlsfloor("bundle", str(tmp_path)).returncode == 2
     assert os.listdir(tmp_path) == ["tlsfloor"]
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/x", "/dev/null"])
-def test_a_folder_that_cannot_be_made(place: str) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(place: str) -> None:
     done = tlsfloor("bundle", place)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"error: {place} cannot be written: ")
 
 
-def test_a_relative_path_is_handed_to_children_as_an_absolute_one(
+def test_children_get_a_relative_path_as_an_absolute_one(
     made: Path, ports: list[str], tmp_path: Path
 ) -> None:
-    """PYTHONPATH with relative and empty entries, and a child that starts in another folder."""
+    """PYTHONPATH has relative and empty entries, and the child starts in another folder."""
     program = f"""
 import os, subprocess, sys
 os.chdir({str(tmp_path)!r})
@@ -434,8 +438,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ["PYTHONPATH"]])
 """
 
 
-def test_it_stays_in_front_for_children(made: Path, tmp_path: Path) -> None:
-    """OpenTelemetry's start-up file, for one, puts itself there; a link leads to the folder."""
+def test_the_folder_stays_first_on_the_path_of_children(made: Path, tmp_path: Path) -> None:
+    """OpenTelemetry's start-up file, for example, puts its own folder first."""
     (tmp_path / "sitecustomize.py").write_text(IN_FRONT)
     folder = str(made / "tlsfloor" / "bootstrap")
     env = clean_environment(PYTHONPATH=os.pathsep.join([folder, str(tmp_path)]))

@@ -1,4 +1,4 @@
-"""``tlsfloor env``: what it prints is taken as it stands by shells, Docker, Kubernetes, systemd."""
+"""``tlsfloor env``: shells, Docker, Kubernetes and systemd read what it prints as it is meant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from programs import BOOTSTRAP, clean_environment, python
 from parts import need, need_program
 
-#: What the folder of a bundle may be called, at worst.
+#: A usual name of a folder, and one with every character that has to be quoted.
 FOLDERS = ["/opt/tlsfloor", '/opt/it\'s 100% "$HOME" \\ `id`/$(id)']
 
 TELL = "import os; print(repr([os.environ.get(each) for each in ('PYTHONPATH', 'TLSFLOOR')]))"
@@ -30,7 +30,7 @@ def lines(*words: str) -> str:
 
 
 def run(script: str, **environment: str) -> Any:
-    """Run a script of a shell, and Python after it; return the variables that arrived."""
+    """Run a shell script and then Python; return the variables that Python got."""
     command = ["sh", "-c", f'{script}\nexec "$0" -S -c "$1"', sys.executable, TELL]
     done = subprocess.run(
         command, env=clean_environment(**environment), stdout=subprocess.PIPE, text=True, check=True
@@ -38,21 +38,21 @@ def run(script: str, **environment: str) -> Any:
     return eval(done.stdout)
 
 
-def test_by_default_it_is_this_installation_for_a_shell() -> None:
+def test_the_default_is_this_installation_for_a_shell() -> None:
     assert run(lines()) == [BOOTSTRAP, "1.2"]
     assert run(lines("--floor", "1.3"), PYTHONPATH="/mine") == [f"{BOOTSTRAP}:/mine", "1.3"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_shell_takes_it(folder: str) -> None:
+def test_a_shell_gets_the_folder_and_keeps_its_path(folder: str) -> None:
     path = f"{folder}/tlsfloor/bootstrap"
     assert run(lines("--path", folder)) == [path, "1.2"]
     assert run(lines("--path", folder), PYTHONPATH="/mine") == [f"{path}:/mine", "1.2"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_dockerfile_takes_it(folder: str) -> None:
-    """Its quotes and substitutions are those of a shell, as far as they go here."""
+def test_docker_gets_the_folder_and_keeps_its_path(folder: str) -> None:
+    """Docker's quotes and substitutions, as far as used here, are those of a shell."""
     printed = lines("--format", "docker", "--path", folder, "--on-error", "abort")
     assert printed.startswith("ENV PYTHONPATH=")
     # Docker knows no command substitution: a backtick is a backtick.
@@ -63,7 +63,7 @@ def test_a_dockerfile_takes_it(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_kubernetes_takes_it(folder: str) -> None:
+def test_kubernetes_gets_the_folder(folder: str) -> None:
     need("yaml")
     import yaml
 
@@ -78,15 +78,15 @@ def test_kubernetes_takes_it(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_systemd_takes_it(folder: str) -> None:
-    """Its quoting is a shell's in double quotes, but for the dollar (systemd.syntax(7))."""
+def test_systemd_gets_the_folder(folder: str) -> None:
+    """It quotes as a shell does in double quotes, except for the dollar (systemd.syntax(7))."""
     printed = lines("--format", "systemd", "--path", folder).splitlines()
     assert printed[0] == "[Service]"
     taken = [shlex.split(each[len("Environment=") :].replace("%%", "%")) for each in printed[1:]]
     assert taken == [[f"PYTHONPATH={folder}/tlsfloor/bootstrap"], ["TLSFLOOR=1.2"]]
 
 
-def test_systemd_itself_finds_nothing_wrong(tmp_path: os.PathLike[str]) -> None:
+def test_systemd_analyze_finds_no_fault(tmp_path: os.PathLike[str]) -> None:
     program = need_program("systemd-analyze")
     unit = os.path.join(tmp_path, "app.service")
     with open(unit, "w") as file:
@@ -109,7 +109,7 @@ def test_systemd_itself_finds_nothing_wrong(tmp_path: os.PathLike[str]) -> None:
     ],
     ids=str,
 )
-def test_a_mistake_prints_nothing_to_paste(words: list[str], problem: str) -> None:
+def test_after_a_mistake_stdout_is_empty(words: list[str], problem: str) -> None:
     done = env(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")

@@ -1,4 +1,4 @@
-"""``tlsfloor install`` and ``uninstall``: what they write, what it holds, what they leave alone."""
+"""``tlsfloor install`` and ``uninstall``: the files that they write, and the floor they hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 START = str(PROGRAMS / "start.py")
 FILES = ["_tlsfloor.py", "tlsfloor.pth", "tlsfloor.start"]
 
-#: What a process tells of itself: the floors that were armed, and by what.
+#: Prints the route and the floor of each arming of the process.
 TELL = """
 import json, sys
 sys.path.append(sys.argv[1])
@@ -35,7 +35,7 @@ print(json.dumps([[each["route"], each["floor"]] for each in status.armings]))
 
 
 class Venv(NamedTuple):
-    """A virtual environment with nothing in it, not even tlsfloor."""
+    """A virtual environment without any package."""
 
     prefix: Path
     python: str
@@ -64,7 +64,7 @@ def venv(tmp_path: Path) -> Venv:
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[list[str]]:
-    """A peer of TLS 1.0, one of 1.2 and one of 1.3."""
+    """Return the ports of peers that speak TLS 1.0, 1.2 and 1.3."""
     with contextlib.ExitStack() as stack:
         made = [handshakes.ServerPeer(version) for version in (TLS1_0, TLS1_2, TLS1_3)]
         yield [str(stack.enter_context(each).port) for each in made]
@@ -80,7 +80,7 @@ def install(venv: Venv, *words: str) -> None:
 
 
 def reached(venv: Venv, ports: list[str], *flags: str, **environment: str) -> list[str]:
-    """Run a careless program in the environment; return what it reached: a version or nothing."""
+    """Run a careless program; return the version that it reached at each port, or nothing."""
     done = python(
         *flags, START, *ports, executable=venv.python, env=clean_environment(**environment)
     )
@@ -94,7 +94,7 @@ def reached(venv: Venv, ports: list[str], *flags: str, **environment: str) -> li
     ("floor", "expected"),
     [("1.2", ["", "TLSv1.2", "TLSv1.3"]), ("1.3", ["", "", "TLSv1.3"])],
 )
-def test_it_holds_the_floor_under_every_flag_but_one(
+def test_the_floor_holds_with_every_option_except_S(
     venv: Venv, ports: list[str], flags: tuple[str, ...], floor: str, expected: list[str]
 ) -> None:
     everything = ["TLSv1", "TLSv1.2", "TLSv1.3"]
@@ -105,8 +105,8 @@ def test_it_holds_the_floor_under_every_flag_but_one(
     assert reached(venv, ports, "-S") == everything
 
 
-def test_what_is_written_is_shown_and_removed_again(venv: Venv) -> None:
-    """Bytecode of it included: exactly as before."""
+def test_the_written_files_are_shown_and_uninstall_removes_them(venv: Venv) -> None:
+    """Also bytecode that Python wrote: afterwards all is as before."""
     before = sorted(venv.prefix.rglob("*"))
     done = tlsfloor("install", "--prefix", str(venv.prefix), "--floor", "1.3")
     names = (venv.copy().name, "_tlsfloor.py", "tlsfloor.start", "tlsfloor.pth")
@@ -127,7 +127,7 @@ def test_what_is_written_is_shown_and_removed_again(venv: Venv) -> None:
     assert after == before
 
 
-def test_a_second_time_changes_nothing(venv: Venv) -> None:
+def test_a_second_install_changes_nothing(venv: Venv) -> None:
     install(venv)
     before = [(venv.site / name).stat() for name in FILES]
     done = tlsfloor("install", "--prefix", str(venv.prefix))
@@ -135,7 +135,7 @@ def test_a_second_time_changes_nothing(venv: Venv) -> None:
     assert [(venv.site / name).stat().st_ino for name in FILES] == [each.st_ino for each in before]
 
 
-def test_a_higher_floor_replaces_a_lower_one_and_never_the_other_way(
+def test_a_second_install_may_raise_the_floor_but_not_lower_it(
     venv: Venv, ports: list[str]
 ) -> None:
     install(venv)
@@ -163,14 +163,14 @@ def test_a_higher_floor_replaces_a_lower_one_and_never_the_other_way(
     ],
     ids=str,
 )
-def test_the_environment_raises_it_and_never_lowers_it(
+def test_the_environment_may_raise_the_floor_but_not_lower_it(
     venv: Venv, ports: list[str], variables: dict[str, str], expected: list[str]
 ) -> None:
     install(venv)
     assert reached(venv, ports, **variables) == expected
 
 
-def test_the_harsher_outcome_of_both_is_taken(venv: Venv, ports: list[str]) -> None:
+def test_the_stricter_outcome_of_file_and_environment_holds(venv: Venv, ports: list[str]) -> None:
     install(venv, "--on-error", "abort")
     env = clean_environment(TLSFLOOR="nonsense", TLSFLOOR_ON_ERROR="warn")
     done = python(START, *ports, executable=venv.python, env=env)
@@ -195,14 +195,14 @@ def test_the_harsher_outcome_of_both_is_taken(venv: Venv, ports: list[str]) -> N
     ],
     ids=str,
 )
-def test_it_agrees_with_the_folder_on_the_path(
+def test_the_installed_file_and_the_bootstrap_folder_both_arm(
     venv: Venv,
     ports: list[str],
     installed: str,
     environment: dict[str, str],
     armed: list[list[str]],
 ) -> None:
-    """Both arm, each once, and the strictest holds."""
+    """Each arms once, and the stricter floor holds."""
     install(venv, "--floor", installed)
     env = clean_environment(PYTHONPATH=BOOTSTRAP, **environment)
     home = str(Path(BOOTSTRAP).parents[1])
@@ -222,7 +222,7 @@ def test_a_site_directory_that_is_read_twice_arms_once(venv: Venv) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_was_changed_by_hand_is_left_alone(venv: Venv, name: str) -> None:
+def test_a_file_that_somebody_changed_is_an_error_and_stays(venv: Venv, name: str) -> None:
     install(venv)
     file = venv.site / name
     file.write_text(file.read_text().replace("1.2", "1.0") + "\n# mine\n")
@@ -237,7 +237,7 @@ def test_a_file_that_was_changed_by_hand_is_left_alone(venv: Venv, name: str) ->
     assert file.read_text().endswith("# mine\n")
 
 
-def test_a_floor_that_was_made_nonsense_by_hand_blocks(venv: Venv, ports: list[str]) -> None:
+def test_an_unknown_floor_in_the_file_refuses_tls(venv: Venv, ports: list[str]) -> None:
     install(venv)
     file = venv.site / "_tlsfloor.py"
     file.write_text(file.read_text().replace('"1.2"', '"9"'))
@@ -251,10 +251,10 @@ def install_from_bundle(venv: Venv, made: Path) -> None:
     assert python(*command, executable=venv.python, env=env).returncode == 0
 
 
-def test_a_package_that_vanished_is_replaced_by_its_copy(
+def test_the_copy_is_used_if_the_package_is_gone(
     venv: Venv, ports: list[str], tmp_path: Path
 ) -> None:
-    """A mount that is not there any more; the copy's own command removes the floor."""
+    """As when a mount disappears. ``tlsfloor uninstall`` runs from the copy."""
     install_from_bundle(venv, tmp_path / "bundle")
     assert f"PACKAGE, SPARE = '{tmp_path}/bundle/tlsfloor'" in (venv.site / FILES[0]).read_text()
     # A process stays with one bundle, also if another one takes its place.
@@ -271,10 +271,10 @@ def test_a_package_that_vanished_is_replaced_by_its_copy(
 
 
 @pytest.mark.parametrize("way_out", ["install", "rm"])
-def test_a_refusal_names_the_files_and_both_ways_out(
+def test_the_error_without_package_and_copy_names_both_ways_out(
     venv: Venv, ports: list[str], tmp_path: Path, way_out: str
 ) -> None:
-    """Without the package and the copy there is no floor, so TLS is refused; each way works."""
+    """Without the package and its copy TLS is refused. Each way out works."""
     install_from_bundle(venv, tmp_path / "bundle")
     shutil.rmtree(tmp_path / "bundle")
     shutil.rmtree(venv.copy())
@@ -293,8 +293,10 @@ def test_a_refusal_names_the_files_and_both_ways_out(
         assert reached(venv, ports) == ["", "TLSv1.2", "TLSv1.3"]
 
 
-def test_the_floor_survives_pip_and_not_a_new_environment(venv: Venv, ports: list[str]) -> None:
-    """``pip uninstall`` knows nothing of it, and pip can reach an index as before."""
+def test_the_floor_survives_pip_uninstall_but_not_a_new_environment(
+    venv: Venv, ports: list[str]
+) -> None:
+    """pip does not know the start-up files."""
     project = TESTS.parent
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(venv.prefix)]
     subprocess.run(command, cwd=project, check=True, capture_output=True)
@@ -347,7 +349,7 @@ def test_nothing_is_written_through_a_link(
         "import atexit; atexit.register(print, 'bye')",
     ],
 )
-def test_start_up_files_of_others_may_print(venv: Venv, ports: list[str], line: str) -> None:
+def test_other_start_up_files_may_print(venv: Venv, ports: list[str], line: str) -> None:
     (venv.site / "talkative.pth").write_text(f"{line}\n")
     install(venv)
     assert venv.there() == sorted([*FILES, "talkative.pth"])
@@ -370,8 +372,8 @@ def test_a_dry_run_changes_nothing(venv: Venv) -> None:
     assert sorted(map(Path, would)) == before
 
 
-def test_system_says_which_python_it_changes(venv: Venv) -> None:
-    """From inside an environment that is the one that it was made from, and not the environment."""
+def test_system_names_the_python_that_it_changes(venv: Venv) -> None:
+    """It is the Python from which the environment was made."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP)
     words = ("-m", "tlsfloor", "install", "--system", "--dry-run", "--break-system-packages")
     done = python(*words, executable=venv.python, env=env)
@@ -400,7 +402,7 @@ sys.exit(cli.main(["install", "--prefix", sys.argv[1], "--floor", "1.3"]))
 """
 
 
-def test_an_install_that_is_interrupted_is_taken_back(venv: Venv, ports: list[str]) -> None:
+def test_an_interrupted_install_is_undone(venv: Venv, ports: list[str]) -> None:
     assert python("-c", INTERRUPTED, str(venv.prefix)).returncode != 0
     assert list(venv.site.iterdir()) == []
     install(venv)
@@ -409,7 +411,7 @@ def test_an_install_that_is_interrupted_is_taken_back(venv: Venv, ports: list[st
 
 
 def test_an_installed_file_does_not_run_the_next_sitecustomize(venv: Venv, tmp_path: Path) -> None:
-    """Python itself does that after it, once."""
+    """Python runs it afterwards, once."""
     (tmp_path / "sitecustomize.py").write_text("print('ran as', __name__)\n")
     install(venv)
     for path in ([], [BOOTSTRAP]):
@@ -418,13 +420,13 @@ def test_an_installed_file_does_not_run_the_next_sitecustomize(venv: Venv, tmp_p
         assert (done.stdout, done.stderr) == ("ran as sitecustomize\n", "")
 
 
-def test_uninstalling_what_is_not_there_says_so(venv: Venv) -> None:
+def test_uninstall_reports_that_nothing_is_installed(venv: Venv) -> None:
     done = tlsfloor("uninstall", "--prefix", str(venv.prefix))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: nothing is installed for ")
 
 
-def test_a_folder_that_is_no_prefix(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_prefix_is_an_error(tmp_path: Path) -> None:
     for prefix in (tmp_path, tmp_path / "nowhere", Path(os.devnull)):
         done = tlsfloor("install", "--prefix", str(prefix))
         assert (done.returncode, done.stdout) == (2, "")
@@ -435,7 +437,7 @@ def test_a_folder_that_is_no_prefix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "program", ["#!/bin/sh\nexit 1\n", '#!/bin/sh\necho \'{"folder": "", "marker": ""}\'\n']
 )
-def test_a_python_that_tells_of_no_site_directory(tmp_path: Path, program: str) -> None:
+def test_a_python_without_a_site_directory_is_an_error(tmp_path: Path, program: str) -> None:
     (tmp_path / "bin").mkdir()
     file = tmp_path / "bin" / "python"
     file.write_text(program)
@@ -470,7 +472,7 @@ sys.exit(main(["install", "--prefix", sys.argv[2]]))
     not (hasattr(os, "geteuid") and os.geteuid() == 0 and os.path.exists(SYSTEM)),
     reason="only root can be somebody else, who needs a Python of the system",
 )
-def test_without_the_right_to_write_nothing_changes(tmp_path: Path) -> None:
+def test_without_permission_to_write_nothing_changes(tmp_path: Path) -> None:
     prefix, package = tmp_path / "venv", tmp_path / "bundle"
     subprocess.run([SYSTEM, "-m", "venv", "--without-pip", str(prefix)], check=True)
     site = next(prefix.glob("lib/*/site-packages"))
@@ -489,15 +491,15 @@ def test_without_the_right_to_write_nothing_changes(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not list(Path("/usr/lib").glob("python3*/EXTERNALLY-MANAGED")), reason="nobody manages a Python"
 )
-def test_an_externally_managed_environment_is_left_to_its_manager() -> None:
+def test_an_externally_managed_environment_is_an_error() -> None:
     done = tlsfloor("install", "--prefix", "/usr")
     assert (done.returncode, done.stdout) == (2, "")
     assert "is managed by the system: " in done.stderr
     assert done.stderr.rstrip().endswith("add --break-system-packages")
 
 
-def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
-    """It would be blocked from its next start on: the install finds out, and takes it back."""
+def test_files_that_do_not_arm_python_are_removed(venv: Venv) -> None:
+    """They would refuse TLS from the next start on."""
     (venv.site / "broken.pth").write_text("import sys; sys._tlsfloor = {'pending': 3}\n")
     done = tlsfloor("install", "--prefix", str(venv.prefix))
     assert done.returncode == 2
@@ -506,7 +508,9 @@ def test_a_python_that_cannot_hold_the_floor_gets_no_file(venv: Venv) -> None:
 
 
 @pytest.mark.parametrize("executable", old_pythons())
-def test_an_old_python_holds_it_too(executable: str, ports: list[str], tmp_path: Path) -> None:
+def test_an_old_python_holds_the_installed_floor(
+    executable: str, ports: list[str], tmp_path: Path
+) -> None:
     version = Path(executable).resolve().parents[1]
     copy = tmp_path / "old"
     shutil.copytree(version, copy, symlinks=True, ignore=shutil.ignore_patterns("test", "*.a"))

@@ -686,39 +686,6 @@ def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_
     assert not is_running(int(pid.read_text())) or sys.platform != "linux"
 
 
-@posix
-def test_a_failed_write_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tlsfloor.deploy import whole_files
-
-    file = tmp_path / "report.json"
-    file.write_text("old")
-
-    def full(number: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        whole_files.write_atomically(str(file), "new")
-    assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["report.json"])
-
-
-@posix
-def test_output_replaces_a_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    from tlsfloor.deploy import whole_files
-
-    file = tmp_path / "report.json"
-    file.write_text("old")
-    file.chmod(0o640)
-    (tmp_path / "link").symlink_to(file)
-    whole_files.write_atomically(str(tmp_path / "link"), "new\n")
-    assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o640)
-    assert sorted(os.listdir(tmp_path)) == ["link", "report.json"]
-    whole_files.write_atomically(os.devnull, "new")
-    assert not os.path.isfile(os.devnull)
-
-
 def test_output_goes_to_the_file_alone(tmp_path: Path) -> None:
     target = tmp_path / "python"
     target.write_text("no program")
