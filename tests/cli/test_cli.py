@@ -402,7 +402,7 @@ def test_a_hostile_server_cannot_end_its_line(capsys: pytest.CaptureFixture[str]
         ),
     ]
     reports[1].attempts.append(Attempt(TLS1_0, "rsa", "inconclusive", HOSTILE))
-    check.show(reports, TLS1_2)
+    check.show_reports(reports, TLS1_2)
     lines = capsys.readouterr().out.split("\n")
     assert all(each.isprintable() for each in lines)
     assert sum(each.count(ESCAPED) for each in lines) >= 4

@@ -77,7 +77,7 @@ def accepted(report: EndpointReport) -> set[tuple[int, str]]:
 
 
 def local(port: int, **options: Any) -> EndpointReport:
-    return examination.examine(Endpoint("localhost", port), timeout=TIMEOUT, **options)
+    return examination.examine_endpoint(Endpoint("localhost", port), timeout=TIMEOUT, **options)
 
 
 # What is accepted
@@ -122,7 +122,7 @@ def test_an_address_is_no_server_name() -> None:
         "a.example",
     ]
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
-        report = examination.examine(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
+        report = examination.examine_endpoint(Endpoint("127.0.0.1", peer.port), timeout=TIMEOUT)
     assert accepted(report) == {(TLS1_2, "ecdhe")}
     assert {seen.offered.server_name() for seen in peer.seen if seen.offered} == {None}
 
@@ -504,7 +504,9 @@ def test_what_is_no_tls_is_named(
 ) -> None:
     with serving(behave) as port:
         begun = time.monotonic()
-        report = examination.examine(Endpoint("localhost", port), timeout=0.5, context=context)
+        report = examination.examine_endpoint(
+            Endpoint("localhost", port), timeout=0.5, context=context
+        )
         took = time.monotonic() - begun
     assert (report.state, report.negotiated) == (state, None)
     assert reason in report.reason
@@ -517,7 +519,7 @@ def test_what_is_no_tls_is_named(
 @pytest.mark.parametrize("seed", range(8))
 def test_random_bytes_are_never_an_answer(seed: int) -> None:
     with serving(lambda connection: say(os.urandom(200 + seed))(connection)) as port:
-        report = examination.examine(Endpoint("localhost", port), timeout=0.3)
+        report = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.3)
     assert report.state in ("not TLS", "timed out")
     assert report.accepted() == []
 
@@ -538,7 +540,7 @@ def test_the_handshake_is_bounded_too() -> None:
 def test_who_cannot_be_reached(host: str, reason: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    report = examination.examine(Endpoint(host, port), timeout=TIMEOUT)
+    report = examination.examine_endpoint(Endpoint(host, port), timeout=TIMEOUT)
     assert (report.state, report.attempts) == ("unreachable", [])
     assert reason in report.reason
     assert report.cut_off(TLS1_2)[0] == "unknown"
@@ -552,7 +554,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    report = examination.examine(Endpoint("slow.example"), timeout=0.2)
+    report = examination.examine_endpoint(Endpoint("slow.example"), timeout=0.2)
     answered.set()
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and thread.daemon:
@@ -613,9 +615,9 @@ def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
         return server_hello(TLS1_0, 0x002F) if hello.versions() == [TLS1_0] else b""
 
     with serving(answering(choose, patient=False)) as port:
-        closed = examination.examine(Endpoint("localhost", port), timeout=0.4)
+        closed = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.4)
     with serving(answering(choose)) as port:
-        silent = examination.examine(Endpoint("localhost", port), timeout=0.4)
+        silent = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.4)
     assert accepted(closed) == accepted(silent) == {(TLS1_0, "rsa")}
     assert closed.cut_off(TLS1_2)[0] == "yes"
     assert (silent.cut_off(TLS1_2)[0], silent.accepts_below(TLS1_2)) == (
@@ -693,9 +695,9 @@ def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
         (answering(speaks_everything) if next(count) < 2 else drain)(connection)
 
     with serving(behave) as port:
-        report = examination.examine(Endpoint("localhost", port), timeout=0.3)
+        report = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.3)
     with serving(answering(speaks_everything)) as port:
-        control = examination.examine(Endpoint("localhost", port), timeout=0.3)
+        control = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.3)
     assert (report.accepted(), report.accepts_below(TLS1_2)[0]) == ([TLS1_2], "unknown")
     assert "try again with --pause 1" in report.accepts_below(TLS1_2)[1]
     assert (control.accepts_below(TLS1_2)[0], control.unreliable) == ("yes", "")
@@ -806,7 +808,7 @@ def test_what_this_interpreter_negotiates_is_not_cut_off(
 
 def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
     with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
-        report = examination.examine(Endpoint("localhost", port), timeout=1.0)
+        report = examination.examine_endpoint(Endpoint("localhost", port), timeout=1.0)
     assert accepted(report) == {(TLS1_0, "rsa")}
     told = {
         (each.version, each.key_exchange): (each.outcome, each.answer) for each in report.attempts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tlsfloor.peers.answers import (
     SILENT,
-    Answer,
+    HelloAnswer,
     first_message,
     judge_client_hello,
     judge_offer,
@@ -110,7 +110,7 @@ def test_what_is_neither_a_server_hello_nor_an_alert_is_an_error() -> None:
 
 def test_a_client_that_does_not_offer_tls_1_3_refuses_it() -> None:
     hello = ClientHello(TLS1_2, bytes(32), b"", [AES128_SHA])
-    assert judge_client_hello(hello, TLS1_3) == Answer("refused", "it does not offer TLS 1.3")
+    assert judge_client_hello(hello, TLS1_3) == HelloAnswer("refused", "it does not offer TLS 1.3")
     assert judge_client_hello(hello, TLS1_0) is None
     hello.extensions = [extensions.supported_versions([TLS1_3])]
     assert judge_client_hello(hello, TLS1_3) is None

@@ -223,11 +223,14 @@ def test_an_address_of_the_other_kind() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", "no TLS hello; failed: "),
+        (b"", "no TLS hello; the client closed the connection"),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "no TLS hello; failed: "),
         (b"\x16\3\1\xff\xff", "no TLS hello; failed: "),
-        (os.urandom(99), "; failed: "),
-        (client_hello(TLS1_2, "rsa", "a\x1b[2J.example")[:60], "no TLS hello; failed: "),
+        (os.urandom(99), "no TLS hello; "),
+        (
+            client_hello(TLS1_2, "rsa", "a\x1b[2J.example")[:60],
+            "; the client closed the connection",
+        ),
         (client_hello(TLS1_2, "rsa", "a\x1b[2J.example"), r"server name a\x1b[2J.example"),
         (client_hello(TLS1_2, "rsa", "é"), "sent a malformed hello (client_hello.server_name"),
         (

@@ -117,9 +117,9 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         examined.close()  # does not wait for open connections
     if arguments.json:
-        print(json.dumps(as_dict(reports, floor), indent=2))
+        print(json.dumps(json_report(reports, floor), indent=2))
     else:
-        show(reports, floor)
+        show_reports(reports, floor)
     answers = {report.cut_off(floor)[0] for report in reports}
     answers |= {report.accepts_below(floor)[0] for report in reports} & {"unknown"}
     return 1 if "yes" in answers else 3 if "unknown" in answers else 0
@@ -240,7 +240,7 @@ def _require_known(kind: str, name: str, names: Iterable[str]) -> None:
         raise VerifyError(f"unknown {kind} {name!r}", hint=hint)
 
 
-def as_dict(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
+def json_report(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
     """Return everything as JSON types; docs/how-to/check.md describes the keys."""
     return {
         "schema": JSON_SCHEMA,
@@ -251,7 +251,7 @@ def as_dict(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
     }
 
 
-def show(reports: list[EndpointReport], floor: int) -> None:
+def show_reports(reports: list[EndpointReport], floor: int) -> None:
     """Print a table of what each endpoint accepts, then what that means for each."""
     from rich.table import Table
     from rich.text import Text
@@ -261,7 +261,7 @@ def show(reports: list[EndpointReport], floor: int) -> None:
     table = Table("accepts", *map(versions.name, ladder), box=None, pad_edge=False)
     for report in reports:
         if report.state == "reached":
-            cells = (_cell(report, version, floor) for version in ladder)
+            cells = (_accepted_kinds(report, version, floor) for version in ladder)
             table.add_row(Text(str(report.endpoint)), *cells)
     if table.row_count:
         out.print(table)
@@ -295,7 +295,7 @@ def _details(report: EndpointReport, name: str, floor: int) -> Iterable[str]:
         yield f"this Python does not connect, {found.state}: {found.reason}"
 
 
-def _cell(report: EndpointReport, version: int, floor: int) -> Any:
+def _accepted_kinds(report: EndpointReport, version: int, floor: int) -> Any:
     """Return the kinds of key exchange that were accepted; ``-`` for none, ``?`` if unknown."""
     from rich.text import Text
 

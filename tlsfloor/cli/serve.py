@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
                         problem = f"no connection can be accepted until another one ends: {event}"
                         complain(problem, "run `ulimit -n 4096` before this command")
                     else:
-                        _print(describe(event))
+                        _print(describe_connection(event))
     except KeyboardInterrupt:
         return 0
 
@@ -129,10 +129,11 @@ def _parse_version(text: str) -> int:
 
 def _print_commands(arguments: argparse.Namespace, version: int, port: int) -> None:
     """Print the address, and commands that connect to it: OpenSSL 3 needs options for that."""
+    from tlsfloor.endpoints.attempts import Endpoint
     from tlsfloor.peers.base import CA_FILE, PEER_FILE
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(arguments.host, arguments.host)  # noqa: S104
-    address = _address(host, port)
+    address = Endpoint(host, port)
     s_client, curl = f"openssl s_client -brief -connect {address} {_S_CLIENT[version]}", "curl"
     _print(f"listening on {address}, until Ctrl-C")
     if arguments.cert is None:
@@ -152,12 +153,10 @@ def _print_commands(arguments: argparse.Namespace, version: int, port: int) -> N
         _print(f"try: {curl} https://{address}/")
 
 
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def describe(seen: SeenConnection) -> str:
+def describe_connection(seen: SeenConnection) -> str:
     """Return the line for a connection: the client, what it offered, and the result."""
+    from tlsfloor.endpoints.attempts import Endpoint
+
     if seen.offered is None:
         offered = "no TLS hello"
     else:
@@ -170,7 +169,7 @@ def describe(seen: SeenConnection) -> str:
         result = "the client closed the connection" if has_left else f"failed: {seen.error}"
     else:
         result = f"negotiated {versions.name(seen.version)} {seen.suite}"
-    return printable(f"{_address(*seen.address[:2])}: {offered}; {result}")
+    return printable(f"{Endpoint(*seen.address[:2])}: {offered}; {result}")
 
 
 def describe_offer(hello: ClientHello) -> str:

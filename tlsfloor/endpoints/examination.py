@@ -25,7 +25,7 @@ from tlsfloor.endpoints.attempts import (
     Endpoint,
 )
 from tlsfloor.endpoints.ladder import climb
-from tlsfloor.endpoints.negotiation import Negotiation, explain, negotiate
+from tlsfloor.endpoints.negotiation import Negotiation, explain_failure, negotiate
 from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.peers.base import reason_of
 from tlsfloor.versions import SSL3, TLS1_3
@@ -115,7 +115,7 @@ class EndpointReport:
         }
 
 
-def examine(
+def examine_endpoint(
     endpoint: Endpoint,
     *,
     timeout: float = TIMEOUT,
@@ -151,7 +151,7 @@ def examine(
             caller.wait()
             found = report.negotiated = negotiate(endpoint, report.address, context, timeout)
             if found.state in (REFUSED, CLOSED):
-                found.explanation = explain(report.attempts, context, found.reason)
+                found.explanation = explain_failure(report.attempts, context, found.reason)
     report.attempts.sort(key=lambda attempt: (-attempt.version, attempt.key_exchange))
     return report
 
@@ -161,9 +161,9 @@ def examine_all(
 ) -> Generator[EndpointReport, None, None]:
     """Yield a report for each endpoint, in their order; ``jobs`` of them are examined at a time.
 
-    ``options`` are those of ``examine``. Closing the generator gives up the rest at once: a thread
-    that waits for an endpoint ends within its time-out and keeps no process alive. (The threads of
-    an executor would: Python waits for them at exit.)
+    ``options`` are those of ``examine_endpoint``. Closing the generator gives up the rest at once:
+    a thread that waits for an endpoint ends within its time-out and keeps no process alive. (The
+    threads of an executor would: Python waits for them at exit.)
     """
     stop = threading.Event()
     waiting: deque[tuple[Endpoint, futures.Future[EndpointReport]]]
@@ -176,7 +176,7 @@ def examine_all(
                 endpoint, future = waiting.popleft()
             except IndexError:
                 return
-            _fulfil(future, examine, endpoint, stop=stop, **options)
+            _fulfil(future, examine_endpoint, endpoint, stop=stop, **options)
 
     for _ in range(min(jobs, len(results))):
         threading.Thread(target=work, daemon=True, name="tlsfloor-check").start()
@@ -205,7 +205,7 @@ def _reach(endpoint: Endpoint, timeout: float) -> str:
         UnicodeError: the host name is not valid.
     """
     deadline = time.monotonic() + timeout
-    addresses = _resolve(endpoint, timeout)
+    addresses = _addresses_of(endpoint, timeout)
     last_error = OSError("the name has no address")
     for index, address in enumerate(addresses):
         # Divide the time that is left, because the first address may never answer.
@@ -219,7 +219,7 @@ def _reach(endpoint: Endpoint, timeout: float) -> str:
     raise last_error
 
 
-def _resolve(endpoint: Endpoint, timeout: float) -> list[str]:
+def _addresses_of(endpoint: Endpoint, timeout: float) -> list[str]:
     """Return the addresses. The system's resolver has no time-out, so a thread calls it."""
     future: futures.Future[list[Any]] = futures.Future()
     arguments = (future, socket.getaddrinfo, endpoint.host, endpoint.port, 0, socket.SOCK_STREAM)

@@ -119,7 +119,7 @@ def _state_of(error: Exception) -> str:
     return CLOSED if isinstance(error, silent) else REFUSED
 
 
-def explain(attempts: Iterable[Attempt], context: ssl.SSLContext, reason: str) -> str:
+def explain_failure(attempts: Iterable[Attempt], context: ssl.SSLContext, reason: str) -> str:
     """Return why this interpreter does not connect to an endpoint that accepts a TLS version."""
     minimum = max(0, context.minimum_version)  # MINIMUM_SUPPORTED is negative
     kinds = {

@@ -53,7 +53,7 @@ _ABOUT_THE_OFFER = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class HelloAnswer:
     """An outcome and the evidence for it; ``suite`` is the number of the suite of a ServerHello."""
 
     outcome: str
@@ -84,20 +84,20 @@ def first_message(data: bytes, stream: Messages | None = None) -> Handshake | Re
     return message
 
 
-def judge_client_hello(offered: ClientHello, version: int) -> Answer | None:
+def judge_client_hello(offered: ClientHello, version: int) -> HelloAnswer | None:
     """Return the refusal if a ClientHello already refuses the version; None if it does not.
 
     A client that does not offer TLS 1.3 answers a ServerHello of TLS 1.3 with an alert about the
     extension (RFC 8446 section 4.2), which says nothing about the version.
     """
     if version == TLS1_3 and version not in offered.versions():
-        return Answer(REFUSED, "it does not offer TLS 1.3")
+        return HelloAnswer(REFUSED, "it does not offer TLS 1.3")
     return None
 
 
 def judge_version(
     message: Handshake | Record | None, version: int, own_error: str | None = None
-) -> Answer:
+) -> HelloAnswer:
     """Say whether the version of a hello is what stopped the other side.
 
     Args:
@@ -116,15 +116,15 @@ def judge_version(
         alert = _alert(message)
         evidence = f"alert {alert.name}"
         if alert.description == alerts.PROTOCOL_VERSION:
-            return Answer(REFUSED, evidence)
+            return HelloAnswer(REFUSED, evidence)
         if version == SSL3 and own_error is None:
-            return Answer(INCONCLUSIVE, evidence)
+            return HelloAnswer(INCONCLUSIVE, evidence)
     if version == SSL3 and "VERSION_TOO_LOW" in (own_error or ""):
-        return Answer(REFUSED, str(own_error))
-    return Answer(ACCEPTED, evidence)
+        return HelloAnswer(REFUSED, str(own_error))
+    return HelloAnswer(ACCEPTED, evidence)
 
 
-def judge_offer(message: Handshake | Record, version: int, suites: Container[int]) -> Answer:
+def judge_offer(message: Handshake | Record, version: int, suites: Container[int]) -> HelloAnswer:
     """Say whether a server accepts a hello that offered one version and these cipher suites.
 
     Raises:
@@ -134,19 +134,23 @@ def judge_offer(message: Handshake | Record, version: int, suites: Container[int
         return _judge_server_hello(message, version, suites)
     alert = _alert(message)
     outcome = REFUSED if alert.description in _ABOUT_THE_OFFER else INCONCLUSIVE
-    return Answer(outcome, f"alert {alert.name}")
+    return HelloAnswer(outcome, f"alert {alert.name}")
 
 
-def _judge_server_hello(message: Handshake, version: int, suites: Container[int] | None) -> Answer:
+def _judge_server_hello(
+    message: Handshake, version: int, suites: Container[int] | None
+) -> HelloAnswer:
     if message.msg_type != SERVER_HELLO:
         raise WireError(f"is {message.msg_type}, not server_hello", "handshake.msg_type", 0)
     hello = ServerHello.parse(message.body)
     chosen, suite = hello.version(), hello.cipher_suite
     if chosen != version:
-        return Answer(REFUSED, f"it chooses {versions.name(chosen)}", suite)
+        return HelloAnswer(REFUSED, f"it chooses {versions.name(chosen)}", suite)
     if suites is not None and suite not in suites:
-        return Answer(INCONCLUSIVE, "it chooses a cipher suite that was not offered", suite)
-    return Answer(ACCEPTED, "hello_retry_request" if hello.is_retry() else "server_hello", suite)
+        return HelloAnswer(INCONCLUSIVE, "it chooses a cipher suite that was not offered", suite)
+    return HelloAnswer(
+        ACCEPTED, "hello_retry_request" if hello.is_retry() else "server_hello", suite
+    )
 
 
 def _alert(record: Record) -> Alert:

@@ -130,7 +130,7 @@ class ServerPeer(Peer):
             seen.offered = recording.client_hello()
         if self._client_certificate and not tls.session.clientCertChain:
             raise VerifyError("the client sent no certificate")
-        _note(seen, tls)
+        _record_result(seen, tls)
         self.on_handshake(seen)
         pending = b""
         while True:
@@ -212,7 +212,7 @@ def _request(
         seen.data = bytes(tls.recv(_CHUNK))
         if not seen.data:
             raise VerifyError("closed without an answer")
-    _note(seen, tls)
+    _record_result(seen, tls)
     tls.close()
 
 
@@ -251,6 +251,6 @@ def suite_name(number: int) -> str:
     return name
 
 
-def _note(seen: SeenConnection, tls: Any) -> None:
+def _record_result(seen: SeenConnection, tls: Any) -> None:
     seen.version = tls.version[0] << 8 | tls.version[1]
     seen.suite = suite_name(tls.session.cipherSuite)

@@ -19,7 +19,7 @@ from tlsfloor.wire import Messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.peers.answers import Answer
+    from tlsfloor.peers.answers import HelloAnswer
     from tlsfloor.peers.base import SeenConnection
 
 _CHUNK = 2**14
@@ -63,7 +63,7 @@ class HelloClientPeer(Peer):
         _note_answer(seen, judge_version(message, self.version), self.version)
 
 
-def _note_answer(seen: SeenConnection, answer: Answer, version: int) -> None:
+def _note_answer(seen: SeenConnection, answer: HelloAnswer, version: int) -> None:
     if answer.outcome == answers.ACCEPTED:
         seen.version, seen.suite = version, answer.evidence
     else:

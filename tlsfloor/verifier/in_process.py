@@ -37,7 +37,7 @@ from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.peers.answers import (
     INCONCLUSIVE,
     REFUSED,
-    Answer,
+    HelloAnswer,
     first_message,
     judge_client_hello,
     judge_version,
@@ -256,13 +256,13 @@ def _observe_all(ssl: Any) -> list[Observation]:
     return found
 
 
-def _answer_of(error: Exception) -> Answer:
+def _answer_of(error: Exception) -> HelloAnswer:
     """Return what an error of ``ssl`` means."""
     refused = getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL" or "protocol" in str(error)
-    return Answer(REFUSED if refused else INCONCLUSIVE, str(error))
+    return HelloAnswer(REFUSED if refused else INCONCLUSIVE, str(error))
 
 
-def _try(ssl: Any, context: ssl.SSLContext, role: str, version: int) -> Answer:
+def _try(ssl: Any, context: ssl.SSLContext, role: str, version: int) -> HelloAnswer:
     """Exchange hellos of one version with a TLS object of a context."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     is_server = role == "server"
@@ -277,7 +277,7 @@ def _try(ssl: Any, context: ssl.SSLContext, role: str, version: int) -> Answer:
             if not isinstance(offered, Handshake):
                 # It has no version or no suite left to offer, unless something else stopped it.
                 failed = own_error == _WAITS or "malloc" in own_error
-                return Answer(INCONCLUSIVE if failed else REFUSED, own_error)
+                return HelloAnswer(INCONCLUSIVE if failed else REFUSED, own_error)
             hello = ClientHello.parse(offered.body)
             refusal = judge_client_hello(hello, version)
             if refusal is not None:
