@@ -6,7 +6,7 @@ for which eventlet executes ``ssl`` a second time, beside the one that everybody
 
 import importlib
 
-from programs import by_bio
+import by_bio
 
 
 def patch():

@@ -5,7 +5,7 @@
 
 import importlib
 
-from programs import by_bio
+import by_bio
 
 
 def patch():

@@ -7,7 +7,7 @@ import boto3
 import s3transfer.crt
 from awscrt.auth import AwsCredentialsProvider
 from awscrt.s3 import S3Client
-from programs import s3_retries
+import s3_retries
 from s3transfer.crt import BotocoreCRTRequestSerializer, CRTTransferManager, create_s3_crt_client
 
 STACK = "awscrt"

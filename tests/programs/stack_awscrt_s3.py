@@ -8,7 +8,7 @@ import os
 
 from awscrt.http import HttpHeaders, HttpRequest
 from awscrt.s3 import S3Client, S3RequestType
-from programs import s3_retries
+import s3_retries
 
 STACK = "awscrt_s3"
 NEEDS = ("awscrt",)

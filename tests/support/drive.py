@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ def main() -> None:
     # Programs of this folder ask for what CPython and its users warn of.
     warnings.simplefilter("ignore")
     sys.path[:0] = job.get("path", [])
+    sys.path.append(os.path.dirname(file))  # some programs share a module
     if route == "early":
         enforce(floor)
     spec = importlib.util.spec_from_file_location("program", file)

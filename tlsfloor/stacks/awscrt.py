@@ -4,7 +4,7 @@ By default it accepts TLS 1.0. Its modules look up the functions of ``_awscrt``,
 call, so the gates are there, and reach classes that a program imported earlier:
 
 * **birth**: ``client_tls_ctx_new`` makes every context of Python code; its minimum is raised. See
-  ``_awscrt_s3`` for a client whose context C code would make;
+  ``awscrt_s3`` for a client whose context C code would make;
 * **use**: a context that is older than the floor cannot be raised, and does not report its minimum,
   so it is refused when it would begin a connection. So are objects that may hold such a context
   and do not show it, such as a provider of credentials;
