@@ -5,6 +5,7 @@ import sys
 if sys.version_info >= (3, 8):
     from tlsfloor.cli import main
 else:
+    sys.dont_write_bytecode = True  # 2.7 would write it next to the source, perhaps into a bundle
     from tlsfloor.startup.legacy_command import main  # type: ignore[assignment]
 
 sys.exit(main())

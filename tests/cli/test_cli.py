@@ -286,7 +286,7 @@ def test_status_shows_the_floor_as_text_and_as_json(
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
 def test_status_answers_on_old_pythons_and_names_no_other_command(executable: str) -> None:
-    status = ("-m", "tlsfloor", "status")
+    status = ("-B", "-m", "tlsfloor", "status")
     for env, code, lines in (
         (armed_environment("1.2"), 0, ["floor        1.2, held", "stack        ssl: guarded"]),
         (armed_environment("9"), 1, ["floor        none", "problem      tlsfloor: error: unknown"]),
@@ -298,7 +298,7 @@ def test_status_answers_on_old_pythons_and_names_no_other_command(executable: st
             assert f"\n{line}" in f"\n{done.stdout}"
         done = python(*status, "--quiet", executable=executable, env=env)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
-    done = python("-m", "tlsfloor", "verify", executable=executable, env=OWN_PATH)
+    done = python("-B", "-m", "tlsfloor", "verify", executable=executable, env=OWN_PATH)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: on Python ")
 

@@ -13,8 +13,8 @@ def main():
         return 2
     held, lines = rows()
     if len(words) == len(sys.argv[1:]):
-        for label, text in lines:
-            print("%-12s %s" % (label, text))
+        # In one piece: `| head -1` may close the pipe after the first.
+        sys.stdout.write("".join("%-12s %s\n" % line for line in lines))
     return 0 if held else 1
 
 
