@@ -39,7 +39,7 @@ dict(os.environ), os.getcwd(), sys.path, sys.flags.no_user_site]) + chr(10))
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """An environment whose own start-up file notes what it was started with."""
+    """An environment whose start-up file records what it was started with."""
     folder = tmp_path / "srv" / "app"
     command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
     subprocess.run(command, check=True, timeout=60)
@@ -50,7 +50,7 @@ def venv(tmp_path: Path) -> Path:
 
 
 def started(venv: Path, target: Path) -> list[Any]:
-    """Verify a target from a folder of the caller; return what each launch was started with."""
+    """Verify a target from another folder; return what each launch was started with."""
     here = venv.parent.parent / "here"
     here.mkdir()
     ran = here / "ran"
@@ -67,7 +67,7 @@ def started(venv: Path, target: Path) -> list[Any]:
     return [json.loads(each) for each in notes]
 
 
-def test_what_was_found_gets_no_secrets_and_no_current_folder(venv: Path) -> None:
+def test_an_interpreter_that_was_found_gets_no_secrets_and_no_current_folder(venv: Path) -> None:
     for env, folder, path, no_user_site in started(venv, venv.parent):
         assert "secret" not in env.values()
         assert folder == os.path.abspath(os.sep)
@@ -79,15 +79,15 @@ def test_what_was_found_gets_no_secrets_and_no_current_folder(venv: Path) -> Non
             assert (env["TLSFLOOR"], env["PATH"]) == ("off", os.environ["PATH"])
 
 
-def test_what_was_named_is_started_as_a_program_would_be(venv: Path) -> None:
-    """The control: the same interpreter, by its name."""
+def test_an_interpreter_that_was_named_is_started_as_a_program_would_be(venv: Path) -> None:
+    """The control: the same interpreter, by its path."""
     *_, (env, folder, path, _) = started(venv, venv / "bin" / "python")
     here = str(venv.parent.parent / "here")
     assert SECRETS.items() <= env.items()
     assert (folder, here in path) == (here, True)
 
 
-def test_what_is_named_and_found_was_named(venv: Path) -> None:
+def test_an_interpreter_that_was_named_and_found_counts_as_named(venv: Path) -> None:
     name = str(venv / "bin" / "python")
     for targets in ([str(venv), name], [name, str(venv)]):
         [each] = find.search(targets).interpreters
@@ -96,7 +96,7 @@ def test_what_is_named_and_found_was_named(venv: Path) -> None:
     assert each.below == str(venv)
 
 
-def test_a_user_who_is_not_there_is_a_mistake() -> None:
+def test_an_unknown_user_is_an_error() -> None:
     done = python("-m", "tlsfloor", "verify", "--as-user", "no such user", sys.executable)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
@@ -110,7 +110,7 @@ def test_only_root_becomes_another_user() -> None:
         pass
 
 
-def test_our_own_user_needs_nothing() -> None:
+def test_the_current_user_needs_no_privilege() -> None:
     pwd = pytest.importorskip("pwd")
     with environment.as_user(pwd.getpwuid(os.geteuid()).pw_name) as user:
         assert user is None
@@ -127,7 +127,7 @@ WHO = "import json, os; print(json.dumps([os.getresuid(), os.getresgid(), os.get
 
 
 @as_root
-def test_another_user_has_his_ids_and_can_read_the_certificates(
+def test_another_user_has_own_ids_and_can_read_the_certificates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -173,7 +173,7 @@ def test_a_folder_for_temporary_files_that_the_user_cannot_enter_is_an_error(
 
 
 @as_root
-def test_what_a_user_may_not_start_is_inconclusive(tmp_path: Path) -> None:
+def test_an_interpreter_that_the_user_cannot_start_is_inconclusive(tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(os.path.realpath(FOR_ALL))
     tmp_path.chmod(0o700)
     with environment.as_user("nobody") as user:

@@ -1,4 +1,4 @@
-"""Finding interpreters: what is one, what is not, what is folded, and that nothing is started."""
+"""The search: what is an interpreter, which names are one, and that nothing is started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 def program(
     path: Path, *, machine: int | None = None, marker: bytes = b"Py_BytesMain", mode: int = 0o755
 ) -> Path:
-    """Write what looks like a program of this machine; started, it would crash."""
+    """Write a file that looks like a program of this machine. It would crash if it was started."""
     with open(REAL, "rb") as file:
         head = bytearray(file.read(64))
     if machine is not None:
@@ -64,7 +64,7 @@ def test_a_virtual_environment_is_one_interpreter_of_its_own(venv: Path) -> None
     assert str(venv / "bin" / "python3") in each.other_names
 
 
-def test_an_environment_is_not_folded_with_the_interpreter_that_it_links_to(venv: Path) -> None:
+def test_an_environment_is_not_merged_with_the_interpreter_that_it_links_to(venv: Path) -> None:
     found = find.find_interpreters([str(venv), REAL]).interpreters
     assert sorted(each.path for each in found) == sorted([str(venv / "bin" / "python"), REAL])
 
@@ -77,7 +77,7 @@ def test_an_environment_of_copies_is_one_interpreter(tmp_path: Path) -> None:
     assert len(each.other_names) == 2
 
 
-def test_links_hard_links_and_copies_beside_each_other_are_folded(tmp_path: Path) -> None:
+def test_links_hard_links_and_copies_in_a_folder_are_one_interpreter(tmp_path: Path) -> None:
     real = program(tmp_path / "bin" / "python3.12")
     link(tmp_path / "bin" / "python3", "python3.12")
     link(tmp_path / "sbin" / "python", real)
@@ -94,8 +94,8 @@ def test_links_hard_links_and_copies_beside_each_other_are_folded(tmp_path: Path
     }
 
 
-def test_one_file_in_two_places_is_two_interpreters(tmp_path: Path) -> None:
-    """conda links every environment's interpreter to its cache: each has libraries of its own."""
+def test_a_file_with_hard_links_in_two_folders_is_two_interpreters(tmp_path: Path) -> None:
+    """conda makes hard links to its cache, and each environment has libraries of its own."""
     one = program(tmp_path / "one" / "bin" / "python")
     (tmp_path / "two" / "bin").mkdir(parents=True)
     os.link(one, tmp_path / "two" / "bin" / "python")
@@ -121,7 +121,7 @@ def test_names_of_other_things(tmp_path: Path, name: str) -> None:
     assert find.find_interpreters([str(tmp_path)]) == find.SearchResult(empty=[str(tmp_path)])
 
 
-def test_a_named_target_may_be_called_anything(tmp_path: Path) -> None:
+def test_a_named_target_may_have_any_name(tmp_path: Path) -> None:
     assert paths(find.find_interpreters([str(program(tmp_path / "app"))])) == [
         str(tmp_path / "app")
     ]
@@ -146,7 +146,7 @@ def test_real_interpreters_have_a_sign() -> None:
         assert binary.nature(each) == ("", ""), each
 
 
-def test_a_script_called_python_is_named_and_not_started(tmp_path: Path) -> None:
+def test_a_script_with_the_name_python_is_reported_and_not_started(tmp_path: Path) -> None:
     trace = tmp_path / "started"
     shim = tmp_path / "bin" / "python"
     shim.parent.mkdir()
@@ -187,7 +187,7 @@ def test_a_path_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="it makes ELF files")
-def test_what_cannot_be_tried_has_a_problem(
+def test_a_program_that_cannot_be_tried_has_a_problem(
     tmp_path: Path, options: dict[str, object], problem: str
 ) -> None:
     [each] = find.find_interpreters(
@@ -209,7 +209,7 @@ def test_a_program_of_another_system_has_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(AS_ROOT, reason="root reads everything")
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_files_and_folders_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     unread = program(tmp_path / "bin" / "python", mode=0o111)
     (tmp_path / "closed").mkdir(mode=0)
     found = find.find_interpreters([str(tmp_path)])
@@ -219,10 +219,10 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert found.unread == {str(tmp_path / "closed"): "Permission denied"}
 
 
-def test_a_folder_that_cannot_be_read_is_told_once(
+def test_a_folder_that_cannot_be_read_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root nothing is unreadable: so this is what the system would say."""
+    """root can read everything, so the error of the system is simulated."""
     program(tmp_path / "bin" / "python")
     closed = tmp_path / "closed"
     closed.mkdir()
@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_read_is_told_once(
     assert (len(found.interpreters), found.unread) == (1, {str(closed): "Permission denied"})
 
 
-def test_links_that_lead_nowhere_or_in_circles_are_survived(tmp_path: Path) -> None:
+def test_links_to_nothing_or_in_circles_do_not_stop_the_search(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "python")
     link(tmp_path / "bin" / "loop", tmp_path)
     link(tmp_path / "bin" / "python2", tmp_path / "bin" / "python2")
@@ -247,23 +247,23 @@ def test_links_that_lead_nowhere_or_in_circles_are_survived(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "python3.12")  # whoever opens it waits
     found = find.find_interpreters([str(tmp_path)])
     assert paths(found) == [str(tmp_path / "bin" / "python")]
-    told = {os.path.basename(path): why for path, why in found.skipped.items()}
-    assert told["python3"] == "No such file or directory"
-    assert told["python2"].startswith("Too many")
+    skipped = {os.path.basename(path): why for path, why in found.skipped.items()}
+    assert skipped["python3"] == "No such file or directory"
+    assert skipped["python2"].startswith("Too many")
 
 
-def test_texts_called_python_are_not_worth_a_word(tmp_path: Path) -> None:
+def test_texts_with_the_name_python_are_not_reported(tmp_path: Path) -> None:
     (tmp_path / "python").write_text("# bash completion\n")
     assert find.find_interpreters([str(tmp_path)]) == find.SearchResult(empty=[str(tmp_path)])
 
 
-def test_a_target_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
+def test_a_target_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VerifyError, match="there is no .*/nothing"):
         find.find_interpreters([str(tmp_path / "nothing")])
 
 
 def test_absolute_links_of_an_image_stay_inside_it(tmp_path: Path) -> None:
-    """Followed from outside they would lead to this machine's own interpreter."""
+    """Outside of the image they lead to the interpreter of this machine."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "os-release").touch()
     real = program(tmp_path / "usr" / "bin" / "python3.99")
@@ -281,7 +281,7 @@ def test_absolute_links_of_an_image_stay_inside_it(tmp_path: Path) -> None:
     assert str(alternative) in found.interpreters[1].other_names
 
 
-def test_names_that_are_no_text_are_survived(tmp_path: Path) -> None:
+def test_names_that_are_not_text_do_not_stop_the_search(tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path) + b"/\xff\n"
     os.mkdir(folder)
     program(tmp_path / os.fsdecode(b"\xff\n") / "python")

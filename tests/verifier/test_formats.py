@@ -1,4 +1,4 @@
-"""The formats of a verification: each is valid by its published schema, whatever it has to say."""
+"""The formats of a report: each is valid by its published schema, whatever its content is."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def a_report(*found: examine.InterpreterResult, **more: Any) -> examine.VerifyRe
 
 @pytest.fixture(scope="module")
 def real() -> examine.VerifyReport:
-    """This interpreter, by a few cases."""
+    """A report on this interpreter, with a few cases."""
     planned = [
         case
         for case in cases.plan_cases(TLS1_2)
@@ -125,7 +125,7 @@ def sarif_schema() -> Any:
     return json.JSONDecoder().raw_decode(content[start:].decode("utf-8", "replace"))[0]
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid_and_has_the_version_of_the_json() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"]["schema"]["const"] == formats.SCHEMA
 
@@ -137,7 +137,7 @@ def test_json_is_valid_by_its_schema(report: examine.VerifyReport) -> None:
 
 
 def test_the_schema_describes_every_key(real: examine.VerifyReport) -> None:
-    """Keys may be added without a word, for who reads it; never in here."""
+    """Readers have to ignore unknown keys, but the schema of this version has no gaps."""
 
     def closed(schema: Any) -> Any:
         if isinstance(schema, dict):
@@ -202,12 +202,14 @@ def test_sarif_has_a_result_for_each_flagged_interpreter() -> None:
         "file:///lowerable/python": "warning",
         "file:///inconclusive/python": "note",
     }
-    told = [each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]]
-    assert told == ["not searched: /root: Permission denied", "skipped: /app/python: a script"]
+    notes = [
+        each["message"]["text"] for each in run["invocations"][0]["toolExecutionNotifications"]
+    ]
+    assert notes == ["not searched: /root: Permission denied", "skipped: /app/python: a script"]
 
 
-def test_a_sarif_rule_says_what_was_seen_and_what_helps() -> None:
-    """What could not be proven was not tried by handshakes, and no floor would prove it."""
+def test_a_sarif_rule_has_the_evidence_and_advice() -> None:
+    """The rule for inconclusive results names no evidence, and does not advise to set a floor."""
     for evidence, seen in (("handshake", "a full handshake below"), ("hello", "a crafted hello")):
         report = a_report(examined("inconclusive"))
         report.evidence = evidence
@@ -223,7 +225,7 @@ def test_a_sarif_rule_says_what_was_seen_and_what_helps() -> None:
         assert run["results"][0]["properties"]["reasons"][0] == "first"
 
 
-def test_ssl_3_is_shown_where_it_was_accepted() -> None:
+def test_ssl_3_is_shown_if_it_was_accepted() -> None:
     def shown(outcome: str) -> bool:
         found = examined("leaks", results=[result(outcome, SSL3), result("accepted", TLS1_2)])
         return "SSLv3 -   -   1.2" in text.to_text(a_report(found))
@@ -233,7 +235,7 @@ def test_ssl_3_is_shown_where_it_was_accepted() -> None:
 
 @pytest.fixture(scope="module")
 def junit_schema() -> Any:
-    """Jenkins' schema for JUnit's XML; MIT, as its head says, from the source archive of pytest."""
+    """Jenkins' schema for JUnit XML, from the source archive of pytest (MIT, as its head says)."""
     return xmlschema.XMLSchema(str(HERE / "schemas" / "junit-10.xsd"))
 
 
@@ -282,7 +284,7 @@ def test_what_the_floor_allows_never_fails_in_junit(version: int) -> None:
     )
 
 
-def test_every_format_says_the_same_of_a_status() -> None:
+def test_the_exit_status_is_the_worst_of_all() -> None:
     assert [each.exit_status for each in REPORTS.values()] == [3, 1, 1, 3, 3]
     assert a_report(examined("immune"), examined("enforced")).exit_status == 0
     assert a_report(examined("immune"), unread={"/root": "Permission denied"}).exit_status == 3
@@ -297,7 +299,7 @@ def test_the_text_is_plain(report: examine.VerifyReport) -> None:
         assert each.verdict.name.upper() in printed
 
 
-def test_the_text_of_a_few_has_their_tables_and_of_many_a_line_each() -> None:
+def test_few_interpreters_have_tables_and_many_have_a_line_each() -> None:
     few = [
         examined("leaks", f"/{number}/python", results=[result("accepted")]) for number in range(3)
     ]

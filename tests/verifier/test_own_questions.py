@@ -61,14 +61,14 @@ def asked(question: str, floor: str, mode: str, *flags: str) -> list[Any]:
     ("floor", "mode"), [("1.3", "enforce"), ("1.3", "observe"), ("", "enforce")]
 )
 @pytest.mark.parametrize("question", ["verify", "status", "require"])
-def test_what_is_asked_leaves_no_event_no_count_and_no_filter(
+def test_questions_of_tlsfloor_leave_no_event_no_count_and_no_filter(
     question: str, floor: str, mode: str
 ) -> None:
     kinds, counts, same = asked(question, floor, mode)
     assert (kinds, set(counts.values()), same) == ([], {0}, True)
 
 
-def test_what_a_program_asks_for_is_told_and_counted() -> None:
+def test_requests_of_a_program_are_events_and_counted() -> None:
     kinds, counts, _ = asked("a program", "1.3", "enforce", "-W", "ignore")
     assert {*kinds} <= {"raised", "clamped"}
     assert counts["clamped"] == 2
@@ -76,8 +76,8 @@ def test_what_a_program_asks_for_is_told_and_counted() -> None:
 
 @pytest.mark.parametrize("flag", ["error", "always"])
 @pytest.mark.parametrize("floor", ["1.3", ""])
-def test_it_warns_of_nothing(flag: str, floor: str) -> None:
-    """What is old is tried on purpose; a program that asks for it is warned, or gets an error."""
+def test_verify_gives_no_warning(flag: str, floor: str) -> None:
+    """It asks for old versions, for which a program would get a warning or an error."""
     kinds, counts, same = asked("verify", floor, "enforce", "-W", flag)
     assert (kinds, set(counts.values()), same) == ([], {0}, True)
 
@@ -113,7 +113,7 @@ tlsfloor.enforce("1.3")
 tlsfloor.verify("1.3")  # what it imports
 filters = list(warnings.filters)
 seen, over = [], threading.Event()
-warnings.showwarning = lambda *told, **more: seen.append(str(told[0]))
+warnings.showwarning = lambda *args, **kwargs: seen.append(str(args[0]))
 def program():
     while not over.is_set():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -136,8 +136,8 @@ print(json.dumps([seen, filters == warnings.filters, len(made), tlsfloor.status(
 """
 
 
-def test_threads_that_ask_at_once_mute_nobody() -> None:
-    """Each of the program's own contexts is counted, whatever the others ask meanwhile."""
+def test_concurrent_questions_do_not_suppress_warnings_of_the_program() -> None:
+    """Each context of the program is counted while other threads call verify()."""
     done = python("-c", THREADS, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     seen, same, made, counts = json.loads(done.stdout)
@@ -164,7 +164,7 @@ except tlsfloor.GuardError as error:
 """
 
 
-def test_the_findings_of_an_error_are_no_events() -> None:
+def test_the_findings_of_an_error_are_not_events() -> None:
     done = python("-c", FINDINGS, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     found, kinds, counts = json.loads(done.stdout)
@@ -188,7 +188,7 @@ print(json.dumps([int(context.minimum_version), asked(context), tlsfloor.status(
 """
 
 
-def test_a_context_that_a_program_raises_is_not_the_work_of_a_gate() -> None:
+def test_raise_context_is_not_counted_as_a_gate() -> None:
     done = python("-c", RAISED, env=clean_environment(PYTHONPATH=IMPORT_PATH))
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     minimum, asked, counts = json.loads(done.stdout)

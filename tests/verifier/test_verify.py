@@ -1,4 +1,4 @@
-"""The judge: what it says of this interpreter, and that it never says more than it saw."""
+"""The judge: its verdict on this interpreter, and that it claims nothing that was not observed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _reports: dict[str, tuple[int, dict[str, Any]]] = {}
 
 
 def verify(*words: str, env: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    """Return the status and what is said of this interpreter; the same question is asked once."""
+    """Return the exit status and the result for this interpreter. Each call is made only once."""
     asked = json.dumps([words, env.get("TLSFLOOR"), env.get("PYTHONPATH")])
     if asked not in _reports:
         done = python("-m", "tlsfloor", "verify", "--json", *words, env=env)
@@ -29,7 +29,7 @@ def verify(*words: str, env: dict[str, str]) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-def test_an_unprotected_interpreter_is_flagged_and_the_floor_mends_it(floor: str) -> None:
+def test_an_unprotected_interpreter_is_flagged_and_a_floor_protects_it(floor: str) -> None:
     status, report = verify("--floor", floor, env=clean_environment())
     assert status == 1
     assert report["verdict"] in ("leaks", "lowerable")
@@ -41,7 +41,7 @@ def test_an_armed_interpreter_is_enforced() -> None:
     assert (status, report["verdict"]) == (0, "enforced")
 
 
-def test_the_report_tells_which_flags_the_route_does_not_survive() -> None:
+def test_the_report_shows_which_options_of_python_skip_the_floor() -> None:
     _, report = verify(env=armed_environment())
     flags = ["-E", "-I", "-S", "-s"] + ["-P"] * (sys.version_info >= (3, 11))
     verdicts = {flag: report["other_verdicts"][f"as started, {flag}"]["verdict"] for flag in flags}
@@ -51,12 +51,12 @@ def test_the_report_tells_which_flags_the_route_does_not_survive() -> None:
     assert {verdicts[flag] for flag in flags[:3]} <= {"leaks", "lowerable"}
 
 
-def test_a_floor_below_the_one_in_question_does_not_count() -> None:
+def test_a_lower_floor_does_not_count() -> None:
     status, report = verify("--floor", "1.3", env=armed_environment("1.2"))
     assert (status, report["verdict"]) == (1, "leaks")
 
 
-def test_an_armed_interpreter_that_blocks_tls_is_not_called_safe() -> None:
+def test_an_interpreter_in_which_ssl_is_blocked_is_inconclusive() -> None:
     status, report = verify(env=armed_environment("nonsense"))
     assert (status, report["verdict"]) == (3, "inconclusive")
 
@@ -99,7 +99,7 @@ SOUND = launch(allowed_only, completed_if_allowed)
 OPEN = launch(lambda case: {"version": "TLSv1"}, lambda case: (True, ""))
 
 
-def test_refusals_beside_successes_are_a_sound_run() -> None:
+def test_refusals_with_successful_controls_are_a_sound_launch() -> None:
     assert judge.judge_launch(SOUND, SOUND, TLS1_2).name == "immune"
     assert judge.judge_launch(OPEN, SOUND, TLS1_2).name == "enforced"
     assert judge.judge_launch(SOUND, OPEN, TLS1_2).name == "leaks"
@@ -125,37 +125,37 @@ def test_each_verdict_is_one_sentence() -> None:
         assert str(judge.judge_launch(isolated, started, TLS1_2)) == sentence
 
 
-def test_refusals_without_one_success_prove_nothing() -> None:
+def test_refusals_without_a_successful_control_prove_nothing() -> None:
     nothing = launch(lambda case: {"error": "ConnectionRefusedError"}, lambda case: (False, ""))
     assert judge.judge_launch(nothing, nothing, TLS1_2).name == "inconclusive"
     assert judge.judge_launch(OPEN, nothing, TLS1_2).name == "inconclusive"
 
 
-def test_a_way_without_a_control_of_its_own_is_in_doubt() -> None:
-    def seen(case: cases.Case) -> tuple[bool, str]:
+def test_a_setup_whose_control_failed_is_inconclusive() -> None:
+    def saw(case: cases.Case) -> tuple[bool, str]:
         return case.version >= TLS1_2 and case.setup != "lowered", ""
 
-    def told(case: cases.Case) -> dict[str, str]:
+    def said(case: cases.Case) -> dict[str, str]:
         return (
             allowed_only(case)
             if case.setup != "lowered"
             else {"error": "ValueError: something else"}
         )
 
-    assert judge.judge_launch(OPEN, launch(told, seen), TLS1_2).name == "inconclusive"
+    assert judge.judge_launch(OPEN, launch(said, saw), TLS1_2).name == "inconclusive"
 
 
-def test_where_the_suites_are_refused_nothing_is_tried() -> None:
-    """A fixed version has no control of its own, and the default one asks for no suites."""
+def test_a_setup_whose_cipher_suites_are_refused_is_inconclusive() -> None:
+    """A fixed version has no control of its own, and the default setup asks for no suites."""
 
-    def told(case: cases.Case) -> dict[str, str]:
+    def said(case: cases.Case) -> dict[str, str]:
         refused = {"error": "SSLError: ('No cipher can be selected.',)"}
         return refused if case.setup.endswith("@SECLEVEL=0") else allowed_only(case)
 
-    def seen(case: cases.Case) -> tuple[bool, str]:
+    def saw(case: cases.Case) -> tuple[bool, str]:
         return case.version >= TLS1_2 and not case.setup.endswith("@SECLEVEL=0"), ""
 
-    found = launch(told, seen)
+    found = launch(said, saw)
     outcomes = {
         each.case.setup: each.outcome for each in found.results if each.case.version < TLS1_2
     }
@@ -165,29 +165,29 @@ def test_where_the_suites_are_refused_nothing_is_tried() -> None:
 
 
 def test_a_handshake_that_only_the_peer_saw_counts() -> None:
-    def seen(case: cases.Case) -> tuple[bool, str]:
+    def saw(case: cases.Case) -> tuple[bool, str]:
         return case.version >= TLS1_2 or case.setup == "lowered", ""
 
-    verdict = judge.judge_launch(OPEN, launch(allowed_only, seen), TLS1_2)
+    verdict = judge.judge_launch(OPEN, launch(allowed_only, saw), TLS1_2)
     assert verdict.name == "lowerable"
     assert all("lowered" in reason for reason in verdict.reasons)
 
 
-def test_a_timeout_is_no_refusal() -> None:
-    def told(case: cases.Case) -> dict[str, str]:
+def test_a_timeout_is_not_a_refusal() -> None:
+    def said(case: cases.Case) -> dict[str, str]:
         return (
             allowed_only(case) if case.version >= TLS1_2 else {"error": "socket.timeout: timed out"}
         )
 
     assert (
-        judge.judge_launch(OPEN, launch(told, completed_if_allowed), TLS1_2).name == "inconclusive"
+        judge.judge_launch(OPEN, launch(said, completed_if_allowed), TLS1_2).name == "inconclusive"
     )
 
 
 @pytest.mark.parametrize(
     ("error", "words", "outcome"),
     [
-        # TLS says no, on either side.
+        # TLS refuses, on one of the sides.
         ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "TLSRemoteAlert: protocol_version", "refused"),
         ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "TLSAbruptCloseError", "refused"),
         ("SSLError: [SSL: UNSUPPORTED_PROTOCOL]", "ConnectionResetError: [Errno 104]", "refused"),
@@ -195,12 +195,12 @@ def test_a_timeout_is_no_refusal() -> None:
         ("SSLError: [SSL: NO_SHARED_CIPHER]", "TLSRemoteAlert: handshake_failure", "refused"),
         ("ConnectionResetError: [Errno 104]", "TLSLocalAlert: protocol_version", "refused"),
         ("SSLEOFError: EOF occurred", "TLSLocalAlert: handshake_failure: no", "refused"),
-        # The program says no: it comes to no handshake.
+        # The program refuses before the handshake.
         ("ValueError: invalid or unsupported protocol version", "", "refused"),
         ("ImportError: it is not covered", "", "refused"),
         ("GuardError: it cannot be held", "TLSAbruptCloseError", "refused"),
         ("GuardError: it cannot be held", "ConnectionResetError: [Errno 104]", "refused"),
-        # Somebody dropped it.
+        # The connection was dropped.
         ("ConnectionResetError: [Errno 104] Connection reset by peer", "", "inconclusive"),
         ("ConnectionRefusedError: [Errno 111] Connection refused", "", "inconclusive"),
         ("OSError: [Errno 24] Too many open files", "", "inconclusive"),
@@ -216,11 +216,11 @@ def test_a_timeout_is_no_refusal() -> None:
         ("SSLError: [SSL: SOMETHING_ELSE]", "TimeoutError: timed out", "inconclusive"),
     ],
 )
-def test_what_was_dropped_is_no_refusal(error: str, words: str, outcome: str) -> None:
-    def told(case: cases.Case) -> dict[str, str]:
+def test_a_dropped_connection_is_not_a_refusal(error: str, words: str, outcome: str) -> None:
+    def said(case: cases.Case) -> dict[str, str]:
         return {"version": "TLSv1.2"} if case.version >= TLS1_2 else {"error": error}
 
-    found = launch(told, lambda case: (case.version >= TLS1_2, words))
+    found = launch(said, lambda case: (case.version >= TLS1_2, words))
     assert {each.outcome for each in found.results if each.case.version < TLS1_2} == {outcome}
 
 
@@ -248,14 +248,16 @@ QUICK = [
         ("ConnectionRefusedError: [Errno 111] Connection refused", "", "inconclusive"),
     ],
 )
-def test_after_a_hello_only_the_version_is_a_reason(error: str, words: str, outcome: str) -> None:
-    """A silence, or another alert, is an acceptance to the peer, until the program denies it."""
+def test_after_a_hello_only_an_error_about_the_version_is_a_refusal(
+    error: str, words: str, outcome: str
+) -> None:
+    """The peer takes silence or another alert for acceptance, until the program has an error."""
     taken = words.startswith(("it says", "alert"))
-    told = {case.id: {"error": "EOF" if case.version >= TLS1_2 else error} for case in QUICK}
+    said = {case.id: {"error": "EOF" if case.version >= TLS1_2 else error} for case in QUICK}
     seen = {
         case.id: (True, "hello") if case.version >= TLS1_2 else (taken, words) for case in QUICK
     }
-    found = judge.judge_cases(QUICK, told, seen, TLS1_2)
+    found = judge.judge_cases(QUICK, said, seen, TLS1_2)
     assert {each.outcome for each in found if each.case.version < TLS1_2} == {outcome}
 
 
@@ -295,7 +297,7 @@ print(json.dumps([[each.role, each.setup, each.version, each.outcome] for each i
 
 
 def test_the_hello_evidence_sees_the_floor() -> None:
-    """And never calls refused what a full handshake of the same program completes."""
+    """It does not call a version refused that a full handshake of the same setup completes."""
     without = json.loads(python("-c", HELLO).stdout)
     armed = json.loads(python("-c", HELLO, env=armed_environment()).stdout)
     assert any(outcome == "accepted" and version == TLS1_0 for _, _, version, outcome in without)
@@ -330,8 +332,8 @@ print(before, outcome())
 """
 
 
-def test_what_is_not_offered_is_not_accepted() -> None:
-    """OpenSSL turns down an unasked TLS 1.3 for its extension: that alert names no version."""
+def test_a_version_that_is_not_offered_is_refused() -> None:
+    """OpenSSL refuses TLS 1.3 that it did not offer with an alert about the extension."""
     assert python("-c", CAPPED).stdout.split() == ["accepted", "refused"]
 
 
@@ -346,14 +348,14 @@ print(bool(before), bool(before.below), *map(bool, after), len(before.observatio
 
 
 def test_a_process_can_verify_itself_by_one_call() -> None:
-    """It is a plain function, also after a part of the verifier was imported."""
+    """It is a function, also after a module of the verifier was imported."""
     without, below, held, too_much, tried = python("-W", "ignore", "-c", CALL).stdout.split()
     assert (without, below, held, too_much) == ("False", "True", "True", "False")
     assert int(tried) > 20
 
 
 def test_an_ssl_without_security_levels_can_be_verified() -> None:
-    """It is asked for all suites without the level, and a program that does so is held."""
+    """It is asked for all suites without a level, and the floor holds against that."""
     program = f"""{(PROGRAMS / "without_levels.py").read_text()}
 import tlsfloor
 before = tlsfloor.verify()
@@ -376,8 +378,8 @@ begin, ssl.SSLObject.do_handshake = ssl.SSLObject.do_handshake, do_handshake
 
 
 @pytest.mark.parametrize("fault", [NO_MEMORY, ""], ids=["no memory", "the control"])
-def test_a_role_in_which_nothing_is_accepted_is_in_doubt(fault: str) -> None:
-    """As nothing there shows that it could be: a refusal needs a control."""
+def test_a_role_in_which_nothing_is_accepted_is_inconclusive(fault: str) -> None:
+    """A refusal needs a positive control."""
     program = f"""{fault}
 import tlsfloor
 tlsfloor.enforce("1.2")
@@ -409,7 +411,7 @@ def test_what_verify_returns_is_printed_as_one_line() -> None:
 
 
 @pytest.mark.parametrize("floor", ["", "x", None, 1.2])
-def test_a_process_cannot_be_verified_for_nonsense(floor: object) -> None:
+def test_verify_rejects_what_is_not_a_floor(floor: object) -> None:
     with pytest.raises(tlsfloor.PolicyError):
         tlsfloor.verify(floor)
 

@@ -1,4 +1,4 @@
-"""``tlsfloor verify TARGET``: verdicts against the truth, misbehaving targets, the command."""
+"""``tlsfloor verify TARGET``: verdicts compared with plain handshakes, misbehaving targets."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ print(json.dumps(reached))
 
 
 def observe(executable: str, env: dict[str, str], *flags: str) -> set[str]:
-    """Return in which ways, default or asked for, a program gets a version below 1.2."""
+    """Return how a program gets a version below 1.2: by default, or if it asks for one."""
     started = [
         kind(FLOORS[name], key_exchange).__enter__()
         for kind in (handshakes.ServerPeer, handshakes.ClientPeer)
@@ -112,7 +112,7 @@ def observe(executable: str, env: dict[str, str], *flags: str) -> set[str]:
 
 
 def truth(executable: str, env: dict[str, str]) -> str:
-    """Return the verdict that plain handshakes lead to, by the words of the design."""
+    """Return the verdict that follows from plain handshakes, by the definition of each verdict."""
     deployed = observe(executable, env)
     if deployed:
         return "leaks" if "default" in deployed else "lowerable"
@@ -139,7 +139,7 @@ def of_this_machine() -> list[str]:
 def steer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: str, **more: str
 ) -> dict[str, str]:
-    """Make this process's environment the one that is deployed, and return it."""
+    """Change the environment of this process, which programs get, and return it."""
     env = clean_environment(**more)
     env.pop("OPENSSL_CONF", None)
     if settings:
@@ -192,11 +192,11 @@ def test_hellos_never_call_refused_what_a_handshake_completes(
     full = examine.examine_interpreter(find.Interpreter(path), PLANNED, TLS1_2, 60)
     quick = examine.examine_interpreter(find.Interpreter(path), HELLOS, TLS1_2, 60)
     for by_handshakes, by_hellos in zip(full.launches, quick.launches):
-        told = {(each.case.program, each.case.version): each for each in by_hellos.results}
+        quick_results = {(each.case.program, each.case.version): each for each in by_hellos.results}
         for each in by_handshakes.results:
-            said = told[each.case.program, each.case.version]
+            said = quick_results[each.case.program, each.case.version]
             assert said.outcome == "accepted" or each.outcome != "accepted", (said, each)
-    # It may flag what OpenSSL refuses later, and comes to an answer.
+    # Hellos may flag what OpenSSL refuses later. They are not inconclusive.
     assert quick.verdict.name != "inconclusive", quick.verdict.reasons
     if "armed" in environment:
         assert quick.verdict.name == "enforced"
@@ -221,7 +221,7 @@ def test_the_peer_could_speak_ssl_3(key_exchange: str) -> None:
 
 
 @pytest.mark.parametrize("key_exchange", handshakes.KEY_EXCHANGES)
-def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
+def test_a_current_client_can_complete_ssl_3(key_exchange: str) -> None:
     """It offers an extended master secret, which SSL 3.0 does not have (RFC 7627 section 4).
 
     The peer failed on it, and a client that takes SSL 3.0 was said to refuse it.
@@ -242,8 +242,8 @@ def test_ssl_3_is_completed_with_a_client_of_today(key_exchange: str) -> None:
 
 
 @pytest.mark.parametrize("version", cases.VERSIONS)
-def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
-    """Against tlslite-ng's, which speak one version and refuse each other."""
+def test_the_peers_for_hellos_see_what_the_other_side_does(version: int) -> None:
+    """The other side is tlslite-ng, which speaks one version and refuses every other."""
     for spoken in cases.VERSIONS:
         with hellos.HelloServerPeer(version) as server:
             handshakes.call("127.0.0.1", server.port, spoken)
@@ -263,8 +263,8 @@ def test_the_quick_peers_see_what_the_other_side_does(version: int) -> None:
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
 
 
-def test_an_unasked_tls_1_3_is_no_control() -> None:
-    """OpenSSL turns it down for its extension: that alert names no version."""
+def test_tls_1_3_without_an_offer_is_not_a_control() -> None:
+    """OpenSSL refuses it with an alert about the extension, which names no version."""
     seen = []
     for capped in (False, True):
         context = ssl.create_default_context(cafile=handshakes.CA_FILE)
@@ -280,8 +280,8 @@ def test_an_unasked_tls_1_3_is_no_control() -> None:
     assert seen[1].error == "refused: it does not offer TLS 1.3"
 
 
-def test_a_peer_that_is_slow_to_understand_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe is long gone when the peer knows what it heard, and it counts all the same."""
+def test_the_launch_waits_for_a_slow_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe has ended before the peer has read the answer, and the answer still counts."""
 
     def run(*args: Any, **more: Any) -> tuple[str, str]:
         try:
@@ -325,14 +325,14 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def misbehave(venv: Path, program: str) -> str:
-    """Let an environment's Python run a program as it starts; return its path."""
+    """Let the Python of an environment run a program when it starts; return its path."""
     [packages] = venv.glob("lib/python*/site-packages")
     (packages / "sitecustomize.py").write_text(program)
     return str(venv / "bin" / "python")
 
 
 def printing(facts: str) -> str:
-    """Return a program that prints this between the markers, and ends content."""
+    """Return a program that prints this between the markers and ends with status 0."""
     return (
         f"import os; os.write(1, b'<tlsfloor-facts>' + {facts} + b'</tlsfloor-facts>'); os._exit(0)"
     )
@@ -378,7 +378,7 @@ MISBEHAVIOUR = {
 
 @posix
 @pytest.mark.parametrize("kind", MISBEHAVIOUR)
-def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Path) -> None:
+def test_a_target_that_misbehaves_has_a_failure_within_the_timeout(kind: str, venv: Path) -> None:
     program, failure = MISBEHAVIOUR[kind]
     start = time.monotonic()
     found = launch.Launcher(misbehave(venv, program), SHORT, TLS1_2, 3).as_started()
@@ -389,8 +389,8 @@ def test_a_target_that_misbehaves_comes_to_a_reason_in_time(kind: str, venv: Pat
 
 
 @posix
-def test_what_leaked_before_a_target_failed_is_still_told(venv: Path) -> None:
-    """The peers saw it: the interpreter leaks, though it never came to its answer."""
+def test_a_leak_before_a_target_failed_is_reported(venv: Path) -> None:
+    """The peers saw it, although the probe never printed its answer."""
     program = (
         "import atexit, ssl, time\n"
         "made = ssl.create_default_context\n"
@@ -409,7 +409,7 @@ def test_what_leaked_before_a_target_failed_is_still_told(venv: Path) -> None:
 
 
 @posix
-def test_noise_before_and_after_the_facts_is_harmless(venv: Path) -> None:
+def test_output_before_and_after_the_facts_is_ignored(venv: Path) -> None:
     path = misbehave(
         venv,
         "import atexit, sys\n"
@@ -426,7 +426,7 @@ def test_noise_before_and_after_the_facts_is_harmless(venv: Path) -> None:
 
 def is_running(pid: int) -> bool:
     try:
-        # A zombie that nobody has reaped yet is not running.
+        # A zombie that is not reaped yet is not running.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
@@ -465,7 +465,7 @@ def test_children_of_a_target_are_not_left_running(
 
 
 @posix
-def test_what_is_printed_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_that_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "LIMIT", 2**20)
     command = [sys.executable, "-c", "import os; os.write(1, b'x' * (2**20 + 1))"]
     assert child.run_program(command, 30) == (
@@ -476,7 +476,7 @@ def test_what_is_printed_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -
     assert child.run_program(command, 30) == ("x" * 2**20, "")
 
 
-def test_what_cannot_be_started_comes_to_a_reason(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_started_has_a_reason(tmp_path: Path) -> None:
     for path in (str(tmp_path / "gone"), str(tmp_path), "null\0byte"):
         output, failure = child.run_program([path], 5)
         assert (output, failure.startswith("not started: ")) == ("", True)
@@ -492,7 +492,7 @@ def test_a_misbehaving_environment_is_inconclusive_and_never_sound(venv: Path) -
 
 
 def test_an_ssl_without_security_levels_is_tried_without_them(venv: Path) -> None:
-    """What OpenSSL alone knows is left away where it is refused: AWS-LC, OpenSSL 1.0.2."""
+    """AWS-LC and OpenSSL 1.0.2 refuse ``@SECLEVEL``, and get a text without it."""
     path = misbehave(venv, (PROGRAMS / "without_levels.py").read_text())
     every = examine.examine_interpreter(find.Interpreter(path), PLANNED, TLS1_2, 60, armed=True)
     _, deployed, armed = every.launches
@@ -544,7 +544,7 @@ def test_a_path_may_be_in_any_encoding(executable: str, tmp_path: Path) -> None:
 def test_the_probe_takes_nothing_from_the_current_folder(
     first: str, executable: str, tmp_path: Path
 ) -> None:
-    """Which is an empty name on the path, and on PyPy 7.3.5 an absolute one."""
+    """The current folder is an empty entry of the path, or an absolute one on PyPy 7.3.5."""
     (tmp_path / "socket.py").write_text("raise SystemExit('socket.py of the current folder')")
     (tmp_path / "json.py").write_text("raise SystemExit('json.py of the current folder')")
     probe = Path(launch.__file__).with_name("probe.py")
@@ -566,8 +566,10 @@ def test_the_probe_takes_nothing_from_the_current_folder(
     assert "<tlsfloor-facts>" in done.stdout
 
 
-def test_libraries_from_outside_of_an_image_prove_nothing_about_it(tmp_path: Path) -> None:
-    """It would run with this machine's OpenSSL, whatever lies in the image."""
+def test_an_interpreter_that_loads_a_library_from_outside_of_its_image_is_inconclusive(
+    tmp_path: Path,
+) -> None:
+    """It runs with the OpenSSL of this machine, and not with the one in the image."""
     found = examine.examine_interpreter(
         find.Interpreter(sys.executable, image=str(tmp_path)), SHORT, TLS1_2, 60
     )
@@ -605,7 +607,7 @@ def test_a_folder_is_searched_and_judged(venv: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_this_interpreter_is_tried_with_the_floor_too() -> None:
+def test_this_interpreter_is_also_tried_with_the_floor() -> None:
     done = tlsfloor("--json", "--role", "server", "--jobs", "1")
     [each] = json.loads(done.stdout)["interpreters"]
     assert each["path"] == sys.executable
@@ -613,7 +615,7 @@ def test_this_interpreter_is_tried_with_the_floor_too() -> None:
     assert done.returncode == judge.EXIT_STATUSES[each["verdict"]]
 
 
-def test_an_armed_environment_has_status_0(venv: Path) -> None:
+def test_an_armed_environment_has_exit_status_0(venv: Path) -> None:
     misbehave(venv, "")
     env = clean_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, *filter(None, sys.path)]))
     done = tlsfloor(str(venv), "--role", "client", env=env)
@@ -621,12 +623,12 @@ def test_an_armed_environment_has_status_0(venv: Path) -> None:
     assert "as started: ENFORCED, " in done.stdout or "as started: IMMUNE, " in done.stdout
 
 
-def test_nothing_found_is_never_0(tmp_path: Path) -> None:
+def test_the_exit_status_is_not_0_if_nothing_was_found(tmp_path: Path) -> None:
     done = tlsfloor(str(tmp_path))
     assert (done.returncode, done.stdout) == (3, f"no interpreter found below {tmp_path}\n")
 
 
-def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
+def test_several_interpreters_have_a_line_each(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "python").write_bytes(b"\x7fELF" + bytes(100))
@@ -654,7 +656,7 @@ def test_several_are_summed_up_in_a_line_each(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_end_with_status_2_before_anything_is_started(
+def test_wrong_options_end_with_status_2_before_anything_is_started(
     words: list[str], complaint: str
 ) -> None:
     done = tlsfloor(*words)
@@ -686,7 +688,7 @@ def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_
     assert not is_running(int(pid.read_text())) or sys.platform != "linux"
 
 
-def test_output_goes_to_the_file_alone(tmp_path: Path) -> None:
+def test_output_goes_only_to_the_file(tmp_path: Path) -> None:
     target = tmp_path / "python"
     target.write_text("no program")
     done = tlsfloor(str(target), "--format", "sarif", "--output", str(tmp_path / "report.sarif"))
@@ -702,15 +704,15 @@ def _umask() -> int:
     return mask
 
 
-def test_floor_1_3_asks_for_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_floor_1_3_flags_tls_1_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steer(monkeypatch, tmp_path, "")
     planned = [case for case in cases.plan_cases(TLS1_3, ("client",)) if case.library == "ssl"]
     found = examine.examine_interpreter(find.Interpreter(sys.executable), planned, TLS1_3, 60)
     assert found.verdict.name == "leaks"
 
 
-def test_what_could_not_be_tried_has_no_table(venv: Path) -> None:
-    """It would be one of question marks; and the reason says once which launch it is about."""
+def test_an_interpreter_that_could_not_be_tried_has_no_table(venv: Path) -> None:
+    """The table would have only question marks; the line of the verdict has the reason."""
     words = ("--hello", "--role", "client", str(venv))
     misbehave(venv, "")
     before = tlsfloor(*words)

@@ -96,7 +96,7 @@ def run_program(
 
 
 def stop_all() -> None:
-    """Kill every program that runs, in whatever thread; its caller gets a reason there."""
+    """Kill every program that runs, in all threads. Its caller gets a reason for the failure."""
     for process in tuple(_running):
         _kill(process)
 

@@ -4,12 +4,12 @@ A file is an interpreter if it has the name of one *and* is a program of this ma
 contain a symbol that only the main program of a Python has. A file with such a name that is
 something else is reported:
 
-* a script or a text is *skipped*: it is no interpreter, whatever it may start;
+* a script or a text is *skipped*: it is no interpreter, even if it starts one;
 * a program that cannot be tried here (unreadable, not executable, of another architecture, without
   any sign of Python) is an interpreter with a *problem*, and so inconclusive.
 
 Several names of one file are one interpreter: links, hard links, and copies in the same folder. A
-virtual environment is an interpreter of its own, whatever it links to, because it has its own
+virtual environment is an interpreter of its own, although it links to another one: it has its own
 packages and start-up files.
 """
 

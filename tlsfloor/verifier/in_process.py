@@ -16,7 +16,7 @@ The result describes the contexts that a program in this process would get. No h
 completed, so what OpenSSL would refuse later (a SHA-1 signature at its default security level, for
 example) counts as accepted.
 
-The module asks for old versions on purpose, and the program did not. So nothing of this is left in
+The module asks for old versions, and the program did not. So nothing of this is left in
 the process: no event and no count (``tlsfloor.floor.internal`` tells the gates), no key log, and no
 warning. A filter of warnings would affect other threads, and ``catch_warnings()`` is documented not
 to be thread-safe: it can lose their filters.
@@ -68,7 +68,7 @@ _WAITS = "waits for more data"
 # The attribute ``active`` is true while this thread tries old versions.
 _here = _local()
 
-# A name below this top-level domain does not exist (RFC 2606, section 2), so nobody exempts it.
+# A name below this top-level domain does not exist (RFC 2606, section 2), so it is never exempted.
 _HOST = "verify.tlsfloor.invalid"
 
 
