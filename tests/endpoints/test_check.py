@@ -1,4 +1,4 @@
-"""``tlsfloor check``: against peers of every version, real servers, and what does not speak TLS."""
+"""``tlsfloor check`` against peers of every version, real servers, and servers without TLS."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PEERS = [
 
 @pytest.fixture(autouse=True)
 def _nothing_left() -> Iterator[None]:
-    """No test may leave a thread behind; a socket would be a ResourceWarning."""
+    """Check that no test leaves a thread; a socket that is left is a ResourceWarning."""
     before = set(threading.enumerate())
     yield
     # Who reads no further does not wait for them: one may even be just starting.
@@ -84,7 +84,9 @@ def local(port: int, **options: Any) -> EndpointReport:
 
 
 @pytest.mark.parametrize(("version", "key_exchange"), PEERS)
-def test_a_peer_of_one_version_is_told_exactly(version: int, key_exchange: str) -> None:
+def test_a_peer_of_one_version_is_reported_to_accept_exactly_that(
+    version: int, key_exchange: str
+) -> None:
     with handshakes.ServerPeer(version, key_exchange) as peer:
         report = local(peer.port)
     assert report.state == "reached"
@@ -98,9 +100,7 @@ def test_a_peer_of_one_version_is_told_exactly(version: int, key_exchange: str) 
 
 
 @pytest.mark.parametrize(("version", "key_exchange"), PEERS)
-def test_the_server_name_is_sent_and_nothing_but_the_version(
-    version: int, key_exchange: str
-) -> None:
+def test_a_hello_offers_one_version_and_names_the_server(version: int, key_exchange: str) -> None:
     stream = Messages()
     stream.feed(crafted.client_hello(version, key_exchange, "floor.example"))
     message = stream.read()
@@ -111,7 +111,7 @@ def test_the_server_name_is_sent_and_nothing_but_the_version(
     assert hello.duplicates() == []
 
 
-def test_an_address_is_no_server_name() -> None:
+def test_an_address_is_not_sent_as_server_name() -> None:
     """RFC 6066 section 3."""
     assert [
         Endpoint(host).server_name for host in ("127.0.0.1", "::1", "fe80::1%lo", "a.example.")
@@ -183,14 +183,16 @@ LEGACY = "DEFAULT:@SECLEVEL=0"
     ],
     ids=lambda value: " ".join(value) or "default" if isinstance(value, list) else "",
 )
-def test_openssl_s_server(options: list[str], expected: set[tuple[int, str]]) -> None:
+def test_the_versions_of_openssl_s_server(
+    options: list[str], expected: set[tuple[int, str]]
+) -> None:
     with s_server(*options) as port:
         report = local(port)
     assert accepted(report) == expected, report
     assert {each.outcome for each in report.attempts} <= {"accepted", "refused"}
 
 
-def test_a_certificate_of_elliptic_curves(tmp_path: Path) -> None:
+def test_a_server_with_an_ecdsa_certificate(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme", reason="trustme is not installed")
     authority = trustme.CA()
     files = [str(tmp_path / name) for name in ("ca", "cert")]
@@ -262,7 +264,7 @@ def test_gunicorn(tmp_path: Path, context: ssl.SSLContext) -> None:
 
 @contextlib.contextmanager
 def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Let ``behave`` have every connection, each in a thread; yield the port."""
+    """Call ``behave`` with each connection, in a thread of its own; yield the port."""
     done = threading.Event()
     threads: list[threading.Thread] = []
     open_ones: list[socket.socket] = []
@@ -313,10 +315,10 @@ def mutual_tls(version: ssl.TLSVersion) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_server_that_wants_a_client_certificate(
+def test_a_server_that_demands_a_client_certificate(
     version: ssl.TLSVersion, context: ssl.SSLContext
 ) -> None:
-    """That it refuses the client takes nothing back of what it said to the hello."""
+    """It refuses the client later; the outcome of the hello stays."""
     with mutual_tls(version) as port:
         without = local(port, context=context)
         with_one = local(port, context=negotiation.trust(handshakes.CA_FILE, handshakes.PEER_FILE))
@@ -354,7 +356,7 @@ def test_a_server_that_wants_a_client_certificate(
         assert (report.negotiated.state, report.negotiated.reason) == ("negotiated", "")
 
 
-def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None:
+def test_an_untrusted_certificate_is_not_a_refusal(context: ssl.SSLContext) -> None:
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         untrusted = local(peer.port, context=negotiation.trust())
         elsewhere = negotiation.negotiate(
@@ -370,7 +372,7 @@ def test_an_untrusted_certificate_is_told_apart(context: ssl.SSLContext) -> None
     assert (by_address.state, by_address.protocol) == ("negotiated", "TLSv1.2")
 
 
-def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext) -> None:
+def test_why_this_interpreter_does_not_connect(context: ssl.SSLContext) -> None:
     with handshakes.ServerPeer(TLS1_0, "ecdhe") as peer:
         refused = local(peer.port, context=context)
     gone = negotiation.negotiate(Endpoint("localhost", peer.port), "127.0.0.1", context)
@@ -386,7 +388,7 @@ def test_this_interpreter_may_be_refused_or_meet_nobody(context: ssl.SSLContext)
 
 
 def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
-    """One truth: no floor is why this Python (CPython from 3.10 on) does not connect."""
+    """This Python (CPython 3.10 and later) does not connect to it, with or without a floor."""
     modern = negotiation.trust(handshakes.CA_FILE)
     modern.set_ciphers("ECDHE+AESGCM")
     plain = negotiation.trust(handshakes.CA_FILE)
@@ -411,7 +413,7 @@ def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
     )
 
 
-def test_a_minimum_of_this_process_is_named_as_the_reason() -> None:
+def test_the_minimum_of_this_process_is_reported_as_the_reason() -> None:
     context = negotiation.trust(handshakes.CA_FILE)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
@@ -422,7 +424,7 @@ def test_a_minimum_of_this_process_is_named_as_the_reason() -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "garbage", "a folder", "no key", "wrong key"])
-def test_files_that_cannot_be_used(what: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_an_error(what: str, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage"
     garbage.write_bytes(os.urandom(99))
     arguments = {
@@ -455,7 +457,7 @@ def say(data: bytes) -> Callable[[socket.socket], None]:
 
 
 def drip(connection: socket.socket) -> None:
-    """The longest record, a byte at a time: there is always something to read."""
+    """Send the longest record, one byte at a time."""
     connection.sendall(b"\x16\3\3\x40\0\x02\0\x3f\xfc")
     while True:
         connection.sendall(b"\0")
@@ -499,7 +501,7 @@ def reset(connection: socket.socket) -> None:
         pytest.param(reset, "closed", "resets", id="resets"),
     ],
 )
-def test_what_is_no_tls_is_named(
+def test_what_a_server_without_tls_does_is_reported(
     behave: Callable[[socket.socket], None], state: str, reason: str, context: ssl.SSLContext
 ) -> None:
     with serving(behave) as port:
@@ -517,15 +519,15 @@ def test_what_is_no_tls_is_named(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_bytes_are_never_an_answer(seed: int) -> None:
+def test_random_bytes_are_not_an_answer(seed: int) -> None:
     with serving(lambda connection: say(os.urandom(200 + seed))(connection)) as port:
         report = examination.examine_endpoint(Endpoint("localhost", port), timeout=0.3)
     assert report.state in ("not TLS", "timed out")
     assert report.accepted() == []
 
 
-def test_the_handshake_is_bounded_too() -> None:
-    """tlslite-ng asks the socket anew for each record; the deadline is for all of them."""
+def test_the_handshake_has_a_deadline_too() -> None:
+    """tlslite-ng reads the socket once for each record; the deadline is for all of them."""
     with serving(drip) as port:
         begun = time.monotonic()
         seen = handshakes.call("127.0.0.1", port, TLS1_2, timeout=0.5)
@@ -537,7 +539,7 @@ def test_the_handshake_is_bounded_too() -> None:
     ("host", "reason"),
     [("tlsfloor.invalid", ""), ("a" * 64 + ".example", "label"), ("localhost", "refused")],
 )
-def test_who_cannot_be_reached(host: str, reason: str) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_unknown(host: str, reason: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     report = examination.examine_endpoint(Endpoint(host, port), timeout=TIMEOUT)
@@ -546,7 +548,7 @@ def test_who_cannot_be_reached(host: str, reason: str) -> None:
     assert report.cut_off(TLS1_2)[0] == "unknown"
 
 
-def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resolver_that_does_not_answer_has_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 
     def getaddrinfo(*arguments: object, **options: object) -> list[object]:
@@ -565,7 +567,7 @@ def test_a_resolver_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.M
 def answering(
     choose: Callable[[ClientHello], bytes], *, patient: bool = True
 ) -> Callable[[socket.socket], None]:
-    """Answer a ClientHello with what ``choose`` makes of it; wait for what follows, if patient."""
+    """Answer a ClientHello with what ``choose`` returns; if ``patient``, read what follows."""
 
     def behave(connection: socket.socket) -> None:
         stream = Messages()
@@ -587,7 +589,7 @@ def answering(
 ALERT = b"\x15\3\1\0\2\2"
 
 
-def test_an_alert_about_something_else_proves_nothing() -> None:
+def test_an_alert_about_something_else_is_inconclusive() -> None:
     with serving(answering(lambda hello: ALERT + b"\x31")) as port:  # access_denied
         report = local(port)
     assert report.state == "reached"
@@ -597,7 +599,7 @@ def test_an_alert_about_something_else_proves_nothing() -> None:
     assert "alert access_denied" in why
 
 
-def test_who_refuses_everything_may_have_any_reason() -> None:
+def test_an_endpoint_that_refuses_everything_is_unknown() -> None:
     with serving(answering(lambda hello: ALERT + b"\x28")) as port:  # handshake_failure
         report = local(port)
     assert {each.outcome for each in report.attempts} == {"refused"}
@@ -610,7 +612,7 @@ def server_hello(version: int, suite: int) -> bytes:
     return ServerHello(version, os.urandom(32), b"", suite, extensions=[]).to_records(version)
 
 
-def test_a_close_is_a_refusal_beside_an_acceptance_and_silence_is_not() -> None:
+def test_a_closed_connection_can_be_a_refusal_and_silence_cannot() -> None:
     def choose(hello: ClientHello) -> bytes:
         return server_hello(TLS1_0, 0x002F) if hello.versions() == [TLS1_0] else b""
 
@@ -635,7 +637,7 @@ def dropping(
     dropped: Callable[[int], bool],
     choose: Callable[[ClientHello], bytes] = speaks_everything,
 ) -> Iterator[int]:
-    """Close the connections of these numbers at once, and answer the others; yield the port."""
+    """Close the connections of these numbers, and answer the others; yield the port."""
     count = itertools.count()
     answer = answering(choose, patient=False)
     with serving(lambda connection: None if dropped(next(count)) else answer(connection)) as port:
@@ -664,8 +666,8 @@ DROPS: dict[str, Callable[[int], bool]] = {
 }
 
 
-def test_who_drops_nothing_speaks_everything() -> None:
-    """The control of what follows."""
+def test_an_endpoint_that_drops_nothing_accepts_everything() -> None:
+    """The control for the next test."""
     with dropping(lambda number: False) as port:
         report = local(port)
     assert report.accepted() == [SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3]
@@ -673,7 +675,9 @@ def test_who_drops_nothing_speaks_everything() -> None:
 
 
 @pytest.mark.parametrize("dropped", DROPS.values(), ids=DROPS)
-def test_who_drops_connections_is_never_said_to_refuse(dropped: Callable[[int], bool]) -> None:
+def test_an_endpoint_that_drops_connections_is_not_reported_to_refuse(
+    dropped: Callable[[int], bool],
+) -> None:
     """A ban, a load balancer with servers that are down, an overloaded machine."""
     with dropping(dropped) as port:
         report = local(port)
@@ -687,7 +691,7 @@ def test_who_drops_connections_is_never_said_to_refuse(dropped: Callable[[int], 
             assert "try again with --pause 1" in why
 
 
-def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
+def test_an_endpoint_that_stops_answering_is_to_be_asked_with_a_pause() -> None:
     """As behind a firewall that drops the packets of a client that is banned."""
     count = itertools.count()
 
@@ -704,8 +708,8 @@ def test_who_falls_silent_for_all_is_told_to_be_asked_slower() -> None:
 
 
 @pytest.mark.parametrize("lost", ["closed", "reset"])
-def test_who_refuses_by_a_drop_is_said_to_refuse(lost: str) -> None:
-    """Each time, and never what it speaks."""
+def test_an_endpoint_that_refuses_by_dropping_is_reported_to_refuse(lost: str) -> None:
+    """It drops a refused version each time, and never an accepted one."""
 
     def choose(hello: ClientHello) -> bytes:
         if TLS1_2 not in hello.versions():
@@ -727,8 +731,8 @@ def test_who_refuses_by_a_drop_is_said_to_refuse(lost: str) -> None:
     assert report.cut_off(TLS1_3)[0] == "yes"
 
 
-def test_an_alert_that_all_get_in_the_end_is_no_refusal() -> None:
-    """As by a server that has run out of memory; a protocol_version alert stays what it is."""
+def test_an_alert_that_every_hello_gets_at_the_end_is_not_a_refusal() -> None:
+    """As from a server without memory; an alert protocol_version still is a refusal."""
     count = itertools.count()
 
     def choose(hello: ClientHello) -> bytes:
@@ -748,7 +752,7 @@ def test_an_alert_that_all_get_in_the_end_is_no_refusal() -> None:
 
 
 def at_most_two_in(seconds: float) -> Callable[[int], bool]:
-    """Drop a connection if two others came in so many seconds before."""
+    """Drop a connection if there were two others in the last ``seconds``."""
     times: list[float] = []
 
     def dropped(number: int) -> bool:
@@ -759,8 +763,8 @@ def at_most_two_in(seconds: float) -> Callable[[int], bool]:
     return dropped
 
 
-def test_a_rate_limit_is_told_and_a_pause_stays_below_it() -> None:
-    """The whole command: 3 is "not known", and slowly it is known."""
+def test_a_rate_limit_makes_the_answer_unknown_and_a_pause_avoids_it() -> None:
+    """The exit status is 3 without the pause, and 0 with it."""
     with dropping(at_most_two_in(60)) as port:
         status, out, _ = run(f"localhost:{port}", "--json")
     with dropping(at_most_two_in(60)) as port:
@@ -781,7 +785,7 @@ def test_a_rate_limit_is_told_and_a_pause_stays_below_it() -> None:
 def test_what_this_interpreter_negotiates_is_not_cut_off(
     limited: bool, context: ssl.SSLContext
 ) -> None:
-    """Although a limit, which the run before has reached, drops the one hello that it accepts."""
+    """Even if a rate limit drops the one hello that the endpoint accepts."""
     count = itertools.count()
 
     def forward(connection: socket.socket) -> None:
@@ -806,19 +810,19 @@ def test_what_this_interpreter_negotiates_is_not_cut_off(
     assert ("try again with --pause 1" in why) == limited
 
 
-def test_another_version_or_an_unoffered_suite_is_no_acceptance() -> None:
+def test_another_version_or_another_suite_is_not_an_acceptance() -> None:
     with serving(answering(lambda hello: server_hello(TLS1_0, 0x002F))) as port:
         report = examination.examine_endpoint(Endpoint("localhost", port), timeout=1.0)
     assert accepted(report) == {(TLS1_0, "rsa")}
-    told = {
+    results = {
         (each.version, each.key_exchange): (each.outcome, each.answer) for each in report.attempts
     }
-    assert told[TLS1_2, "rsa"] == ("refused", "it chooses TLS 1.0")
+    assert results[TLS1_2, "rsa"] == ("refused", "it chooses TLS 1.0")
     unoffered = "it chooses a cipher suite that was not offered"
-    assert told[TLS1_0, "ecdhe"] == ("inconclusive", unoffered)
+    assert results[TLS1_0, "ecdhe"] == ("inconclusive", unoffered)
 
 
-def test_many_at_once_in_their_order() -> None:
+def test_reports_come_in_the_order_of_the_endpoints() -> None:
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(handshakes.ServerPeer(TLS1_2, "ecdhe")) for _ in range(4)]
         silent = stack.enter_context(serving(drain))
@@ -870,8 +874,8 @@ def test_the_exit_status_and_the_text() -> None:
     )  # no markup of rich's
 
 
-def test_ctrl_c_ends_it_at_once() -> None:
-    """Amid connections to servers that say nothing, each of which may take a minute."""
+def test_ctrl_c_ends_the_command_at_once() -> None:
+    """Also while connections are open to servers that do not answer for a minute."""
     if os.name == "nt":
         pytest.skip("a console sends Ctrl-C to the tests as well")
     connected = threading.Semaphore(0)
@@ -964,7 +968,7 @@ def test_the_json(tmp_path: Path) -> None:
         ("bücher.example", ("xn--bcher-kva.example", 443)),
     ],
 )
-def test_endpoints_are_read(text: str, expected: tuple[str, int]) -> None:
+def test_endpoints_are_parsed(text: str, expected: tuple[str, int]) -> None:
     found = check.parse_endpoint(text)
     assert (found.host, found.port) == expected
 
@@ -992,7 +996,7 @@ def test_endpoints_are_read(text: str, expected: tuple[str, int]) -> None:
         "a" * 64,
     ],
 )
-def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
+def test_text_that_is_not_an_endpoint_is_a_usage_error(text: str) -> None:
     status, out, err = run(f"{text}")
     assert (status, out) == (2, "")
     assert re.fullmatch(r"error: .* is not an endpoint: .*\nhint: write HOST.*\n", err)
@@ -1019,7 +1023,7 @@ def test_what_is_no_endpoint_is_a_mistake_of_the_call(text: str) -> None:
         (["--region", "eu-central-1"], "--aws and --region go together"),
     ],
 )
-def test_mistakes_of_the_call(words: list[str], problem: str, tmp_path: Path) -> None:
+def test_usage_errors(words: list[str], problem: str, tmp_path: Path) -> None:
     (tmp_path / "EMPTY").write_text("\n  # nothing\n")
     (tmp_path / "BINARY").write_bytes(b"\xff\xfe\0\1")
     (tmp_path / "BAD").write_text("example.com\nhttps://\n")
@@ -1031,7 +1035,7 @@ def test_mistakes_of_the_call(words: list[str], problem: str, tmp_path: Path) ->
     assert "\nhint: " in err
 
 
-def test_endpoints_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoints_are_read_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("a.example\nb.example:8443\n"))
     assert list(map(str, check.endpoints_of_file("-"))) == ["a.example:443", "b.example:8443"]
 
@@ -1047,7 +1051,7 @@ def _no_settings_of_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("_no_settings_of_aws")
-def test_the_endpoints_of_aws_are_known_without_a_network() -> None:
+def test_the_endpoints_of_aws_need_no_network() -> None:
     found = check.endpoints_of_aws(["s3", " sqs", "iam"], "eu-central-1")
     assert list(map(str, found)) == [
         "s3.eu-central-1.amazonaws.com:443",
@@ -1069,7 +1073,9 @@ def test_the_endpoints_of_aws_are_known_without_a_network() -> None:
         ("s3,", "eu-central-1", "unknown AWS service ''", "such as"),
     ],
 )
-def test_what_aws_does_not_have(services: str, region: str, problem: str, hint: str) -> None:
+def test_an_unknown_service_or_region_of_aws_is_an_error(
+    services: str, region: str, problem: str, hint: str
+) -> None:
     status, out, err = run("--aws", services, "--region", region)
     assert (status, out) == (2, "")
     assert err.startswith(f"error: {problem}\nhint: ")
@@ -1077,7 +1083,7 @@ def test_what_aws_does_not_have(services: str, region: str, problem: str, hint: 
 
 
 @pytest.mark.usefixtures("_no_settings_of_aws")
-def test_a_profile_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_profile_of_aws_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(VerifyError, match="nobody"):
         check.endpoints_of_aws(["s3"], "eu-central-1")

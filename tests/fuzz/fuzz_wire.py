@@ -1,4 +1,4 @@
-"""Whatever arrives, in whatever pieces: what is parsed writes back, and only WireError is raised.
+"""Fuzz ``wire``: what is parsed is written back unchanged, and only WireError is raised.
 
 In full: from any bytes, ``wire/`` parses structures that write back exactly the bytes they came
 from, or returns "need more data", or raises ``WireError``. The same bytes in two pieces give the
@@ -108,7 +108,7 @@ def mutated(pick: random.Random, corpus: list[bytes]) -> bytes:
 
 
 def read_all(reader: Messages | Records, chunks: list[bytes]) -> list[object]:
-    """Return everything that comes out, and at last how it ended."""
+    """Return everything that is read, and how it ended."""
     found: list[object] = []
     for chunk in chunks:
         reader.feed(chunk)
@@ -132,7 +132,7 @@ QUESTIONS = {
 
 
 def check(cls: type, data: bytes) -> None:
-    """Parse one structure, see what it writes back, and ask it everything."""
+    """Parse one structure, compare what it writes back, and call its methods."""
     try:
         found = cls.parse(data)
     except WireError as error:
@@ -180,7 +180,7 @@ def one_input(data: bytes) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as many inputs as asked for; 1 if one of them breaks the invariant."""
+    """Run the inputs; raise if one of them breaks the invariant."""
     parser = argparse.ArgumentParser(description="fuzz tlsfloor.wire")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (%(default)s)")

@@ -1,4 +1,4 @@
-"""The inventory: what is loaded, or lies in an environment, is named with what covers it."""
+"""The TLS libraries of a process or an environment, and what covers them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stacks(*args: str, **more: Any) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
-def made(folder: Path, files: dict[str, bytes]) -> Path:
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -37,7 +37,7 @@ def made(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "expected"),
     [
         (OPENSSL, {"OpenSSL": "3.0.19"}),
         (b"about OpenSSL 3 \0 \0OpenSSL 1.1.1w  11 Sep 2023\0", {"OpenSSL": "1.1.1w"}),
@@ -54,20 +54,22 @@ def made(folder: Path, files: dict[str, bytes]) -> Path:
         (b"", {}),
     ],
 )
-def test_a_library_is_told_by_what_it_says(tmp_path: Path, data: bytes, told: object) -> None:
-    made(tmp_path, {"a.so": data})
-    assert libraries.implementations_in(str(tmp_path / "a.so")) == told
+def test_a_library_is_recognised_by_its_bytes(
+    tmp_path: Path, data: bytes, expected: object
+) -> None:
+    write_files(tmp_path, {"a.so": data})
+    assert libraries.implementations_in(str(tmp_path / "a.so")) == expected
 
 
-def test_the_two_libraries_of_an_openssl_are_one(tmp_path: Path) -> None:
-    made(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
-    made(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
+def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> None:
+    write_files(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
+    write_files(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
     found, unread = libraries.search_folder(str(tmp_path))
     assert [str(each) for each in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
     assert unread == {}
 
 
-def test_what_is_installed_is_named_with_what_covers_it() -> None:
+def test_installed_libraries_are_listed_with_what_covers_them() -> None:
     need("cryptography", "tlslite")
     status, facts = stacks()
     found = {each["implementation"]: each for each in facts["libraries"]}
@@ -79,13 +81,15 @@ def test_what_is_installed_is_named_with_what_covers_it() -> None:
     assert "ssl" in {each["stack"] for each in facts["libraries"]}
 
 
-def test_an_environment_is_covered_as_a_whole_or_not(tmp_path: Path) -> None:
+def test_one_uncovered_library_makes_the_exit_status_1(tmp_path: Path) -> None:
     site = tmp_path / "lib" / "site-packages"
-    made(site, {"_ssl.cpython-311-x86_64-linux-gnu.so": b"\0libssl.so.3\0", "note.txt": OPENSSL})
+    write_files(
+        site, {"_ssl.cpython-311-x86_64-linux-gnu.so": b"\0libssl.so.3\0", "note.txt": OPENSSL}
+    )
     status, facts = stacks(str(tmp_path), "--floor", "1.3")
     assert (status, facts["floor"], facts["searched"]) == (0, "1.3", [str(tmp_path)])
     assert [each["coverage"] for each in facts["libraries"]] == ["guarded"]
-    made(site, {"stranger/_tls.so": OPENSSL})
+    write_files(site, {"stranger/_tls.so": OPENSSL})
     status, facts = stacks(str(tmp_path))
     assert status == 1
     assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
@@ -94,12 +98,12 @@ def test_an_environment_is_covered_as_a_whole_or_not(tmp_path: Path) -> None:
     ]
 
 
-def test_what_comes_with_tlsfloor_is_covered(tmp_path: Path) -> None:
+def test_the_libraries_of_the_extra_verify_are_covered(tmp_path: Path) -> None:
     """An environment with the extra `verify` and nothing else has its own tlslite-ng."""
-    made(tmp_path, {"tlslite/__init__.py": b"", "_ssl.so": b"\0libssl.so.3\0"})
+    write_files(tmp_path, {"tlslite/__init__.py": b"", "_ssl.so": b"\0libssl.so.3\0"})
     status, facts = stacks(str(tmp_path))
     assert (status, len(facts["libraries"])) == (0, 2)
-    made(tmp_path, {"dtls/__init__.py": b""})  # or it would prove nothing
+    write_files(tmp_path, {"dtls/__init__.py": b""})  # or it would prove nothing
     assert stacks(str(tmp_path))[0] == 1
 
 
@@ -111,9 +115,9 @@ def test_what_comes_with_tlsfloor_is_covered(tmp_path: Path) -> None:
         "libpython3.12.so.1.0",
     ],
 )
-def test_the_library_of_ssl_itself_is_told_as_such(name: str, tmp_path: Path) -> None:
-    """By the extension that is built on it, or in a Python that has it within."""
-    made(tmp_path, {name: b"\0libssl.so.3\0", "libssl.so.3": b"client finished" + OPENSSL})
+def test_the_library_of_ssl_is_recognised(name: str, tmp_path: Path) -> None:
+    """In the extension that is linked to it, or in a Python that contains it."""
+    write_files(tmp_path, {name: b"\0libssl.so.3\0", "libssl.so.3": b"client finished" + OPENSSL})
     _, facts = stacks(str(tmp_path))
     assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
         ("ssl", "guarded")
@@ -121,9 +125,11 @@ def test_the_library_of_ssl_itself_is_told_as_such(name: str, tmp_path: Path) ->
 
 
 def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
-    """PyPy's lie there; and below it, on Debian, packages that a virtual environment has not."""
-    made(tmp_path, {"pypy/_pypy_openssl.so": b"\0libssl.so.3\0", "pypy/packages/a.so": OPENSSL})
-    made(tmp_path, {"site/b.so": OPENSSL, "site/below/c.so": OPENSSL})
+    """PyPy has them there. Debian has packages below it, which no virtual environment sees."""
+    write_files(
+        tmp_path, {"pypy/_pypy_openssl.so": b"\0libssl.so.3\0", "pypy/packages/a.so": OPENSSL}
+    )
+    write_files(tmp_path, {"site/b.so": OPENSSL, "site/below/c.so": OPENSSL})
     own = str(tmp_path / "pypy")
     path = ["", own, str(tmp_path / "site"), str(tmp_path / "site" / "below"), "/no/such/folder"]
     folders, found, unread = libraries.installed(path, own)
@@ -132,19 +138,19 @@ def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
     assert libraries.installed([], str(tmp_path / "python311.zip")) == ([], [], {})
 
 
-def test_nothing_is_said_to_be_nothing(tmp_path: Path) -> None:
+def test_an_environment_without_libraries(tmp_path: Path) -> None:
     done = python("-m", "tlsfloor", "stacks", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, f"no TLS library in {tmp_path}\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    made(tmp_path, {"cut.so": b""})
+def test_files_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
+    write_files(tmp_path, {"cut.so": b""})
     os.mkfifo(tmp_path / "pipe.so")  # opening it would wait for ever
     (tmp_path / "broken.so").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert stacks(str(tmp_path))[0] == 0
-    secret = made(tmp_path, {"secret/a.so": OPENSSL}) / "secret"
+    secret = write_files(tmp_path, {"secret/a.so": OPENSSL}) / "secret"
     if os.getuid() == 0:
         pytest.skip("root reads everything")
     secret.chmod(0)
@@ -157,7 +163,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["nowhere", ""])
-def test_a_path_that_is_no_folder_is_a_mistake(path: str) -> None:
+def test_a_path_that_is_not_a_folder_is_a_usage_error(path: str) -> None:
     done = python("-m", "tlsfloor", "stacks", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: {path} is not a folder\nhint: tlsfloor stacks .venv\n"
@@ -165,7 +171,7 @@ def test_a_path_that_is_no_folder_is_a_mistake(path: str) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
 @pytest.mark.parametrize("executable", parts.pythons(), ids=os.path.basename)
-def test_status_names_what_is_loaded(executable: str) -> None:
+def test_status_lists_the_loaded_libraries(executable: str) -> None:
     here = str(Path(BOOTSTRAP).parent.parent)
     env = armed_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, here]))
     armed = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
@@ -203,9 +209,9 @@ def test_a_loaded_library_may_have_any_name_and_be_replaced(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
-def test_status_names_what_no_row_brings(tmp_path: Path) -> None:
+def test_status_lists_libraries_that_no_guard_knows(tmp_path: Path) -> None:
     need("cryptography")
-    made(tmp_path, {"oscrypto/__init__.py": b""})
+    write_files(tmp_path, {"oscrypto/__init__.py": b""})
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
     program = f"{path}; import cryptography.x509, oscrypto; {STATUS}"
     found = json.loads(python("-c", program, env=armed_environment()).stdout)["libraries"]
@@ -234,10 +240,10 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("name", ["host", "host that was replaced"])
-def test_the_program_that_embeds_python_is_named_as_a_user_of_its_library(
+def test_a_program_that_embeds_python_is_listed_with_its_own_tls(
     host: str, name: str, tmp_path: Path
 ) -> None:
-    """It is no stack of Python, so that nothing holds a floor on it, however ``ssl`` is held."""
+    """It is not a stack of Python: no floor holds on it, even if one holds on ``ssl``."""
     path = str(tmp_path / name)
     shutil.copy(host, path)
     replace = f"import os; os.remove({path!r}); " if "replaced" in name else ""
@@ -256,21 +262,21 @@ def test_the_program_that_embeds_python_is_named_as_a_user_of_its_library(
     assert (shared["stack"], shared["coverage"]) == ("ssl", "guarded, unknown")
 
 
-def test_a_library_is_of_all_that_need_it_however_far(tmp_path: Path) -> None:
-    made(tmp_path, {"_ldap.so": b"\0libldap-2.5.so.0\0", "_ssl.so": b"\0libssl.so.3\0"})
-    made(tmp_path, {"libldap-2.5.so.0": b"\0libssl.so.3\0libldap-2.5.so.0\0"})
-    made(tmp_path, {"libssl.so.3": OPENSSL})
+def test_a_library_belongs_to_every_stack_that_needs_it_indirectly(tmp_path: Path) -> None:
+    write_files(tmp_path, {"_ldap.so": b"\0libldap-2.5.so.0\0", "_ssl.so": b"\0libssl.so.3\0"})
+    write_files(tmp_path, {"libldap-2.5.so.0": b"\0libssl.so.3\0libldap-2.5.so.0\0"})
+    write_files(tmp_path, {"libssl.so.3": OPENSSL})
 
-    def told() -> dict[str, tuple[str, str]]:
+    def stacks_and_coverage() -> dict[str, tuple[str, str]]:
         found, _ = libraries.search_folder(str(tmp_path))
         known = _coverage.describe(found, _coverage.coverage("1.2"))
         return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
 
-    assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded")
-    made(tmp_path, {"stranger.so": b"\0libldap-2.5.so.0\0"})
-    assert told()["stranger.so"] == ("", "unknown")
-    assert told()["libldap-2.5.so.0"] == ("_ldap", "guarded, unknown")
-    assert told()["libssl.so.3"] == ("_ldap, ssl", "guarded, unknown")
+    assert stacks_and_coverage()["libssl.so.3"] == ("_ldap, ssl", "guarded")
+    write_files(tmp_path, {"stranger.so": b"\0libldap-2.5.so.0\0"})
+    assert stacks_and_coverage()["stranger.so"] == ("", "unknown")
+    assert stacks_and_coverage()["libldap-2.5.so.0"] == ("_ldap", "guarded, unknown")
+    assert stacks_and_coverage()["libssl.so.3"] == ("_ldap, ssl", "guarded, unknown")
 
 
 def test_every_row_of_the_table_is_described() -> None:
@@ -281,7 +287,7 @@ def test_every_row_of_the_table_is_described() -> None:
     assert _coverage.ABOUT.keys() == rows
 
 
-def test_verify_names_what_lies_beside_ssl() -> None:
+def test_verify_lists_the_other_libraries_of_an_interpreter() -> None:
     need("cryptography", "tlslite")
     quick = ["-m", "tlsfloor", "verify", "--hello", "--role", "client"]
     [facts] = json.loads(python(*quick, "--json").stdout)["interpreters"]

@@ -1,4 +1,4 @@
-"""``tlsfloor serve``: the handshake peer by hand, for clients of any kind, until Ctrl-C."""
+"""``tlsfloor serve`` with clients of any kind, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {**FLOORS, "SSLv3": SSL3}
 
 
 class Served:
-    """A running ``tlsfloor serve``: what it has said, and what it says next."""
+    """A running ``tlsfloor serve``: the lines that it has printed, and the next one."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -62,7 +62,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(*options: str, before: str = "", complaint: str = "") -> Iterator[Served]:
-    """Run it, and see that Ctrl-C ends it as it should.
+    """Run it, and check that Ctrl-C ends it with status 0.
 
     A shell can do something ``before``; ``complaint`` is what all of stderr must match.
     """
@@ -148,8 +148,8 @@ def name_of(version: int) -> str:
 
 
 @pytest.mark.parametrize("name", FLOORS)
-def test_the_ready_made_commands(name: str) -> None:
-    """They reach it whatever the defaults of this machine's OpenSSL are."""
+def test_the_printed_commands_connect(name: str) -> None:
+    """They connect with any defaults of this machine's OpenSSL."""
     with served("--version", name) as server:
         parts.need_program(server.command("openssl")[0])
         done = subprocess.run(
@@ -174,7 +174,7 @@ def test_the_ready_made_commands(name: str) -> None:
     assert f"CA file: {handshakes.CA_FILE}" in server.banner
 
 
-def test_a_client_certificate_is_demanded() -> None:
+def test_a_client_without_a_certificate_is_refused_if_one_is_demanded() -> None:
     with served("--version", "1.2", "--client-certificate") as server:
         without = handshakes.call("127.0.0.1", server.port, TLS1_2)
         lines = [server.next()]
@@ -191,7 +191,7 @@ def test_a_client_certificate_is_demanded() -> None:
     assert done.stdout == "Protocol : TLSv1.2\n"
 
 
-def test_a_certificate_of_ones_own(tmp_path: Path) -> None:
+def test_a_certificate_from_a_file(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme", reason="trustme is not installed")
     authority = trustme.CA()
     mine = authority.issue_cert("mine.example", key_type=trustme.KeyType.RSA)
@@ -209,7 +209,7 @@ def test_a_certificate_of_ones_own(tmp_path: Path) -> None:
     assert "--insecure" in server.command("curl")
 
 
-def test_an_address_of_the_other_kind() -> None:
+def test_an_ipv6_address() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
@@ -254,8 +254,8 @@ def test_an_address_of_the_other_kind() -> None:
         "sslv2",
     ],
 )
-def test_what_clients_may_send(data: bytes, expected: str) -> None:
-    """A line for each, no traceback, and the next client is served."""
+def test_a_client_may_send_anything(data: bytes, expected: str) -> None:
+    """One line is printed for it, no traceback, and the next client is served."""
     with served("--version", "1.0") as server:
         with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
             connection.sendall(data)
@@ -270,7 +270,7 @@ def test_what_clients_may_send(data: bytes, expected: str) -> None:
     assert line.isprintable()
 
 
-def test_it_ends_while_clients_are_connected() -> None:
+def test_ctrl_c_ends_it_while_clients_are_connected() -> None:
     with contextlib.ExitStack() as stack:
         with served("--version", "1.2") as server:
             for _ in range(3):
@@ -285,15 +285,15 @@ def test_it_ends_while_clients_are_connected() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it is what a POSIX shell does")
-def test_it_ends_in_the_background_of_a_script() -> None:
-    """Such a script starts it with SIGINT ignored."""
+def test_sigint_ends_it_in_the_background_of_a_script() -> None:
+    """A shell starts such a process with SIGINT ignored."""
     with served("--version", "1.2", before="trap '' INT") as server:
         assert handshakes.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
         assert "negotiated" in server.next()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="ulimit is a POSIX shell's")
-def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
+def test_it_reports_that_files_have_run_out_and_goes_on_later() -> None:
     complaint = (
         "error: no connection can be accepted until another one ends: .*Too many open files\n"
         "hint: run `ulimit -n 4096` before this command\n"
@@ -316,7 +316,7 @@ def test_it_says_that_it_is_out_of_files_and_goes_on_when_it_has_some() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where others fail to start a thread differs")
-def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
+def test_a_peer_goes_on_after_threads_have_run_out() -> None:
     with handshakes.ServerPeer(TLS1_2) as peer:
         before = threading.stack_size(2**46)  # so large that none can be started
         try:
@@ -330,7 +330,7 @@ def test_a_peer_without_threads_goes_on_when_it_has_some() -> None:
     assert [each.error for each in peer.seen] == ["RuntimeError: can't start new thread", ""]
 
 
-def test_a_reader_that_goes_away_ends_it() -> None:
+def test_a_closed_stdout_ends_it() -> None:
     command = [sys.executable, "-m", "tlsfloor", "serve", "--version", "1.2"]
     with subprocess.Popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -369,7 +369,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
         " ".join(map(os.path.basename, value)) or "nothing" if isinstance(value, list) else ""
     ),
 )
-def test_mistakes_of_the_call(words: list[str], problem: str) -> None:
+def test_usage_errors(words: list[str], problem: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = python(
@@ -382,7 +382,7 @@ def test_mistakes_of_the_call(words: list[str], problem: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_grease_and_signals_are_no_offers() -> None:
+def test_grease_and_signals_are_not_counted_as_offers() -> None:
     """RFC 8701, RFC 5746 section 3.3, RFC 7507 section 2."""
     hello = ClientHello(TLS1_2, bytes(32), b"", [0x0A0A, 0x00FF, 0x5600, 0x002F, 0xC02F, 0xFEFE])
     assert (

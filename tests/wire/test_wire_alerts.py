@@ -1,4 +1,4 @@
-"""Alerts."""
+"""Parse, write and name alerts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tlsfloor.wire import alerts as module
         (0x7A, "0x7a"),
     ],
 )
-def test_an_alert_is_named(number, name) -> None:
+def test_an_alert_has_the_name_of_its_number(number, name) -> None:
     assert Alert(module.FATAL, number).name == name
 
 
-def test_every_alert_survives() -> None:
+def test_every_alert_is_written_back_unchanged() -> None:
     for level in (module.WARNING, module.FATAL, 0, 0x7A, 255):
         for description in range(256):
             alert = Alert.parse(bytes([level, description]))
@@ -39,19 +39,19 @@ def test_every_alert_survives() -> None:
         (b"\x02\x46\x02", "alert at byte 2: has 1 bytes too many"),
     ],
 )
-def test_an_alert_is_two_bytes(data, message) -> None:
+def test_an_alert_of_other_than_two_bytes_is_an_error(data, message) -> None:
     with pytest.raises(WireError) as caught:
         Alert.parse(data)
     assert str(caught.value) == message
 
 
-def test_a_number_that_is_no_byte_cannot_be_written() -> None:
+def test_a_number_that_exceeds_a_byte_cannot_be_written() -> None:
     with pytest.raises(WireError, match=r"^alert.description at byte 1: 0x100 does not fit"):
         Alert(2, 256).write()
 
 
-def test_the_names_are_tlslites_too() -> None:
-    """Another implementation's table, where it knows the number."""
+def test_the_names_agree_with_those_of_tlslite() -> None:
+    """Compare with the table of another implementation."""
     constants = pytest.importorskip("tlslite.constants", reason="tlslite-ng is not installed")
     theirs = {
         number: name

@@ -1,4 +1,4 @@
-"""ClientHello and ServerHello: what they say, and every way in which they can lie."""
+"""ClientHello and ServerHello: what they contain, and every way in which they can be malformed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SERVER = bytes.fromhex(
 HELLOS = [(ClientHello, CLIENT, 49), (ServerHello, SERVER, 42)]
 
 
-def test_a_client_hello_is_read() -> None:
+def test_a_client_hello_is_parsed() -> None:
     hello = ClientHello.parse(CLIENT)
     assert hello.legacy_version == 0x0303
     assert hello.random == R
@@ -58,7 +58,7 @@ def test_a_client_hello_is_read() -> None:
     assert hello.extension(0x7778) is None
 
 
-def test_a_server_hello_is_read() -> None:
+def test_a_server_hello_is_parsed() -> None:
     hello = ServerHello.parse(SERVER)
     assert hello.legacy_version == 0x0303
     assert hello.random == b"s" * 32
@@ -71,7 +71,7 @@ def test_a_server_hello_is_read() -> None:
 
 
 @pytest.mark.parametrize(("cls", "body", "block"), HELLOS)
-def test_a_hello_is_written_back_as_it_came(cls, body, block) -> None:
+def test_a_hello_is_written_back_unchanged(cls, body, block) -> None:
     assert cls.parse(body).write() == body
     assert cls.parse(bytearray(body)) == cls.parse(body)
     bare = cls.parse(body[:block])
@@ -83,8 +83,8 @@ def test_a_hello_is_written_back_as_it_came(cls, body, block) -> None:
 
 
 @pytest.mark.parametrize(("cls", "body", "block"), HELLOS)
-def test_every_prefix_of_a_hello_fails(cls, body, block) -> None:
-    """Save one: cut before the extensions it is a hello without them."""
+def test_every_prefix_of_a_hello_is_an_error(cls, body, block) -> None:
+    """Except the prefix that ends before the extensions: it is a hello without them."""
     for size in set(range(len(body))) - {block}:
         with pytest.raises(WireError):
             cls.parse(body[:size])
@@ -92,7 +92,7 @@ def test_every_prefix_of_a_hello_fails(cls, body, block) -> None:
 
 @pytest.mark.parametrize(("cls", "body", "block"), HELLOS)
 @pytest.mark.parametrize("size", [1, 30, 2**14])
-def test_every_prefix_of_a_hello_in_records_needs_more(cls, body, block, size) -> None:
+def test_every_prefix_of_the_records_of_a_hello_needs_more_data(cls, body, block, size) -> None:
     del block
     data = cls.parse(body).to_records(0x0301, size)
     for end in range(len(data)):
@@ -135,7 +135,7 @@ def test_trailing_bytes_are_an_error(cls, body, block) -> None:
         (112, "0003", "extensions[5].length at byte 112: claims 3 bytes, 2 are left"),
     ],
 )
-def test_a_lying_length_of_a_client_hello_is_an_error(offset, value, message) -> None:
+def test_a_wrong_length_in_a_client_hello_is_an_error(offset, value, message) -> None:
     with pytest.raises(WireError) as caught:
         ClientHello.parse(patched(CLIENT, offset, value))
     dot = "" if message.startswith(" ") else "."
@@ -153,7 +153,7 @@ def test_a_lying_length_of_a_client_hello_is_an_error(offset, value, message) ->
         (46, "0007", "extensions[1].type at byte 55: needs 2 bytes, 1 are left"),
     ],
 )
-def test_a_lying_length_of_a_server_hello_is_an_error(offset, value, message) -> None:
+def test_a_wrong_length_in_a_server_hello_is_an_error(offset, value, message) -> None:
     with pytest.raises(WireError) as caught:
         ServerHello.parse(patched(SERVER, offset, value))
     assert str(caught.value) == f"server_hello.{message}"
@@ -186,7 +186,7 @@ def test_a_session_id_has_at_most_32_bytes(hello) -> None:
         (16, "000401610261", "alpn", "alpn.protocol_name_list[1].length at byte 4: claims 2 by"),
     ],
 )
-def test_a_malformed_extension_is_an_error_once_it_is_asked_for(number, body, ask, message) -> None:
+def test_a_malformed_extension_is_an_error_when_it_is_parsed(number, body, ask, message) -> None:
     hello = client(extensions=[(number, bytes.fromhex(body))])
     assert ClientHello.parse(hello.write()) == hello
     with pytest.raises(WireError) as caught:
@@ -220,7 +220,7 @@ def test_a_malformed_selected_version_is_an_error(body) -> None:
         (0x0303, [0x0A0A], [0x0A0A], None),
     ],
 )
-def test_the_versions_offered(legacy_version, listed, offered, highest) -> None:
+def test_the_versions_that_a_client_offers(legacy_version, listed, offered, highest) -> None:
     extensions = None if listed is None else [ext.supported_versions(listed)]
     hello = client(legacy_version, extensions=extensions)
     assert hello.supported_versions() == listed
@@ -237,11 +237,11 @@ def test_the_versions_offered(legacy_version, listed, offered, highest) -> None:
         (0x0303, [ext.selected_version(0x7A7A)], 0x7A7A),
     ],
 )
-def test_the_version_selected(legacy_version, extensions, selected) -> None:
+def test_the_version_that_a_server_selects(legacy_version, extensions, selected) -> None:
     assert server(legacy_version, extensions=extensions).version() == selected
 
 
-def test_a_retry_is_told_by_its_random() -> None:
+def test_a_hello_retry_request_is_recognised_by_its_random() -> None:
     assert hashlib.sha256(b"HelloRetryRequest").digest() == HELLO_RETRY_REQUEST
     assert server(random=HELLO_RETRY_REQUEST).is_retry()
 
@@ -254,12 +254,12 @@ def test_a_retry_is_told_by_its_random() -> None:
         ("44 4F 57 4E 47 52 44 02", None),
     ],
 )
-def test_the_sentinels_of_a_downgrade_are_told(end, version) -> None:
+def test_the_downgrade_signals_in_the_random_are_recognised(end, version) -> None:
     assert server(random=bytes(24) + bytes.fromhex(end)).downgrade() == version
     assert server(random=bytes.fromhex(end) + bytes(24)).downgrade() is None
 
 
-def test_an_extension_sent_twice_is_kept_and_told() -> None:
+def test_a_repeated_extension_is_kept_and_reported() -> None:
     hello = client(extensions=[(16, b"a"), (0x7777, b""), (16, b"b"), (0, b""), (0, b""), (0, b"")])
     hello = ClientHello.parse(hello.write())
     assert hello.duplicates() == [0, 16]
@@ -267,7 +267,7 @@ def test_an_extension_sent_twice_is_kept_and_told() -> None:
     assert client(extensions=[(16, b"")]).duplicates() == client().duplicates() == []
 
 
-def test_a_name_of_an_unknown_kind_is_stepped_over() -> None:
+def test_a_server_name_of_an_unknown_kind_is_skipped() -> None:
     odd, host, second = "7a 0002 abcd", "00 0003 612e62", "00 0001 63"
     for names, expected in [((odd, host, second), "a.b"), ((odd,), None)]:
         listed = bytes.fromhex("".join(names))
@@ -275,7 +275,7 @@ def test_a_name_of_an_unknown_kind_is_stepped_over() -> None:
         assert hello.server_name() == expected
 
 
-def test_what_is_not_there_is_none() -> None:
+def test_an_absent_extension_is_none() -> None:
     for hello in (client(), client(extensions=[])):
         assert hello.server_name() is hello.alpn() is hello.supported_versions() is None
 
@@ -297,7 +297,7 @@ def test_an_extension_is_written(extension, body) -> None:
     assert extension[1] == bytes.fromhex(body)
 
 
-def test_the_numbers_of_the_extensions_and_signals_are_the_registrys() -> None:
+def test_the_numbers_of_extensions_and_signals_are_those_of_the_registry() -> None:
     written = [
         ext.supported_versions([]),
         ext.selected_version(0),
@@ -310,14 +310,14 @@ def test_the_numbers_of_the_extensions_and_signals_are_the_registrys() -> None:
     assert (TLS_EMPTY_RENEGOTIATION_INFO_SCSV, TLS_FALLBACK_SCSV) == (0x00FF, 0x5600)
 
 
-def test_grease_is_sixteen_numbers() -> None:
+def test_there_are_sixteen_grease_numbers() -> None:
     grease = [number for number in range(0x10000) if ext.is_grease(number)]
     assert grease == [n << 12 | 0xA00 | n << 4 | 0xA for n in range(16)]
     assert (grease[0], grease[7], grease[15]) == (0x0A0A, 0x7A7A, 0xFAFA)
 
 
-def test_the_writer_says_nonsense() -> None:
-    """Every field may be what no peer should send, as long as its bytes can hold it."""
+def test_a_hello_can_be_written_with_any_values() -> None:
+    """Every value that fits its field can be written, also one that no peer should send."""
     hello = ClientHello(0xFFFF, b"short", bytes(255), [], compression_methods=b"", extensions=[])
     assert hello.write() == b"\xff\xffshort\xff" + bytes(255) + b"\0\0\0\0\0"
     with pytest.raises(WireError):
@@ -339,7 +339,7 @@ def test_the_writer_says_nonsense() -> None:
         ({"extensions": [(0, bytes(0xFFFF))]}, "extensions.length at byte 41: 0x10003 does not "),
     ],
 )
-def test_what_does_not_fit_is_named(change, message) -> None:
+def test_the_error_for_a_value_that_does_not_fit_names_the_field(change, message) -> None:
     hello = client()
     for field, value in change.items():
         setattr(hello, field, value)
@@ -348,8 +348,8 @@ def test_what_does_not_fit_is_named(change, message) -> None:
     assert str(caught.value).startswith(f"client_hello.{message}")
 
 
-def test_the_longest_hello_there_is_goes_through() -> None:
-    """The bound of ``Messages`` refuses no ClientHello, whatever it holds."""
+def test_the_longest_possible_hello_is_accepted() -> None:
+    """The limit of ``Messages`` refuses no ClientHello."""
     hello = ClientHello(
         0x0303,
         R,

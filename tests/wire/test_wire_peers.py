@@ -1,4 +1,4 @@
-"""Hellos of real peers, and what real peers make of hellos that are written here.
+"""Parse the hellos of real peers, and let real peers parse hellos written here.
 
 Three implementations: the OpenSSL behind Python's ``ssl`` (in memory), tlslite-ng (in memory), and
 ``openssl s_client`` (on loopback). What one of them does not speak is skipped with the reason.
@@ -50,7 +50,7 @@ class Memory:
 
 
 def only(context, version):
-    """Narrow a context to one version, with OpenSSL's own objections to old ones removed."""
+    """Limit a context to one version, and let OpenSSL accept legacy versions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = version
@@ -65,7 +65,7 @@ def authority():
 
 @pytest.fixture(scope="module")
 def certificate(authority):
-    """Of RSA, which every version can use for both kinds of key exchange."""
+    """Return an RSA certificate, which works in every version with both kinds of key exchange."""
     trustme = pytest.importorskip("trustme")
     return authority.issue_cert(HOST, key_type=trustme.KeyType.RSA)
 
@@ -124,7 +124,7 @@ def test_a_default_context_of_ssl_offers_up_to_tls_1_3(client_context) -> None:
 
 
 @versions
-def test_a_context_of_ssl_for_one_version_offers_that(client_context, version) -> None:
+def test_a_context_of_ssl_for_one_version_offers_that_version(client_context, version) -> None:
     hello = client_hello(Memory(only(client_context, version)).answer())
     assert hello.versions() == [version]
     assert hello.highest_version() == version
@@ -133,7 +133,7 @@ def test_a_context_of_ssl_for_one_version_offers_that(client_context, version) -
 
 @versions
 def test_a_server_of_ssl_selects_the_version(client_context, server_context, version) -> None:
-    """And confesses, in its random, whenever it could have done better."""
+    """Its random says whether it supports a higher version."""
     hello = Memory(only(client_context, version)).answer()
     assert client_hello(hello).highest_version() == version
     with warnings.catch_warnings():
@@ -163,7 +163,7 @@ def test_a_server_that_wants_another_group_asks_again(client_context, server_con
 
 
 @pytest.mark.parametrize("size", [1, 100, 2**14])
-def test_a_server_of_ssl_takes_a_hello_that_is_written_here(server_context, size) -> None:
+def test_a_server_of_ssl_accepts_a_hello_written_here(server_context, size) -> None:
     hello = written(0x0303)
     answer = Memory(server_context, server_side=True).answer(hello.to_records(0x0301, size))
     assert server_hello(answer).version() == 0x0303
@@ -171,7 +171,7 @@ def test_a_server_of_ssl_takes_a_hello_that_is_written_here(server_context, size
     assert server_hello(answer).extension(ext.RENEGOTIATION_INFO) == b"\0"
 
 
-def test_a_server_of_ssl_refuses_a_version_by_an_alert(server_context) -> None:
+def test_a_server_of_ssl_refuses_a_version_with_an_alert(server_context) -> None:
     server_context.minimum_version = ssl.TLSVersion.TLSv1_2
     server = Memory(server_context, server_side=True)
     record = first(server.answer(written(0x0301).to_records(0x0301)))
@@ -179,7 +179,7 @@ def test_a_server_of_ssl_refuses_a_version_by_an_alert(server_context) -> None:
     assert Alert.parse(record.fragment) == Alert(2, PROTOCOL_VERSION)
 
 
-def test_a_server_of_ssl_refuses_a_fallback_by_an_alert(server_context) -> None:
+def test_a_server_of_ssl_refuses_a_fallback_with_an_alert(server_context) -> None:
     hello = written(0x0303)
     hello.cipher_suites.append(TLS_FALLBACK_SCSV)
     record = first(Memory(server_context, server_side=True).answer(hello.to_records(0x0301)))
@@ -196,10 +196,10 @@ def test_a_server_of_ssl_refuses_a_fallback_by_an_alert(server_context) -> None:
         (0x0301, 0x7A7A, "protocol_version"),
     ],
 )
-def test_a_client_of_ssl_judges_a_server_hello_that_is_written_here(
+def test_a_client_of_ssl_checks_the_version_of_a_server_hello_written_here(
     client_context, minimum, version, alert
 ) -> None:
-    """It waits for the certificate after a version that it takes, and refuses another at once."""
+    """It waits for the certificate if it accepts the version, and sends an alert if it does not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         client_context.minimum_version = minimum
@@ -213,7 +213,7 @@ def test_a_client_of_ssl_judges_a_server_hello_that_is_written_here(
 
 
 class Wire:
-    """What tlslite-ng takes for a socket: what it sends is kept, what it receives is ready."""
+    """A stand-in for tlslite-ng's socket: records what is sent, returns prepared bytes."""
 
     def __init__(self, received=b"") -> None:
         self.sent, self.received = bytearray(), bytearray(received)
@@ -251,7 +251,7 @@ def until_it_waits(handshake):
 
 
 @pytest.mark.parametrize("version", [0x0300, *VERSIONS.values()], ids=["SSL 3", *VERSIONS])
-def test_tlslite_offers_that_version(version) -> None:
+def test_a_client_of_tlslite_offers_its_version(version) -> None:
     api = pytest.importorskip("tlslite.api", reason="tlslite-ng is not installed")
     wire = Wire()
     until_it_waits(
@@ -266,7 +266,7 @@ def test_tlslite_offers_that_version(version) -> None:
 
 
 @versions
-def test_tlslite_selects_that_version(certificate, client_context, version) -> None:
+def test_a_server_of_tlslite_selects_its_version(certificate, client_context, version) -> None:
     api = pytest.importorskip("tlslite.api", reason="tlslite-ng is not installed")
     offer = Memory(only(client_context, version)).answer()
     client_hello(offer)
@@ -293,7 +293,7 @@ def test_tlslite_selects_that_version(certificate, client_context, version) -> N
     ],
     ids=["default", "1.2", "fallback", "1.0"],
 )
-def test_openssl_s_client_offers_that_version(arguments, highest) -> None:
+def test_openssl_s_client_offers_its_version(arguments, highest) -> None:
     program = parts.need_program("openssl")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What holds for every hello, every cut and every byte; Hypothesis looks for the exception."""
+"""Properties of every hello, split and byte; Hypothesis searches for a counterexample."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ handshakes = st.builds(Handshake, octet, st.binary(max_size=60))
 
 
 def read_all(reader, chunks):
-    """Return everything read, reading it dry after each chunk, and how it ended."""
+    """Return everything that is read after each chunk, and how it ended."""
     found = []
     for chunk in chunks:
         reader.feed(chunk)
@@ -94,17 +94,17 @@ def cut(data, places):
 
 
 @given(client_hellos)
-def test_every_client_hello_survives(hello) -> None:
+def test_every_client_hello_is_parsed_to_itself(hello) -> None:
     assert ClientHello.parse(hello.write()) == hello
 
 
 @given(server_hellos)
-def test_every_server_hello_survives(hello) -> None:
+def test_every_server_hello_is_parsed_to_itself(hello) -> None:
     assert ServerHello.parse(hello.write()) == hello
 
 
 @given(sslv2_hellos)
-def test_every_sslv2_hello_survives(hello) -> None:
+def test_every_sslv2_hello_is_parsed_to_itself(hello) -> None:
     messages = Messages()
     messages.feed(hello.to_records())
     record = messages.read()
@@ -114,7 +114,7 @@ def test_every_sslv2_hello_survives(hello) -> None:
 
 
 @given(client_hellos | server_hellos, st.data())
-def test_every_prefix_of_every_hello_fails(hello, data) -> None:
+def test_every_prefix_of_every_hello_is_an_error(hello, data) -> None:
     body = hello.write()
     block = len(body)
     if hello.extensions is not None:
@@ -125,7 +125,7 @@ def test_every_prefix_of_every_hello_fails(hello, data) -> None:
 
 
 @given(st.lists(records), st.lists(st.integers(0, 10_000)))
-def test_records_are_the_same_however_they_arrive(expected, places) -> None:
+def test_records_do_not_depend_on_how_the_bytes_are_split(expected, places) -> None:
     data = b"".join(record.write() for record in expected)
     assert read_all(Records(), [data]) == (expected, 0)
     assert read_all(Records(), cut(data, places)) == (expected, 0)
@@ -136,7 +136,7 @@ def test_records_are_the_same_however_they_arrive(expected, places) -> None:
     st.lists(st.tuples(st.lists(handshakes, min_size=1), st.integers(1, 80), st.none() | others)),
     st.lists(st.integers(0, 10_000)),
 )
-def test_messages_are_the_same_however_they_are_cut(flights, places) -> None:
+def test_messages_do_not_depend_on_how_they_are_split(flights, places) -> None:
     """Split over records of any size, sharing them, in any chunks, with other records between."""
     data, expected = b"", []
     for messages, size, record in flights:
@@ -152,13 +152,13 @@ def test_messages_are_the_same_however_they_are_cut(flights, places) -> None:
 
 
 @given(st.binary(), st.lists(st.integers(0, 10_000)))
-def test_garbage_is_the_same_however_it_arrives(data, places) -> None:
+def test_the_error_does_not_depend_on_how_the_bytes_are_split(data, places) -> None:
     for reader in (Records, Messages):
         assert read_all(reader(), [data]) == read_all(reader(), cut(data, places))
 
 
 @given(st.binary(max_size=300))
-def test_bytes_raise_nothing_but_the_one_error(data) -> None:
+def test_bytes_raise_nothing_but_wire_error(data) -> None:
     for cls in (Alert, ClientHello, ServerHello, Sslv2Hello):
         try:
             found = cls.parse(data)
@@ -169,7 +169,7 @@ def test_bytes_raise_nothing_but_the_one_error(data) -> None:
 
 
 @given(st.integers(0, 50), st.binary(max_size=60))
-def test_a_body_raises_nothing_but_the_one_error_when_it_is_asked_for(extension, body) -> None:
+def test_the_body_of_an_extension_raises_nothing_but_wire_error(extension, body) -> None:
     hello = ClientHello(0x0303, bytes(32), b"", [1], extensions=[(extension, body)])
     for ask in (hello.versions, hello.highest_version, hello.server_name, hello.alpn):
         try:
@@ -180,7 +180,7 @@ def test_a_body_raises_nothing_but_the_one_error_when_it_is_asked_for(extension,
 
 
 def too_long(value):
-    """Return a value of more bytes or items than its field has room for, shown in a few words."""
+    """Return a value that is too long for its field, with a short ``repr()``."""
     kind = type(value)
     shown = f"{kind.__name__} of {len(value)}"
     return st.just(type(f"Long{kind.__name__}", (kind,), {"__repr__": lambda _: shown})(value))
@@ -268,7 +268,7 @@ def test_every_function_raises_what_its_docstring_says(function, data) -> None:
 
 @given(written, numbers, numbers | st.integers(50, 500), contents)
 def test_every_method_raises_what_its_docstring_says(item, number, size, data) -> None:
-    """Of what was made of any values, also such as no field has."""
+    """Also for structures with values that do not fit any field."""
     arguments = {"parse": (data,), "extension": (number,), "to_records": (number, size)}
     if isinstance(item, Sslv2Hello):
         arguments["to_records"] = ()
@@ -289,7 +289,7 @@ def test_every_reader_raises_what_its_docstring_says(chunks, limit) -> None:
         assert reader.pending >= 0
 
 
-def test_nothing_public_is_left_out() -> None:
+def test_every_public_name_is_tested_here() -> None:
     names = {function.__name__ for function in FUNCTIONS}
     methods = {
         name

@@ -1,4 +1,4 @@
-"""Records out of a stream, and handshake messages out of records."""
+"""Read records from a stream, and handshake messages from records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tlsfloor.wire.records import (
 
 
 def read_all(reader, data):
-    """Return what comes out before an error, and the error's text or ``None``."""
+    """Return what is read before an error, and the text of the error or ``None``."""
     reader.feed(data)
     found = []
     try:
@@ -35,12 +35,12 @@ def read_all(reader, data):
 
 @pytest.mark.parametrize("content_type", [20, 21, 22, 23, 24, 0, 0x7A, 0xFF])
 @pytest.mark.parametrize("version", [0x0300, 0x0301, 0x0303, 0x037A])
-def test_a_record_survives_whatever_its_numbers(content_type, version) -> None:
+def test_a_record_is_read_with_any_numbers(content_type, version) -> None:
     record = Record(content_type, version, b"content")
     assert read_all(Records(), record.write()) == ([record], None)
 
 
-def test_every_prefix_of_a_record_needs_more() -> None:
+def test_every_prefix_of_a_record_needs_more_data() -> None:
     data = Record(HANDSHAKE, 0x0301, b"content").write()
     for size in range(len(data)):
         records = Records()
@@ -48,7 +48,7 @@ def test_every_prefix_of_a_record_needs_more() -> None:
         assert records.pending == size
 
 
-def test_what_follows_a_record_is_kept() -> None:
+def test_bytes_after_a_record_are_kept() -> None:
     first, second = Record(ALERT, 0x0303, b"\x01\0"), Record(23, 0x0303, b"")
     records = Records()
     assert read_all(records, first.write() + second.write() + b"\x16") == ([first, second], None)
@@ -67,12 +67,12 @@ def test_what_follows_a_record_is_kept() -> None:
         ("16 7a7a 0001", "record.version at byte 1: 0x7a7a is not a TLS version"),
     ],
 )
-def test_a_bad_header_is_refused_before_its_content_comes(header, message) -> None:
+def test_a_wrong_header_is_an_error_before_the_content_arrives(header, message) -> None:
     assert read_all(Records(), bytes.fromhex(header)) == ([], message)
 
 
 @pytest.mark.parametrize("text", [b"HTTP/1.1 400 Bad Request", b"SSH-2.0-x", b"220 smtp ready"])
-def test_another_protocol_is_told_at_once(text) -> None:
+def test_another_protocol_is_an_error_after_five_bytes(text) -> None:
     found, message = read_all(Records(), text)
     assert found == []
     assert message.startswith("record.version at byte 1: ")
@@ -85,13 +85,13 @@ def test_an_offset_counts_from_the_start_of_the_stream() -> None:
     assert message == "record.version at byte 15: 0x4554 is not a TLS version"
 
 
-def test_the_longest_records_are_taken() -> None:
+def test_the_longest_records_are_accepted() -> None:
     plain = Record(HANDSHAKE, 0x0303, bytes(MAX_PLAINTEXT))
     cipher = Record(APPLICATION_DATA, 0x0303, bytes(MAX_CIPHERTEXT))
     assert read_all(Records(), plain.write() + cipher.write()) == ([plain, cipher], None)
 
 
-def test_after_a_change_of_cipher_every_record_may_be_ciphertext() -> None:
+def test_records_after_change_cipher_spec_may_be_as_long_as_ciphertext() -> None:
     change = Record(CHANGE_CIPHER_SPEC, 0x0303, b"\x01")
     finished = Record(HANDSHAKE, 0x0303, bytes(MAX_CIPHERTEXT))
     assert read_all(Records(), change.write() + finished.write()) == ([change, finished], None)
@@ -100,7 +100,7 @@ def test_after_a_change_of_cipher_every_record_may_be_ciphertext() -> None:
     assert message.endswith("the maximum is 16384")
 
 
-def test_an_sslv2_record_comes_first_or_not_at_all() -> None:
+def test_an_sslv2_record_is_only_accepted_first_in_a_stream() -> None:
     v2 = Record(SSLV2, 0x0301, b"\x01\x03\x01 and so on")
     alert = Record(ALERT, 0x0301, b"\x02\x46")
     assert read_all(Records(), v2.write() + alert.write()) == ([v2, alert], None)
@@ -121,7 +121,7 @@ def test_an_sslv2_record_comes_first_or_not_at_all() -> None:
         ("0009 01 0301", False),  # the header with padding, which RFC 5246 appendix E.2 excludes
     ],
 )
-def test_an_sslv2_record_is_told_by_its_first_five_bytes(start, is_v2) -> None:
+def test_an_sslv2_record_is_recognised_by_its_first_five_bytes(start, is_v2) -> None:
     records = Records()
     records.feed(bytes.fromhex(start))
     if is_v2:
@@ -133,20 +133,20 @@ def test_an_sslv2_record_is_told_by_its_first_five_bytes(start, is_v2) -> None:
             records.read()
 
 
-def test_a_record_longer_than_its_length_can_say_cannot_be_written() -> None:
+def test_a_record_too_long_for_its_length_field_cannot_be_written() -> None:
     with pytest.raises(WireError, match=r"^record.length at byte 3: 0x10000 does not fit"):
         Record(22, 0x0301, bytes(0x10000)).write()
     with pytest.raises(WireError, match=r"^record.length at byte 0: 0x10000 does not fit"):
         Record(SSLV2, 0x0301, bytes(0x8000)).write()
 
 
-def test_the_writer_says_nonsense() -> None:
+def test_a_record_can_be_written_with_any_values() -> None:
     assert Record(0, 0xFFFF, b"").write() == b"\x00\xff\xff\x00\x00"
     assert Record(HANDSHAKE, 0x7A7A, bytes(0xFFFF)).write()[:5] == b"\x16\x7a\x7a\xff\xff"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 100])
-def test_messages_are_put_together_wherever_they_are_cut(size) -> None:
+def test_messages_are_collected_from_records_of_any_size(size) -> None:
     first, second = Handshake(1, b"the first"), Handshake(0x7A, b"")
     alert = Record(ALERT, 0x0301, b"\x02\x46")
     data = write_records(HANDSHAKE, 0x0301, first.write() + second.write(), size)
@@ -156,7 +156,7 @@ def test_messages_are_put_together_wherever_they_are_cut(size) -> None:
     assert messages.pending == 0
 
 
-def test_every_prefix_of_a_message_needs_more() -> None:
+def test_every_prefix_of_a_message_needs_more_data() -> None:
     data = write_records(HANDSHAKE, 0x0301, Handshake(2, b"body").write(), 3)
     for size in range(len(data)):
         messages = Messages()
@@ -164,7 +164,7 @@ def test_every_prefix_of_a_message_needs_more() -> None:
         assert bool(messages.pending) == bool(size)
 
 
-def test_no_record_stands_between_the_parts_of_a_message() -> None:
+def test_another_record_between_the_parts_of_a_message_is_an_error() -> None:
     whole = Handshake(2, b"")
     part = Record(HANDSHAKE, 0x0303, whole.write() + b"\x0b\0\0\x05").write()
     found, message = read_all(Messages(), part + Record(ALERT, 0x0303, b"\x01\0").write())
@@ -172,7 +172,7 @@ def test_no_record_stands_between_the_parts_of_a_message() -> None:
     assert message == "handshake at byte 4: is cut by a record of content type 21"
 
 
-def test_a_message_is_bounded_before_its_body_comes() -> None:
+def test_a_message_that_is_too_long_is_an_error_before_its_body_arrives() -> None:
     at_most = Handshake(11, bytes(MAX_HANDSHAKE))
     assert read_all(Messages(), write_records(22, 0x0303, at_most.write())) == ([at_most], None)
     head = Record(22, 0x0303, b"\x0b" + (MAX_HANDSHAKE + 1).to_bytes(3, "big"))
@@ -181,7 +181,7 @@ def test_a_message_is_bounded_before_its_body_comes() -> None:
     assert read_all(Messages(limit=MAX_HANDSHAKE + 1), head.write()) == ([], None)
 
 
-def test_what_precedes_an_error_is_read_before_it() -> None:
+def test_messages_before_an_error_are_returned_first() -> None:
     hello = Handshake(2, b"hello")
     data = write_records(22, 0x0303, hello.write() + b"\x0b\xff\xff\xff")
     found, message = read_all(Messages(), data)
@@ -189,6 +189,6 @@ def test_what_precedes_an_error_is_read_before_it() -> None:
     assert message == "handshake.length at byte 10: is 16777215, the maximum is 131396"
 
 
-def test_a_message_longer_than_its_length_can_say_cannot_be_written() -> None:
+def test_a_message_too_long_for_its_length_field_cannot_be_written() -> None:
     with pytest.raises(WireError, match=r"^handshake.length at byte 1: .* fit into 24 bits$"):
         Handshake(1, bytes(0x1000000)).write()

@@ -1,4 +1,4 @@
-"""The ClientHello in SSL 2.0's clothes."""
+"""The ClientHello in the SSL 2.0 format."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_it_means_the_same_as_a_hello_without_extensions() -> None:
     assert ClientHello.parse(hello.write()) == hello
 
 
-def test_a_client_that_wants_ssl_2_offers_that() -> None:
+def test_a_client_that_asks_for_ssl_2_offers_ssl_2() -> None:
     hello = Sslv2Hello(0x0002, [0x010080], bytes(16), bytes(16))
     assert Sslv2Hello.parse(hello.write()) == hello
     assert hello.to_client_hello().highest_version() == 0x0002
 
 
-def test_every_prefix_needs_more_or_fails() -> None:
+def test_every_prefix_needs_more_data_or_is_an_error() -> None:
     for size in range(len(HELLO)):
         messages = Messages()
         messages.feed(HELLO[:size])
@@ -73,7 +73,7 @@ def test_every_prefix_needs_more_or_fails() -> None:
         (7, b"\0\x11", "challenge at byte 27: needs 17 bytes, 16 are left"),
     ],
 )
-def test_a_lying_length_is_an_error(offset, value, message) -> None:
+def test_a_wrong_length_is_an_error(offset, value, message) -> None:
     data = bytearray(HELLO[2:])
     data[offset : offset + len(value)] = value
     with pytest.raises(WireError) as caught:
