@@ -244,6 +244,15 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it() -> None:
     )
 
 
+def test_a_refused_ssl_is_an_error_with_the_hint_of_the_refusal() -> None:
+    parts.need("rich", "tlslite", "urllib3")
+    done = tlsfloor("check", "localhost:1", env=armed_environment("9"))
+    assert (done.returncode, done.stdout) == (2, "")
+    error, hint = done.stderr.splitlines()
+    assert error == "error: unknown floor in TLSFLOOR: '9' is not a TLS version"
+    assert hint.startswith("hint: write one of ")
+
+
 def test_status_stacks_and_hellos_need_no_other_package(tmp_path: Path) -> None:
     """As in a container that has a bundle and nothing else."""
     for words in (["status"], ["stacks", str(tmp_path)], ["verify", "--hello", "--role", "client"]):

@@ -227,6 +227,10 @@ def main(words: Sequence[str] | None = None) -> int:
         extra = _EXTRAS.get(str(error.name).partition(".")[0], "verify")
         complain(f"a part is missing: {error}", f"pip install 'tlsfloor[{extra}]'")
         return 2
+    except ImportError as error:  # ssl, for example, is refused or cannot be loaded
+        problem, _, hint = str(error).partition("; hint: ")
+        complain(problem.replace("tlsfloor: error: ", ""), hint or "tlsfloor status")
+        return 2
     except KeyboardInterrupt:
         complain("interrupted")
         return 130  # as in a shell: 128 plus the number of SIGINT
