@@ -220,16 +220,8 @@ def main(words: Sequence[str] | None = None) -> int:
             return 2
         status: int = arguments.run(arguments)
         sys.stdout.flush()
-    except TLSFloorError as error:
-        complain(error.problem, error.hint)
-        return 2
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(str(error.name).partition(".")[0], "verify")
-        complain(f"a part is missing: {error}", f"pip install 'tlsfloor[{extra}]'")
-        return 2
-    except ImportError as error:  # ssl, for example, is refused or cannot be loaded
-        problem, _, hint = str(error).partition("; hint: ")
-        complain(problem.replace("tlsfloor: error: ", ""), hint or "tlsfloor status")
+    except (TLSFloorError, ImportError) as error:
+        complain(*_explain(error))
         return 2
     except KeyboardInterrupt:
         complain("interrupted")
@@ -240,3 +232,15 @@ def main(words: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
+
+
+def _explain(error: TLSFloorError | ImportError) -> tuple[str, str]:
+    """Return what went wrong, and what to do about it."""
+    if isinstance(error, TLSFloorError):
+        return error.problem, error.hint
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get(str(error.name).partition(".")[0], "verify")
+        return f"a part is missing: {error}", f"pip install 'tlsfloor[{extra}]'"
+    # A library, such as ssl, is refused or cannot be loaded.
+    problem, _, hint = str(error).partition("; hint: ")
+    return problem.replace("tlsfloor: error: ", ""), hint or "tlsfloor status"
