@@ -6,6 +6,6 @@ if sys.version_info >= (3, 8):
     from tlsfloor.cli import main
 else:
     sys.dont_write_bytecode = True  # 2.7 would write it next to the source, perhaps into a bundle
-    from tlsfloor.startup.legacy_command import main  # type: ignore[assignment]
+    from tlsfloor.startup.legacy_command import show_status as main  # type: ignore[assignment]
 
 sys.exit(main())

@@ -221,7 +221,7 @@ def main(words: Sequence[str] | None = None) -> int:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except (TLSFloorError, ImportError) as error:
-        complain(*_explain(error))
+        complain(*_problem_and_hint(error))
         return 2
     except KeyboardInterrupt:
         complain("interrupted")
@@ -234,7 +234,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return status
 
 
-def _explain(error: TLSFloorError | ImportError) -> tuple[str, str]:
+def _problem_and_hint(error: TLSFloorError | ImportError) -> tuple[str, str]:
     """Return what went wrong, and what to do about it."""
     if isinstance(error, TLSFloorError):
         return error.problem, error.hint

@@ -52,12 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
         facts = {"schema": JSON_SCHEMA, "interpreter": sys.executable, **found.as_dict()}
         print(json.dumps({**facts, "ssl_error": ssl_error}, indent=2))
     else:
-        for label, text in rows(found, ssl_error):
+        for label, text in describe_status(found, ssl_error):
             tell(f"{label:12} {text}".rstrip())
     return 0 if found.held else 1
 
 
-def rows(found: tlsfloor.Status, ssl_error: str) -> Iterator[tuple[str, str]]:
+def describe_status(found: tlsfloor.Status, ssl_error: str) -> Iterator[tuple[str, str]]:
     """Yield the lines of the report, each as its label and its text."""
     held = "held" if found.held else "armed, but NOT held"
     yield "floor", f"{found.floor}, {held}" if found.floor else "none"

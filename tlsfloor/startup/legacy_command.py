@@ -3,22 +3,24 @@
 import sys
 
 
-def main():
+def show_status():
     """Print whether this process starts with a floor; return 0 if one is held, else 1, or 2 for another command."""
     words = [word for word in sys.argv[1:] if word not in ("-q", "--quiet")]
     version = "%d.%d" % sys.version_info[:2]
     if words != ["status"]:
-        say("error: on Python %s the only command is status, without --json" % version)
-        say("hint: run the others by Python 3.8 or newer; tlsfloor verify %s" % sys.executable)
+        from tlsfloor.startup.failure import print_line
+
+        print_line("error: on Python %s the only command is status, without --json" % version)
+        print_line("hint: run the others by Python 3.8 or newer; tlsfloor verify %s" % sys.executable)
         return 2
-    held, lines = rows()
+    held, lines = describe_process()
     if len(words) == len(sys.argv[1:]):
         # In one piece: `| head -1` may close the pipe after the first.
         sys.stdout.write("".join("%-12s %s\n" % line for line in lines))
     return 0 if held else 1
 
 
-def rows():
+def describe_process():
     """Return whether a floor is held, and each line as its label and its text."""
     state, error = getattr(sys, "_tlsfloor", {}), ""
     try:
@@ -46,7 +48,3 @@ def rows():
     if error:
         lines.append(("ssl", "cannot be imported: %s" % error))
     return held, lines
-
-
-def say(line):
-    sys.stderr.write(line + "\n")
