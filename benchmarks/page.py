@@ -54,7 +54,7 @@ REPEAT = 5
 LINE, LEFT, AXIS, RIGHT, NUMBER = 20, 470, 320, 80, 30
 
 #: Goal met, missed, or none -> a color that is visible on a light and on a dark page.
-COLOURS = {True: "#2a7", False: "#d33", None: "#88a"}
+COLORS = {True: "#2a7", False: "#d33", None: "#88a"}
 
 
 def plot(found: list[Figure]) -> str:
@@ -80,13 +80,13 @@ def plot(found: list[Figure]) -> str:
                 f'<text x="{last:.1f}" y="{height - 6}" text-anchor="middle">{tick:g}x</text>'
             )
     for number, each in enumerate(found):
-        y, colour = LINE * number + LINE // 2, COLOURS[each.met]
+        y, color = LINE * number + LINE // 2, COLORS[each.met]
         counted = ", instructions" if each.unit == "integer" else ""
         lines.append(
             f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">'
             f"{escape(each.row + counted)}: {escape(each.variant)}</text>"
-            f'<path d="M{across(each.low):.1f} {y}H{across(each.high):.1f}" stroke="{colour}" />'
-            f'<circle cx="{across(each.ratio):.1f}" cy="{y}" r="3.5" fill="{colour}" />'
+            f'<path d="M{across(each.low):.1f} {y}H{across(each.high):.1f}" stroke="{color}" />'
+            f'<circle cx="{across(each.ratio):.1f}" cy="{y}" r="3.5" fill="{color}" />'
             f'<text x="{LEFT + AXIS + 8}" y="{y + 4}">{each.ratio:.4g}x</text>'
         )
     return "\n".join([*lines, "</svg>"]) + "\n"

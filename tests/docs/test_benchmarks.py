@@ -1,4 +1,4 @@
-"""The benchmarks run, and the page shows what they wrote; what they measure is no test's affair."""
+"""The benchmarks run, and the page shows what they wrote. What they measure is not tested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation: its links lead somewhere; its tables, messages and tutorial are true."""
+"""The links, tables, messages and examples of the documentation are correct, and its pages work."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parsed(page: Path) -> list[Any]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what can follow # in a link: the headings, as GitHub and the site write them."""
+    """Return the anchors of the headings of a page, as GitHub and the site make them."""
     tokens = parsed(page)
     found: set[str] = set()
     for before, token in zip(tokens, tokens[1:]):
@@ -57,7 +57,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_the_target_of_every_link_exists(page: Path) -> None:
     for link in links(page):
         url = urlsplit(link)
         if url.scheme:
@@ -68,7 +68,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not url.fragment or url.fragment in anchors(target), link
 
 
-def test_links_are_looked_at() -> None:
+def test_the_pages_have_links_to_check() -> None:
     assert sum(1 for page in PAGES for _ in links(page)) > 20
 
 
@@ -82,7 +82,7 @@ def _is_python(block: guides.Block) -> bool:
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its head."""
+    """Return the cells of the first table below a heading, without its head row."""
     text = (guides.DOCS / page).read_text("utf-8").partition(f"{heading}\n")[2]
     table = text[text.index("| --- ") :].partition("\n\n")[0].splitlines()[1:]
     return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table]
@@ -142,7 +142,7 @@ MESSAGES = re.findall(r"^### `(.+)`$", TROUBLESHOOTING, re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def literals() -> list[str]:
-    """Return every string that stands in the source of the package."""
+    """Return every string in the source of the package."""
     files = Path(tlsfloor.__file__).parent.rglob("*.py")
     trees = [ast.parse(file.read_text("utf-8")) for file in files]
     nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
@@ -150,14 +150,14 @@ def literals() -> list[str]:
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_a_message_of_the_troubleshooting_page_is_one_of_ours(
+def test_tlsfloor_has_each_message_of_the_troubleshooting_page(
     message: str, literals: list[str]
 ) -> None:
     for part in filter(None, message.split("…")):
         assert any(part.strip() in each for each in literals), part
 
 
-# --- the pages that a reader follows from the checkout on
+# --- pages that a reader follows
 
 GET = "how-to/get-tlsfloor.md"
 TUTORIAL = "tutorial/first-floor.md"
@@ -165,7 +165,7 @@ ARM = "how-to/arm.md"
 
 
 def debian_12() -> bool:
-    """Tell whether the Python of the system is the one that the README speaks of."""
+    """Return whether the Python of the system is the one in the README."""
     question = (
         "import ssl, sysconfig as s;"
         "print(ssl.OPENSSL_VERSION_INFO[:2], s.get_config_var('PY_SSL_DEFAULT_CIPHERS'))"
@@ -180,7 +180,7 @@ def debian_12() -> bool:
 @pytest.mark.timeout(600)
 def test_the_readmes_first_commands_print_what_it_shows(tmp_path: Path) -> None:
     if not debian_12():
-        pytest.skip("the transcript is one of Debian 12's Python")
+        pytest.skip("the transcript is from Debian 12's Python")
     start, end = "<!-- transcript -->\n```console\n", "```\n<!-- end of transcript -->"
     shown = (ROOT / "README.md").read_text("utf-8").partition(start)[2].partition(end)[0]
     with contextlib.closing(Reader(tmp_path, start="tlsfloor")) as reader:

@@ -1,4 +1,4 @@
-"""The README's test commands: CI runs the same, and what is not installed is one line."""
+"""CI runs the test commands of the README, and one line names what is not installed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_ci_runs_the_readmes_test_commands_as_they_are() -> None:
     assert len(commands) == 2
     ran = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     assert [line for line in ran if line in commands] == commands
-    # Each gets an environment of its own, and nothing is tested before the first.
+    # Each has a new environment, and no test runs before the first.
     first, second = (ran.index(each) for each in commands)
     assert "rm -rf .venv" in ran[first:second]
     assert not [line for line in ran[:first] if "pytest" in line or "pip install" in line]
 
 
-#: Tests with parts that this Python has, that it lacks, and that it gets later.
+#: Tests that need parts which are installed, missing, or installed later.
 SUITE = """
 import parts, pytest
 
@@ -45,7 +45,7 @@ def test_that_cannot_be(): parts.need("os", since=(9, 0))
 
 
 class Suite:
-    """Tests in a folder, with the ``conftest.py`` and ``parts.py`` of ours."""
+    """Tests in a folder, with our ``conftest.py`` and ``parts.py``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Suite:
         (folder / "test_it.py").write_text(SUITE)
 
     def run(self, *args: str, **env: str) -> tuple[int, str]:
-        """Run them; return the exit status and what pytest printed."""
+        """Run the tests. Return the exit status and what pytest printed."""
         given = {**clean_environment(**env), "PYTHONPATH": str(self.folder)}
         if "CI" not in env:
             given.pop("CI", None)
@@ -84,12 +84,12 @@ def test_what_is_left_out_is_one_line(suite: Suite, workers: str) -> None:
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_later_run_makes_up_for_it(suite: Suite, workers: str) -> None:
     suite.run("-n", workers)
-    suite.run("-k", "needs_nothing")  # which changes nothing of it
+    suite.run("-k", "needs_nothing")  # it changes nothing
     (suite.folder / "no_such_module.py").touch()
     status, printed = suite.run("-n", workers, "--left-out")
     assert status == 0, printed
     assert re.search(r" 9 passed, (2 deselected, )?2 left out in ", printed), printed
-    # In CI the last such run tells what no run has made up for.
+    # In CI, the last such run reports the tests that no run has run.
     status, printed = suite.run("-n", workers, "--left-out", CI="true")
     assert status == 1
     assert re.search(r" 1 failed, (11 deselected, )?1 error in ", printed), printed
@@ -108,9 +108,9 @@ def test_in_ci_a_missing_part_is_a_failure(suite: Suite) -> None:
     assert "hint: .ci/run names its package" in printed
 
 
-@pytest.mark.skipif(os.name != "posix", reason="it is what a POSIX shell does")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX shells do this")
 def test_the_tests_run_in_the_background_of_a_script(suite: Suite) -> None:
-    """What such a script starts ignores SIGINT, which ends the servers of some tests."""
+    """A script starts background processes with SIGINT ignored, and some tests send SIGINT."""
     (suite.folder / "test_it.py").write_text(
         "import subprocess, sys\n"
         "def test_it():\n"

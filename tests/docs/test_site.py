@@ -1,4 +1,4 @@
-"""The site: it builds, has everything, loads nothing from elsewhere, and fits in a real browser."""
+"""The site builds, is complete, loads nothing from other sites, and fits in a real browser."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Foreign(HTMLParser):
-    """Collects what a page has the browser load from elsewhere."""
+    """Collects the addresses on other sites from which a page loads something."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag != "a":  # a link is not loaded until somebody follows it
+        if tag != "a":  # the browser does not load the target of a link
             self.found += [
                 str(value) for name, value in attrs if "//" in str(value) and name[:5] != "xmlns"
             ]
@@ -45,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "html"
 
 
-def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
+def test_the_site_loads_nothing_from_other_sites(site: Path) -> None:
     for page in site.rglob("*.html"):
         parser = Foreign()
         parser.feed(page.read_text("utf-8"))
@@ -94,8 +94,8 @@ def test_the_manual_page_has_every_command_and_no_empty_link(tmp_path: Path) -> 
 
 # --- in a browser
 
-#: What is wider than the window, or cannot be seen since it lies outside of it. What scrolls by
-#: itself (code, tables) and what is put away at the side (the menu of a phone) is neither.
+#: The elements that extend beyond the window. An element that scrolls (code, tables) or is hidden
+#: at the side (the menu on a phone) is not one of them.
 OUTSIDE = """
 (() => [...document.querySelectorAll(".content *")]
   .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -107,7 +107,7 @@ OUTSIDE = """
   .map((each) => each.outerHTML.slice(0, 120)))()
 """
 
-#: The anchors of links that lead to this page and name no place on it.
+#: The anchors of links to this page that do not exist on it.
 BROKEN = """
 [...document.querySelectorAll("a[href]")]
   .filter((each) => each.hash && each.pathname === location.pathname)
@@ -115,7 +115,7 @@ BROKEN = """
   .filter((each) => each && !document.getElementById(each))
 """
 
-#: The files of links that lead to other pages of the site.
+#: The files of links to other pages of the site.
 LINKED = """
 [...new Set([...document.querySelectorAll("a[href]")]
   .filter((each) => each.protocol === "file:")
@@ -123,7 +123,7 @@ LINKED = """
 """
 
 
-#: The texts of pictures that are wider than the box that they stand in.
+#: The texts of pictures that are wider than the box around them.
 CROWDED = """
 [...document.querySelectorAll(".picture text")].filter((each) => {
   const text = each.getBBox();
@@ -148,7 +148,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_each_page_fits_and_leads_somewhere(
+def test_each_page_fits_and_its_links_work(
     browser: Browser, site: Path, size: tuple[int, int, bool], scheme: str
 ) -> None:
     found = {}
@@ -167,7 +167,7 @@ def test_each_page_fits_and_leads_somewhere(
     assert {page: wrong for page, wrong in found.items() if wrong} == {}
 
 
-#: Presses the first button of a transcript, and tells what would go into the clipboard.
+#: Presses the copy button of the first transcript, and returns what it copies.
 COPIED = """
 (() => {
   let copied = "";
@@ -181,7 +181,7 @@ COPIED = """
 """
 
 
-def test_what_is_copied_are_the_commands_alone(browser: Browser, site: Path) -> None:
+def test_a_copy_button_copies_only_the_commands(browser: Browser, site: Path) -> None:
     page = "how-to/arm"
     browser.open(site / f"{page}.html")
     text = next(each.text for each in guides.blocks(f"{page}.md") if each.kind == "console")
@@ -190,10 +190,8 @@ def test_what_is_copied_are_the_commands_alone(browser: Browser, site: Path) -> 
     assert len(commands) < len(text.splitlines())  # the control: the page shows more
 
 
-def test_the_browser_would_tell_of_a_page_that_does_not_fit(
-    browser: Browser, tmp_path: Path
-) -> None:
-    """The control: a page with all that the site must not have."""
+def test_the_browser_reports_a_page_that_does_not_fit(browser: Browser, tmp_path: Path) -> None:
+    """The control: a page with every mistake that the tests above look for."""
     page = tmp_path / "bad.html"
     page.write_text(
         "<!DOCTYPE html><meta name=viewport content='width=device-width'>"

@@ -1,4 +1,4 @@
-"""The tables of ``docs/reference/starting.md``: a process that is started so has that outcome."""
+"""The tables of ``docs/reference/starting.md`` show what happens when a process starts that way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ need("tlslite", "rich")
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
 import starting
 
-#: This Python and the oldest, each by a route. The page has all of them, and all flags.
+#: This Python and the oldest one, each by one route. The page has all of them, with all options.
 STARTS = [
     (os.path.realpath(sys.executable), "installed"),
     *((each, "PYTHONPATH") for each in old_pythons()[:1]),
