@@ -12,10 +12,11 @@ outcome:
   nothing, but its peer has seen the connection.
 
 *refused*
-  TLS or the program itself said no, and the positive control of the program succeeded. TLS says no
-  by an alert, on either side, or by an error of OpenSSL about the version (its names are in
-  include/openssl/sslerr.h). The program says no if it raises an error of its own before or in place
-  of a handshake: ``ValueError`` for a version that its ``ssl`` does not know, for example.
+  TLS or the program itself refused the connection, and the positive control of the program
+  succeeded. TLS refuses by an alert on either side (RFC 8446 section 6.2), or by an error of OpenSSL
+  about the version (its names are in include/openssl/sslerr.h). The program refuses if it raises an
+  error of its own before a handshake, for example ``ValueError`` for a version that its ``ssl``
+  does not know.
 
 *absent*
   The library, or a constant that the case needs, does not exist in the interpreter.
@@ -29,10 +30,8 @@ a program that can reach nothing at all would look safe. A setup for a fixed ver
 has no allowed version, so another setup with the same cipher suites is its control: if OpenSSL
 refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried.
 
-Of crafted hellos only the alert protocol_version counts as a refusal (RFC 8446 section 6.2, and RFC
-5246 section 7.2.2: "The protocol version the client has attempted to negotiate is recognized but
-not supported"). A hello is not followed by a certificate or a key, so any other alert is about
-these and not about the version.
+What the answer to a crafted hello means is decided in ``tlsfloor.peers.answers``. Only an alert or
+an error about the version counts as a refusal there.
 
 Then each launch gets a verdict. What was accepted decides first, so that a launch that failed in
 the middle can still be known to leak. Doubts come next. Only a launch without doubts can be sound,
