@@ -13,10 +13,10 @@ outcome:
 
 *refused*
   TLS or the program itself refused the connection, and the positive control of the program
-  succeeded. TLS refuses by an alert on either side (RFC 8446 section 6.2), or by an error of OpenSSL
-  about the version (its names are in include/openssl/sslerr.h). The program refuses if it raises an
-  error of its own before a handshake, for example ``ValueError`` for a version that its ``ssl``
-  does not know.
+  succeeded. TLS refuses by an alert on either side (RFC 8446 section 6.2), or by an error of
+  OpenSSL about the version (its names are in include/openssl/sslerr.h). The program refuses if it
+  raises an error of its own before a handshake, for example ``ValueError`` for a version that its
+  ``ssl`` does not know.
 
 *absent*
   The library, or a constant that the case needs, does not exist in the interpreter.
