@@ -1,8 +1,9 @@
-"""What holds for all tests.
+"""Fixtures for all tests, and the tests that are left out. ``README.md`` says where what is.
 
-Tests whose parts are not installed (see ``parts.py``) are left out: one line at the end says so,
-and not one for each. They are remembered, as pytest remembers failures for ``--last-failed``:
-``pytest --left-out`` runs them alone, in an environment that has their parts.
+A test is left out if a package or program that it needs is not installed (see ``parts.py``). One
+line at the end names what is missing. pytest's cache keeps the list of these tests, as it keeps
+failures for ``--last-failed``: ``pytest --left-out`` runs only them, in an environment that has
+what they need.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import pytest
 
 import parts
 
-#: What pytest's cache has of it: the ids of the tests.
+#: The key in pytest's cache, for the ids of the tests that were left out.
 REMEMBERED = "tlsfloor/left-out"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _elsewhere() -> Iterator[None]:
-    """Leave the checkout: ``python -m`` would find its package, and not the one installed."""
+    """Leave the checkout, where ``python -m`` would find its package and not the installed one."""
     before = os.getcwd()
     os.chdir(Path(__file__).parent)
     yield
@@ -34,14 +35,17 @@ def _elsewhere() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def fetched(pytestconfig: pytest.Config) -> Callable[[str], str]:
-    """Return what gives the folder of some of ``parts.PACKAGES``, once they are in it."""
+    """Return a function that installs some of ``parts.PACKAGES`` and returns their folder."""
     assert pytestconfig.cache is not None
     return functools.partial(parts.fetched, Path(pytestconfig.cache.mkdir("packages")))
 
 
 @pytest.fixture(scope="session")
 def urllib3_path(fetched: Callable[[str], str]) -> Callable[[str], list[str]]:
-    """Return what tells which path has a major version of urllib3: none if it is installed."""
+    """Return a function that returns the path of a major version of urllib3.
+
+    The path is empty if that version is installed.
+    """
 
     def path(major: str) -> list[str]:
         parts.need("urllib3", "requests")
@@ -51,26 +55,26 @@ def urllib3_path(fetched: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    told = "only the tests that runs before this one left out, or all if there are none"
-    parser.addoption("--left-out", action="store_true", help=told)
+    about = "run only the tests that earlier runs left out, or all if there are none"
+    parser.addoption("--left-out", action="store_true", help=about)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A script starts what it runs in the background with SIGINT ignored, and so would be the
-    # servers that tests end by it.
+    # A shell starts background jobs with SIGINT ignored. The servers that tests end by SIGINT would
+    # inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*modules, since): left out unless they are there")
     config.pluginmanager.register(LeftOut(config))
 
 
 class LeftOut:
-    """Which tests were left out, in this run and before."""
+    """The tests that were left out, in this run and before."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.before: set[str] = set(config.cache.get(REMEMBERED, ()))
         self.remaining = set(self.before)
-        #: In CI no run comes after this one that could still make up for what it leaves out.
+        #: In CI this run is the last one, so a test that is still left out never runs.
         self.last = config.getoption("left_out") and os.environ.get("CI") == "true"
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -80,8 +84,8 @@ class LeftOut:
             items[:] = [item for item in items if item.nodeid in self.before]
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        for each in item.iter_markers("needs"):
-            parts.need(*each.args, **each.kwargs)
+        for marker in item.iter_markers("needs"):
+            parts.need(*marker.args, **marker.kwargs)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -108,7 +112,7 @@ class LeftOut:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         reports = terminalreporter.stats.get("left out", ())
         if reports:
-            names = ", ".join(sorted({each.left_out for each in reports}, key=str.lower))
+            names = ", ".join(sorted({report.left_out for report in reports}, key=str.lower))
             terminalreporter.write_line(f"left out: {len(reports)} tests that need {names}")
         if self.remaining and self.last:
             names = ", ".join(sorted(self.remaining))

@@ -622,7 +622,7 @@ def test_output_is_what_stdout_would_be(
     there = tmp_path / "report"
     monkeypatch.setattr(time, "time", lambda: BEGIN + 30 * 86400.0)
     written = ReportRun(capsys, file, "--format", kind, "--output", there)
-    assert (written.status, written.printed, written.talk) == (1, "", "")
+    assert (written.status, written.printed, written.messages) == (1, "", "")
     assert there.read_text("utf-8") == ReportRun(capsys, file, "--format", kind).printed
 
 
@@ -638,7 +638,7 @@ def test_output_is_whole_or_not_at_all(
     monkeypatch.setattr(os, "fsync", full)
     report = ReportRun(capsys, file, "--format", "html", "--output", there)
     assert report.status == 2
-    assert "cannot be written: No space left on device" in report.talk
+    assert "cannot be written: No space left on device" in report.messages
     assert there.read_text() == "before"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["events.jsonl", "report.html"]
 

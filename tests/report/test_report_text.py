@@ -150,7 +150,7 @@ def test_each_row_says_what_to_run_and_what_to_paste(name: str, tmp_path: Path) 
         assert (command.replace("'", "&#x27;") in written) or command in written
     if command.startswith("tlsfloor check") and "PORT" not in command:
         [_, _, target] = shlex.split(command)
-        assert check.endpoint(target).port == 443
+        assert check.parse_endpoint(target).port == 443
 
 
 def test_the_floor_of_the_check_is_that_of_the_list() -> None:

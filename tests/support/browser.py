@@ -1,8 +1,8 @@
-"""A real Chromium without a window, asked through its own protocol.
+"""A Chromium without a window, controlled by the DevTools protocol.
 
-It loads a page as it is: what it would fetch, what its policy forbids and what goes wrong in it
-comes back as events, and questions are answered by its own layout. (A script put into the page to
-measure it would change it, and the page forbids scripts.)
+It loads a page unchanged. Requests, violations of the page's policy and errors arrive as events,
+and the browser's own layout answers questions about sizes. (A script inside the page would change
+it, and the page forbids scripts.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from programs import clean_environment
 
-#: Seconds for one answer. Generous: nothing here is about speed.
+#: Seconds for one answer. No test measures speed.
 TIME_LIMIT = 60
 
 #: Width and height of a window, and whether it is a phone's.
@@ -51,7 +51,7 @@ class Browser:
         os.close(answers)
         self._buffer = b""
         self._numbers = itertools.count(1)
-        #: What was reported without being asked: (method, its parameters).
+        #: Events, which arrive unasked: (method, its parameters).
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._session: dict[str, str] = {}
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -61,7 +61,7 @@ class Browser:
             self.ask(f"{domain}.enable")
 
     def close(self) -> None:
-        """End it."""
+        """End the browser."""
         try:
             self._session = {}
             self.ask("Browser.close")
@@ -75,19 +75,19 @@ class Browser:
             os.close(self._from)
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Give a command, and return its result."""
+        """Send a command, and return its result."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": parameters, **self._session}
         os.write(self._to, json.dumps(message).encode() + b"\0")
         while True:
-            told = self._next()
-            if told.get("id") == number:
-                assert "error" not in told, told
-                result: dict[str, Any] = told["result"]
+            message = self._next()
+            if message.get("id") == number:
+                assert "error" not in message, message
+                result: dict[str, Any] = message["result"]
                 return result
 
     def wait_for(self, method: str) -> None:
-        """Wait until it was reported."""
+        """Wait for an event."""
         while all(name != method for name, _ in self.events):
             self._next()
 
@@ -100,15 +100,15 @@ class Browser:
             assert more, "Chromium has ended"
             self._buffer += more
         message, _, self._buffer = self._buffer.partition(b"\0")
-        told: dict[str, Any] = json.loads(message)
-        if "method" in told:
-            self.events.append((told["method"], told["params"]))
-        return told
+        received: dict[str, Any] = json.loads(message)
+        if "method" in received:
+            self.events.append((received["method"], received["params"]))
+        return received
 
     def open(
         self, page: Path, size: tuple[int, int, bool] = DESKTOP, scheme: str = "light"
     ) -> None:
-        """Load a page, in a window of this size, for somebody who prefers light or dark."""
+        """Load a page in a window of this size, with light or dark as the preferred scheme."""
         width, height, phone = size
         self.ask(
             "Emulation.setDeviceMetricsOverride",
@@ -121,25 +121,25 @@ class Browser:
         self.wait_for("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:
-        """Return what an expression of JavaScript comes to on the page."""
-        told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        """Return the value of an expression of JavaScript on the page."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def picture(self) -> bytes:
         """Return the whole page as a PNG."""
-        told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        return base64.b64decode(told["data"])
+        answer = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        return base64.b64decode(answer["data"])
 
     def requests(self) -> list[str]:
-        """Return the addresses that the page had it ask for."""
+        """Return the addresses that the page requested."""
         return [
-            told["request"]["url"]
-            for name, told in self.events
+            parameters["request"]["url"]
+            for name, parameters in self.events
             if name == "Network.requestWillBeSent"
         ]
 
     def complaints(self) -> list[str]:
-        """Return what went wrong on the page: scripts, policy, parsing, what was not found."""
-        said = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
-        return [json.dumps(told) for name, told in self.events if name in said]
+        """Return the errors of the page: of scripts, its policy, parsing, missing files."""
+        kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+        return [json.dumps(parameters) for name, parameters in self.events if name in kinds]

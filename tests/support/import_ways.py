@@ -26,7 +26,7 @@ WAYS = [
 
 
 def _run(way: str, port: str, route: str, tmp_path: Path, executable: str = sys.executable) -> str:
-    """Run one way under a route; return what it printed."""
+    """Load ssl in one way under a route; return the output."""
     program, env = str(WAYS_PROGRAM), clean_environment()
     if route == "PYTHONPATH":
         env["PYTHONPATH"] = BOOTSTRAP
@@ -47,12 +47,12 @@ def assert_no_way_around(
 ) -> None:
     """Assert that no way gets below the floor, and that each did so without one."""
 
-    def told(way: str) -> tuple[str, str]:
+    def results(way: str) -> tuple[str, str]:
         without = _run(way, port, "none", tmp_path, control or executable)
         return without, _run(way, port, route, tmp_path, executable)
 
     with ThreadPoolExecutor(2) as pool:
-        found = dict(zip(WAYS, pool.map(told, WAYS)))
+        found = dict(zip(WAYS, pool.map(results, WAYS)))
     here = {way: both for way, both in found.items() if not both[0].startswith("not here: ")}
     wrong = {
         way: both

@@ -1,8 +1,8 @@
-"""The real parts that tests drive: libraries, programs, and names that not every Python has.
+"""What a test needs and may be missing: packages, programs, interpreters, names of a module.
 
-Tests of a part that is missing are left out, and ``conftest.py`` says so in one line. With
-``CI=true`` they fail, so that no check silently stops being made; only what cannot exist for an
-interpreter is skipped there too.
+A test is left out if something is missing, and ``conftest.py`` says so in one line. With
+``CI=true`` it fails, so that no check silently stops. What cannot exist for an interpreter is
+skipped in CI too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import NoReturn
 import pytest
 from filelock import FileLock
 
-#: What cannot be installed beside the tests: another urllib3 than botocore's, with a requests that
-#: is content with it; the last cryptography with an OpenSSL 1.1.1, and a pyOpenSSL with methods of
-#: a single version; what changes each process by a start-up file of its own.
+#: Packages that cannot be installed into the environment of the tests: another urllib3 than
+#: botocore's, with a requests that accepts it; the last cryptography with OpenSSL 1.1.1, and a
+#: pyOpenSSL that has methods of a single version; packages with a start-up file of their own.
 PACKAGES = {
     "certs": ["pip-system-certs"],
     "pyopenssl-20": ["pyOpenSSL==20.0.1", "cryptography==3.4.8"],
@@ -31,12 +31,12 @@ PACKAGES = {
     "urllib3-2": ["urllib3>=2", "requests>=2.30"],
 }
 
-#: Which of these pip could not install in this run -> what it said.
+#: Names of ``PACKAGES`` that pip could not install in this run -> the error.
 _failures: dict[str, str] = {}
 
 
 class LeftOut(pytest.skip.Exception):
-    """A test cannot run, as a part of it is missing."""
+    """A test cannot run because something is missing."""
 
     def __init__(self, part: str) -> None:
         super().__init__(f"{part} is missing")
@@ -44,7 +44,7 @@ class LeftOut(pytest.skip.Exception):
 
 
 def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
-    """Leave the test out, unless these modules are there; before ``since`` there can be none."""
+    """Leave the test out unless these modules are installed; skip it before Python ``since``."""
     for module in modules:
         if sys.version_info < since:
             pytest.skip(f"{module} needs Python {since[0]}.{since[1]}")
@@ -57,20 +57,20 @@ def need(*modules: str, since: tuple[int, int] = (3, 8)) -> None:
 
 
 def need_program(name: str) -> str:
-    """Return where a program is; leave the test out if it is nowhere on PATH."""
+    """Return the path of a program; leave the test out if it is not on PATH."""
     return shutil.which(name) or leave_out(name, "not on PATH; hint: .ci/run names its package")
 
 
 def need_name(module: object, name: str) -> None:
-    """Skip, in CI too, unless a module of Python has this name, as others have or had."""
+    """Skip the test, in CI too, unless this module of Python has a name that others have."""
     if not hasattr(module, name):
         pytest.skip(f"this Python has no {module.__name__}.{name}")  # type: ignore[attr-defined]
 
 
 def fetched(cache: Path, name: str) -> str:
-    """Return a folder with some of PACKAGES, which pip fills once for each version of Python."""
+    """Return a folder with some of PACKAGES. pip fills it once for each version of Python."""
     folder = cache / f"{sys.implementation.cache_tag}-{name}"
-    with FileLock(f"{folder}.lock"):  # other workers of pytest wait, and find it
+    with FileLock(f"{folder}.lock"):  # other workers of pytest wait for it
         if name not in _failures and not folder.exists():
             fresh = tempfile.mkdtemp(dir=cache)
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", fresh]
@@ -87,7 +87,7 @@ def fetched(cache: Path, name: str) -> str:
 
 
 def old_pythons() -> list[str]:
-    """The Pythons of this machine that are too old for tlsfloor, and old enough to be in use."""
+    """Return the Pythons 2.7, 3.6 and 3.7 that this machine has."""
     root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
     found = []
     for each in ("2.7", "3.6", "3.7"):
@@ -97,7 +97,7 @@ def old_pythons() -> list[str]:
 
 
 def pythons() -> list[str]:
-    """One Python of each version that this machine has, from 3.8 on."""
+    """Return one Python of each version from 3.8 on that this machine has."""
     root = os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv"))
     found = [sys.executable]
     for minor in range(8, 16):
@@ -108,7 +108,7 @@ def pythons() -> list[str]:
 
 
 def leave_out(part: str, why: str) -> NoReturn:
-    """Leave the running test out for a part that is missing; in CI fail."""
+    """Leave the running test out because a part is missing; in CI let it fail."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{part}: {why}")
     raise LeftOut(part)

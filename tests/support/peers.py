@@ -83,8 +83,8 @@ def postgres_reply(data: bytes, version: int) -> bytes:
         return b""
     settings = {"server_version": "15.0", "server_encoding": "UTF8", "client_encoding": "UTF8"}
     settings.update({"DateStyle": "ISO, MDY", "standard_conforming_strings": "on"})
-    told = [_postgres(b"S", f"{key}\0{value}\0".encode()) for key, value in settings.items()]
-    return _postgres(b"R", b"\0\0\0\0") + b"".join(told) + _postgres(b"Z", b"I")
+    status = [_postgres(b"S", f"{key}\0{value}\0".encode()) for key, value in settings.items()]
+    return _postgres(b"R", b"\0\0\0\0") + b"".join(status) + _postgres(b"Z", b"I")
 
 
 def _postgres(kind: bytes, body: bytes) -> bytes:

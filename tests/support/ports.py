@@ -1,4 +1,4 @@
-"""Ports for servers that cannot be given port 0, as they do not say which one they got."""
+"""Ports for servers that cannot listen on port 0, because they do not print which one they got."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sys
 def reserved_port(also: int = 0) -> int:
     """Return a port of 127.0.0.1 that stays reserved until this process ends.
 
-    It is bound, so that the system gives it to nobody else, and does not listen, so that a server
-    that sets ``SO_REUSEADDR`` may still listen there: Linux permits that, and elsewhere the port is
-    only free now. ``also`` is how far above it another port is needed, and reserved too.
+    A socket is bound to the port, so that the system gives it to no other program, and does not
+    listen, so that a server that sets ``SO_REUSEADDR`` can still listen there. Linux permits that;
+    elsewhere the port is only free now. ``also`` reserves the port that is so far above it, too.
     """
     while True:
         with contextlib.ExitStack() as stack:

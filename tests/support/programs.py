@@ -1,9 +1,9 @@
-"""What the tests share: run a program with the floor armed somehow, and see what it reaches.
+"""Run a program with the floor armed by a route, and compare what it reaches without a floor.
 
 Patching is never tested in the process of pytest: each program runs in an interpreter of its own,
-under ``drive.py``, against peers of every version. A program asks for as little as its library lets
-it: with no floor it must reach every peer, and only then does a refusal under a floor prove
-anything.
+under ``drive.py``, against peers of every version. A program asks for the lowest version that its
+library permits. Without a floor it must reach every peer; otherwise its refusal with one proves
+nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tlsfloor.versions import FLOORS
 TESTS = Path(__file__).parents[1]
 PROGRAMS = TESTS / "programs"
 
-#: What runs a program of that folder under a route.
+#: The main program that runs one of ``programs/`` under a route.
 DRIVE = str(TESTS / "support" / "drive.py")
 
 BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
@@ -33,14 +33,14 @@ BOOTSTRAP = str(Path(tlsfloor.__file__).parent / "bootstrap")
 #: The folder from which ``tlsfloor`` is imported.
 IMPORT_PATH = str(Path(tlsfloor.__file__).parents[1])
 
-#: How a floor gets into a program: called before it is imported, called after it made its
-#: contexts, or found by Python as it starts.
+#: How a floor gets into a program: called before the program is imported, called after it created
+#: its contexts, or armed as Python starts.
 ROUTES = ("early", "late", "PYTHONPATH")
 
 #: What a client at OpenSSL's default security level cannot reach: see ``out_of_reach``.
 LEGACY_ECDHE = ("1.0 ecdhe", "1.1 ecdhe")
 
-#: What ``reach`` says of a peer that was reached, whatever the client says of it.
+#: How a result of ``reach`` begins if the peer completed a handshake that the client denies.
 COMPLETED = "the peer completed a handshake"
 
 #: Seconds for one program and all its peers. Generous: nothing here is about speed.
@@ -50,7 +50,7 @@ _controls: dict[str, dict[str, str]] = {}
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return this process's environment without anything that arms or steers a floor or Python."""
+    """Return this process's environment without variables that configure tlsfloor or Python."""
     keep = {
         name: value
         for name, value in os.environ.items()
@@ -68,13 +68,13 @@ def armed_environment(floor: str | None = None, **more: str) -> dict[str, str]:
 def python(
     *args: str, env: dict[str, str] | None = None, executable: str = sys.executable, **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python and return what it printed; the caller judges the status."""
+    """Run Python and return its output; the caller checks the status."""
     return subprocess.run(
         [executable, *args],
         env=clean_environment() if env is None else env,
         capture_output=True,
         encoding="utf-8",
-        errors="replace",  # what a program prints is its own affair
+        errors="replace",  # a program may print any bytes
         timeout=TIME_LIMIT,
         check=False,
         **more,
@@ -82,9 +82,9 @@ def python(
 
 
 def drive(program: str, route: str, floor: str, job: dict[str, Any], **more: str) -> Any:
-    """Run ``programs/<program>.py`` under a route and a floor; return what came out of it.
+    """Run ``programs/<program>.py`` under a route and a floor; return its result.
 
-    ``more`` is for its environment.
+    ``more`` is added to its environment.
     """
     env = armed_environment(floor, **more) if route == "PYTHONPATH" else clean_environment(**more)
     done = python(
@@ -104,8 +104,8 @@ def reach(
 ) -> dict[str, str]:
     """Let a client try every peer of the ladder; return peer -> version reached, or the error.
 
-    The peer has the last word: a handshake that it completed was one, whatever the client says of
-    it.
+    What the peer saw decides: a handshake that the peer completed counts, even if the client
+    reports an error.
     """
     with contextlib.ExitStack() as stack:
         servers = {}
@@ -114,16 +114,16 @@ def reach(
             server = handshakes.ServerPeer(FLOORS[name], key_exchange, **peer_options)
             servers[peer] = stack.enter_context(server)
         ports = {peer: server.port for peer, server in servers.items()}
-        told: dict[str, str] = drive(
+        results: dict[str, str] = drive(
             program, route, floor, {"ports": ports, "ca": handshakes.CA_FILE, **job}
         )
         for peer, server in servers.items():
             completed = any(seen.version for seen in server.seen)
-            if told[peer] is None:  # a client that cannot tell
-                told[peer] = peer.split()[0] if completed else "the peer saw no handshake"
-            elif told[peer] not in FLOORS and completed:
-                told[peer] = f"{COMPLETED}, and the client says {told[peer]}"
-    return told
+            if results[peer] is None:  # a client that does not know the version
+                results[peer] = peer.split()[0] if completed else "the peer saw no handshake"
+            elif results[peer] not in FLOORS and completed:
+                results[peer] = f"{COMPLETED}, and the client reports {results[peer]}"
+    return results
 
 
 def assert_held(
@@ -147,27 +147,29 @@ def assert_held(
     control = json.dumps([program, job], sort_keys=True)
     if control not in _controls:
         _controls[control] = reach(program, "none", "", options, **job)
-    reached = {peer: told for peer, told in _controls[control].items() if told in FLOORS}
+    reached = {peer: got for peer, got in _controls[control].items() if got in FLOORS}
     assert reached == {peer: peer.split()[0] for peer in LADDER if peer not in out_of_reach}, (
         _controls[control]
     )
-    for peer, told in reach(program, route, floor, options, **job).items():
+    for peer, result in reach(program, route, floor, options, **job).items():
         name = peer.split()[0]
         if peer in out_of_reach:
-            reached_now = told in FLOORS or told.startswith(COMPLETED)
-            assert not reached_now, f"{peer} was out of reach without the floor: {told}"
+            reached_now = result in FLOORS or result.startswith(COMPLETED)
+            assert not reached_now, f"{peer} was out of reach without the floor: {result}"
         elif FLOORS[name] >= FLOORS[floor]:
-            assert told == name, f"{peer} is allowed, and was not reached: {told}"
+            assert result == name, f"{peer} is allowed, and was not reached: {result}"
         else:
-            refused = not (told in FLOORS or told.startswith(COMPLETED))
-            assert refused, f"{peer} is below the floor: {told}"
-            assert told.startswith("refused: ") or not worded, f"{peer} is below the floor: {told}"
+            refused = not (result in FLOORS or result.startswith(COMPLETED))
+            assert refused, f"{peer} is below the floor: {result}"
+            assert result.startswith("refused: ") or not worded, (
+                f"{peer} is below the floor: {result}"
+            )
 
 
 class Server:
-    """A server that runs, and has printed its port; next it prints the versions it is handed."""
+    """A running server. It printed its port, and prints the version of each connection it gets."""
 
-    stderr = ""  # once it is stopped
+    stderr = ""  # set when it has stopped
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -177,7 +179,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
-    """Start a server, wait for its port, and stop it for sure."""
+    """Start a server and wait for its port; stop it at the end."""
     pipe = subprocess.PIPE
     with tempfile.TemporaryFile("w+") as complaints, subprocess.Popen(
         command, env=env, stdout=pipe, stderr=complaints, text=True, cwd=str(PROGRAMS)
@@ -188,7 +190,7 @@ def serving(command: list[str], env: dict[str, str]) -> Iterator[Server]:
             yield server
         except BaseException:
             complaints.seek(0)
-            sys.stderr.write(complaints.read())  # pytest shows it beside the failure
+            sys.stderr.write(complaints.read())  # pytest shows it with the failure
             raise
         finally:
             process.terminate()

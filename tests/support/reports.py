@@ -18,12 +18,12 @@ OLD = handshake("TLS 1.0")
 
 
 class ReportRun:
-    """What ``tlsfloor report`` says of some lines."""
+    """A run of ``tlsfloor report``: its status, its output and its messages."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *words: object) -> None:
         capsys.readouterr()
         self.status = cli.main(["report", *map(str, words)])
-        self.printed, self.talk = capsys.readouterr()
+        self.printed, self.messages = capsys.readouterr()
 
     @property
     def facts(self) -> Any:

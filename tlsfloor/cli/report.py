@@ -32,8 +32,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from tlsfloor.report.impact import Impact
-
 FORMATS = ("text", "json", "html")
 
 
@@ -56,6 +54,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if the floor breaks nothing, 1 if it breaks something, 3 if unknown."""
+    from tlsfloor.report import as_html, as_json, as_text
     from tlsfloor.report.impact import FLOORS, Impact
     from tlsfloor.report.reader import EventFiles
     from tlsfloor.report.tally import Tally
@@ -72,22 +71,15 @@ def run(arguments: argparse.Namespace) -> int:
         complain("interrupted, so there is no report")
         return 130
     impact = Impact(floor, tally, files, tlsfloor.__version__)
-    _write_report(impact, arguments.format, arguments.output)
+    if output.is_for_terminal(arguments.format, arguments.output):
+        # Without rich there are no colors, and the terminal breaks the lines.
+        with contextlib.suppress(ImportError):
+            as_text.print_report(impact, console())
+            return impact.status
+    formats = {
+        "text": as_text.report_text,
+        "json": as_json.report_json,
+        "html": as_html.report_html,
+    }
+    output.write_report(formats[arguments.format](impact), arguments.output)
     return impact.status
-
-
-def _write_report(impact: Impact, kind: str, file: str | None) -> None:
-    if kind == "json":
-        from tlsfloor.report.as_json import report_json as written
-    elif kind == "html":
-        from tlsfloor.report.as_html import report_html as written
-    else:
-        from tlsfloor.report.as_text import print_report
-        from tlsfloor.report.as_text import report_text as written
-
-        if output.is_for_terminal(kind, file):
-            # Without rich there are no colors, and the terminal breaks the lines.
-            with contextlib.suppress(ImportError):
-                print_report(impact, console())
-                return
-    output.write_report(written(impact), file)

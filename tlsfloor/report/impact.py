@@ -121,9 +121,7 @@ class Impact:
             size = f"{phrases.connections(spared)}, {phrases.times(spared)}"
             return f"everything below it is exempted: {size}"
         count = sum(self.handshakes.values())
-        subject = "the only handshake is"
-        if count > 1:
-            subject = f"all {count:,} handshakes are"
+        subject = f"all {count:,} handshakes are" if count > 1 else "the only handshake is"
         return f"{subject} at TLS {name} or above"
 
     def all_doubts(self) -> list[str]:
@@ -193,11 +191,9 @@ class Impact:
             doubts.append("no handshake was seen")
         unseen = [row for row in self.rows if row.kind in UNSEEN]
         for stack in sorted({row.stack for row in unseen}):
-            programs = phrases.some(
-                {row.program for row in unseen if row.stack == stack}, "program"
-            )
+            names = phrases.some({row.program for row in unseen if row.stack == stack}, "program")
             library = stack or "a TLS library"
-            doubts.append(f"{programs} imported {library}, whose handshakes tlsfloor cannot see")
+            doubts.append(f"{names} imported {library}, whose handshakes tlsfloor cannot see")
         vague = [row for row in self.rows if row.kind not in UNSEEN]
         for text, found in (
             ("events of a kind that this version of tlsfloor does not know", ("other",)),

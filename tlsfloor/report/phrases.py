@@ -23,16 +23,12 @@ FEW = 5
 
 #: What to do about events of a kind, or of a kind and a role.
 ADVICE = {
-    "handshake client": "Clients: the check shows whether to change the program or to update "
-    "the server.",
+    "handshake client": "Clients: the check shows whether to change the program or the server.",
     "handshake server": "Servers: update the clients that connect.",
     "handshake": "Update the side that does not support a newer version.",
-    "refused": "Refused: the program asks for this version only. Remove that setting, so that both "
-    "sides can negotiate.",
-    "failed": "Failed: the other side accepts no version at or above the floor. Update it, or "
-    "exempt it for a while.",
-    "discarded": "Discarded: the handshake completed below the floor, and the connection was "
-    "closed before it carried data.",
+    "refused": "Refused: the program asks for this version only. Remove that setting.",
+    "failed": "Failed: the peer accepts no version at or above the floor. Update or exempt it.",
+    "discarded": "Discarded: the connection was closed before it carried data.",
     "uncovered": "Not visible: the command shows what can hold a floor on this library.",
     "unknown": "Not visible: tlsfloor does not know this library and holds no floor on it.",
 }
