@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 
 from tlsfloor.cli import quiet_option
+from tlsfloor.cli.progress import progress
 from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import say
 
@@ -39,12 +40,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="an interpreter, by path or by name, to make bytecode for: Pythons of its version "
         "then start faster. May be repeated. There is always bytecode for this interpreter",
     )
-    quiet_option(parser, "do not print on stderr what is in the bundle")
+    quiet_option(parser, "show no progress, and do not print on stderr what is in the bundle")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle, and print what goes on PYTHONPATH."""
-    facts = bundle_folder.make_bundle(arguments.folder, arguments.compile)
+    pythons = arguments.compile
+    with progress("Pythons compiled", len(pythons) + 1, quiet=arguments.quiet) as advance:
+        facts = bundle_folder.make_bundle(arguments.folder, pythons, advance)
     print(os.path.join(os.path.abspath(arguments.folder), bundle_folder.BOOTSTRAP))
     if not arguments.quiet:
         say(f"tlsfloor {facts['tlsfloor']}")

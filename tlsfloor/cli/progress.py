@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[], None]]:
+def progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """Show ``what: 0 of total`` while the block runs; it calls what it gets after each item.
+
+    Without a total, the number of items is not known before the end.
 
     Nothing is written to a pipe or a file, or with ``quiet``.
     """
-    done, line = 0, ""
+    done, line = -1, ""
+    of_total = "" if total is None else f" of {total}"
     shown = not quiet and sys.stderr.isatty()
 
     def show(text: str) -> None:
@@ -29,9 +32,9 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
     def advance() -> None:
         nonlocal done
         done += 1
-        show(f"{what}: {done} of {total}")
+        show(f"{what}: {done}{of_total}")
 
-    show(f"{what}: 0 of {total}")
+    advance()
     try:
         yield advance
     finally:

@@ -23,7 +23,8 @@ from __future__ import annotations
 import contextlib
 
 import tlsfloor
-from tlsfloor.cli import complain, console, output
+from tlsfloor.cli import complain, console, output, quiet_option
+from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
@@ -50,6 +51,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="the floor that the exit status is about: 1.2 or 1.3 (default: 1.2)",
     )
     output.options(parser, FORMATS)
+    quiet_option(parser, "show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,9 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
     output.check_output(arguments.output)
     tally = Tally()
-    files = EventFiles(tally.take)
     try:
-        files.read(arguments.targets)
+        with progress("files read", None, quiet=arguments.quiet) as advance:
+            files = EventFiles(tally.take, advance)
+            files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
         return 130

@@ -37,7 +37,7 @@ from tlsfloor.verifier.child import run_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 #: The file that says what a bundle contains.
@@ -79,7 +79,9 @@ print(sys.implementation.cache_tag)
 COMPILE_LIMIT = 300
 
 
-def make_bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
+def make_bundle(
+    folder: str, pythons: Sequence[str] = (), progress: Callable[[], object] = bool
+) -> dict[str, Any]:
     """Make a bundle, or replace an older one in its place.
 
     The folder may exist if it is empty, as a new volume is, or if it is a bundle. Even if this is
@@ -88,6 +90,7 @@ def make_bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
     Args:
         folder: the folder of the bundle.
         pythons: interpreters to make bytecode for, in addition to this one.
+        progress: is called after each interpreter.
 
     Returns:
         What is in the bundle: ``tlsfloor``: its version; ``bytecode``: the names that interpreters
@@ -107,8 +110,11 @@ def make_bundle(folder: str, pythons: Sequence[str] = ()) -> dict[str, Any]:
             copy = whole_files.copy_package(fresh)
             # Python 2.7 writes the bytecode of this file next to it, but not over a folder.
             os.mkdir(os.path.join(copy, "bootstrap", "sitecustomize.pyc"))
-            tags = [_compile(python, fresh, folder) for python in (sys.executable, *pythons)]
-            facts["bytecode"] = sorted(set(tags))
+            tags = set()
+            for python in (sys.executable, *pythons):
+                tags.add(_compile(python, fresh, folder))
+                progress()
+            facts["bytecode"] = sorted(tags)
             with open(os.path.join(fresh, MARKER), "w", encoding="utf-8") as file:
                 json.dump(facts, file)
             if not _is_current(fresh, folder):

@@ -56,12 +56,15 @@ class EventFiles:
         more: how many more files have problems.
     """
 
-    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
-        """Pass each event to ``take``.
+    def __init__(
+        self, take: Callable[[dict[str, Any]], None], progress: Callable[[], object] = bool
+    ) -> None:
+        """Pass each event to ``take``, and call ``progress`` after each file.
 
-        It raises TypeError or ValueError if the event is invalid, and then has counted nothing.
+        ``take`` raises TypeError or ValueError if an event is invalid, and then counts nothing.
         """
         self._take = take
+        self._progress = progress
         self.targets: list[str] = []
         self.files = self.events = self.more = 0
         self.invalid: dict[str, dict[str, int]] = {}
@@ -152,6 +155,7 @@ class EventFiles:
             self.invalid[path] = invalid
         elif invalid:
             self.more += path not in self.unreadable
+        self._progress()
 
     def _line(self, line: bytes) -> str:
         """Pass an event on; return what is wrong with a line that is not an event."""
