@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import io
 import pickle
 import ssl
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,15 @@ USERS_OF_THE_FACE = {"deploy", "cli", "__main__"}
 #: What holds a floor, and what judges whether one is held.
 JUDGED = {"floor", "events", "exemptions", "policy", "stacks", "hooks", "startup", "arm", "_paths"}
 JUDGES = {"inventory", "peers", "verifier", "endpoints"}
+
+#: The most lines of a module, and the most lines of code of the package: not blank, no comment, no
+#: docstring. The second limit is to fall below 11,000.
+MAX_LINES = 400
+MAX_CODE_LINES = 12_500
+NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
 
 #: All that the judges may share with what they judge.
 SHARED_WITH_THE_JUDGES = {"errors", "versions", "wire"}
@@ -116,6 +127,33 @@ def test_no_module_touches_the_filters_of_warnings() -> None:
         if isinstance(node, ast.Attribute) and node.attr in touch
     ]
     assert found == ["verifier/probe.py"]  # which is a process of its own
+
+
+def code_lines(file: Path) -> int:
+    """Return the number of lines of a file that are not blank, comment or docstring."""
+    text = file.read_text()
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in NO_CODE:
+            lines |= {*range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            lines -= {*range(node.body[0].lineno, node.body[0].end_lineno + 1)}
+    return len(lines)
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    lengths = {
+        str(file.relative_to(PACKAGE)): len(file.read_text().splitlines())
+        for file in PACKAGE.rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_the_package_stays_small() -> None:
+    assert sum(map(code_lines, PACKAGE.rglob("*.py"))) < MAX_CODE_LINES
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

@@ -30,7 +30,10 @@ def observes():
 
 def fail(error, starting=False):
     """Do what the outcome says; return the text of the refusal if TLS is to be refused."""
-    text = "tlsfloor: error: %s" % error
+    problem, _, hint = str(error).partition("; hint: ")
+    if sys._tlsfloor.get("held", 0) > 0:  # else no floor is armed, and the problem names who asks for one
+        problem += "; the floor is 1.%d, set by %s" % (sys._tlsfloor["held"] - 0x0301, sys._tlsfloor["set_by"])
+    text = "tlsfloor: error: %s; hint: %s" % (problem, hint or "run `tlsfloor status`")
     known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
     sys._tlsfloor["failure"] = text
     outcome = chosen(starting)
