@@ -73,10 +73,10 @@ def start(
     try:
         _start(record, current.environment or {})
     except Exception as error:  # noqa: BLE001 - any error means that nothing is armed
-        from tlsfloor.startup.failure import refuse
+        from tlsfloor.startup.failure import refuse_all
 
         record["adopted"] = True  # nothing of it is left to take over
-        refuse(error)
+        refuse_all(error)
 
 
 def _start(record: "dict[str, Any]", environment: "dict[str, str]") -> None:
@@ -280,7 +280,7 @@ def guard_module(module: "ModuleType") -> None:
         return
     guard = _guard_of(name)
     try:
-        _hold(name, guard, module)
+        _guard_locked(name, guard, module)
     finally:
         if current.observed != current.NO_FLOOR:
             from tlsfloor.stacks import _registry
@@ -316,7 +316,7 @@ def stack_name(name: str) -> str:
     return "ssl" if name in ("_ssl", "_cffi_ssl._stdssl") else name
 
 
-def _hold(name: str, guard: "Any", module: "ModuleType") -> None:
+def _guard_locked(name: str, guard: "Any", module: "ModuleType") -> None:
     key = stack_name(name)
     with _lock:
         if not current.is_held():

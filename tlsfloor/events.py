@@ -113,10 +113,10 @@ def note(
     if current.is_internal() or getattr(_delivery, "active", False) or not is_wanted(kind):
         return
     with Delivery():
-        call_safely("events", _note, kind, more, facts, sys._getframe(1))
+        call_safely("events", _record, kind, more, facts, sys._getframe(1))
 
 
-def _note(
+def _record(
     kind: str,
     more: Callable[[], dict[str, object]] | None,
     facts: dict[str, object],

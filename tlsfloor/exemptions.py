@@ -82,7 +82,7 @@ def load(path: str, *, installed: bool) -> None:
         say(f"tlsfloor: error: {problem}")
 
 
-def find(name: object, address: object, port: int | None) -> Exemption | None:
+def exemption_for(name: object, address: object, port: int | None) -> Exemption | None:
     """Return the exemption of a server, expired or not; of several the one that lasts longest."""
     host = _normalized(name)
     found = [

@@ -209,7 +209,7 @@ def make_package():
             package.__spec__ = ModuleSpec("tlsfloor", package.__loader__, is_package=True)
 
 
-def find(entry):
+def find_sitecustomize(entry):
     # Return a function that runs the sitecustomize of an entry of the path, and its file; or None.
     if not MODERN and sys.version_info < (3,):
         import imp
@@ -247,7 +247,7 @@ def run_next(ran):
     # Run the next sitecustomize after this folder, under its own name, unless it ran already.
     here = os.path.dirname(__file__)
     for entry in sys.path[sys.path.index(here) + 1 if here in sys.path else 0 :]:
-        found = find(entry) if may_hold(entry) else None
+        found = find_sitecustomize(entry) if may_hold(entry) else None
         if found and os.path.realpath(found[1]) not in map(os.path.realpath, ran):
             ran.append(found[1])
             path = os.environ.get("PYTHONPATH", "")

@@ -2,31 +2,32 @@
 
 Adding a stack is one file in this folder and one row in ``TABLE``. The file has a function:
 
-* ``guard(module)``: hold ``floor.held`` on everything that the module makes. It is called after
+* ``guard(module)``: hold ``floor.held`` on everything that the module creates. It is called after
   the module was executed, and again when the floor is raised, so it is idempotent. It returns one
-  of ``COVERED``, or a text that begins with ``"uncovered"``; GuardError where it should hold the
-  floor and cannot,
+  of ``COVERED``, or a text that begins with ``"uncovered"``, or raises GuardError if it should hold
+  the floor and cannot,
 
-and may have, each where there is something for it to do:
+and may have functions that few guards need:
 
-* ``before_import(name)``: called before the module of that name is executed; GuardError refuses it;
+* ``before_import(name)``: called before the module of that name is executed; a GuardError refuses
+  it;
 * ``observe(module)``: report what ``floor.observed`` would change, and change nothing;
-* ``catch_up()``: what a guard must do in addition when its stack has been in use before;
-* ``undone(module)``: what of the guard is no longer in place, as text; empty when all of it is.
-  Without it its ``_gates`` are asked;
-* ``below()``: a list of texts: what exists below the floor and cannot be changed any more.
+* ``catch_up()``: do what is needed in addition if the stack was in use before the floor was armed;
+* ``undone(module)``: return what of the guard is no longer in place, as text; empty if all of it
+  is. Without this function, the ``_gates`` of the module are asked;
+* ``below()``: return a list of texts: what exists below the floor and cannot be changed any more.
 
-A guard reads the floor in ``tlsfloor.floor`` and keeps none of its own. It imports what it needs at
-its top, and nothing in these functions: they run under the lock of ``arm``, and another thread may
-hold the lock of what is imported.
+A guard reads the floor in ``tlsfloor.floor`` and stores none of its own. It imports what it needs
+at its top, and nothing in these functions: they run under the lock of ``arm``, and another thread
+may hold the lock of the module that would be imported.
 
-An idle process loads this module: it imports nothing.
+Every process with TLS loads this module: it imports nothing.
 """
 
 #: A module that brings TLS into the process -> the module here that guards it.
 TABLE = {
     "_awscrt": "tlsfloor.stacks.awscrt",
-    "_cffi_ssl._stdssl": "tlsfloor.stacks.stdlib",  # PyPy's _ssl
+    "_cffi_ssl._stdssl": "tlsfloor.stacks.stdlib",  # the _ssl of PyPy
     "_interpreters": "tlsfloor.stacks.subinterpreters",
     "_ldap": "tlsfloor.stacks.ldap",
     "_mysql_connector": "tlsfloor.stacks.mysql_connector",
@@ -81,6 +82,6 @@ TABLE = {
     "wreq.wreq": "tlsfloor.stacks.wreq",
 }
 
-#: What a guard may say of its stack: it holds the floor on every object; it set what the stack
-#: reads process-wide; the stack refuses by itself, even when asked.
+#: What ``guard()`` may return: it holds the floor on every object of the stack; it has set what the
+#: stack reads process-wide; the stack itself cannot go below the floor, even when asked.
 COVERED = ("guarded", "configured", "inherent")

@@ -89,12 +89,12 @@ def find_exemption(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) ->
     name = rest[1] if len(rest) > 1 else kwargs.get("server_hostname")
     if server_side:
         return None
-    peer = socket if _address(socket) else _peer_of_caller(sys._getframe(2))
-    address, port = _address(peer) or (None, None)
+    peer = socket if _peer_address(socket) else _peer_of_caller(sys._getframe(2))
+    address, port = _peer_address(peer) or (None, None)
     direct = _is_direct(peer)
-    found = exemptions.find(name, address if direct else None, port)
+    found = exemptions.exemption_for(name, address if direct else None, port)
     if found is None:
-        other = None if direct else exemptions.find(name, address, port)
+        other = None if direct else exemptions.exemption_for(name, address, port)
         if other is not None:
             text = f"the exemption of {other.host} is not for what is behind it: {_PROXY}"
             floor_name = versions.floor_name(floor)
@@ -120,7 +120,7 @@ def _peer_of_caller(frame: FrameType | None) -> Any:
     return None
 
 
-def _address(peer: Any) -> tuple[Any, ...] | None:
+def _peer_address(peer: Any) -> tuple[Any, ...] | None:
     """Return host and port of a peer, which is an address, a socket, or a transport of asyncio."""
     try:
         if hasattr(peer, "getpeername"):

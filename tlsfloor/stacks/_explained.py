@@ -124,7 +124,7 @@ def _hint(reason: str, facts: dict[str, object], host: object, proxied_port: obj
         return f"; hint: {check}"
     path = (current.environment or {}).get("TLSFLOOR_EXEMPTIONS")
     path = path or "the file that TLSFLOOR_EXEMPTIONS names"
-    found = exemptions.find(
+    found = exemptions.exemption_for(
         facts["server_name"], facts.get("peer"), port if isinstance(port, int) else None
     )
     if found is not None and found.days_left() < 0:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _guard_of(name: str) -> Any:
+def _guard_or_none(name: str) -> Any:
     # None if it cannot be imported: ``floor.stacks`` has the reason.
     try:
         return __import__(TABLE[name], fromlist=["guard"])
@@ -29,13 +29,13 @@ def _guard_of(name: str) -> Any:
 
 def ask(name: str, function: str) -> Any:
     """Call a function of a stack's guard; return None if the guard does not have it."""
-    asked = getattr(_guard_of(name), function, None)
+    asked = getattr(_guard_or_none(name), function, None)
     return asked and asked()
 
 
 def undone_on(name: str, module: ModuleType) -> Any:
     """Return what of a guard is no longer in place; empty if all of it is."""
-    guard = _guard_of(name)
+    guard = _guard_or_none(name)
     if hasattr(guard, "undone"):
         return guard.undone(module)
     gates = getattr(guard, "_gates", None)

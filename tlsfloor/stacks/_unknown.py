@@ -135,7 +135,7 @@ def _examine(path: str) -> "tuple[str, str, list[str]]":
         if size >= MIN_SIZE and all(contains(file, places, label) for label in FINISHED):
             from tlsfloor.stacks import _unknown_found
 
-            linked = _unknown_found.describe(file, places)
+            linked = _unknown_found.describe_implementation(file, places)
     bundled = []
     for library in needed:
         name = library.rpartition("/")[2]

@@ -30,7 +30,7 @@ _WORDS: tuple[tuple[str, bytes, tuple[bytes, ...]], ...] = (
 )
 
 
-def describe(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
+def describe_implementation(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
     """Return the names and versions of the implementations in these parts of a file."""
     names: dict[str, str] = {}
     for data, end in _unknown.chunks(file, places):

@@ -113,22 +113,22 @@ def guard(module: "ModuleType") -> str:
     return "guarded"
 
 
-def _put(put: "Any", context: "Any", bound: int) -> None:
+def _set_bound(put: "Any", context: "Any", bound: int) -> None:
     put(context, bound)
 
 
 def _put_quietly(put: "Any", context: "Any", bound: int) -> None:
-    _put(put, context, bound)
+    _set_bound(put, context, bound)
 
 
 # CPython drops a warning whose frame belongs to a module without a name (Python/_warnings.c,
 # warn_explicit(): "module can be None if a warning is emitted late during Python shutdown"). The
 # frame that it looks at is the second one above the C code, so there are two functions. (Filters
 # are the program's own, and catch_warnings() is not safe with threads.)
-_function = type(_put)  # type: Any
+_function = type(_set_bound)  # type: Any
 
 #: Set a bound by a descriptor's ``__set__``, without the DeprecationWarning of an old version.
-put_quietly = _function(_put_quietly.__code__, {"__name__": None, "_put": _put})  # type: Any
+put_quietly = _function(_put_quietly.__code__, {"__name__": None, "_set_bound": _set_bound})  # type: Any
 
 
 def _check_build(native: "Any", floor: int) -> None:
@@ -153,7 +153,7 @@ def add_gates(module: "Any", native: "Any") -> str:
     """Put the gates into ``_ssl``; return why ``module`` does not have them, if so."""
     base = getattr(native, "_SSLContext", None)
     if base is not None and base not in gated.values():
-        ours = gated.get(base) or gated.setdefault(base, _subclass(base))
+        ours = gated.get(base) or gated.setdefault(base, _gated_subclass(base))
         for cls in base.__subclasses__():
             if cls is not ours and cls.__name__ != _SPARE and _is_of_this_interpreter(cls):
                 cls.__bases__ = tuple(ours if kind is base else kind for kind in cls.__bases__)
@@ -181,7 +181,7 @@ def describe_replaced(module: "Any") -> str:
     return "" if is_gated else f"its SSLContext is {made!r}"
 
 
-def _subclass(base: "Any") -> "Any":
+def _gated_subclass(base: "Any") -> "Any":
     """Return the class that takes the name of the C type."""
     gates = _uses(base)
     # Loaded only if something is exempted.
@@ -191,7 +191,7 @@ def _subclass(base: "Any") -> "Any":
         gates = {name: exempting(base, getattr(base, name), gates[name]) for name in gates}
     gates["__init__"] = _birth(base)
     for name in ("minimum_version", "maximum_version"):
-        gates[name] = _bound(base, name)
+        gates[name] = _bound_property(base, name)
     for name, gate in gates.items():
         if not isinstance(gate, property):
             gate.__qualname__ = f"{base.__name__}.{name}"
@@ -359,7 +359,7 @@ def _forget_asked(context: "Any", name: str) -> None:
         _loaded[_CONTEXTS].forget_asked(context, name)
 
 
-def _bound(base: "Any", name: str) -> property:
+def _bound_property(base: "Any", name: str) -> property:
     """Return the property ``minimum_version`` or ``maximum_version`` that clamps to the floor."""
     descriptor = getattr(base, name)
     get, put = descriptor.__get__, descriptor.__set__

@@ -48,7 +48,7 @@ def fail(error, starting=False):
     return None
 
 
-def refuse(error):
+def refuse_all(error):
     """Do what the outcome says if nothing could be armed: refuse all TLS stacks, as if none were installed."""
     text = fail(error, starting=True)
     if text:

@@ -103,7 +103,7 @@ def raised(bound, value):
     return value if value == -1 or value >= held["floor"] else held["floor"]
 
 
-def add_gates(cls, base):
+def add_legacy_gates(cls, base):
     """Add the gates to one class of contexts."""
     bounds = [(bound, getattr(base, bound), getattr(cls, bound)) for bound in BOUNDS if hasattr(base, bound)]
 
@@ -182,10 +182,10 @@ def guard_ssl(module):
     held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
     if module is _ssl and not is_gated(base):
         _ssl._SSLContext = type("_SSLContext", (base,), {"__slots__": (), "__module__": "_ssl"})
-        add_gates(_ssl._SSLContext, base)
+        add_legacy_gates(_ssl._SSLContext, base)
     for cls in made.__mro__:
         if base in cls.__bases__ and not is_gated(cls):
-            add_gates(cls, base)
+            add_legacy_gates(cls, base)
     held["state"] = "guarded"
 
 
@@ -376,7 +376,7 @@ def start(file, floor=None, outcome=None, since=None):
     try:
         arm_file(state, file, floor, outcomes)
     except Exception as error:  # any error means that nothing is armed
-        outcomes.refuse(error)
+        outcomes.refuse_all(error)
 
 
 def arm_file(state, file, written, outcomes):
