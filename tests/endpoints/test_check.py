@@ -72,7 +72,9 @@ def context() -> ssl.SSLContext:
 
 def accepted(report: EndpointReport) -> set[tuple[int, str]]:
     return {
-        (each.version, each.key_exchange) for each in report.attempts if each.outcome == "accepted"
+        (attempt.version, attempt.key_exchange)
+        for attempt in report.attempts
+        if attempt.outcome == "accepted"
     }
 
 
@@ -91,9 +93,9 @@ def test_a_peer_of_one_version_is_reported_to_accept_exactly_that(
         report = local(peer.port)
     assert report.state == "reached"
     assert accepted(report) == {(version, key_exchange)}
-    [attempt] = [each for each in report.attempts if each.outcome == "accepted"]
+    [attempt] = [attempt for attempt in report.attempts if attempt.outcome == "accepted"]
     assert (attempt.handshake, attempt.as_dict()["evidence"]) == ("completed", "handshake")
-    assert {each.outcome for each in report.attempts} == {"accepted", "refused"}
+    assert {attempt.outcome for attempt in report.attempts} == {"accepted", "refused"}
     for floor in FLOORS.values():
         assert report.cut_off(floor)[0] == ("yes" if version < floor else "no")
         assert report.accepts_below(floor)[0] == ("yes" if version < floor else "no")
@@ -160,8 +162,8 @@ def s_server(*options: str) -> Iterator[int]:
 
 
 def both(*version: int) -> set[tuple[int, str]]:
-    kinds = [(each, kind) for each in version for kind in ("rsa", "ecdhe")]
-    return {each for each in kinds if each != (TLS1_3, "rsa")}
+    kinds = [(number, kind) for number in version for kind in ("rsa", "ecdhe")]
+    return {kind for kind in kinds if kind != (TLS1_3, "rsa")}
 
 
 LEGACY = "DEFAULT:@SECLEVEL=0"
@@ -189,7 +191,7 @@ def test_the_versions_of_openssl_s_server(
     with s_server(*options) as port:
         report = local(port)
     assert accepted(report) == expected, report
-    assert {each.outcome for each in report.attempts} <= {"accepted", "refused"}
+    assert {attempt.outcome for attempt in report.attempts} <= {"accepted", "refused"}
 
 
 def test_a_server_with_an_ecdsa_certificate(tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ def test_a_server_with_an_ecdsa_certificate(tmp_path: Path) -> None:
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(files[1])
     with s_server("-cert", files[1], "-tls1_2") as port:
         report = local(port, context=negotiation.trust(files[0]))
-    assert [each.handshake for each in report.attempts if each.outcome == "accepted"] == [
+    assert [attempt.handshake for attempt in report.attempts if attempt.outcome == "accepted"] == [
         "completed"
     ]
     assert accepted(report) == {(TLS1_2, "ecdhe")}
@@ -345,9 +347,9 @@ def test_a_server_that_demands_a_client_certificate(
     assert why.startswith(", for a reason other than its version:")
     if version == ssl.TLSVersion.TLSv1_2:
         [attempt] = [
-            each
-            for each in without.attempts
-            if (each.version, each.key_exchange) == (TLS1_2, "ecdhe")
+            attempt
+            for attempt in without.attempts
+            if (attempt.version, attempt.key_exchange) == (TLS1_2, "ecdhe")
         ]
         assert "handshake_failure" in attempt.handshake
         assert attempt.as_dict()["evidence"] == "hello"
@@ -405,7 +407,7 @@ def test_a_server_without_forward_secrecy_is_not_cut_off_by_the_floor() -> None:
     assert without.as_dict(TLS1_2)["negotiated"]["explanation"]
     assert control.cut_off(TLS1_2) == ("no", "it accepts TLS 1.2")
     offered = negotiation.trust(handshakes.CA_FILE).get_ciphers()
-    leaves_out = all(each["name"] != "AES128-GCM-SHA256" for each in offered)
+    leaves_out = all(suite["name"] != "AES128-GCM-SHA256" for suite in offered)
     why = sentence if leaves_out else "it accepts TLS 1.2"
     assert (status, out.count(f"localhost:{port}: floor 1.2 would not cut it off: {why}\n")) == (
         0,
@@ -593,7 +595,7 @@ def test_an_alert_about_something_else_is_inconclusive() -> None:
     with serving(answering(lambda hello: ALERT + b"\x31")) as port:  # access_denied
         report = local(port)
     assert report.state == "reached"
-    assert {each.outcome for each in report.attempts} == {"inconclusive"}
+    assert {attempt.outcome for attempt in report.attempts} == {"inconclusive"}
     answer, why = report.cut_off(TLS1_2)
     assert answer == "unknown"
     assert "alert access_denied" in why
@@ -602,7 +604,7 @@ def test_an_alert_about_something_else_is_inconclusive() -> None:
 def test_an_endpoint_that_refuses_everything_is_unknown() -> None:
     with serving(answering(lambda hello: ALERT + b"\x28")) as port:  # handshake_failure
         report = local(port)
-    assert {each.outcome for each in report.attempts} == {"refused"}
+    assert {attempt.outcome for attempt in report.attempts} == {"refused"}
     assert report.cut_off(TLS1_2)[0] == report.accepts_below(TLS1_2)[0] == "unknown"
 
 
@@ -743,7 +745,9 @@ def test_an_alert_that_every_hello_gets_at_the_end_is_not_a_refusal() -> None:
     with serving(answering(choose, patient=False)) as port:
         report = local(port)
     assert accepted(report) == {(TLS1_2, "ecdhe")}
-    outcomes = {each.version: each.outcome for each in report.attempts if each.version != TLS1_2}
+    outcomes = {
+        attempt.version: attempt.outcome for attempt in report.attempts if attempt.version != TLS1_2
+    }
     assert outcomes == {
         **dict.fromkeys((SSL3, TLS1_1, TLS1_3), "inconclusive"),
         TLS1_0: "refused",
@@ -815,7 +819,8 @@ def test_another_version_or_another_suite_is_not_an_acceptance() -> None:
         report = examination.examine_endpoint(Endpoint("localhost", port), timeout=1.0)
     assert accepted(report) == {(TLS1_0, "rsa")}
     results = {
-        (each.version, each.key_exchange): (each.outcome, each.answer) for each in report.attempts
+        (attempt.version, attempt.key_exchange): (attempt.outcome, attempt.answer)
+        for attempt in report.attempts
     }
     assert results[TLS1_2, "rsa"] == ("refused", "it chooses TLS 1.0")
     unoffered = "it chooses a cipher suite that was not offered"
@@ -860,8 +865,8 @@ def test_the_exit_status_and_the_text() -> None:
         cut = run(other, one, none, *trusting)
         doubtful = run(other, none, *trusting)
         higher = run(other, "--floor", "1.3", *trusting)
-    assert [each[0] for each in (sound, cut, doubtful, higher)] == [0, 1, 3, 1]
-    assert all(each[2] == "" for each in (sound, cut, doubtful, higher))
+    assert [result[0] for result in (sound, cut, doubtful, higher)] == [0, 1, 3, 1]
+    assert all(result[2] == "" for result in (sound, cut, doubtful, higher))
     assert f"localhost:{new.port}: floor 1.2 would not cut it off: it accepts TLS 1.2\n" in sound[1]
     assert "  this Python connects with TLSv1.2 (" in sound[1]
     assert (
@@ -916,7 +921,7 @@ def test_the_json(tmp_path: Path) -> None:
         status, out, err = run("--from", str(listed), "--json", "--ca-certs", handshakes.CA_FILE)
     found = json.loads(out)
     assert (status, err, found["schema"], found["floor"]) == (1, "", 2, "1.2")
-    assert [each["port"] for each in found["endpoints"]] == [old.port, new.port]
+    assert [endpoint["port"] for endpoint in found["endpoints"]] == [old.port, new.port]
     first, second = found["endpoints"]
     assert list(first) == [
         "endpoint",
@@ -946,7 +951,7 @@ def test_the_json(tmp_path: Path) -> None:
         "failure",
         "handshake",
     }
-    assert all(set(each) == keys for each in first["attempts"])
+    assert all(set(attempt) == keys for attempt in first["attempts"])
 
 
 @pytest.mark.parametrize(

@@ -65,20 +65,20 @@ def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> Non
     write_files(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
     write_files(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
     found, unread = libraries.search_folder(str(tmp_path))
-    assert [str(each) for each in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
+    assert [str(library) for library in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
     assert unread == {}
 
 
 def test_installed_libraries_are_listed_with_what_covers_them() -> None:
     need("cryptography", "tlslite")
     status, facts = stacks()
-    found = {each["implementation"]: each for each in facts["libraries"]}
-    covered = all(set(each["coverage"].split(", ")) <= {*COVERED} for each in found.values())
+    found = {library["implementation"]: library for library in facts["libraries"]}
+    covered = all(set(library["coverage"].split(", ")) <= {*COVERED} for library in found.values())
     assert (status == 0) == covered
     assert found["tlslite (Python)"]["coverage"] == "guarded"
-    bundled = next(each for each in found.values() if "cryptography" in each["path"])
+    bundled = next(library for library in found.values() if "cryptography" in library["path"])
     assert bundled["implementation"].startswith("OpenSSL ")
-    assert "ssl" in {each["stack"] for each in facts["libraries"]}
+    assert "ssl" in {library["stack"] for library in facts["libraries"]}
 
 
 def test_one_uncovered_library_makes_the_exit_status_1(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_one_uncovered_library_makes_the_exit_status_1(tmp_path: Path) -> None:
     )
     status, facts = stacks(str(tmp_path), "--floor", "1.3")
     assert (status, facts["floor"], facts["searched"]) == (0, "1.3", [str(tmp_path)])
-    assert [each["coverage"] for each in facts["libraries"]] == ["guarded"]
+    assert [library["coverage"] for library in facts["libraries"]] == ["guarded"]
     write_files(site, {"stranger/_tls.so": OPENSSL})
     status, facts = stacks(str(tmp_path))
     assert status == 1
-    assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
+    assert [(library["stack"], library["coverage"]) for library in facts["libraries"]] == [
         ("ssl", "guarded"),
         ("", "unknown"),
     ]
@@ -119,7 +119,7 @@ def test_the_library_of_ssl_is_recognised(name: str, tmp_path: Path) -> None:
     """In the extension that is linked to it, or in a Python that contains it."""
     write_files(tmp_path, {name: b"\0libssl.so.3\0", "libssl.so.3": b"client finished" + OPENSSL})
     _, facts = stacks(str(tmp_path))
-    assert [(each["stack"], each["coverage"]) for each in facts["libraries"]] == [
+    assert [(library["stack"], library["coverage"]) for library in facts["libraries"]] == [
         ("ssl", "guarded")
     ] * 2
 
@@ -134,7 +134,11 @@ def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
     path = ["", own, str(tmp_path / "site"), str(tmp_path / "site" / "below"), "/no/such/folder"]
     folders, found, unread = libraries.installed(path, own)
     assert (folders, unread) == ([own, str(tmp_path / "site")], {})
-    assert [os.path.basename(each.path) for each in found] == ["_pypy_openssl.so", "b.so", "c.so"]
+    assert [os.path.basename(library.path) for library in found] == [
+        "_pypy_openssl.so",
+        "b.so",
+        "c.so",
+    ]
     assert libraries.installed([], str(tmp_path / "python311.zip")) == ([], [], {})
 
 
@@ -175,13 +179,13 @@ def test_status_lists_the_loaded_libraries(executable: str) -> None:
     here = str(Path(BOOTSTRAP).parent.parent)
     env = armed_environment(PYTHONPATH=os.pathsep.join([BOOTSTRAP, here]))
     armed = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
-    found = {each["path"]: each for each in armed["libraries"]}
+    found = {library["path"]: library for library in armed["libraries"]}
     assert found
-    assert {each["coverage"] for each in found.values()} == {"guarded"}
-    assert any("OpenSSL " in each["implementation"] for each in found.values())
+    assert {library["coverage"] for library in found.values()} == {"guarded"}
+    assert any("OpenSSL " in library["implementation"] for library in found.values())
     env = clean_environment(PYTHONPATH=here)
     without = json.loads(python("-c", STATUS, env=env, executable=executable).stdout)
-    assert {each["coverage"] for each in without["libraries"]} == {"uncovered"}
+    assert {library["coverage"] for library in without["libraries"]} == {"uncovered"}
 
 
 MAPPED = """
@@ -216,9 +220,9 @@ def test_status_lists_libraries_that_no_guard_knows(tmp_path: Path) -> None:
     program = f"{path}; import cryptography.x509, oscrypto; {STATUS}"
     found = json.loads(python("-c", program, env=armed_environment()).stdout)["libraries"]
     assert "oscrypto (Python)" in {
-        each["implementation"] for each in found if each["coverage"] not in COVERED
+        library["implementation"] for library in found if library["coverage"] not in COVERED
     }
-    assert any("cryptography" in each["path"] for each in found)
+    assert any("cryptography" in library["path"] for library in found)
 
 
 #: A server that has TLS of its own, and embeds Python: as uWSGI is one.
@@ -254,7 +258,7 @@ def test_a_program_that_embeds_python_is_listed_with_its_own_tls(
         assert done.returncode == 0, done.stderr
         facts = json.loads(done.stdout)
         assert facts["stacks"] == {"ssl": "guarded"}
-        found = {each["path"]: each for each in facts["libraries"]}
+        found = {library["path"]: library for library in facts["libraries"]}
         assert (path in found) == (executable == path)
     assert found[path]["coverage"] == "unknown"
     assert "libssl" in found[path]["implementation"]
@@ -270,7 +274,9 @@ def test_a_library_belongs_to_every_stack_that_needs_it_indirectly(tmp_path: Pat
     def stacks_and_coverage() -> dict[str, tuple[str, str]]:
         found, _ = libraries.search_folder(str(tmp_path))
         known = _coverage.describe(found, _coverage.coverage("1.2"))
-        return {Path(each["path"]).name: (each["stack"], each["coverage"]) for each in known}
+        return {
+            Path(library["path"]).name: (library["stack"], library["coverage"]) for library in known
+        }
 
     assert stacks_and_coverage()["libssl.so.3"] == ("_ldap, ssl", "guarded")
     write_files(tmp_path, {"stranger.so": b"\0libldap-2.5.so.0\0"})
@@ -291,9 +297,9 @@ def test_verify_lists_the_other_libraries_of_an_interpreter() -> None:
     need("cryptography", "tlslite")
     quick = ["-m", "tlsfloor", "verify", "--hello", "--role", "client"]
     [facts] = json.loads(python(*quick, "--json").stdout)["interpreters"]
-    found = {each["implementation"]: each["coverage"] for each in facts["libraries"]}
+    found = {library["implementation"]: library["coverage"] for library in facts["libraries"]}
     assert found["tlslite (Python)"] == "guarded"
-    assert any("cryptography" in each["path"] for each in facts["libraries"])
+    assert any("cryptography" in library["path"] for library in facts["libraries"])
     text = python(*quick).stdout
     assert "tlslite.handshakesettings: guarded at floor 1.2: tlslite (Python)\n" in text
     row = "cryptography.hazmat.bindings.openssl.binding"

@@ -56,7 +56,7 @@ class Served:
 
     def command(self, program: str) -> list[str]:
         """Return the ready-made command for a program."""
-        [line] = [each for each in self.banner if each.startswith(f"try: {program} ")]
+        [line] = [line for line in self.banner if line.startswith(f"try: {program} ")]
         return line.split()[1:]
 
 
@@ -277,7 +277,7 @@ def test_ctrl_c_ends_it_while_clients_are_connected() -> None:
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
             assert handshakes.call("127.0.0.1", server.port, TLS1_2).version == TLS1_2
             assert "negotiated" in server.next()
-            # What becomes of the silent ones is not told: they may be told before it ends, or not.
+            # The silent clients may be reported before it ends, or not at all.
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(TIME_LIMIT) == 0
             assert server.process.stdout is not None
@@ -327,7 +327,10 @@ def test_a_peer_goes_on_after_threads_have_run_out() -> None:
         finally:
             threading.stack_size(before)
         assert handshakes.call("127.0.0.1", peer.port, TLS1_2).version == TLS1_2
-    assert [each.error for each in peer.seen] == ["RuntimeError: can't start new thread", ""]
+    assert [connection.error for connection in peer.seen] == [
+        "RuntimeError: can't start new thread",
+        "",
+    ]
 
 
 def test_a_closed_stdout_ends_it() -> None:
