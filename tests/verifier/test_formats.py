@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -297,6 +298,13 @@ def test_the_text_is_plain(report: examine.VerifyReport) -> None:
     assert all(line.isprintable() and line == line.rstrip() for line in printed.splitlines())
     for each in report.results:
         assert each.verdict.name.upper() in printed
+
+
+def test_colors_are_the_only_escapes_in_the_text() -> None:
+    colored = text.to_text(REPORTS["hostile"], colors=True)
+    assert "\033[1;31mINCONCLUSIVE\033[0m" in colored
+    assert "\033" not in re.sub("\033\\[(1;31|32|33|0)m", "", colored)
+    assert "\033" not in text.to_text(REPORTS["hostile"])
 
 
 def test_few_interpreters_have_tables_and_many_have_a_line_each() -> None:
