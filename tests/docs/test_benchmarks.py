@@ -53,7 +53,7 @@ def test_an_unknown_program_is_named() -> None:
     assert "no such program: nosuch" in done.stderr
 
 
-def test_the_page_shows_what_was_measured() -> None:
+def test_the_page_shows_the_results() -> None:
     program = "from benchmarks import page; print(page.written() == page.PAGE.read_text('utf-8'))"
     done = run("-c", program)
     assert done.stdout == "True\n", done.stderr

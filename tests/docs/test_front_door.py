@@ -72,7 +72,7 @@ def suite(tmp_path: Path) -> Suite:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_what_is_left_out_is_one_line(suite: Suite, workers: str) -> None:
+def test_the_tests_that_are_left_out_are_one_line(suite: Suite, workers: str) -> None:
     status, printed = suite.run("-n", workers)
     assert status == 0, printed
     lines = printed.splitlines()
@@ -82,7 +82,7 @@ def test_what_is_left_out_is_one_line(suite: Suite, workers: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_later_run_makes_up_for_it(suite: Suite, workers: str) -> None:
+def test_a_later_run_runs_what_was_left_out(suite: Suite, workers: str) -> None:
     suite.run("-n", workers)
     suite.run("-k", "needs_nothing")  # it changes nothing
     (suite.folder / "no_such_module.py").touch()

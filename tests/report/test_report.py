@@ -131,7 +131,7 @@ def test_a_floor_breaks_what_was_seen_below_it(
     file = write(tmp_path / "events.jsonl", *events, *([] if events else [b"\n"]))
     for floor, breaks in zip(judged.FLOORS, expected):
         facts = ReportRun(capsys, file, "--json", "--floor", floor).facts
-        assert (facts["floor"], facts["status"]) == (floor, judged.STATUSES[breaks])
+        assert (facts["floor"], facts["exit_status"]) == (floor, judged.STATUSES[breaks])
         assert facts["floors"][floor]["breaks"] == breaks
         assert bool(facts["floors"][floor]["doubts"]) >= (breaks == "unknown")
         written = ReportRun(capsys, file, "--floor", floor)
@@ -159,7 +159,9 @@ def test_an_exempted_connection_is_shown_with_its_reason() -> None:
 # --- who, what, to whom, how often
 
 
-def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_of_the_same_connection_are_summed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = [
         handshake("TLS 1.0", host=f"web-{number}", pid=number, count=2, time=BEGIN + 60 * number)
         for number in (5, 0, 3)
@@ -179,7 +181,7 @@ def test_what_is_alike_is_summed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [each["count"] for each in facts["handshakes"]] == [8, 2]
 
 
-def test_the_worst_comes_first() -> None:
+def test_rows_are_sorted_by_version_and_count() -> None:
     made = [
         handshake(name, server_name=f"{name} {count}", count=count)
         for name in ("TLS 1.3", "TLS 1.2", "TLS 1.0", "TLS 1.1")
@@ -231,7 +233,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_line_that_is_no_event_is_counted_and_named(
+def test_a_line_that_is_not_an_event_is_counted_by_its_problem(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line, problem = BAD[name]
@@ -247,7 +249,7 @@ def test_a_line_that_is_no_event_is_counted_and_named(
     assert f"{file}: lines that are not events: 1 {found[0]}" in ReportRun(capsys, file).printed
 
 
-def test_what_a_bad_line_says_is_not_counted() -> None:
+def test_nothing_of_an_invalid_event_is_counted() -> None:
     summed = tally.Tally()
     for bad in ({"host": 5}, {"count": "1"}, {"port": -1}, {"program": []}, {"mode": {}}):
         with pytest.raises((TypeError, ValueError)):
@@ -255,7 +257,7 @@ def test_what_a_bad_line_says_is_not_counted() -> None:
     assert sum(row.count for row in [*summed.rows.values(), *summed.rest.values()]) == 0
 
 
-def test_a_line_without_an_end_is_an_event_if_it_is_whole(
+def test_a_complete_event_needs_no_newline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "events.jsonl", b"\r\n \n", json.dumps(FINE).encode())
@@ -263,9 +265,7 @@ def test_a_line_without_an_end_is_an_event_if_it_is_whole(
     assert (report.status, report.facts["files"]["event_lines"]) == (0, 1)
 
 
-def test_files_that_cannot_be_read_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = write(tmp_path / "whole.jsonl.gz", *many(200))
     cut = write(tmp_path / "cut.jsonl.gz", whole.read_bytes())
     cut.write_bytes(whole.read_bytes()[:2000])
@@ -290,10 +290,10 @@ def test_files_that_cannot_be_read_are_named(
 
 
 @pytest.mark.parametrize("call", ["scandir", "stat"])
-def test_a_folder_that_may_not_be_read_is_named(
+def test_a_folder_without_permission_is_named(
     call: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root nothing is unreadable: so this is what the system would say."""
+    """Root may read everything, so the error is simulated."""
     write(tmp_path / "good.jsonl", FINE)
     closed = tmp_path / "closed"
     closed.mkdir()
@@ -310,7 +310,7 @@ def test_a_folder_that_may_not_be_read_is_named(
     assert f"{closed}: Permission denied" in report.printed
 
 
-def test_only_so_many_files_are_named(
+def test_the_number_of_named_files_is_limited(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "MOST_NAMED", 2)
@@ -325,9 +325,7 @@ def test_only_so_many_files_are_named(
     )
 
 
-def test_a_folder_is_read_with_all_below(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_is_read_recursively(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = (
         "a/b/1.jsonl",
         "a/2.json",
@@ -357,7 +355,7 @@ def test_a_folder_is_read_with_all_below(
 
 
 @pytest.mark.parametrize("name", ["gone.jsonl", "e.jsonl.xz"])
-def test_what_a_folder_should_have_and_has_not_is_named(
+def test_a_broken_link_and_an_unknown_compression_are_named(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path / "good.jsonl", FINE)
@@ -391,7 +389,7 @@ def test_a_closed_stdin_is_reported(
 # --- what is kept is bounded
 
 
-def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_limit_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MOST_ROWS", 3)
     made = [handshake(server_name=f"{number}.example") for number in range(50)]
     made += [handshake("TLS 1.0", server_name=f"{number}.example") for number in range(5)] * 2
@@ -415,7 +413,7 @@ def test_of_too_many_rows_the_rest_is_summed_and_said(monkeypatch: pytest.Monkey
     assert impact_of(OLD, {**OLD, "kind": "exempted"}).breaks["1.2"] == "yes"
 
 
-def test_the_cache_is_only_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_cache_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [handshake(server_name=f"{number % 7}.example") for number in range(100)]
     made += [event(f"{number % 7}") for number in range(100)]
     before = report_facts(impact_of(*made))
@@ -423,7 +421,7 @@ def test_the_cache_is_only_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report_facts(impact_of(*made)) == before
 
 
-def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MOST_NAMES", 3)
     summed = tally.Tally()
     for number in range(9):
@@ -431,7 +429,7 @@ def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(summed.programs), len(summed.hosts)) == (3, 3)
 
 
-def test_who_observes_what_others_enforce_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_observed_machines_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubted(count: int) -> bool:
         made = [
             handshake(host=f"{number}", mode=mode, floor=floor)
@@ -456,7 +454,7 @@ def test_long_texts_are_cut_off() -> None:
     assert row.count == 2
 
 
-def test_a_line_takes_no_memory_however_long_it_is(tmp_path: Path) -> None:
+def test_a_long_line_takes_no_memory(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     with open(file, "wb") as opened:
         opened.truncate(50 * 2**20)  # a hole
@@ -509,7 +507,7 @@ def test_weeks_begin_on_monday() -> None:
 
 
 @pytest.mark.parametrize("when", [0, -1, 1e300, float("nan"), float("inf"), "now", None, True, 4e9])
-def test_a_time_that_cannot_be_is_no_time(when: object) -> None:
+def test_an_impossible_time_is_ignored(when: object) -> None:
     impact = impact_of({**FINE, "time": when})
     facts = report_facts(impact)
     assert (facts["lines_without_time"], facts["timeline"]["starts"], facts["last"]) == (
@@ -518,7 +516,7 @@ def test_a_time_that_cannot_be_is_no_time(when: object) -> None:
         None,
     )
     assert facts["rows"][0]["first"] is None
-    assert facts["status"] == 0
+    assert facts["exit_status"] == 0
     assert "Not drawn: 1 line without a valid time" in report_html(impact)
     assert "at unknown times" in report_html(impact)
 
@@ -540,7 +538,7 @@ class Tags(HTMLParser):
         self.loaded += [str(value) for name, value in attrs if name in ("src", "href", "srcset")]
 
 
-def test_hostile_texts_stay_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_text_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = ("program", "host", "where", "library", "stack", "server_name", "suite", "text", "peer")
     hostile = dict.fromkeys(texts, HOSTILE)
     made = [event(kind, version="TLS 1.0", **hostile) for kind in tally.KINDS]
@@ -593,7 +591,7 @@ def test_every_encoding_of_stdout_can_be_written_to(encoding: str, tmp_path: Pat
         max_size=8,
     )
 )
-def test_nothing_that_is_read_is_a_traceback_or_a_wrong_zero(made: list[bytes]) -> None:
+def test_no_input_causes_a_traceback_or_a_false_zero(made: list[bytes]) -> None:
     summed = tally.Tally()
     files = EventFiles(summed.take)
     files.read_file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))))
@@ -612,7 +610,7 @@ def test_nothing_that_is_read_is_a_traceback_or_a_wrong_zero(made: list[bytes]) 
 
 
 @pytest.mark.parametrize("kind", ["text", "json", "html"])
-def test_output_is_what_stdout_would_be(
+def test_output_to_a_file_equals_stdout(
     kind: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -626,7 +624,7 @@ def test_output_is_what_stdout_would_be(
     assert there.read_text("utf-8") == ReportRun(capsys, file, "--format", kind).printed
 
 
-def test_output_is_whole_or_not_at_all(
+def test_a_failed_write_leaves_the_previous_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, there = write(tmp_path / "events.jsonl", FINE), tmp_path / "report.html"
@@ -652,14 +650,14 @@ def test_output_is_whole_or_not_at_all(
         (("x", "--output", "/nowhere/at/all"), "mkdir -p /nowhere/at"),
     ],
 )
-def test_a_mistake_in_the_call_is_status_2(words: tuple[str, ...], hint: str) -> None:
+def test_a_wrong_option_ends_with_status_2(words: tuple[str, ...], hint: str) -> None:
     done = python("-m", "tlsfloor", "report", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert hint in done.stderr.splitlines()[-1]
 
 
-def test_no_format_needs_another_package(tmp_path: Path) -> None:
+def test_no_format_needs_rich(tmp_path: Path) -> None:
     file = write(tmp_path / "events.jsonl", FINE)
     program = """
 import sys
@@ -676,7 +674,7 @@ sys.exit(cli.main(sys.argv[1:]))
             assert done.stdout
 
 
-def test_ctrl_c_ends_it(
+def test_ctrl_c_ends_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(self: object, event: object) -> None:
@@ -691,11 +689,11 @@ def test_ctrl_c_ends_it(
 
 
 def undated(printed: str) -> str:
-    """Return a text without what depends on the day and on the version of tlsfloor."""
+    """Return a text without dates and the version of tlsfloor."""
     return re.sub(r"(made|expires =) [-\d: ]+\d|tlsfloor \d\S+", "…", printed)
 
 
-def test_the_guide_shows_what_is_printed(tmp_path: Path) -> None:
+def test_the_guide_shows_the_output(tmp_path: Path) -> None:
     guides.write_files(PAGE, tmp_path)
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     seen = 0

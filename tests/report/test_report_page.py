@@ -85,7 +85,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_the_page_is_whole_by_itself_and_fits(
+def test_the_page_loads_nothing_and_fits(
     browser: Browser, page: Path, size: tuple[int, int, bool], scheme: str
 ) -> None:
     browser.open(page, size, scheme)
@@ -103,8 +103,8 @@ def test_the_page_is_whole_by_itself_and_fits(
     assert (ground == "rgb(251, 250, 248)") == (scheme == "light")
 
 
-def test_the_browser_would_tell(browser: Browser, tmp_path: Path) -> None:
-    """The control: a page that does all that ours must not."""
+def test_the_browser_reports_a_page_that_does_not_fit(browser: Browser, tmp_path: Path) -> None:
+    """The control: a page with every mistake that the tests above look for."""
     page = tmp_path / "bad.html"
     page.write_text(
         "<!DOCTYPE html><meta name=viewport content='width=device-width'>"
@@ -118,7 +118,7 @@ def test_the_browser_would_tell(browser: Browser, tmp_path: Path) -> None:
     assert browser.value(CONTRAST) < 2
 
 
-def test_each_version_is_drawn_over_time(browser: Browser, tmp_path: Path) -> None:
+def test_each_version_has_a_timeline(browser: Browser, tmp_path: Path) -> None:
     made = [handshake("TLS 1.0", time=BEGIN)]
     made += [handshake(time=BEGIN + 86400 * day, count=10**6) for day in range(20)]
     page = tmp_path / "report.html"
@@ -139,7 +139,7 @@ def test_each_version_is_drawn_over_time(browser: Browser, tmp_path: Path) -> No
     )
 
 
-def test_on_a_phone_each_row_is_read_from_top_to_bottom(browser: Browser, tmp_path: Path) -> None:
+def test_on_a_phone_the_cells_of_a_row_are_stacked(browser: Browser, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     file = write(tmp_path / "events.jsonl", handshake("TLS 1.0"))
     cli.main(["report", str(file), "--format", "html", "--output", str(page)])

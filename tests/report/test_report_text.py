@@ -66,7 +66,7 @@ SHARES = {
 
 
 @pytest.mark.parametrize("name", SHARES)
-def test_the_share_of_traffic_stands_first(name: str) -> None:
+def test_the_first_line_is_the_share_of_traffic(name: str) -> None:
     events, headline, tone = SHARES[name]
     impact = impact_of(*events)
     assert report_text(impact).splitlines()[0] == headline
@@ -89,7 +89,7 @@ def test_counts_agree_between_header_and_table() -> None:
     assert (facts["hosts"], facts["programs"], facts["floors"]["1.2"]["share"]) == (1, 3, 5 / 7)
 
 
-def test_it_says_when_it_was_made_and_from_what(
+def test_the_report_says_when_it_was_made_and_from_which_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "events.jsonl", FINE, OLD)
@@ -140,7 +140,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_row_says_what_to_run_and_what_to_paste(name: str, tmp_path: Path) -> None:
+def test_each_row_has_a_command_and_an_exemption(name: str, tmp_path: Path) -> None:
     made, command, host = COMMANDS[name]
     [row] = impact_of(made).rows
     assert phrases.command(row, "1.2") == command
@@ -153,7 +153,7 @@ def test_each_row_says_what_to_run_and_what_to_paste(name: str, tmp_path: Path) 
         assert check.parse_endpoint(target).port == 443
 
 
-def test_the_floor_of_the_check_is_that_of_the_list() -> None:
+def test_the_command_checks_the_floor_of_its_list() -> None:
     printed = report_text(impact_of(handshake("TLS 1.2")))
     assert "    tlsfloor check --floor 1.3 erp.example:443\n" in printed
     assert "[[exemption]]" not in printed
@@ -163,7 +163,7 @@ def test_the_floor_of_the_check_is_that_of_the_list() -> None:
 def test_an_exemption_applies_once_it_has_a_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As pasted it exempts nobody: a report knows no reason."""
+    """A pasted entry has no effect until its reason is written."""
     tomllib = pytest.importorskip("tomllib")
     printed = report_text(impact_of(OLD))
     entry = printed.partition("[[exemption]]")[2]
@@ -190,7 +190,7 @@ def test_every_kind_is_in_the_table_and_on_the_page(kind: str, mode: str | None)
     assert "/srv/found.py" in report_html(impact)  # which lists all programs
 
 
-def test_machines_are_named_where_they_are_few() -> None:
+def test_machines_are_named_if_they_are_few() -> None:
     def machines(count: int) -> str:
         [row] = impact_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows
         return phrases.hosts(row)

@@ -28,7 +28,7 @@ class ReportRun:
     @property
     def facts(self) -> Any:
         facts = json.loads(self.printed)
-        assert facts["status"] == self.status
+        assert facts["exit_status"] == self.status
         return facts
 
 

@@ -30,7 +30,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
         "created": _time(impact.created),
         "sources": files.targets,
         "floor": impact.floor,
-        "status": impact.status,
+        "exit_status": impact.status,
         "floors": {
             name: {
                 "breaks": impact.breaks[name],
