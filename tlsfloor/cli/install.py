@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 
-from tlsfloor import policy
+from tlsfloor import policy, versions
 from tlsfloor.cli import floor_option, on_error_option, quiet_option, tell
 from tlsfloor.deploy import start_up_files
 
@@ -83,5 +83,5 @@ def run(arguments: argparse.Namespace) -> int:
         for path in paths:
             tell(f"{'would write' if arguments.dry_run else 'wrote'} {path}")
         starts = "would start" if arguments.dry_run else "starts"
-        tell(f"{interpreter} {starts} with floor {arguments.floor}")
+        tell(f"{interpreter} {starts} with floor {versions.floor_name(floor)}")
     return 0

@@ -29,7 +29,7 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor.cli import colors, complain, output, quiet_option
+from tlsfloor.cli import colors, complain, floor_option, output, quiet_option
 from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
@@ -59,7 +59,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="an interpreter, a virtual environment, or a folder: each interpreter below it is "
         "started (default: this interpreter, without and with the floor)",
     )
-    parser.add_argument("--floor", default="1.2", help="1.2 or 1.3 (default: 1.2)")
+    floor_option(parser)
     parser.add_argument(
         "--role", choices=ROLES, default="both", help="the role that is tried (default: both)"
     )
