@@ -1,4 +1,4 @@
-"""Events and mode ``observe``: what is told, to whom, and that nothing else changes."""
+"""Events and mode ``observe``: what is reported where, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -642,7 +642,7 @@ context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
 
 
 def test_defaults_that_are_raised_are_logged_once_for_debugging() -> None:
-    """A default of Python, wherever a context is made; a minimum of TLS 1.2, as libraries have."""
+    """A default of Python at any line; a minimum of TLS 1.2, as libraries set it."""
     armed, asked = python("-c", DEFAULTS, "INFO").stderr.splitlines()
     assert armed.startswith("INFO armed: floor 1.3, mode enforce")
     assert asked.startswith("INFO clamped: mode enforce, floor 1.3, stack ssl, asked any version")
@@ -671,7 +671,7 @@ for port in sys.argv[2:]:
 
 
 def test_mode_observe_warns_of_handshakes_below_the_floor(ports: list[str]) -> None:
-    """Where logging is as it mostly is, that is what it says; the others are for debugging."""
+    """With the usual level of logging only these are logged; the others are for debugging."""
     args = ("-W", "ignore", "-c", WATCHED, handshakes.CA_FILE, *ports)
     assert python(*args, env=clean_environment()).stderr == ""
     done = python(*args, env=armed_environment(TLSFLOOR_MODE="observe"))
@@ -815,7 +815,7 @@ print(sorted({each.tlsfloor["role"] for each in kept if each.tlsfloor["kind"] ==
 
 @pytest.mark.parametrize("floor", ["off", "1.2"])
 def test_a_handler_that_logs_over_tls_does_not_deadlock(floor: str) -> None:
-    """What it does is told when it is at rest, of either end; and it does not log about itself."""
+    """Its connection is reported when it is idle again, and it causes no events itself."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR=floor)
     done = python("-c", LOGGING_OVER_TLS, handshakes.CA_FILE, handshakes.PEER_FILE, env=env)
     told = "[]" if floor == "off" else "['client', 'server']"

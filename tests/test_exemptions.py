@@ -28,7 +28,7 @@ TODAY = dt.datetime.now(dt.timezone.utc).date()
 
 
 def entry(**facts: object) -> str:
-    """Return an entry of the file, good unless ``facts`` make it otherwise."""
+    """Return an entry of the file, which is valid unless ``facts`` change that."""
     whole: dict[str, object] = {
         "host": "old.example.com",
         "minimum": "1.0",
@@ -139,7 +139,7 @@ def old() -> Iterator[str]:
 
 
 def each_way(env: dict[str, str], name: str, port: str, minimum: str, *more: str) -> Any:
-    """Return what came of each way to a connection."""
+    """Return the result of each way to connect."""
     low = minimum if minimum == "fixed" else str(int(minimum, 16))
     done = python("-c", PROGRAM, name, port, low, *more, env=env)
     assert done.returncode == 0, done.stderr
@@ -149,7 +149,7 @@ def each_way(env: dict[str, str], name: str, port: str, minimum: str, *more: str
 def reached(
     env: dict[str, str], name: str, port: str, minimum: str = "0x301", *more: str
 ) -> set[str]:
-    """Return what came of all ways."""
+    """Return the results of all ways."""
     return set(each_way(env, name, port, minimum, *more).values())
 
 
@@ -356,7 +356,7 @@ def test_a_connection_without_a_name_is_not_exempted(host: str, old: str, tmp_pa
 
 
 def test_the_name_of_a_server_is_compared_in_full(tmp_path: Path) -> None:
-    """OpenSSL takes such a name, and sends it."""
+    """OpenSSL accepts such a name, and sends it."""
     assert exemptions._normalized("old.example.com%evil") == "old.example.com%evil"
     assert exemptions._normalized("FE80::1%eth0") == "fe80::1"
     exempted = exemptions.Exemption("old.example.com", None, TLS1_0, "", "2999-12-31")
@@ -471,7 +471,7 @@ class Proxy:
 def test_an_exemption_for_a_proxy_does_not_apply_to_hosts_behind_it(
     old: str, tmp_path: Path
 ) -> None:
-    """Nor does that of a server of another protocol in which TLS begins later."""
+    """The same for a server of a protocol in which TLS begins later (STARTTLS)."""
     with contextlib.closing(Proxy(int(old))) as proxy:
 
         def behind(env: dict[str, str]) -> Any:
@@ -639,7 +639,7 @@ def test_status_lists_exemptions_with_days_left(tmp_path: Path) -> None:
 
 
 def test_verify_shows_an_exemption_that_applies_to_its_peers(tmp_path: Path) -> None:
-    """Its own peers are at localhost: whoever exempts that is lowerable, and is told why."""
+    """The peers of verify are at localhost: an exemption for it makes the result LOWERABLE."""
     verify = ("-m", "tlsfloor", "verify", "--hello", "--role", "client")
     done = python(*verify, env=armed(tmp_path, entry()))
     assert done.returncode == 0, done.stdout
@@ -648,7 +648,7 @@ def test_verify_shows_an_exemption_that_applies_to_its_peers(tmp_path: Path) -> 
 
 
 def test_an_exemption_does_not_change_whether_the_floor_is_held(tmp_path: Path) -> None:
-    """``status()``, ``require()`` and ``verify()`` agree, also where localhost is exempted."""
+    """``status()``, ``require()`` and ``verify()`` agree, also if localhost is exempted."""
     program = """
 import ssl, tlsfloor
 tlsfloor.require("1.2")
@@ -745,7 +745,7 @@ print(json.dumps(order))
 
 
 def test_no_other_thread_uses_or_sees_a_lowered_context(old: str, tmp_path: Path) -> None:
-    """The moment for which the context is lowered is made long."""
+    """The test extends the moment for which the context is lowered."""
     done = python("-c", WINDOW, old, env=armed(tmp_path, entry()))
     assert done.returncode == 0, done.stderr
     version, born, *rest = json.loads(done.stdout)
@@ -779,7 +779,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 
 
 def test_an_installed_floor_has_no_exemptions(old: str, tmp_path: Path) -> None:
-    """Nothing in the environment lowers it."""
+    """No variable lowers it."""
     prefix = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(prefix)], check=True)
     env = armed(tmp_path, entry())

@@ -1,4 +1,4 @@
-"""The package itself: what is public, what importing costs, the errors, who may import whom."""
+"""The package itself: public names, cost of its import, errors, and which module imports which."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_judge_and_judged_share_only_errors_versions_and_wire() -> None:
 
 
 def test_no_module_touches_the_filters_of_warnings() -> None:
-    """They are the program's, and ``catch_warnings()`` amid threads loses them for good."""
+    """They belong to the program, and ``catch_warnings()`` is not safe with threads."""
     touch = {"catch_warnings", "simplefilter", "filterwarnings", "resetwarnings"}
     found = [
         str(file.relative_to(PACKAGE))
@@ -163,14 +163,14 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 
 def test_a_start_with_tls_does_not_execute_the_package() -> None:
-    """It would cost a thirtieth of what arming costs, in each process with TLS."""
+    """It would make arming 3% more expensive in each process with TLS."""
     program = "import ssl, sys; print('__all__' in vars(sys.modules['tlsfloor']))"
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE / "bootstrap")))
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_arming_does_not_import_ssl() -> None:
-    """gevent and eventlet can still come first, and unused TLS costs nothing."""
+    """gevent and eventlet can still patch it, and TLS costs nothing if it is not used."""
     program = """
 import sys, tlsfloor
 status = tlsfloor.enforce("1.2")
@@ -212,7 +212,7 @@ def error_classes() -> list[type[errors.TLSFloorError]]:
 
 @pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
 def test_errors_survive_pickling_and_copying(kind: type[errors.TLSFloorError]) -> None:
-    """As they must to cross ``multiprocessing``, and as unittest and others do to them."""
+    """multiprocessing pickles errors; unittest and others copy them."""
     args = (1, "what went wrong") if issubclass(kind, ssl.SSLError) else ("what went wrong",)
     error = kind(*args, hint="what to do", floor="1.2", findings=("one", "two"))
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):

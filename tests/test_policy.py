@@ -1,4 +1,4 @@
-"""What can be asked for, in which words; and that the stricter of two wins."""
+"""Which floors and options are understood, and that the stricter of two wins."""
 
 from __future__ import annotations
 

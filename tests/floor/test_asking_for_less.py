@@ -103,7 +103,7 @@ def test_wrap_socket_gets_no_less_than_the_floor(route: str, floor: str) -> None
 def test_urllib3_1_connects_at_the_floor_despite_a_lower_pin(
     route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
-    """Its context would be of a fixed version, and is if it was made before the floor: refused."""
+    """urllib3 1 would create a fixed-version context. An earlier one is refused."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     job = {"urllib3": "1", "path": urllib3_path("1")}
     assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
@@ -123,7 +123,7 @@ def test_a_maximum_below_the_floor_is_clamped_to_it(route: str, floor: str) -> N
 def test_urllib3_2_connects_at_the_floor_despite_a_lower_pin(
     route: str, floor: str, urllib3_path: Callable[[str], list[str]]
 ) -> None:
-    """It makes a minimum and a maximum of it, which are clamped as any."""
+    """urllib3 2 sets a minimum and a maximum from the pin, and both are clamped."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     job = {"urllib3": "2", "path": urllib3_path("2")}
     assert_reaches(("1.0",), "less_urllib3", "none", "", **job)
@@ -168,7 +168,7 @@ def test_urllib3_warns_of_a_pin_as_without_the_floor(
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
 @pytest.mark.parametrize("route", ROUTES)
 def test_botocore_connects_at_the_floor_despite_a_lower_pin(route: str, floor: str) -> None:
-    """Its copy of the function makes a context of a fixed version, with either urllib3."""
+    """botocore has its own copy of that function, which creates a fixed-version context."""
     parts.need_name(ssl, "PROTOCOL_TLSv1")
     parts.need("botocore")
     job = {"urllib3": "", "maker": "botocore.httpsession"}
@@ -209,7 +209,7 @@ def test_a_late_floor_lists_the_open_connection_below_it(version: int, floor: st
 
 @pytest.mark.parametrize(("version", "floor"), [(None, "1.2"), (TLS1_2, "1.2")])
 def test_a_late_floor_lists_nothing_else(version: int | None, floor: str) -> None:
-    """Neither a context that asks for less, nor a connection that is not below."""
+    """It lists no context, and no connection at or above the floor."""
     with handshakes.ServerPeer(version or TLS1_2) as peer:
         job = {"ca": handshakes.CA_FILE, "port": version and peer.port, "floor": floor}
         assert drive("late_below", "none", "", job) == []

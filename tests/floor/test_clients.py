@@ -1,4 +1,4 @@
-"""Clients that people use, told to accept everything: none reaches a peer below the floor."""
+"""Popular clients, configured to accept every version: none connects below the floor."""
 
 from __future__ import annotations
 

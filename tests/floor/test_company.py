@@ -84,7 +84,7 @@ print("patched", ssl.SSLContext.__module__)
 def test_gevent_has_the_same_warnings_when_it_patches_late(
     tmp_path: Path, route: str, import_: str
 ) -> None:
-    """It searches the process for holders of the class, and its warning names nobody more."""
+    """gevent searches for modules that refer to the class, and warns of the same ones."""
     parts.need("gevent", "urllib3")
     program = LATE_PATCH.replace("{import_}", import_)
     without = run(tmp_path, "none", program, "-Walways")
@@ -106,7 +106,7 @@ print("patched", ssl.SSLContext.__module__)
 
 @every_route
 def test_gevent_has_no_warnings_when_it_patches_first(tmp_path: Path, route: str) -> None:
-    """Arming alone imports no ``ssl``, so that first is still first."""
+    """Arming does not import ``ssl``, so gevent can still patch before the import."""
     parts.need("gevent")
     assert run(tmp_path, "none", PATCH_FIRST, "-Walways") == (0, "patched gevent.ssl\n", "")
     assert run(tmp_path, route, PATCH_FIRST, "-Walways") == (0, "patched gevent.ssl\n", "")

@@ -1,4 +1,4 @@
-"""CPython's own tests of ``ssl``: under the floor two of them tell the difference, no other."""
+"""CPython's own tests of ``ssl``: with the floor two of them fail, and no other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILED = re.compile(r"^(?:FAIL|ERROR): (\w+) \(test\.test_ssl\.(\w+)[.\w]*\)", r
 
 
 def failing(tmp_path: Path, env: dict[str, str], *tests: str) -> set[str]:
-    """Run CPython's tests, all or some, and return those that fail."""
+    """Run CPython's tests, all or some; return those that fail."""
     names = [f"test.test_ssl.{test}" for test in tests] or ["test.test_ssl"]
     done = python("-m", "unittest", *names, env=env, cwd=tmp_path)
     found = {f"{case}.{test}" for test, case in FAILED.findall(done.stderr)}
@@ -41,7 +41,7 @@ def failing(tmp_path: Path, env: dict[str, str], *tests: str) -> set[str]:
 
 @pytest.mark.parametrize("mode", ["enforce", "observe"])
 def test_cpythons_own_tests_see_no_other_difference(mode: str, tmp_path: Path) -> None:
-    """And the type alone under a floor that is only observed."""
+    """With a floor that is only observed, only the test of the type fails."""
     if (
         importlib.util.find_spec("test") is None
         or importlib.util.find_spec("test.test_ssl") is None

@@ -1,4 +1,4 @@
-"""A handshake that fails because of the floor says so; one that fails otherwise does not."""
+"""The error of a handshake that fails because of the floor names the floor; other errors do not."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def old() -> Iterator[int]:
 
 @pytest.fixture
 def proxy() -> Iterator[int]:
-    """An HTTP proxy, as far as to connect somewhere."""
+    """An HTTP proxy that understands CONNECT."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -119,7 +119,7 @@ def copy(source: socket.socket, target: socket.socket) -> None:
 
 
 def said(library: str, port: int, env: dict[str, str], *words: object) -> dict[str, Any]:
-    """Return what a program of a library says; the words are bounds (0 for none), and a proxy."""
+    """Return what a program prints; the arguments are bounds (0 for none) and a proxy."""
     need(*LIBRARIES[library])
     bounds = (*words, 0, 0)[:2] if words else (TLS1_0, 0)
     args = (library, port, handshakes.CA_FILE, *bounds, *words[2:])
@@ -258,7 +258,7 @@ def other(port: int, *words: str) -> str:
 
 @contextlib.contextmanager
 def answering(answer: bytes) -> Iterator[int]:
-    """A server that gives everybody this answer, and hangs up."""
+    """A server that sends every client this answer, and closes the connection."""
     with socket.create_server(("localhost", 0)) as listener:
 
         def reply() -> None:
@@ -274,7 +274,7 @@ def answering(answer: bytes) -> Iterator[int]:
 
 
 def test_other_failures_are_not_explained() -> None:
-    """An unknown certificate, no cipher in common, a peer without TLS, one that hangs up."""
+    """An unknown certificate, no common cipher, a peer without TLS, a closed connection."""
     with handshakes.ServerPeer(TLS1_2, "ecdhe") as peer:
         assert "reached" in other(peer.port, handshakes.CA_FILE)
         told = [other(peer.port), other(peer.port, handshakes.CA_FILE, "ECDHE-ECDSA-AES128-SHA")]
@@ -290,7 +290,7 @@ def test_other_failures_are_not_explained() -> None:
     ("version", "option"), [(TLS1_3, "OP_NO_TLSv1_3"), (TLS1_2, "OP_NO_TLSv1_2")]
 )
 def test_a_version_that_an_option_forbids_is_not_explained(version: int, option: str) -> None:
-    """The peer speaks the floor, so that it would be wrong to say that it does not."""
+    """The peer supports the floor, so the message must not say that it does not."""
     with handshakes.ServerPeer(version) as peer:
         assert "reached" in other(peer.port, handshakes.CA_FILE, "DEFAULT")
         told = other(peer.port, handshakes.CA_FILE, "DEFAULT", option)
@@ -373,7 +373,7 @@ def test_a_server_explains_what_a_client_offers() -> None:
 
 @pytest.mark.parametrize("library", ["ssl", "asyncio", "gevent", "eventlet"])
 def test_each_handshake_is_one_event(library: str, old: int, tmp_path: Path) -> None:
-    """Though eventlet's socket calls that of ssl, and the one of gevent is none itself."""
+    """Also with eventlet and gevent, whose sockets call the method of ssl, or none."""
     file = tmp_path / "events.jsonl"
     env = armed_environment(TLSFLOOR_EVENTS=str(file))
     with handshakes.ServerPeer(TLS1_2) as peer:

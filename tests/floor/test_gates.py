@@ -35,7 +35,7 @@ def client(): return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def run(tmp_path: Path, route: str, snippet: str, *args: str, **env: str) -> Any:
-    """Run a snippet from a file, armed at 1.2 by a route (or ``none``); return what it said."""
+    """Run a snippet from a file, armed at 1.2 by a route (or ``none``); return its output."""
     early, late = (f"{ARM}\n" if route == when else "\n" for when in ("early", "late"))
     file = tmp_path / "snippet.py"
     file.write_text(f"{early}{PROLOGUE}{late}{snippet}\nprint(json.dumps(said, default=str))\n")
@@ -47,7 +47,7 @@ def run(tmp_path: Path, route: str, snippet: str, *args: str, **env: str) -> Any
 
 
 def assert_unchanged(tmp_path: Path, route: str, snippet: str, *args: str) -> Any:
-    """Assert that a snippet says the same with the floor as without; return it."""
+    """Assert that a snippet has the same output with and without the floor; return the output."""
     without = run(tmp_path, "none", snippet, *args)
     assert run(tmp_path, route, snippet, *args) == without
     assert without, "nothing was compared"
@@ -274,7 +274,7 @@ say(tlsfloor.status().counts["raised"])
 
 
 def test_an_earlier_context_is_raised_when_it_is_used_or_read(tmp_path: Path) -> None:
-    """By a look at either bound, and by its use; not earlier, and both bounds together."""
+    """Reading either bound or using it raises both bounds; nothing happens before."""
     said = run(tmp_path, "none", RAISED_ON_TOUCH)
     assert said == [[[0x301] * 3], [0x303] * 3, [0x303] * 3, [0x303] * 2, [6]]
 
@@ -303,7 +303,7 @@ for protocol in [0, 1, 3, 4, 5]:
 
 @every_route
 def test_a_fixed_version_below_the_floor_is_refused_at_its_use(tmp_path: Path, route: str) -> None:
-    """It can be made, so that a mere look does not hurt; the refusal reads as OpenSSL's own."""
+    """It can be created and inspected; the refusal reads as OpenSSL's own."""
     without, said = run(tmp_path, "none", REFUSED), run(tmp_path, route, REFUSED)
     assert [each for each in without if each[0] == 3][1:] == [
         [3, "used", "SSLObject"],
@@ -341,7 +341,7 @@ say(int(ssl.SSLContext.__mro__[-2].minimum_version.__get__(old)))
 
 @every_route
 def test_a_rebound_class_works_and_is_held(tmp_path: Path, route: str) -> None:
-    """The setters of ``ssl`` look its name up, and recurse once it is somebody else's subclass."""
+    """The setters of ``ssl`` look up its name, and recurse if a subclass has the name."""
     *without, use = REBOUND.splitlines()
     said = assert_unchanged(tmp_path, route, "\n".join(without[:7]))
     assert [each[0] for each in said] == ["RecursionError"] * 2
@@ -364,7 +364,7 @@ say(int(client().minimum_version))
 
 
 def test_the_classes_of_ssl_are_not_replaced(tmp_path: Path) -> None:
-    """What changes is the base of SSLContext; arming again adds nothing."""
+    """Only the base of SSLContext changes; arming again adds nothing."""
     assert run(tmp_path, "none", UNCHANGED) == [[[[], [], [], []]], [True, 4], [TLS1_3]]
 
 
@@ -384,7 +384,7 @@ say(holders())
 
 @every_route
 def test_no_module_of_tlsfloor_refers_to_the_class(tmp_path: Path, route: str) -> None:
-    """gevent looks for modules that do when it patches, and warns of each."""
+    """gevent searches for such modules when it patches, and warns of each."""
     found, control = run(tmp_path, route, REFERRERS)
     assert found == [["ssl"]]
     assert control == [["ssl", "tlsfloor.control"]]
@@ -461,7 +461,7 @@ told()
 def test_modules_of_tlsfloor_that_are_dropped_come_back_as_they_were(
     tmp_path: Path, route: str
 ) -> None:
-    """As ddtrace does where gevent is installed, with all that its own start has loaded."""
+    """ddtrace drops all modules that its own start has loaded, if gevent is installed."""
     assert run(tmp_path, "none", DROPPED)[0] == [TLS1_0, None, False, 0, False]
     *at_1_2, at_1_3 = run(tmp_path, route, DROPPED)
     assert at_1_2.pop(3) == [True, True]
@@ -508,13 +508,13 @@ def run_with_finder(*steps: str) -> Any:
 
 
 def test_a_finder_with_find_module_does_not_prevent_the_guard() -> None:
-    """Python up to 3.11 asks it in the old way, later ones pass over it."""
+    """Python up to 3.11 calls ``find_module``, later ones ignore such a finder."""
     assert run_with_finder(OLD_FINDER, ARM) == [[TLS1_2, True, []]]
     assert run_with_finder(ARM, OLD_FINDER) == [[TLS1_2, True, []]]
 
 
 def test_post_import_hooks_of_wrapt_and_the_guard_both_run() -> None:
-    """In either order. (wrapt itself imports ssl, which is therefore executed once more.)"""
+    """In either order. (wrapt imports ssl, which is executed again for that reason.)"""
     parts.need("wrapt")
     hook = 'wrapt.register_post_import_hook(lambda module: say("hook", module.__name__), "ssl")'
     again = 'sys.modules.pop("ssl", None)'
@@ -537,7 +537,7 @@ def test_a_later_finder_that_answers_itself_is_held() -> None:
 
 
 def test_an_ssl_in_a_zip_is_guarded(tmp_path: Path) -> None:
-    """As in Windows' embeddable Python; the importer of 3.8 and 3.9 has no ``exec_module``."""
+    """As in the embeddable Python of Windows; zipimport of 3.8 and 3.9 has no ``exec_module``."""
     with zipfile.ZipFile(tmp_path / "stdlib.zip", "w") as archive:
         archive.write(os.path.join(os.path.dirname(os.__file__), "ssl.py"), "ssl.py")
     program = """
@@ -653,7 +653,7 @@ attempt(tlsfloor.require, "1.2")
 
 @every_route
 def test_require_agrees_with_status(tmp_path: Path, route: str) -> None:
-    """Also where all gates are in place, and only ``verify()`` sees what comes through."""
+    """Also if all gates are in place, and only ``verify()`` finds that less is accepted."""
     said = run(tmp_path, route, UNDONE)
     assert said[:2] == [["None"], [False, False]]
     assert said[2][0] == "FloorNotHeldError"
@@ -784,7 +784,7 @@ print([(str(each.message), each.lineno) for each in seen])
 @pytest.mark.parametrize("floor", ["1.0", "1.1", "1.2", "1.3"])
 @pytest.mark.parametrize("flags", [(), ("-Werror",)], ids=["", "-W error"])
 def test_warnings_are_the_same_at_each_floor(floor: str, flags: tuple[str, ...]) -> None:
-    """Its category, text, file and line, by setters of ``ssl`` and of gevent's kind."""
+    """Category, text, file and line are the same, however the bound is set."""
     if sys.implementation.name == "pypy" and floor in {"1.0", "1.1"}:
         pytest.skip(
             "PyPy warns of these bounds itself, on its own lines; the page on how it works says so"

@@ -39,7 +39,7 @@ def port() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An environment with an installed start-up file, which is all that there is in it."""
+    """An environment that contains an installed start-up file and nothing else."""
     place = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     done = python("-m", "tlsfloor", "install", "--prefix", str(place), cwd=place)
@@ -71,7 +71,7 @@ def mutant(tmp_path: Path, *without: str) -> str:
 
 @pytest.mark.skipif(sys.implementation.name == "pypy", reason="its _ssl is no extension")
 def test_without_the_hook_of_extensions_a_way_gets_around(tmp_path: Path, port: str) -> None:
-    """The tests above would see it: the control of the control."""
+    """This proves that the tests above can fail."""
     for folder, expected in (
         (BOOTSTRAP, "refused: "),
         (mutant(tmp_path, "exec_dynamic", "exec_builtin"), "TLSv1"),
@@ -109,7 +109,7 @@ def test_an_interpreter_that_lacks_a_function_gets_a_finder(tmp_path: Path, port
 
 
 def test_the_start_up_file_repeats_the_table_and_the_variables() -> None:
-    """It loads neither: an idle process pays for what it imports."""
+    """It imports neither, because every idle process would pay for it."""
     tree = ast.parse(Path(BOOTSTRAP, "sitecustomize.py").read_text())
     found = {
         node.targets[0].id: node.value
@@ -151,7 +151,7 @@ except Exception:
 
 
 def test_a_traceback_of_a_failed_import_reads_as_without_tlsfloor(tmp_path: Path) -> None:
-    """To the letter: our frames have the file name of importlib's own, which are cut out."""
+    """The texts are equal: CPython removes frames with the file name of importlib."""
     files = {
         "broken.py": "def f():\n    raise ValueError('of theirs')\nf()\n",
         "syntax.py": "def (\n",
@@ -308,7 +308,7 @@ def test_a_built_in_ssl_is_held(tmp_path: Path, port: str) -> None:
 
 
 def test_a_new_connection_has_the_tls_object_of_the_c_type(tmp_path: Path) -> None:
-    """Extensions take it before the handshake (sslpsk3, sslkeylog)."""
+    """Some extensions use it before the handshake (sslpsk3, sslkeylog)."""
     program = """
 import _ssl, socket, ssl
 a, b = socket.socketpair()
@@ -347,7 +347,7 @@ print(type(ssl).__name__, int(context.minimum_version))
 
 
 def test_a_lazy_module_stays_lazy_and_is_held_when_it_is_used() -> None:
-    """As Mercurial's demandimport makes them: a look at one would execute it."""
+    """Mercurial's demandimport creates such modules: reading an attribute executes one."""
     kinds = []
     for path, minimum in (("", 0x301), (BOOTSTRAP, 0x303)):
         done = python("-c", LAZY, env=clean_environment(PYTHONPATH=path))

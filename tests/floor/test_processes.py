@@ -68,7 +68,7 @@ def test_a_child_is_held_if_the_main_module_arms(kind: str, ends: list[str]) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_call_below_main_reaches_only_what_is_forked(kind: str, ends: list[str]) -> None:
-    """And the others say so themselves: nothing is claimed in them."""
+    """In other children ``status()`` shows that nothing is armed."""
     assert child_of(kind, "main", ends) == (HELD if kind in FORKED else UNHELD)
 
 
@@ -87,7 +87,7 @@ print(json.dumps([*found, tlsfloor.status().children]))
 
 
 def handed(*floors: str, **env: str) -> list[str]:
-    """Return the floor and path that children get, and what ``status()`` says of them."""
+    """Return the floor and path that children get, and what ``status()`` reports for them."""
     done = python(
         "-c", HANDED, *floors, env=clean_environment(**{"PYTHONPATH": IMPORT_PATH, **env})
     )
@@ -148,7 +148,7 @@ def test_a_call_reaches_no_other_program(where: str, ends: list[str]) -> None:
 
 
 def test_a_fork_keeps_a_floor_that_its_child_may_raise(ends: list[str]) -> None:
-    """And not lower; nor does the child's change anything for the parent."""
+    """The child cannot lower it, and does not change the floor of the parent."""
     program = """
 import os, sys, tlsfloor
 tlsfloor.enforce("1.2")
@@ -166,7 +166,7 @@ print(status, tlsfloor.status().floor)
 
 
 def has_interpreters() -> bool:
-    """Tell whether this Python lets its programs make sub-interpreters."""
+    """Tell whether programs can create sub-interpreters with this Python."""
     if sys.version_info >= (3, 13):
         return True
     try:
@@ -184,7 +184,7 @@ def test_a_sub_interpreter_is_held_if_the_environment_arms(ends: list[str]) -> N
 
 @pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
 def test_a_call_reaches_a_sub_interpreter_that_starts_later(ends: list[str]) -> None:
-    """It has an ``ssl`` of its own, and is armed as it is made."""
+    """It has its own ``ssl``, and is armed as it is created."""
     assert child_of("interpreter", "nowhere", ends) == UNHELD
     assert child_of("interpreter", "module", ends) == HELD
 
@@ -217,7 +217,7 @@ print(json.dumps([changed, int(context.minimum_version)]))
 @pytest.mark.skipif(not has_interpreters(), reason="this Python has no sub-interpreters")
 @pytest.mark.parametrize("armed", [False, True])
 def test_a_sub_interpreter_does_not_affect_the_others(armed: bool) -> None:
-    """It comes, arms more than the main one, and goes. (Up to 3.9 they share the C type.)"""
+    """It starts, arms a higher floor, and ends. (Up to 3.9 all interpreters share the C type.)"""
     path = [BOOTSTRAP, IMPORT_PATH] if armed else [IMPORT_PATH]
     done = python("-c", OTHERS, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
     assert done.returncode == 0, done.stderr

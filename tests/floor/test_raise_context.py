@@ -1,4 +1,4 @@
-"""``raise_context()``: one context is raised, and nothing else in the process is."""
+"""``raise_context()`` raises one context, and changes nothing else in the process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ REACHES_BOTH = ["TLSv1", "TLSv1.2"]
 
 @pytest.fixture(scope="module")
 def ends() -> Iterator[list[str]]:
-    """A peer below the floor, one at it, and the authority of both."""
+    """A peer below the floor, a peer at the floor, and the certificate authority of both."""
     with handshakes.ServerPeer(TLS1_0) as old, handshakes.ServerPeer(TLS1_2) as new:
         yield [str(old.port), str(new.port), handshakes.CA_FILE]
 
@@ -105,7 +105,7 @@ said["low"] = both(low)
 
 
 def test_it_reaches_the_context_behind_a_subclass(ends: list[str]) -> None:
-    """Also where the subclass has properties of its own that show something else."""
+    """Also if the subclass has its own properties, which show something else."""
     said = run(
         """
 class Plain(ssl.SSLContext):
@@ -132,7 +132,7 @@ for cls in (Plain, Own):
 
 
 def test_it_reaches_the_context_behind_truststore_s(ends: list[str]) -> None:
-    """truststore's is a stand-in: the one that is used is in an attribute of it."""
+    """truststore's class is a proxy: an attribute has the context that is used."""
     parts.need("truststore", since=(3, 10))
     said = run(
         """
@@ -152,7 +152,7 @@ said["after"], said["minimum"] = both(context), int(context.minimum_version)
 def test_it_reaches_the_context_behind_a_proxy(
     ends: list[str],
 ) -> None:
-    """As truststore's is on PyPy: no subclass, and ``isinstance()`` says that it is a context."""
+    """On PyPy truststore's class is no subclass, but ``isinstance()`` is true."""
     said = run(
         """
 class Proxy:
@@ -223,7 +223,7 @@ said["minimum"] = int(context.minimum_version)
 
 
 def test_it_is_independent_of_an_armed_floor(ends: list[str]) -> None:
-    """Under a floor it may ask for more, and a lower one is no way around it."""
+    """With a floor armed it can raise a context higher, and cannot lower one."""
     said = run(
         """
 tlsfloor.enforce("1.2")

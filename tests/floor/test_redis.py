@@ -1,4 +1,4 @@
-"""redis-py against a real redis-server: sync, asyncio, cluster, each told to accept everything."""
+"""redis-py and a real redis-server: sync, asyncio, cluster, configured to accept every version."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def assert_serves(server: Server, floor: str, **options: Any) -> None:
 
 
 def assert_serves_all(server: Server, **options: Any) -> None:
-    """The control: without a floor every client of the ladder is answered."""
+    """The control: without a floor every client is answered."""
     assert_serves(server, "1.0", **options)
 
 
@@ -133,7 +133,7 @@ def test_gunicorn_serves_no_client_below_the_floor(kind: str, route: str, floor:
 
 @every_route
 def test_a_required_client_certificate_stays_required(route: str) -> None:
-    """The floor changes nothing of who is let in: without a certificate nobody is."""
+    """The floor does not change that a client needs a certificate."""
     options = need_gunicorn("client certificates")
     with gunicorn(route, "1.2", **options) as server:
         assert "TLSv1" not in call(server.port, "1.2 ecdhe")

@@ -1,4 +1,4 @@
-"""Threads: nothing they do together hands a connection below the floor to the program."""
+"""Threads: no race gives the program a connection below the floor."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def crowd(ladder: list[ServerPeer], route: str, floor: str, floors: list[str]) -
 
 
 def test_sixteen_threads_reach_everything_without_a_floor(ladder: list[ServerPeer]) -> None:
-    """The control of the next two."""
+    """The control of the next two tests."""
     assert crowd(ladder, "none", "", []).keys() == {"TLSv1", "TLSv1.2", "TLSv1.3"}
 
 
@@ -54,7 +54,7 @@ def test_sixteen_threads_reach_everything_without_a_floor(ladder: list[ServerPee
 def test_sixteen_threads_reach_nothing_below_while_others_arm(
     ladder: list[ServerPeer], route: str
 ) -> None:
-    """Armed before at 1.2; four of them arm it over and over."""
+    """The floor is 1.2, and four threads arm it again and again."""
     outcomes = crowd(ladder, route, "1.2", ["1.2"])
     assert outcomes.pop("TLSv1.2") > 0
     assert outcomes.pop("TLSv1.3") > 0
@@ -63,7 +63,7 @@ def test_sixteen_threads_reach_nothing_below_while_others_arm(
 
 
 def test_a_floor_can_rise_while_sixteen_threads_connect(ladder: list[ServerPeer]) -> None:
-    """They start at 1.2, and 1.3 is armed while they connect: what was allowed ends."""
+    """The floor is 1.2 first, and 1.3 is armed while they connect."""
     outcomes = crowd(ladder, "early", "1.2", ["1.2", "1.3"])
     assert "TLSv1" not in outcomes
     assert outcomes.pop("TLSv1.3") > 0
@@ -79,7 +79,7 @@ def test_a_floor_can_rise_while_sixteen_threads_connect(ladder: list[ServerPeer]
 def test_a_context_that_another_thread_lowers_gets_no_less(
     ladder: list[ServerPeer], use: str
 ) -> None:
-    """Two threads lower it as fast as they can, and four connect with it."""
+    """Two threads lower it continually, and four connect with it."""
     job = {"port": ladder[0].port, "ca": handshakes.CA_FILE, "use": use, "seconds": 2}
     assert drive("hammer", "none", "", job).keys() == {"TLSv1"}
     before = sum(seen.version is not None for seen in ladder[0].seen)
@@ -89,7 +89,7 @@ def test_a_context_that_another_thread_lowers_gets_no_less(
 
 
 def test_an_earlier_tls_object_is_refused_when_it_connects() -> None:
-    """Its bounds were copied before. It may shake hands by name, or inside of a read or a write."""
+    """Its bounds were copied earlier. Its handshake is explicit, or happens in a read or write."""
     ways = ("do_handshake", "write", "read")
     with ServerPeer(TLS1_0) as peer:
         job = {"port": peer.port, "ca": handshakes.CA_FILE}
@@ -132,7 +132,7 @@ def test_a_fork_during_arming_leaves_a_child_that_can_arm(route: str) -> None:
 def test_a_fork_during_connections_leaves_a_child_that_can_connect(
     hold: bool, children: int, tmp_path: Path
 ) -> None:
-    """First with every lock of tlsfloor held by another thread, then by chance."""
+    """First while another thread holds every lock of tlsfloor, then at random moments."""
     file = tmp_path / "exemptions.toml"
     file.write_text(
         '[[exemption]]\nhost = "old.example.com"\nminimum = "1.0"\nreason = "a test"\n'
@@ -146,12 +146,12 @@ def test_a_fork_during_connections_leaves_a_child_that_can_connect(
 
 
 def test_status_does_not_disturb_other_threads() -> None:
-    """It must not touch what they are just building, as a walk over all objects would."""
+    """It must not access objects under construction, as a walk over all objects would."""
     assert drive("tuples", "none", "", {"seconds": SECONDS}) == [[], TLS1_2]
 
 
 def test_lowering_does_not_disturb_arming() -> None:
-    """What one thread tries on a context must not pass for a fault of OpenSSL in another."""
+    """An error that one thread causes must not look like a failure of OpenSSL in another."""
     assert drive("clamps", "early", "1.2", {"seconds": 2 * SECONDS}) == [[], [TLS1_2]]
 
 
@@ -184,7 +184,7 @@ assert made == [ssl.TLSVersion.TLSv1_3] * 4, made
 
 
 def test_several_threads_may_create_the_first_contexts() -> None:
-    """What raises them is loaded by the first one, and the others wait for it."""
+    """The first thread loads a module that the others need, too."""
     done = python("-c", SLOWLY, env=clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1])))
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -221,7 +221,7 @@ print(type(holders[0]._sslobj).__name__)
 
 @pytest.mark.skipif(sys.implementation.name == "pypy", reason="its TLS objects are of Python")
 def test_a_tls_object_that_another_thread_is_creating_is_found() -> None:
-    """Arming waits until its holder has it, which is where it is found."""
+    """Arming waits until the holder of the object has it, because it is found there."""
     env = clean_environment(PYTHONPATH=str(Path(BOOTSTRAP).parents[1]))
     said = [python("-c", IN_A_BIRTH, *more, env=env).stdout for more in ((), ("armed",))]
     assert said == ["_SSLSocket\n", "Unproven\n"]

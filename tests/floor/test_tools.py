@@ -91,7 +91,7 @@ def environment(route: str, *path: str, **more: str) -> dict[str, str]:
 
 
 def run(tools: str, route: str, ports: list[str], *path: str) -> tuple[dict[str, Any], str]:
-    """Run the program; return what it told, and what was on stderr."""
+    """Run the program; return its result, and its stderr."""
     env = environment(route, *path)
     done = python(str(PROGRAMS / "tool.py"), tools, route, *ports, env=env)
     assert done.returncode == 0, done.stderr
@@ -104,7 +104,7 @@ _controls: dict[str, str] = {}
 
 
 def control(tools: str, ports: list[str], *path: str) -> str:
-    """See that the old peer is reached without the floor; return what is on stderr then."""
+    """Assert that the old peer is reached without the floor; return the stderr."""
     if tools not in _controls:
         told, _controls[tools] = run(tools, "none", ports, *path)
         assert told == {"older": ["TLSv1", "TLSv1.2"], "new": ["TLSv1", "TLSv1.2"]}
@@ -124,7 +124,7 @@ def test_the_floor_holds_with_a_tool_in_the_process(
 def test_the_floor_holds_with_the_certificates_of_the_system(
     route: str, ports: list[str], fetched: Callable[[str], str]
 ) -> None:
-    """In a folder of its own: where it is installed, its start-up file changes each process."""
+    """The tool is in a separate folder, because its start-up file changes each process."""
     assert_held("pip_system_certs", route, ports, fetched("certs"))
 
 
@@ -167,7 +167,7 @@ COMMANDS = {
 
 
 def test_bytecode_that_typeguard_has_instrumented_is_not_used(tmp_path: Path) -> None:
-    """It writes such where it comes first, and reads it while it executes any other module."""
+    """typeguard writes such bytecode, and reads it while it executes another module."""
     parts.need("typeguard._pytest_plugin")
     package = shutil.copytree(Path(BOOTSTRAP).parent, tmp_path / "tlsfloor")
     words = ["-p", "typeguard._pytest_plugin", "--typeguard-packages=:all:", "test_it.py"]
@@ -243,7 +243,7 @@ def test_mercurial_works(armed: bool, ports: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("route", ["none", *ROUTES])
 def test_pre_shared_keys_of_sslpsk3(route: str) -> None:
-    """It takes the C object of a TLS object before the handshake, as a client and as a server."""
+    """sslpsk3 uses the C object before the handshake, in a client and in a server."""
     parts.need("sslpsk3")
     program = str(PROGRAMS / "tool_sslpsk3.py")
     with subprocess.Popen(
@@ -263,7 +263,7 @@ def test_pre_shared_keys_of_sslpsk3(route: str) -> None:
 
 @pytest.mark.parametrize("route", ["none", *ROUTES])
 def test_keys_are_logged_by_sslkeylog(route: str, ports: list[str]) -> None:
-    """It reads them from the C object, and is called in each handshake."""
+    """sslkeylog reads the keys from the C object, in each handshake."""
     parts.need("sslkeylog")
     program = str(PROGRAMS / "tool_sslkeylog.py")
     done = python(program, route, *ports, env=environment(route))
@@ -308,7 +308,7 @@ def test_no_reload_of_a_module_of_tlsfloor_loses_the_floor(ports: list[str]) -> 
 
 
 def test_modules_of_others_are_reloaded(tmp_path: Path) -> None:
-    """However like ours its name is."""
+    """Also if its name begins with tlsfloor."""
     (tmp_path / "tlsfloor_like.py").write_text("made = object()")
     program = (
         "import tlsfloor, tlsfloor_like, importlib; tlsfloor.enforce('1.2'); import ssl\n"

@@ -111,7 +111,7 @@ def run(program: str, *args: str, armed: bool = True) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such limits")
 def test_a_first_import_that_fails_leaves_no_gap() -> None:
-    """And the next one works, also after somebody asked in between."""
+    """The next import works, also if the program called ``status()`` in between."""
     assert run(NO_DESCRIPTORS, armed=False) == "769"
     assert run(NO_DESCRIPTORS) == "771"
 

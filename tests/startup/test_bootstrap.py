@@ -113,7 +113,7 @@ def tell(
 def test_every_sitecustomize_runs_exactly_once(
     tmp_path: Path, style: str, before: bool, third: bool
 ) -> None:
-    """All those that run without ours, and no more: a plain one ends the chain."""
+    """Those that run without tlsfloor run, and no others."""
     chain = [folder(tmp_path, "theirs", style)]
     if third:
         chain.append(folder(tmp_path, "third", PLAIN))
@@ -132,7 +132,7 @@ def test_every_sitecustomize_runs_exactly_once(
 
 
 def test_a_sitecustomize_that_imports_its_own_name_again_runs_once(tmp_path: Path) -> None:
-    """It hopes for the next one, and would find ours, which had run it already."""
+    """It expects the next one, and would find tlsfloor's, which has run it."""
     again = (
         PLAIN
         + "if len(sys.ran) < 5:\n    del sys.modules['sitecustomize']\n    import sitecustomize\n"
@@ -143,7 +143,7 @@ def test_a_sitecustomize_that_imports_its_own_name_again_runs_once(tmp_path: Pat
 
 
 def test_the_next_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> None:
-    """It has its name, its file and its changes of the path, as if ours were not there."""
+    """Its name, file and changes of the path are as without tlsfloor."""
     theirs = folder(tmp_path, "theirs", PLAIN)
     found, alone = tell([BOOTSTRAP, theirs]), tell([theirs])
     assert found["owner"] == alone["owner"] == os.path.join(theirs, "sitecustomize.py")
@@ -154,7 +154,7 @@ def test_the_next_sitecustomize_is_the_module_of_that_name(tmp_path: Path) -> No
 
 
 def test_status_claims_nothing_if_another_sitecustomize_hides_ours(tmp_path: Path) -> None:
-    """Somebody else's comes first and runs no other: nothing is armed, and nothing says it is."""
+    """Another file comes first and runs no other: nothing is armed, and ``status()`` shows that."""
     path = [folder(tmp_path, "theirs", PLAIN), BOOTSTRAP, str(Path(BOOTSTRAP).parents[1])]
     done = python("-c", TELL, env=clean_environment(PYTHONPATH=os.pathsep.join(path)))
     assert done.stderr.startswith("tlsfloor: error: Python did not run the start-up file in ")
@@ -202,7 +202,7 @@ def test_a_package_sitecustomize_runs_too(tmp_path: Path) -> None:
 
 
 def test_a_second_copy_of_the_folder_arms_once(tmp_path: Path) -> None:
-    """A platform's folder and an installed one, say; and the one behind both still runs once."""
+    """For example a platform's folder and an installed one; the next file still runs once."""
     home = Path(BOOTSTRAP).parent
     copy = shutil.copytree(
         home, tmp_path / "tlsfloor", ignore=shutil.ignore_patterns("__pycache__")
@@ -216,7 +216,7 @@ def test_a_second_copy_of_the_folder_arms_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["the folder", "the file"])
 def test_a_symbolic_link_to_the_folder_arms(tmp_path: Path, target: str) -> None:
-    """And whoever is behind runs: ConfigMaps and store paths are links."""
+    """The next file runs, too: ConfigMaps and store paths are links."""
     theirs = folder(tmp_path, "theirs", PLAIN)
     link = tmp_path / "link"
     if target == "the folder":
@@ -252,7 +252,7 @@ def test_usercustomize_is_untouched(tmp_path: Path) -> None:
     "variables", [{}, {"TLSFLOOR": "1.3"}, {"TLS_MIN_VERSION": "VersionTLS12"}], ids=str
 )
 def test_an_idle_process_loads_nothing(tmp_path: Path, variables: dict[str, str]) -> None:
-    """Nothing but the name of the package, which is executed when it is first used."""
+    """Only the name of the package exists, which is executed when it is first used."""
     empty = folder(tmp_path, "empty", "")
     modules = []
     for path in (empty, BOOTSTRAP):
@@ -264,7 +264,7 @@ def test_an_idle_process_loads_nothing(tmp_path: Path, variables: dict[str, str]
 
 
 def test_importing_ssl_loads_only_what_holds_it(tmp_path: Path) -> None:
-    """As few as there are: each costs every process that uses TLS."""
+    """Each further module would cost every process that uses TLS."""
     program = "import ssl, sys; ssl.create_default_context(); print(*sys.modules, sep='\\n')"
     modules = []
     for path in (folder(tmp_path, "empty", ""), BOOTSTRAP):
@@ -353,7 +353,7 @@ SURROUNDINGS = {
 
 @pytest.mark.parametrize("surroundings", SURROUNDINGS)
 def test_the_floor_holds_in_every_surrounding(surroundings: str, ports: list[str]) -> None:
-    """And not a word on stderr."""
+    """And nothing is on stderr."""
     for path, expected in (("", ["TLSv1", "TLSv1.2"]), (BOOTSTRAP, ["refused", "TLSv1.2"])):
         env = clean_environment(PYTHONPATH=path)
         for name, value in SURROUNDINGS[surroundings].items():
@@ -398,7 +398,7 @@ print(tlsfloor.status().problems)
 
 
 def test_a_folder_that_python_did_not_run_is_named(tmp_path: Path) -> None:
-    """As with the path options of uWSGI and mod_wsgi, which extend the path of a started Python."""
+    """For example with options of uWSGI and mod_wsgi, which act after Python has started."""
     home = str(Path(BOOTSTRAP).parents[1])
     for folder_on_path, said in ((str(tmp_path), False), (BOOTSTRAP + os.sep, True)):
         done = python("-c", NEVER_RAN, folder_on_path, env=clean_environment(PYTHONPATH=home))

@@ -70,7 +70,7 @@ _controls: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
 
 
 def test_every_python_can_read_the_file() -> None:
-    """Not only those for which it is: whoever compiles a folder reads all of it."""
+    """A tool may compile all files of the folder with any Python."""
     program = "import sys; compile(sys.argv[1], 'old.py', 'exec')"
     source = Path(FILE).read_text()
     for executable in parts.old_pythons() + parts.pythons():
@@ -98,7 +98,7 @@ def run(executable: str, job: dict[str, Any]) -> Any:
 
 
 def reach(executable: str, role: str, when: str, floor: str) -> dict[tuple[str, str], str]:
-    """Return what each way reached of each peer: the version, or the error."""
+    """Return for each way and peer the version that was reached, or the error."""
     kind = handshakes.ServerPeer if role == "client" else handshakes.ClientPeer
     with contextlib.ExitStack() as stack:
         ladder = {
@@ -134,7 +134,7 @@ def reach(executable: str, role: str, when: str, floor: str) -> dict[tuple[str, 
 
 
 def control(executable: str, role: str) -> dict[tuple[str, str], str]:
-    """Return what is reached without a floor: all that was asked for."""
+    """Return what is reached without a floor, and assert that it is all that was asked for."""
     if (executable, role) not in _controls:
         reached = reach(executable, role, "never", "")
         for (way, peer), said in reached.items():
@@ -157,7 +157,7 @@ def control(executable: str, role: str) -> dict[tuple[str, str], str]:
 def test_nothing_is_reached_below_the_floor(
     executable: str, role: str, floor: str, when: str
 ) -> None:
-    """And all that is not below is reached as without it."""
+    """Everything else is reached as without the floor."""
     for (way, peer), said in reach(executable, role, when, floor).items():
         version = peer.split()[0]
         without = control(executable, role)[way, peer]
@@ -213,7 +213,7 @@ BELOW = {
 
 
 def snippet(executable: str, text: str, *args: str, path: tuple[Path, ...] = ()) -> Any:
-    """Run a snippet after the prologue; return what it said."""
+    """Run a snippet after the prologue; return its output."""
     program = f"{PROLOGUE}\nFILE = {FILE!r}\n{text}\nprint(json.dumps(said))\n"
     env = clean_environment(
         PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=os.pathsep.join(str(each) for each in path)
@@ -324,7 +324,7 @@ say(*[name for name in names if hasattr(getattr(ssl.SSLContext, name, None), "se
 
 @every_python
 def test_attributes_keep_their_kind(executable: str) -> None:
-    """eventlet looks at one of them to know what all of them are, and fails where they differ."""
+    """eventlet inspects one of them, and fails if the others are of another kind."""
     assert snippet(executable, SETTERS) == snippet(executable, SETTERS.replace("watch()", ""))
 
 
@@ -405,7 +405,7 @@ for _ in range(3):
 
 @every_python
 def test_a_server_that_refuses_every_client_warns_once(executable: str) -> None:
-    """``socketserver`` drops the client without a word."""
+    """``socketserver`` drops the client silently."""
     command = ("-c", SERVES, handshakes.PEER_FILE)
     control = python(*command, executable=executable, env=clean_environment())
     assert (control.stdout, control.stderr) == ("served\n" * 3, "")
@@ -453,7 +453,7 @@ say(old.describe_state()["counts"]["discarded"])
 
 @every_python
 def test_the_negotiated_version_is_compared_with_the_floor(executable: str) -> None:
-    """Whatever happened after the gate of use: here the floor itself rose before the handshake."""
+    """Also if it changes after the gate of use: here the floor is raised before the handshake."""
     with handshakes.ServerPeer(FLOORS["1.2"]) as peer:
         said = snippet(executable, LATE, str(peer.port))
         peer.settle()
@@ -504,7 +504,7 @@ say(dict(outcomes), old.describe_state()["counts"]["discarded"])
 
 @every_python
 def test_a_context_that_another_thread_lowers_gets_no_less(executable: str) -> None:
-    """Two threads lower it through the C type, and in some moments OpenSSL copies it just then."""
+    """Two threads lower it through the C type, and OpenSSL copies it at some of these moments."""
     with handshakes.ServerPeer(FLOORS["1.0"]) as peer:
         assert snippet(executable, HAMMER, str(peer.port), "0")[0][0].keys() == {"TLSv1"}
         [[outcomes, discarded]] = snippet(executable, HAMMER, str(peer.port), "1")
@@ -586,7 +586,7 @@ say(watch().status()["state"], lowest(ssl))
 
 @every_python
 def test_a_floor_is_never_lowered_and_gates_are_added_once(executable: str) -> None:
-    """Even if the file is loaded again, which resets what is in it."""
+    """Also if the file is loaded again, which resets its variables."""
     said = snippet(executable, RATCHET)
     assert said[:2] == [[BELOW["1.2"], "1.2"]] * 2
     assert said[2] == [True]
@@ -674,7 +674,7 @@ this.OPENSSL_VERSION_NUMBER = 0x1010009f
 def test_an_ssl_that_cannot_be_held_is_refused(
     executable: str, strange: str, tmp_path: Path
 ) -> None:
-    """Or imported all the same, where the start-up file says so; and then status() says so."""
+    """With "warn" it is imported, and ``status()`` shows that."""
     files, floor, problem = STRANGE[strange]
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
@@ -723,7 +723,7 @@ except ImportError as error:
 
 @every_python
 def test_an_ssl_that_was_imported_earlier_is_held(executable: str) -> None:
-    """Or refused, with all that others kept of it."""
+    """With a failure it is refused, also through references that were kept."""
     said = snippet(executable, KEPT.format(replacement="ssl.SSLContext"))
     assert said[0] != [BELOW["1.2"]]
     assert said[1:] == [["None"], ["None"], [BELOW["1.2"]]]
@@ -733,7 +733,7 @@ def test_an_ssl_that_was_imported_earlier_is_held(executable: str) -> None:
 
 @every_python
 def test_an_ssl_in_a_zip_is_guarded(executable: str, tmp_path: Path) -> None:
-    """As in frozen and embedded Pythons, whose importer of those years has no exec_module."""
+    """As in frozen and embedded Pythons, whose importer has no ``exec_module``."""
     found = python("-c", "import ssl; print(ssl.__file__)", executable=executable).stdout.strip()
     with zipfile.ZipFile(tmp_path / "stdlib.zip", "w") as archive:
         archive.write(found.replace(".pyc", ".py"), "ssl.py")

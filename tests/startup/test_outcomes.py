@@ -66,7 +66,7 @@ def broken_package(file: str) -> Callable[[Path], dict[str, str]]:
 
 
 def replaced_ssl(text: str) -> Callable[[Path], dict[str, str]]:
-    """An ``ssl.py`` on the path, which is not Python's."""
+    """An ``ssl.py`` on the path that is not Python's."""
 
     def make(tmp_path: Path) -> dict[str, str]:
         (tmp_path / "ssl.py").write_text(text)
@@ -176,14 +176,14 @@ FAILURES = {
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
-    """A peer that is below every floor but 1.0."""
+    """A peer that is below every floor except 1.0."""
     with handshakes.ServerPeer(TLS1_0) as peer:
         yield str(peer.port)
 
 
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with no package at all, tlsfloor included."""
+    """An interpreter without any package, also without tlsfloor."""
     place = tmp_path_factory.mktemp("lonely")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     executable = str(place / "bin" / "python")
@@ -215,7 +215,7 @@ def outcome_of(
 def test_block_refuses_tls_and_nothing_else(
     failure: str, outcome: str | None, tmp_path: Path, port: str, lonely: str
 ) -> None:
-    """As in a Python built without it: ``import ssl`` says why, the program runs in silence."""
+    """As in a Python that was built without ssl: ``import ssl`` fails, and the program runs."""
     case, status, stderr, reached = outcome_of(failure, outcome, tmp_path, port, lonely)
     assert status == 0
     assert stderr == ""
@@ -225,7 +225,7 @@ def test_block_refuses_tls_and_nothing_else(
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
-    """One line, status 78, and no TLS: before the program, or where it first asks for TLS."""
+    """One line and status 78: before the program runs, or when it imports a TLS stack."""
     case, status, stderr, reached = outcome_of(failure, "abort", tmp_path, port, lonely)
     assert status == 78
     assert stderr.startswith("tlsfloor: error: ")
@@ -238,7 +238,7 @@ def test_abort_ends_the_process(failure: str, tmp_path: Path, port: str, lonely:
 def test_warn_prints_a_line_and_runs_unprotected(
     failure: str, tmp_path: Path, port: str, lonely: str
 ) -> None:
-    """One line, and then TLS 1.0, which is the control of the other two outcomes too."""
+    """One line, and then TLS 1.0, which is the control of the other two outcomes."""
     case, status, stderr, reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert status == 0
     assert stderr.startswith("tlsfloor: error: ")
@@ -286,7 +286,7 @@ def test_observe_refuses_nothing_and_aborts_only_before_the_program(
 
 @pytest.mark.parametrize("outcome", ["explode", "", "Warn"])
 def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
-    """Who asks for something that does not exist gets the safe one, and the reason."""
+    """An outcome that does not exist is treated as the safe one, with a message."""
     env = {"PYTHONPATH": BOOTSTRAP, "TLSFLOOR_ON_ERROR": outcome}
     status, stderr, reached = start(port, env, sys.executable)
     assert (status, stderr) == (0, "")
@@ -298,7 +298,7 @@ def test_an_unknown_outcome_blocks(outcome: str, port: str) -> None:
     "failure", [name for name in FAILURES if not name.endswith(("broken", "missing"))]
 )
 def test_the_message_says_what_to_do(failure: str, tmp_path: Path, port: str, lonely: str) -> None:
-    """A hint ends each error, but where the installation is damaged: Python's text is as good."""
+    """Each error ends with a hint."""
     _case, _status, stderr, _reached = outcome_of(failure, "warn", tmp_path, port, lonely)
     assert "; hint: " in stderr
 
@@ -322,7 +322,7 @@ print(json.dumps([problems, hashlib.sha256(b"").hexdigest()[:8], https]))
 
 
 def test_a_blocked_process_is_like_a_python_without_ssl() -> None:
-    """Each attempt to import it fails; what has uses beside TLS goes on without it."""
+    """Each import of ssl fails; modules that also work without TLS do."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x")
     done = python("-c", BLOCKED, env=env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -361,7 +361,7 @@ def test_status_claims_nothing_after_a_failure(failure: str, outcome: str, tmp_p
 
 
 def floors_to_use(hint: str) -> list[str]:
-    """Return the floors that a hint advises."""
+    """Return the floors that a hint suggests."""
     return re.findall(r"floor (\d\.\d)", hint)
 
 
@@ -373,7 +373,7 @@ def floors_to_use(hint: str) -> list[str]:
     ],
 )
 def test_the_hint_for_an_old_openssl_works(openssl: str, works: list[str], tmp_path: Path) -> None:
-    """Each floor that it advises is tried; and it advises one wherever one works."""
+    """Each suggested floor is tried; and a floor is suggested if any works."""
     env = clean_environment(**old_openssl(tmp_path, openssl))
 
     def tried(floor: str, **more: str) -> tuple[bool, str]:
@@ -409,7 +409,7 @@ print(json.dumps([problems, bool(status), status.problems]))
 
 
 def test_a_context_that_cannot_be_raised_is_an_error(tmp_path: Path) -> None:
-    """What Python was built for is believed until the first context; an abort looks at once."""
+    """The build is trusted until the first context; with "abort" it is checked at once."""
     env = clean_environment(**old_openssl(tmp_path, LESS_THAN_PROMISED))
     done = python("-c", LESS, str(Path(BOOTSTRAP).parents[1]), env=env)
     assert (done.returncode, done.stderr) == (0, "")
@@ -428,7 +428,7 @@ def test_a_context_that_cannot_be_raised_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("outcome", ["abort", "warn", "block"])
 def test_an_outcome_does_not_need_stderr(outcome: str, port: str) -> None:
-    """It is closed (``2>&-``): an abort still aborts, and status() says what can't be said."""
+    """It is closed (``2>&-``): an abort still aborts, and ``status()`` has the message."""
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, START, port],
         env=clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="x", TLSFLOOR_ON_ERROR=outcome),
@@ -480,7 +480,7 @@ print(json.dumps(reached))
 
 @pytest.fixture(scope="module")
 def early_bird(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter with a ``.pth`` that imports ``ssl``, as start-up files of others do."""
+    """An interpreter with a ``.pth`` that imports ``ssl``, as other start-up files do."""
     place = tmp_path_factory.mktemp("early")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     [packages] = glob.glob(str(place / "lib" / "py*" / "site-packages"))
@@ -508,7 +508,7 @@ def test_an_ssl_that_was_imported_earlier_is_held(early_bird: str, port: str) ->
 def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
     early_bird: str, port: str, outcome: str
 ) -> None:
-    """Nothing that was kept of it makes a connection in a blocked process."""
+    """In a blocked process, references to it that were kept make no connection."""
     status, stderr, reached = use_kept(
         early_bird, port, PYTHONPATH=BOOTSTRAP, TLSFLOOR="x", TLSFLOOR_ON_ERROR=outcome
     )
@@ -525,7 +525,7 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_legacy_python_is_held(executable: str, port: str) -> None:
-    """The start-up file runs there, down to 2.7; what it holds is in test_old.py."""
+    """The start-up file runs on 2.7 and newer; test_old.py tests what it holds."""
     assert start(port, {}, executable)[2] == UNPROTECTED
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1"}
     for outcome in ("block", "abort", "warn"):
@@ -537,7 +537,7 @@ def test_a_legacy_python_is_held(executable: str, port: str) -> None:
 @pytest.mark.parametrize("outcome", [None, "block", "abort", "warn", "explode"], ids=str)
 @pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_legacy_python_obeys_the_outcome(executable: str, outcome: str | None, port: str) -> None:
-    """As the newer ones, and in the same words."""
+    """As the newer ones, with the same messages."""
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLSFLOOR": "1.4"}
     said = "tlsfloor: error: unknown floor in TLSFLOOR: '1.4' is not a TLS version; hint: write one"
     if outcome:
@@ -628,7 +628,7 @@ print(json.dumps(said))
     ],
 )
 def test_a_refused_stack_is_refused_again(name: str, value: str) -> None:
-    """Programs try again, and by other ways: urllib imports ssl where it can."""
+    """Programs try again in other ways: urllib imports ssl if it can."""
     env = clean_environment(PYTHONPATH=BOOTSTRAP, **{name: value})
     home = str(Path(BOOTSTRAP).parents[1])
     for words in ([home], [home, "status"]):
