@@ -180,6 +180,7 @@ def test_a_legacy_python_reports_that_it_observes_nothing(
     assert json.loads(done.stdout.splitlines()[1]) == ["TLSv1", "TLSv1.2"]
     assert done.stderr == (
         "tlsfloor: error: mode observe needs Python 3.8, and nothing is observed here; "
+        "hint: use Python 3.8 or newer, or TLSFLOOR_MODE=enforce; "
         "this process runs without the floor\n"
     )
 

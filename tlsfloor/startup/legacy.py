@@ -386,7 +386,8 @@ def arm_file(state, file, written, outcomes):
     floor = read_floor(state["environment"], written)
     if outcomes.observes():
         if written is None:
-            raise ValueError("mode observe needs Python 3.8, and nothing is observed here")
+            hint = "use Python 3.8 or newer, or TLSFLOOR_MODE=enforce"
+            raise ValueError("mode observe needs Python 3.8, and nothing is observed here; hint: " + hint)
         floor = parse_floor(written, "the installed file")
     hold(floor, file, outcomes.fail)
     if len(state["files"]) == 1:
