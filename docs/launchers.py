@@ -194,7 +194,8 @@ def pyinstaller(place: Place, route: str, kind: str) -> str:
     tool = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", "--name", "app", kind]
     tool += ["--paths", str(place.app)]
     if route == ADVICE:
-        tool += ["--runtime-hook", str(place.app / "arm.py")]
+        # PyInstaller applies tlsfloor's own hook to imports of the program, not of a runtime hook.
+        tool += ["--hidden-import", "tlsfloor", "--runtime-hook", str(place.app / "arm.py")]
     work = str(place.folder / "pyinstaller")
     tool += ["--workpath", work, "--specpath", work, str(place.app / "app.py"), "--distpath"]
     home = {"PYINSTALLER_CONFIG_DIR": work}
@@ -407,8 +408,8 @@ _PEX = (
 )
 _INSTALL = "`tlsfloor install` into the environment whose Python runs the PEX.", "installed"
 _FREEZE = (
-    "Call `enforce()`; or build it with `--runtime-hook arm.py`, where `arm.py` has "
-    '`import tlsfloor; tlsfloor.enforce("1.2")`.'
+    "Call `enforce()`; or build it with `--hidden-import tlsfloor --runtime-hook arm.py`, where "
+    '`arm.py` has `import tlsfloor; tlsfloor.enforce("1.2")`.'
 )
 _ENV_FILE = "Hand the folder over in the environment, for example by `--env-file floor.env`."
 _ENVVARS = "`export PYTHONPATH=DIR` and `export TLSFLOOR=1.2` in Apache's `envvars`."

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TYPE_CHECKING
 import parts
 import pytest
 from follow import follow
-from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, TIME_LIMIT, clean_environment, python
 
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import TLS1_0, TLS1_2
@@ -124,7 +124,7 @@ def launched(
         env=clean_environment(**agent.env),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIME_LIMIT,
         check=False,
     )
 
