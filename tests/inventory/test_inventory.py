@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -301,6 +302,7 @@ def test_verify_lists_the_other_libraries_of_an_interpreter() -> None:
     assert found["tlslite (Python)"] == "guarded"
     assert any("cryptography" in library["path"] for library in facts["libraries"])
     text = python(*quick).stdout
-    assert "tlslite.handshakesettings: guarded at floor 1.2: tlslite (Python)\n" in text
+    guarded = ", with floor 1.2: guarded\n"
+    assert f"tlslite.handshakesettings (tlslite (Python)){guarded}" in text
     row = "cryptography.hazmat.bindings.openssl.binding"
-    assert f"beside ssl: {row}: guarded at floor 1.2: OpenSSL " in text
+    assert re.search(rf"^other TLS library: {row} \(OpenSSL .*\){guarded}", text, re.MULTILINE)
