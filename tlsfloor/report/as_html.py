@@ -12,20 +12,14 @@ import hashlib
 import html
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from string import Template
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
-from tlsfloor.report.impact import FLOORS
-from tlsfloor.report.tally import UNKNOWN, YES
+from tlsfloor.report.impact import FLOORS, Impact
+from tlsfloor.report.tally import UNKNOWN, YES, Row
 from tlsfloor.versions import TLS1_2, TLS1_3
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tlsfloor.report.impact import Impact
-    from tlsfloor.report.tally import Row
 
 # Rows of a table, and doubts; and doubts that are not folded away. The JSON has all.
 _MOST = 200

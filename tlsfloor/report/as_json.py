@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tlsfloor import versions
 from tlsfloor.report import phrases
-from tlsfloor.report.impact import FLOORS, list_of
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-    from tlsfloor.report.impact import Impact
-    from tlsfloor.report.tally import Row
+from tlsfloor.report.impact import FLOORS, Impact, list_of
+from tlsfloor.report.tally import Row
 
 #: The version of the JSON. It rises when a key changes its meaning, its name or is removed.
 SCHEMA = 2

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
-from tlsfloor.report.tally import NO, UNKNOWN, YES
+from tlsfloor.report.impact import Impact
+from tlsfloor.report.tally import NO, UNKNOWN, YES, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
-
-    from tlsfloor.report.impact import Impact
-    from tlsfloor.report.tally import Row
 
 # Connections of a list, exemptions, and reasons for doubt. The page has more, the JSON all.
 _FEW = 20

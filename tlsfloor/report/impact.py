@@ -11,12 +11,8 @@ from collections import Counter
 
 from tlsfloor import versions
 from tlsfloor.report import phrases
-from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from tlsfloor.report.reader import EventFiles
-    from tlsfloor.report.tally import Row, Tally
+from tlsfloor.report.reader import EventFiles
+from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES, Row, Tally
 
 #: The floors that are judged, whichever was asked about.
 FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}

@@ -8,15 +8,10 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from collections.abc import Iterable
 
 from tlsfloor import versions
-from tlsfloor.report.tally import ATTEMPTED, MOST_NAMES, UNSEEN
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tlsfloor.report.tally import Row
+from tlsfloor.report.tally import ATTEMPTED, MOST_NAMES, UNSEEN, Row
 
 #: Up to this many machines are named; of more, only the number is given.
 FEW = 5

@@ -14,11 +14,8 @@ import re
 import stat
 import sys
 import zlib
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 #: The schema of the events that are read.
 SCHEMA = 1

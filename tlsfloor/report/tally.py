@@ -12,13 +12,10 @@ from __future__ import annotations
 import functools
 import time
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 from tlsfloor import versions
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
 
 #: Rows of one connection each: of those that floor 1.2 would break, of those that only floor 1.3
 #: would break, and of others.
