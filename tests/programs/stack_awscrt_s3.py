@@ -10,7 +10,8 @@ from awscrt.http import HttpHeaders, HttpRequest
 from awscrt.s3 import S3Client, S3RequestType
 import s3_retries
 
-STACK = "awscrt_s3"
+STACK = "awscrt"
+ROW = "awscrt.s3"
 NEEDS = ("awscrt",)
 AT_ONCE = True
 

@@ -39,7 +39,7 @@ TABLE = {
     "_xxsubinterpreters": "tlsfloor.stacks.subinterpreters",
     "adbc_driver_manager._lib": "tlsfloor.stacks.adbc",
     "aioquic.tls": "tlsfloor.stacks.aioquic",
-    "awscrt.s3": "tlsfloor.stacks.awscrt_s3",
+    "awscrt.s3": "tlsfloor.stacks.awscrt",
     "bonsai._bonsai": "tlsfloor.stacks.ldap",
     "botocore.httpsession": "tlsfloor.stacks.urllib3",
     "confluent_kafka.cimpl": "tlsfloor.stacks.kafka",

@@ -3,8 +3,9 @@
 By default it accepts TLS 1.0. Its modules look up the functions of ``_awscrt``, which is C, at each
 call, so the gates are there, and reach classes that a program imported earlier:
 
-* **birth**: ``client_tls_ctx_new`` makes every context of Python code; its minimum is raised. See
-  ``awscrt_s3`` for a client whose context C code would make;
+* **birth**: ``client_tls_ctx_new`` makes every context of Python code; its minimum is raised. If
+  an ``S3Client`` of ``awscrt.s3`` has no TLS options, C code would make a context, so the client
+  gets the options of a context made in Python;
 * **use**: a context that is older than the floor cannot be raised, and does not report its minimum,
   so it is refused when it would begin a connection. So are objects that may hold such a context
   and do not show it, such as a provider of credentials;
@@ -26,7 +27,7 @@ from tlsfloor import floor as current
 from tlsfloor.errors import say
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates, instances
-from tlsfloor.stacks._stand_ins import misfit
+from tlsfloor.stacks._stand_ins import misfit, row_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def guard(module: ModuleType) -> str:
         GuardError: this awscrt lacks something that the guard needs.
     """
     global _recorded
+    if row_of(module) == "awscrt.s3":
+        _guard_s3(module)
+        return "guarded"
     if module not in _gates.owners():
         _put(module)
     if current.held > _recorded:  # after the gates are in place, so that no object is missed
@@ -123,6 +127,27 @@ def below() -> list[str]:
         for thing in list(_old)
         if isinstance(thing, connected) and getattr(thing, "is_open", lambda: True)()
     ]
+
+
+def _guard_s3(module: Any) -> None:
+    """Make no S3 client without TLS options."""
+    client = getattr(module, "S3Client", None)
+    if client in _gates.owners():
+        return
+    init: Any = getattr(client, "__init__", None)
+    if "tls_connection_options" not in (getattr(init, "__kwdefaults__", None) or ()):
+        raise misfit("awscrt", "it has no S3Client with tls_connection_options")
+
+    @wraps(init)
+    def birth(self: Any, *args: Any, **kwargs: Any) -> None:
+        # By name, because the order of arguments in C depends on the version.
+        if kwargs.get("tls_connection_options") is None:
+            io: Any = sys.modules["awscrt.io"]
+            context = io.ClientTlsContext(io.TlsContextOptions())
+            kwargs["tls_connection_options"] = context.new_connection_options()
+        init(self, *args, **kwargs)
+
+    _gates.put(client, "__init__", birth)
 
 
 def _put(native: Any) -> None:
