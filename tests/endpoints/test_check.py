@@ -41,7 +41,7 @@ from tlsfloor.endpoints.examination import EndpointReport
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Seconds for each connection. What needs none of them is not slowed down by it.
+#: Seconds for each connection: long, because most tests need only a part of it.
 TIMEOUT = 5.0
 
 #: (version, kind of key exchange) of every peer that there is.

@@ -175,7 +175,7 @@ def one_input(data: bytes) -> None:
         elif isinstance(found, Record) and found.content_type in OTHERS:
             check(OTHERS[found.content_type], found.fragment)
     judge(data)
-    for cls in QUESTIONS:  # behind the headers of record and message, whatever these said
+    for cls in QUESTIONS:  # after the headers of record and message
         check(cls, data[9:])
 
 

@@ -157,7 +157,7 @@ def test_a_server_that_wants_another_group_asks_again(client_context, server_con
     messages.feed(client.answer(retry))
     change, again = iter(messages.read, None)
     assert change == Record(CHANGE_CIPHER_SPEC, 0x0303, b"\x01")
-    # parsed, written and fragmented anew, it is still what the server waits for
+    # parsed, written and split into other records, it is still what the server waits for
     answer = server.answer(ClientHello.parse(again.body).to_records(0x0303, 50))
     assert not server_hello(answer).is_retry()
 

@@ -1,6 +1,6 @@
 """Run a server that speaks one TLS version, and show what each client offers.
 
-It speaks that version whatever the local OpenSSL supports.
+It speaks that version even if the local OpenSSL does not support it.
 
 Examples:
   $ tlsfloor serve --version 1.0

@@ -153,7 +153,9 @@ def loaded() -> list[Library]:
         if name in sys.modules
     ]
     try:
-        with open("/proc/self/maps", "rb") as file:  # a name may be in any encoding
+        # A name may be in any encoding. (The verifier's probe has to read this file by itself: it
+        # runs in interpreters that have no tlsfloor.)
+        with open("/proc/self/maps", "rb") as file:
             lines = [line.rstrip(b"\n") for line in file if b"/" in line]
         # A server that embeds this Python may contain TLS of its own.
         program = os.readlink(_PROGRAM)

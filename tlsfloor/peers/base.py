@@ -6,11 +6,11 @@ import os
 import socket
 import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
     from typing_extensions import Self
@@ -85,17 +85,13 @@ class Peer(ABC):
         self._threads[0].start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._ended = True
         self._one_has_ended.set()
         # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
         for connection in (self._listener, *self._open):
-            _shut_down(connection)
+            with suppress(OSError):  # it is already closed
+                connection.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
             thread.join()
@@ -180,10 +176,3 @@ def reason_of(error: BaseException) -> str:
     """Return what an error says: OpenSSL's reason, or the system's sentence in lower case."""
     sentence = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return getattr(error, "reason", None) or sentence.lower()
-
-
-def _shut_down(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it is already closed
-        return

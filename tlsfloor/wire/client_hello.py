@@ -97,7 +97,7 @@ class ClientHello(Hello):
         which lower versions it accepts. Raises ``WireError`` if the extension is malformed.
         """
         versions = self.supported_versions()
-        # RFC 8446 section 4.2.1: without the extension it is at most TLS 1.2, whatever the field.
+        # RFC 8446 section 4.2.1: without the extension the version is at most TLS 1.2.
         return [min(self.legacy_version, _TLS1_2)] if versions is None else versions
 
     def highest_version(self) -> int | None:
