@@ -15,16 +15,13 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import os
 
 from tlsfloor.cli import quiet_option
 from tlsfloor.cli.progress import progress
 from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import say
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 
 def options(parser: argparse.ArgumentParser) -> None:

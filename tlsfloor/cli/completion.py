@@ -13,11 +13,9 @@ Exit statuses:
 
 from __future__ import annotations
 
-from tlsfloor.cli import make_parser
+import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from tlsfloor.cli import make_parser
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -26,7 +27,6 @@ from tlsfloor.errors import PolicyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
 # Each format has its own quoting. Most can keep what was on PYTHONPATH before.

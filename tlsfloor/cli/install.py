@@ -15,15 +15,12 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from tlsfloor import policy, versions
 from tlsfloor.cli import floor_option, on_error_option, quiet_option, tell
 from tlsfloor.deploy import start_up_files
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 
 def options(parser: argparse.ArgumentParser) -> None:

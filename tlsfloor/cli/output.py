@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
 from tlsfloor.cli import color_option, is_shown
 from tlsfloor.deploy.whole_files import write_atomically
 from tlsfloor.errors import VerifyError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 
 def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:

@@ -11,11 +11,9 @@ Exit statuses:
 
 from __future__ import annotations
 
-from tlsfloor.policy import bootstrap_folder
+import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from tlsfloor.policy import bootstrap_folder
 
 
 def options(parser: argparse.ArgumentParser) -> None:

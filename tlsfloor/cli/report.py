@@ -20,6 +20,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 
 import tlsfloor
@@ -28,10 +29,6 @@ from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 FORMATS = ("text", "json", "html")
 

@@ -14,6 +14,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -25,10 +26,6 @@ from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import _coverage
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 HEADINGS = {"coverage": "COVERAGE", "stack": "STACK", "implementation": "TLS", "path": "FILE"}
 

@@ -18,6 +18,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 
@@ -26,7 +27,6 @@ from tlsfloor.cli import JSON_SCHEMA, json_option, quiet_option, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
 

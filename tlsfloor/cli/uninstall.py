@@ -12,13 +12,11 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
+
 from tlsfloor.cli import complain, quiet_option, tell
 from tlsfloor.cli.install import environment_options, tell_environment
 from tlsfloor.deploy import start_up_files
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 
 def options(parser: argparse.ArgumentParser) -> None:

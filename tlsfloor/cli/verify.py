@@ -23,6 +23,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -38,7 +39,6 @@ from tlsfloor.versions import floor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from tlsfloor.verifier.examine import VerifyReport
