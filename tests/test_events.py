@@ -864,3 +864,25 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
         handshakes.call("127.0.0.1", port, TLS1_2, "ecdhe")
     [told] = events(file, "handshake")
     assert (told["role"], told["port"], told["peer"]) == ("server", port, "127.0.0.1")
+
+
+SWITCHING = """
+import gevent, ssl, tlsfloor, warnings
+warnings.simplefilter("ignore")
+asked = []
+def on_event(event):
+    asked.append(event.get("asked"))
+    gevent.sleep(0.01)
+tlsfloor.enforce("1.2", on_event=on_event)
+def lower(version):
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version = version
+versions = (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+gevent.joinall([gevent.spawn(lower, version) for version in versions], raise_error=True)
+print(sorted(filter(None, asked)))
+"""
+
+
+def test_a_callback_that_switches_greenlets_gets_the_events_of_all() -> None:
+    need("gevent")
+    done = python("-c", SWITCHING, env=clean_environment(PYTHONPATH=IMPORT_PATH))
+    assert (done.stdout, done.stderr) == ("['TLS 1.0', 'TLS 1.1']\n", "")

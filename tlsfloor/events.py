@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from _thread import _local, allocate_lock
+from _thread import allocate_lock, get_ident
 
 from tlsfloor import floor as current
 
@@ -66,8 +66,8 @@ _last_delivery = 0.0
 # The logger, once the program uses logging, and the events that could not be logged yet.
 _cached_logger: Any = None
 _waiting: list[dict[str, Any]] = []
-# Its ``active`` is true while this thread delivers an event: what it does meanwhile is no event.
-_delivery = _local()
+# The threads, or greenlets, that are delivering an event: what they do meanwhile is no event.
+_delivering: set[object] = set()
 
 
 def _forget_parent() -> None:
@@ -76,6 +76,7 @@ def _forget_parent() -> None:
     _lock = allocate_lock()
     _counts.clear()
     _waiting.clear()
+    _delivering.intersection_update({_actor()})
 
 
 if hasattr(os, "register_at_fork"):
@@ -110,7 +111,7 @@ def note(
 
     ``more`` returns facts that are expensive to find. No metric has them.
     """
-    if current.is_internal() or getattr(_delivery, "active", False) or not is_wanted(kind):
+    if current.is_internal() or _actor() in _delivering or not is_wanted(kind):
         return
     with Delivery():
         call_safely("events", _record, kind, more, facts, sys._getframe(1))
@@ -161,15 +162,22 @@ def flush() -> None:
             call_safely("logging", _log_waiting)
 
 
+def _actor() -> object:
+    """Return the greenlet that is running, or the thread: a callback may switch greenlets."""
+    greenlet: Any = sys.modules.get("greenlet")
+    return greenlet.getcurrent() if hasattr(greenlet, "getcurrent") else get_ident()
+
+
 class Delivery:
     """A context in which what this thread does is no event, because tlsfloor itself does it."""
 
     def __enter__(self) -> None:
-        self._before = getattr(_delivery, "active", False)
-        _delivery.active = True
+        actor = _actor()
+        self._added = {actor} - _delivering
+        _delivering.add(actor)
 
     def __exit__(self, *_error: object) -> None:
-        _delivery.active = self._before
+        _delivering.difference_update(self._added)
 
 
 def call_site(frame: FrameType | None) -> dict[str, str]:
