@@ -132,20 +132,15 @@ def examine_interpreter(
 
 def _libraries_of(started: LaunchResult) -> list[Library]:
     """Return the TLS implementations where an interpreter finds its packages."""
-    path, own = started.facts.get("path"), started.facts.get("standard_library")
-    if not isinstance(path, list) or not isinstance(own, str):
-        return []
-    return libraries.installed([entry for entry in path if isinstance(entry, str)], own)[1]
+    path, own = map(str, started.fact_list("path")), started.facts.get("standard_library")
+    return libraries.installed(path, own)[1] if isinstance(own, str) else []
 
 
 def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> str:
     """Return a TLS library that an interpreter of an unpacked image loaded from outside of it."""
-    for launched in launches if interpreter.image else ():
-        loaded = launched.facts.get("loaded")
-        for name in loaded if isinstance(loaded, list) else ():
-            if not str(name).startswith(interpreter.image + os.sep):
-                return str(name)
-    return ""
+    loaded = (str(name) for launched in launches for name in launched.fact_list("loaded"))
+    inside = interpreter.image + os.sep
+    return next((name for name in loaded if interpreter.image and not name.startswith(inside)), "")
 
 
 def examine_interpreters(

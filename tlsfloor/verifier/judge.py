@@ -103,6 +103,11 @@ class LaunchResult:
     facts: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
 
+    def fact_list(self, name: str) -> list[Any]:
+        """Return a fact that is a list; an empty one if the interpreter reported anything else."""
+        value = self.facts.get(name)
+        return value if isinstance(value, list) else []
+
     def accepted(self, floor: int) -> list[CaseResult]:
         """Return the cases below the floor that were accepted."""
         accepted = (result for result in self.results if result.outcome == "accepted")

@@ -110,9 +110,8 @@ def _library_lines(report: VerifyReport, result: InterpreterResult) -> list[str]
 
 
 def _exemption_lines(result: InterpreterResult) -> list[str]:
-    known = result.as_started.facts.get("exemptions")
     lines = []
-    for exemption in known if isinstance(known, list) else ():
+    for exemption in result.as_started.fact_list("exemptions"):
         text = "exempted: {host} down to {minimum} until {expires}: {reason}"
         try:
             lines.append(text.format_map(exemption))
