@@ -1,4 +1,4 @@
-"""Two directives that write reference pages from the source, so that they cannot drift.
+"""Two directives that generate reference pages from the source, so that they stay correct.
 
 ``commands`` describes ``tlsfloor`` and each of its commands by their parsers and docstrings;
 ``report-schema`` each object that ``tlsfloor verify --json`` prints by its schema.
@@ -80,12 +80,12 @@ def kind(value: dict[str, Any]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text that means itself in Markdown; `code` stays code, and options become it."""
+    """Escape a text for Markdown, except `code`; write options of commands as code."""
     text = re.sub(r"(?<![\w`-])(--?\w[\w-]*)", r"`\1`", text)
     return re.sub(r"([\\*_{}\[\]<>#|])(?=(?:[^`]*`[^`]*`)*[^`]*$)", r"\\\1", text)
 
 
-class _Written(SphinxDirective):
+class _Generated(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes("".join(self.text()), allow_section_headings=True)
 
@@ -93,24 +93,24 @@ class _Written(SphinxDirective):
         raise NotImplementedError
 
 
-class Commands(_Written):
-    """Every command, in the order of ``tlsfloor --help``."""
+class Commands(_Generated):
+    """Describe every command, in the order of ``tlsfloor --help``."""
 
     def text(self) -> Iterator[str]:
-        """Write it in Markdown."""
+        """Return the description in Markdown."""
         parser, commands = cli.make_parser()
         yield "\n".join(command(parser)) + "\n"
         for each in commands:
             yield "\n".join(command(each.load())) + "\n"
 
 
-class ReportSchema(_Written):
-    """The report, and each kind of object in it."""
+class ReportSchema(_Generated):
+    """Describe the report, and each kind of object in it."""
 
     def text(self) -> Iterator[str]:
-        """Write it in Markdown."""
+        """Return the description in Markdown."""
         schema = json.loads(SCHEMA.read_text("utf-8"))
-        # A heading comes first: what stands before one is lost by MyST.
+        # Begin with a heading: MyST loses text before the first one.
         yield f"### report\n\n{plain(schema['description'])}\n\n"
         yield from table(schema)
         for name, part in schema["$defs"].items():
@@ -122,7 +122,7 @@ class ReportSchema(_Written):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Name the directives."""
+    """Register the directives."""
     app.add_directive("commands", Commands)
     app.add_directive("report-schema", ReportSchema)
     return {"parallel_read_safe": True}
