@@ -30,8 +30,12 @@ from tlsfloor.wire.records import HANDSHAKE, SSLV2, write_records
 
 pytest.importorskip("hypothesis", reason="hypothesis is not installed")
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("any time", deadline=None)
+settings.load_profile("any time")
 
 octet = st.integers(0, 0xFF)
 number = st.integers(0, 0xFFFF)
