@@ -567,20 +567,20 @@ import ssl
 owner = [each for each in ssl.SSLContext.__mro__ if "_wrap_socket" in each.__dict__][0]
 gate = owner.__dict__["_wrap_socket"]
 for floor in (0x303, 0x302):
-    say(lowest(ssl), watch(floor).status()["floor"])
+    say(lowest(ssl), watch(floor).describe_state()["floor"])
 def once():
     finders = [each for each in sys.meta_path if type(each).__name__ == "Finder"]
     return owner.__dict__["_wrap_socket"] is gate and len(finders) == 1
 say(once())
 sys.modules.pop("tlsfloor_old")  # what imp does not reset, a new module is
-say(watch(0x304, "a stricter").status()["floor"], lowest(ssl), once())
-say(watch(0x303).status()["floor"], lowest(ssl))
+say(watch(0x304, "a stricter").describe_state()["floor"], lowest(ssl), once())
+say(watch(0x303).describe_state()["floor"], lowest(ssl))
 real, ssl.SSLContext = ssl.SSLContext, type("SSLContext", (object,), {})
 say(old.describe_state()["state"])
 ssl.SSLContext = real
 del owner._wrap_socket
 say(old.describe_state()["state"])
-say(watch().status()["state"], lowest(ssl))
+say(watch().describe_state()["state"], lowest(ssl))
 """
 
 
