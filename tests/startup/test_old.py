@@ -569,7 +569,7 @@ gate = owner.__dict__["_wrap_socket"]
 for floor in (0x303, 0x302):
     say(lowest(ssl), watch(floor).describe_state()["floor"])
 def once():
-    finders = [each for each in sys.meta_path if type(each).__name__ == "Finder"]
+    finders = [each for each in sys.meta_path if type(each).__name__ == "SSLFinder"]
     return owner.__dict__["_wrap_socket"] is gate and len(finders) == 1
 say(once())
 sys.modules.pop("tlsfloor_old")  # what imp does not reset, a new module is
