@@ -1,7 +1,7 @@
 """``docs/how-to/openshift.md``: the page, followed; its YAML; and where TLS ends on which route.
 
-OpenShift's router is haproxy. Here is one, configured by hand as the router does it for the four
-kinds of route, between legacy clients and gunicorn.
+OpenShift's router is haproxy. A test runs one between legacy clients and gunicorn, configured by hand
+as the router configures it for the four kinds of route.
 """
 
 from __future__ import annotations
@@ -167,9 +167,8 @@ frontend public
 def router(folder: Path, pod: int, plain: int) -> Iterator[tuple[int, int]]:
     """Run a haproxy that serves one route of each kind, and one that re-encrypts with TLS 1.0.
 
-    Like OpenShift's it looks at the server name, passes a passthrough route's connection on as it
-    is, and ends all others. It is told to accept every client: what is refused was refused by the
-    pod.
+    Like OpenShift's router, it reads the server name, forwards the connection of a passthrough
+    route unchanged, and ends all others. It accepts every client, so a refusal is the pod's.
     """
     program = parts.need_program("haproxy")
     shutil.copy(handshakes.PEER_FILE, folder / "router.pem")
@@ -195,7 +194,7 @@ def router(folder: Path, pod: int, plain: int) -> Iterator[tuple[int, int]]:
 
 @pytest.fixture
 def plain_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a pod that gets no TLS: gunicorn has no configuration there."""
+    """The folder of a pod without TLS: gunicorn has no configuration there."""
     folder = tmp_path_factory.mktemp("plain")
     (folder / "app.py").write_text(guides.block(PAGE, "file: app.py"))
     return folder
@@ -216,7 +215,7 @@ def test_the_route_decides_what_a_floor_in_the_pod_holds(folder: Path, plain_fol
             # Passthrough: the pod refuses the client.
             assert "protocol_version" in speak(public, "1.0", passthrough)
             assert speak(public, "1.2", passthrough) == "TLSv1.2"
-            # Edge and reencrypt: the router serves the client whatever the pod's floor is.
+            # Edge and reencrypt: the floor of the pod makes no difference to the client.
             assert speak(public, "1.0", edge) == "TLSv1"
             assert speak(public, "1.0", reencrypt) == "TLSv1"
             # Reencrypt: the pod refuses a router that speaks TLS 1.0 to it.

@@ -209,7 +209,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     [packages] = (place / "lib").glob("python*/site-packages")
-    (packages / "beside.pth").write_text(
+    (packages / "packages.pth").write_text(
         "\n".join([sysconfig.get_path("purelib"), str(Path(BOOTSTRAP).parents[1])])
     )
     done = python("-m", "tlsfloor", "install", "--prefix", str(place))

@@ -5,8 +5,8 @@ parser reads the Dockerfile. ``RUN`` lines and commands are run as processes, wi
 the image. Its Python is a virtual environment, and each absolute path of the image is replaced by
 the path of that file below ``root``.
 
-What differs from Docker: nothing is isolated, ``USER`` is ignored, and a base image that is not in
-``$HOME/images`` is this Python, whatever it is called.
+What differs from Docker: nothing is isolated, ``USER`` is ignored, and every base image that is not
+in ``$HOME/images`` is this Python.
 """
 
 from __future__ import annotations

@@ -29,20 +29,21 @@ class Block(NamedTuple):
 def blocks(page: str) -> list[Block]:
     """Return the fenced blocks of a page, in order; ``page`` is its path below ``docs/``."""
     text = (DOCS / page).read_text("utf-8")
-    return [Block(each["kind"], each["name"] or "", each["text"]) for each in _BLOCK.finditer(text)]
+    found = _BLOCK.finditer(text)
+    return [Block(match["kind"], match["name"] or "", match["text"]) for match in found]
 
 
 def block(page: str, name: str) -> str:
     """Return the text of the one block of that name."""
-    [found] = [each.text for each in blocks(page) if each.name == name]
-    return found
+    [text] = [block.text for block in blocks(page) if block.name == name]
+    return text
 
 
 def write_files(page: str, folder: Path) -> None:
     """Write the files that a page shows into a folder."""
-    for each in blocks(page):
-        if each.name.startswith("file: "):
-            (folder / each.name[len("file: ") :]).write_text(each.text)
+    for block in blocks(page):
+        if block.name.startswith("file: "):
+            (folder / block.name[len("file: ") :]).write_text(block.text)
 
 
 def commands(text: str) -> list[tuple[str, str]]:
