@@ -1,7 +1,7 @@
 """``docs/how-to/openshift.md``: the page, followed; its YAML; and where TLS ends on which route.
 
-OpenShift's router is haproxy. A test runs one between legacy clients and gunicorn, configured by hand
-as the router configures it for the four kinds of route.
+OpenShift's router is haproxy. A test runs one between legacy clients and gunicorn, configured by
+hand as the router configures it for the four kinds of route.
 """
 
 from __future__ import annotations
