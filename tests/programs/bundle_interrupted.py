@@ -1,8 +1,8 @@
-"""Replaces bundles, interrupted at each call of the system in turn; prints a line for each problem.
+"""Make a bundle again and again, interrupted at each system call in turn; print each problem.
 
-``bundle_interrupted.py FOLDER BEFORE HOW``: a folder for the work; what is there before: nothing, a
-bundle, or one without links; how it is interrupted: killed, by Ctrl-C, or by "a full disk".
-The package is a small one, and nothing is compiled, so that there are fewer than 100 points.
+``bundle_interrupted.py FOLDER BEFORE HOW``: FOLDER is where it works. BEFORE is what is there at
+first: "nothing", "a bundle" or "a bundle without links". HOW it is interrupted: "kill", "Ctrl-C" or
+"a full disk". The package is small and nothing is compiled, so there are fewer than 100 calls.
 """
 
 import errno
@@ -18,11 +18,11 @@ from tlsfloor.errors import InstallError
 
 folder, before, how = sys.argv[1:]
 bundle_folder._compile = lambda *_: "no-bytecode"
-os.sync = lambda: None  # it takes a while, and no machine loses its power here
+os.sync = lambda: None  # it takes a while, and no power is lost here
 
 
 def package(version):
-    """Let a small package be the one that bundles are made of."""
+    """Make a small package, and let bundles be made from it."""
     place = os.path.join(folder, f"source-{version}", "tlsfloor")
     for name in ("__init__", "arm", "bootstrap/sitecustomize"):
         os.makedirs(os.path.dirname(os.path.join(place, name)), exist_ok=True)
@@ -32,7 +32,7 @@ def package(version):
 
 
 def found(volume):
-    """Return the versions that a Python would meet, "" for a file that is not there."""
+    """Return the versions that a Python would load, "" for a file that is missing."""
     versions = set()
     for name in ("__init__", "arm", "bootstrap/sitecustomize"):
         try:
@@ -44,7 +44,7 @@ def found(volume):
 
 
 def interrupt(point):
-    """Interrupt this process at a call; what comes after it, such as tidying up, is let alone."""
+    """Interrupt this process at one call. Later calls, such as those that clean up, run."""
 
     def hook(event, _):
         if event == "open" or event.startswith(("os.", "shutil.")):

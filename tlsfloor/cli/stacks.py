@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         folders = [arguments.path]
         found, unreadable = libraries.search_folder(arguments.path)
     described = _coverage.describe(found, _coverage.coverage(floor))
-    open_ones = [library for library in described if not is_covered(library)]
+    not_covered = [library for library in described if not is_covered(library)]
     if arguments.quiet:
         pass
     elif arguments.json:
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(f"floor {floor}: {len(described)} TLS libraries: {kinds}")
     else:
         tell(f"no TLS library in {', '.join(folders)}")
-    return 1 if open_ones or unreadable else 0
+    return 1 if not_covered or unreadable else 0
 
 
 def is_covered(library: dict[str, str]) -> bool:
