@@ -22,8 +22,8 @@ _SHORT = 100
 
 #: What the names of launches mean. The judge compares with a launch without the floor.
 LEGEND = (
-    f"{AS_STARTED}: with the environment variables and start-up files that programs get here; "
-    "without the floor: with neither"
+    f"({AS_STARTED}: with the environment variables and start-up files that programs get here; "
+    "without the floor: with neither)"
 )
 
 # SGR sequences of a terminal (ECMA-48 section 8.3.117): bold red, green, yellow, and the end.
