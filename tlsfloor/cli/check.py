@@ -37,6 +37,7 @@ from tlsfloor.cli import (
     json_option,
     quiet_option,
 )
+from tlsfloor.cli.evidence import about_run
 from tlsfloor.cli.progress import progress
 from tlsfloor.errors import VerifyError, printable
 from tlsfloor.policy import floor_of
@@ -244,6 +245,7 @@ def json_report(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
     """Return everything as JSON types; docs/how-to/check.md describes the keys."""
     return {
         "schema": JSON_SCHEMA,
+        **about_run(),
         "floor": versions.floor_name(floor),
         "interpreter": sys.executable,
         "openssl": ssl.OPENSSL_VERSION,

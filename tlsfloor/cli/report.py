@@ -25,6 +25,7 @@ import contextlib
 
 import tlsfloor
 from tlsfloor.cli import complain, console, output, quiet_option
+from tlsfloor.cli.evidence import about_run
 from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
         return 130
-    impact = Impact(floor, tally, files, tlsfloor.__version__)
+    impact = Impact(floor, tally, files, tlsfloor.__version__, about_run()["run"])
     if output.is_for_terminal(arguments.format, arguments.output):
         # Without rich there are no colors, and the terminal breaks the lines.
         with contextlib.suppress(ImportError):

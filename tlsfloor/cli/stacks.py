@@ -22,6 +22,7 @@ from collections import Counter
 
 from tlsfloor import stacks, versions
 from tlsfloor.cli import JSON_SCHEMA, floor_option, json_option, quiet_option, tell
+from tlsfloor.cli.evidence import about_run, with_digests
 from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of
@@ -59,8 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
-        facts = {"schema": JSON_SCHEMA, "floor": floor, "searched": folders}
-        print(json.dumps({**facts, "libraries": described, "unreadable": unreadable}, indent=2))
+        facts = {"schema": JSON_SCHEMA, **about_run(), "floor": floor, "searched": folders}
+        found_there = {"libraries": with_digests(described), "unreadable": unreadable}
+        print(json.dumps({**facts, **found_there}, indent=2))
     elif described:
         show(described)
         for path, reason in unreadable.items():

@@ -49,8 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
-        facts = {"schema": JSON_SCHEMA, "interpreter": sys.executable, **found.as_dict()}
-        print(json.dumps({**facts, "ssl_error": ssl_error}, indent=2))
+        from tlsfloor.cli.evidence import about_run, with_digests
+
+        facts = {**found.as_dict(), "libraries": with_digests(found.libraries)}
+        about = {"schema": JSON_SCHEMA, **about_run(), "interpreter": sys.executable}
+        print(json.dumps({**about, **facts, "ssl_error": ssl_error}, indent=2))
     else:
         for label, text in describe_status(found, ssl_error):
             tell(f"{label:12} {text}".rstrip())

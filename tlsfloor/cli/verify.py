@@ -31,6 +31,7 @@ import sys
 
 import tlsfloor
 from tlsfloor.cli import colors, complain, floor_option, output, quiet_option
+from tlsfloor.cli.evidence import about_run, with_digests
 from tlsfloor.cli.progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
@@ -103,13 +104,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
     coverage = _coverage.coverage(floor_name(floor))
+    digests = with_digests if arguments.format == "json" else list
     report = examine.VerifyReport(
         floor,
         arguments.targets,
         tlsfloor.__version__,
         found,
         evidence=evidence,
-        describe=lambda libraries: _coverage.describe(libraries, coverage),
+        describe=lambda libraries: digests(_coverage.describe(libraries, coverage)),
+        run=about_run()["run"],
     )
     try:
         with contextlib.ExitStack() as stack:

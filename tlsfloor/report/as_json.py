@@ -22,6 +22,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tool": {"name": "tlsfloor", "version": impact.tool},
+        "run": impact.run,
         "created": _time(impact.created),
         "sources": files.targets,
         "floor": impact.floor,

@@ -38,6 +38,7 @@ class Impact:
     Attributes:
         floor: the floor that the user asked about: ``"1.2"``.
         tool: the version of tlsfloor.
+        run: where, as whom and how it was made, as JSON types.
         created: when the report was made.
         rows: each connection, the worst first; rows that sum up several come last.
         breaks: floor -> yes, no or unknown.
@@ -51,8 +52,16 @@ class Impact:
         first_time, last_time: of all events, 0 if unknown.
     """
 
-    def __init__(self, floor: str, tally: Tally, files: EventFiles, tool: str) -> None:
+    def __init__(
+        self,
+        floor: str,
+        tally: Tally,
+        files: EventFiles,
+        tool: str,
+        run: dict[str, object] | None = None,
+    ) -> None:
         self.floor, self.tally, self.files, self.tool = floor, tally, files, tool
+        self.run = run or {}
         self.created = time.time()
         self.rows = [*tally.rows.values(), *tally.rest.values()]
         _exempt(self.rows)

@@ -15,6 +15,7 @@ from tlsfloor.verifier.judge import LaunchResult, Verdict, judge_launch, unprove
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from tlsfloor.inventory.libraries import Library
     from tlsfloor.verifier.cases import Case
@@ -61,7 +62,8 @@ class VerifyReport:
     """A run of ``tlsfloor verify``: what was asked for, found and examined.
 
     ``tool`` is the version of tlsfloor, and ``evidence`` is ``"handshake"`` or ``"hello"``.
-    ``describe`` returns libraries as JSON types, with the coverage of each.
+    ``describe`` returns libraries as JSON types, with the coverage of each. ``run`` says when,
+    where, as whom and how tlsfloor was called, as JSON types.
     """
 
     floor: int
@@ -71,6 +73,7 @@ class VerifyReport:
     results: list[InterpreterResult] = field(default_factory=list)
     evidence: str = "handshake"
     describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.without_coverage
+    run: dict[str, Any] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:

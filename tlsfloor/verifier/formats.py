@@ -32,6 +32,7 @@ def report_as_dict(report: VerifyReport) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "tool": {"name": "tlsfloor", "version": report.tool},
+        "run": report.run,
         "floor": versions.floor_name(report.floor),
         "evidence": report.evidence,
         "targets": report.targets,
@@ -83,6 +84,9 @@ def to_junit(report: VerifyReport) -> str:
     for result in report.results:
         suite = ET.SubElement(root, "testsuite", name=printable(result.interpreter.path))
         suite.set("time", f"{result.seconds:.3f}")
+        if report.run:
+            suite.set("timestamp", report.run["time"])
+            suite.set("hostname", printable(report.run["host"]))
         verdict = result.verdict
         element = {0: None, 1: "failure", 3: "error"}[verdict.exit_status]
         # The verdict is a test of its own: it may be about the isolated launch.

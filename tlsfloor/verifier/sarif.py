@@ -8,7 +8,10 @@ CWE-327, to which each result refers.
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from tlsfloor.verifier.examine import InterpreterResult, VerifyReport
 
 _TEMPLATE = Path(__file__).with_name("sarif.json")
+
+# The name of the folder to which places are relative.
+_ROOT = "%SRCROOT%"
 
 # What proves that a version was accepted, by the evidence of the run.
 _EVIDENCE = {
@@ -45,8 +51,10 @@ def to_sarif(report: VerifyReport) -> str:
             "taxa": [relationship["target"] for relationship in rule["relationships"]],
         }
     skipped = [f"skipped: {path}: {why}" for path, why in report.found.skipped.items()]
+    began = report.run.get("time")
     run["invocations"] = [
         {
+            **({"startTimeUtc": began, "endTimeUtc": _now()} if began else {}),
             "executionSuccessful": not report.problems,
             "exitCode": report.exit_status,
             "toolExecutionNotifications": [
@@ -55,6 +63,8 @@ def to_sarif(report: VerifyReport) -> str:
             ],
         }
     ]
+    run["automationDetails"] = {"id": f"tlsfloor/verify {' '.join(report.targets)}".rstrip() + "/"}
+    run["originalUriBaseIds"] = {_ROOT: {"uri": os.path.join(_folder().as_uri(), "")}}
     run["results"] = [
         {**places[f"tlsfloor/{result.verdict.name}"], **_facts(result, report.floor)}
         for result in report.results
@@ -63,13 +73,37 @@ def to_sarif(report: VerifyReport) -> str:
     return json.dumps(log, indent=2) + "\n"
 
 
+def _place(path: str) -> dict[str, str]:
+    """Return where an interpreter is: relative to the current folder if it is below it.
+
+    GitHub shows a result only if its place is relative to the root of the repository.
+    """
+    try:
+        relative = Path(path).relative_to(_folder())
+    except ValueError:
+        return {"uri": Path(path).as_uri()}
+    return {"uri": quote(os.fsencode(relative)), "uriBaseId": _ROOT}
+
+
+def _folder() -> Path:
+    """Return the current folder, which may have been removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.path.abspath(os.sep))
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
     """Return what a SARIF result says about this interpreter and no other."""
     path, verdict = result.interpreter.path, result.verdict
     text = f"{path}: {verdict} (floor {versions.floor_name(floor)})"
     return {
         "message": {"text": printable(text)},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": Path(path).as_uri()}}}],
+        "locations": [{"physicalLocation": {"artifactLocation": _place(path)}}],
         "partialFingerprints": {"interpreter/v1": f"{verdict.name} {printable(path)}"},
         "properties": {
             "reasons": [printable(reason) for reason in verdict.reasons],

@@ -1,0 +1,69 @@
+"""What a command prints as JSON says by itself when, where, as whom and how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parts import need
+
+from programs import clean_environment, python
+from tlsfloor.cli.evidence import about_run, with_digests
+from tlsfloor.peers.base import CA_FILE
+
+COMMANDS = {
+    "status": ["status", "--json"],
+    "stacks": ["stacks", "--json"],
+    "check": ["check", "127.0.0.1:1", "--json"],
+    "report": ["report", os.devnull, "--json"],
+    "verify": ["verify", "--hello", "--json"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_report_says_when_where_and_how_it_was_made(command: str, tmp_path: Path) -> None:
+    need("rich", "tlslite", "urllib3")
+    began = time.time() - 1
+    env = clean_environment(TLSFLOOR_MODE="enforce", SSL_CERT_FILE=CA_FILE, SECRET="not to be seen")
+    done = python("-m", "tlsfloor", *COMMANDS[command], env=env, cwd=tmp_path)
+    found: dict[str, Any] = json.loads(done.stdout)
+    run = found["run"]
+    assert found["tool"]["name"] == "tlsfloor"
+    when = datetime.strptime(run["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    assert began - 1 <= when.timestamp() <= time.time()
+    if hasattr(os, "uname"):
+        system = os.uname()
+        assert (run["host"], run["kernel"]) == (system.nodename, system.release)
+        assert run["user_id"] == os.getuid()
+    assert run["command"][0] == sys.executable
+    assert run["command"][2:] == COMMANDS[command]
+    assert os.path.samefile(run["directory"], tmp_path)
+    assert run["variables"] == {"TLSFLOOR_MODE": "enforce"}
+    assert "SSL_CERT_FILE" in run["other_variables"]
+    assert "not to be seen" not in done.stdout
+    assert CA_FILE not in json.dumps(run)
+
+
+def test_a_library_has_the_digest_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "libssl.so"
+    file.write_bytes(b"library" * 500_000)
+    paths = (str(file), str(tmp_path), str(tmp_path / "gone"), "a null\0byte")
+    found = with_digests([{"path": path} for path in paths])
+    expected = [hashlib.sha256(file.read_bytes()).hexdigest(), "", "", ""]
+    assert [library["sha256"] for library in found] == expected
+
+
+def test_a_removed_folder_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getcwd() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", getcwd)
+    assert about_run()["run"]["directory"] is None

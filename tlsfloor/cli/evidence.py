@@ -1,0 +1,87 @@
+"""Describe the run of a command, so that what it prints as JSON is evidence by itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+
+import tlsfloor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+# Variables of others that change what Python, its start-up files or a TLS library do. Their values
+# may be private, so only the names are evidence.
+_OTHERS = (
+    *("CURL_CA_BUNDLE", "LD_LIBRARY_PATH", "LD_PRELOAD", "OPENSSL_CONF", "OPENSSL_MODULES"),
+    *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUSERBASE", "REQUESTS_CA_BUNDLE"),
+    *("SSLKEYLOGFILE", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+)
+
+_CHUNK = 2**20
+
+
+def about_run() -> dict[str, Any]:
+    """Return which tool ran, when, where, as whom and how, as JSON types.
+
+    ``time`` is UTC in the format of RFC 3339. ``variables`` has the values of tlsfloor's own
+    variables, and ``other_variables`` the names of others that can change the result.
+    """
+    system, host, kernel, _, machine = _uname()[:5]
+    return {
+        "tool": {"name": "tlsfloor", "version": tlsfloor.__version__},
+        "run": {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "host": host,
+            "system": system,
+            "kernel": kernel,
+            "machine": machine,
+            "user_id": os.getuid() if hasattr(os, "getuid") else None,
+            "command": [sys.executable, *sys.argv],
+            "directory": _directory(),
+            "variables": {
+                name: value
+                for name, value in sorted(os.environ.items())
+                if name.startswith("TLSFLOOR") or name == "TLS_MIN_VERSION"
+            },
+            "other_variables": [name for name in _OTHERS if name in os.environ],
+        },
+    }
+
+
+def _uname() -> tuple[str, ...]:
+    if hasattr(os, "uname"):
+        return tuple(os.uname())
+    import platform  # on Windows
+
+    return tuple(platform.uname())
+
+
+def _directory() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # it was removed
+        return None
+
+
+def with_digests(libraries: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Return libraries, as JSON types, with the SHA-256 of each file.
+
+    It is empty for a package of several files, and for a file that was replaced or cannot be read.
+    """
+    return [{**library, "sha256": _sha256(library["path"])} for library in libraries]
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            for chunk in iter(lambda: file.read(_CHUNK), b""):
+                digest.update(chunk)
+    except (OSError, ValueError):  # ValueError: a null byte in what an interpreter calls a path
+        return ""
+    return digest.hexdigest()
