@@ -7,6 +7,8 @@ import contextlib
 import json
 import re
 import subprocess
+import textwrap
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +20,7 @@ from programs import armed_environment, clean_environment, python
 
 import guides
 import tlsfloor
-from tlsfloor import policy, versions
+from tlsfloor import floor, policy, versions
 from tlsfloor.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -155,6 +157,26 @@ def test_tlsfloor_has_each_message_of_the_troubleshooting_page(
 ) -> None:
     for part in filter(None, message.split("…")):
         assert any(part.strip() in each for each in literals), part
+
+
+def test_the_example_of_a_guard_in_contributing_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    [example] = re.findall(
+        r"^ *```python\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M | re.S
+    )
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(example), names)  # noqa: S102 - it is our own text
+
+    class Session:
+        def __init__(self, port: int, minimum: int = 0) -> None:
+            self.minimum = minimum
+
+    monkeypatch.setattr(floor, "held", versions.TLS1_2)
+    monkeypatch.setattr(floor, "counts", dict.fromkeys(floor.counts, 0))
+    library = types.SimpleNamespace(Session=Session)
+    assert names["guard"](library) == "guarded"
+    assert Session(443, versions.TLS1_0).minimum == versions.TLS1_2
+    assert Session(443, versions.TLS1_3).minimum == versions.TLS1_3
+    assert floor.counts["clamped"] == 1
 
 
 # --- pages that a reader follows

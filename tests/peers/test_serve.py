@@ -347,6 +347,12 @@ def test_a_closed_stdout_ends_it() -> None:
         assert process.stderr.read() == ""
 
 
+def test_print_ca_prints_the_path_of_the_authority_without_starting_a_server() -> None:
+    done = python("-m", "tlsfloor", "serve", "--print-ca")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{handshakes.CA_FILE}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

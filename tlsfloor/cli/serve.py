@@ -15,6 +15,7 @@ Exit statuses:
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import queue
 import signal
@@ -27,7 +28,7 @@ from tlsfloor.cli import complain
 from tlsfloor.errors import PolicyError, VerifyError, printable
 
 if TYPE_CHECKING:
-    import argparse
+    from typing import NoReturn
 
     from tlsfloor.peers.base import SeenConnection
     from tlsfloor.wire import ClientHello
@@ -54,6 +55,18 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     add("--client-certificate", action="store_true", help="demand one, from any authority")
     add("--cert", metavar="FILE", help="RSA key and certificate to use (default: built-in ones)")
+    note = "print the path of the certificate authority of the built-in certificate, and exit"
+    add("--print-ca", action=_PrintCA, nargs=0, help=note)
+
+
+class _PrintCA(argparse.Action):
+    """``--print-ca``: an action of its own, because it does not need ``--version``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from tlsfloor.peers.base import CA_FILE
+
+        _print(CA_FILE)
+        parser.exit()
 
 
 def run(arguments: argparse.Namespace) -> int:
