@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sphinx.util.docutils import SphinxDirective
 
 from tlsfloor import cli, verifier
-from tlsfloor.cli import manual
+from tlsfloor.cli import _manual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ WIDTH = 88
 
 def command(parser: Any) -> Iterator[str]:
     """Write a command in Markdown: what it is for, its usage, options, examples and statuses."""
-    known = manual.split(parser.prog, parser.text())
+    known = _manual.split(parser.prog, parser.text())
     formatter = argparse.HelpFormatter(parser.prog, width=WIDTH)
     formatter.add_usage(None, parser._actions, parser._mutually_exclusive_groups, prefix="")
     yield f"## {parser.prog}\n\n{plain(known.about)}\n"

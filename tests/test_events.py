@@ -498,9 +498,9 @@ def test_dev_stdout_can_be_opened() -> None:
 
 PASSES = """
 import os, sys
-from tlsfloor import _paths
+from tlsfloor import _safe_open
 os.setuid(65534)
-print(os.write(_paths.open_now(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
+print(os.write(_safe_open.open_nonblocking(sys.argv[1], os.O_WRONLY | os.O_CREAT), b"x"))
 """
 
 

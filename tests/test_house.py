@@ -28,7 +28,7 @@ RANKS = {
     "errors": 0,
     "floor": 0,
     "versions": 0,
-    "_paths": 0,
+    "_safe_open": 0,
     "wire": 1,
     "events": 1,
     "exemptions": 1,
@@ -56,7 +56,17 @@ RANKS = {
 USERS_OF_THE_FACE = {"deploy", "cli", "__main__"}
 
 #: What holds a floor, and what judges whether one is held.
-JUDGED = {"floor", "events", "exemptions", "policy", "stacks", "hooks", "startup", "arm", "_paths"}
+JUDGED = {
+    "floor",
+    "events",
+    "exemptions",
+    "policy",
+    "stacks",
+    "hooks",
+    "startup",
+    "arm",
+    "_safe_open",
+}
 JUDGES = {"inventory", "peers", "verifier", "endpoints"}
 
 #: The most lines of a module, and the most lines of code of the package: not blank, no comment, no

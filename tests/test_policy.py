@@ -97,7 +97,7 @@ def test_no_text_makes_a_floor_by_chance(text: str) -> None:
 def test_a_process_starts_with_the_strictest_floor_it_was_asked_for(
     environment: dict[str, str], floor: int
 ) -> None:
-    assert policy.start_up_floor(environment) == floor
+    assert policy.startup_floor(environment) == floor
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_a_process_starts_with_the_strictest_floor_it_was_asked_for(
 )
 def test_a_variable_that_is_set_and_means_nothing_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(errors.PolicyError) as caught:
-        policy.start_up_floor(environment)
+        policy.startup_floor(environment)
     assert caught.value.source in environment
 
 
-def test_off_applies_to_the_start_up_routes_only() -> None:
+def test_off_applies_to_the_startup_routes_only() -> None:
     assert policy.is_off({"TLSFLOOR": "OFF "})
     assert not policy.is_off({"TLSFLOOR": "1.2"})
     assert policy.floor_in({"TLSFLOOR": "off"}) is None

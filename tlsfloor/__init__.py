@@ -75,6 +75,6 @@ if sys.version_info >= (3, 8) and not hasattr(sys, "_tlsfloor") and "bootstrap" 
     from tlsfloor import policy
     from tlsfloor.startup import failure
 
-    _problem = policy.unrun_start_up_file()
+    _problem = policy.unrun_startup_file()
     if _problem:
         failure.print_line("tlsfloor: error: %s" % _problem)

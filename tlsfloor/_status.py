@@ -201,7 +201,7 @@ def _process_problems() -> list[str]:
     if current.observed != current.NO_FLOOR:
         return [f"floor {_name(current.observed)} is observed, and not held"]
     off = "TLSFLOOR=off" if policy.is_off(os.environ) else "no floor is armed"
-    return [off, *filter(None, [policy.unrun_start_up_file()])]
+    return [off, *filter(None, [policy.unrun_startup_file()])]
 
 
 def require(floor: object) -> None:

@@ -60,9 +60,7 @@ def start(
     if hooks.is_watching():
         hooks.insert()
     else:
-        hooks.watch(
-            _as_start_up(guard_module), _as_start_up(before_import), _before_other_at_start_up
-        )
+        hooks.watch(_as_startup(guard_module), _as_startup(before_import), _before_other_at_startup)
     route = "PYTHONPATH" if floor is None else "an installed file"
     # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
     if any(known["route"] == route for known in current.files):
@@ -93,7 +91,7 @@ def _start(record: "dict[str, Any]", environment: "dict[str, str]") -> None:
         if environment.pop("?", None):
             failure.name_unknown(os.environ)
         # Only to see that all can be understood: ``_adopt()`` uses the values.
-        policy.start_up_floors(environment, record["floor"])
+        policy.startup_floors(environment, record["floor"])
         policy.resolve_paths(environment)
         if policy.STACKS in environment:
             from tlsfloor.stacks import _coverage
@@ -113,7 +111,7 @@ def _start(record: "dict[str, Any]", environment: "dict[str, str]") -> None:
         _catch_up()
 
 
-def _as_start_up(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
+def _as_startup(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
     """Return a function that takes a step inside of an import, and fails as start-up files say."""
 
     def take(what: "Any") -> None:
@@ -130,11 +128,11 @@ def _as_start_up(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
     return take
 
 
-def _before_other_at_start_up(spec: "ModuleSpec") -> None:
+def _before_other_at_startup(spec: "ModuleSpec") -> None:
     from tlsfloor.stacks import _unknown
 
     if _unknown.look(spec):  # for most modules nothing more is loaded
-        _as_start_up(before_other)(spec)
+        _as_startup(before_other)(spec)
 
 
 def arm(floor: int, mode: str, route: str, set_by: str) -> None:
@@ -194,7 +192,7 @@ def _adopt(file: "dict[str, Any]") -> None:
 
         add_policy(policy.uncovered_in(environment), policy.STACKS)
         current.unknown_policies.add(policy.unknown_in(environment))
-        floors = policy.start_up_floors(environment, file["floor"])
+        floors = policy.startup_floors(environment, file["floor"])
     route, since = file["route"], file["since"]
     armings = [
         {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}

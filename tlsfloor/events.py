@@ -260,7 +260,7 @@ def _append(event: dict[str, Any]) -> None:
     """Append a line in one call, so that lines of many processes do not mix; never block."""
     import json
 
-    from tlsfloor import _paths
+    from tlsfloor import _safe_open
 
     global _is_torn
     line = (b"\n" if _is_torn else b"") + json.dumps(event).encode() + b"\n"
@@ -268,11 +268,11 @@ def _append(event: dict[str, Any]) -> None:
         if sys.__stderr__ is None:
             raise OSError("stderr is closed")
         # By its descriptor: another thread may hold the lock of the file object during a fork.
-        written = _paths.write_now(sys.__stderr__.fileno(), line)
+        written = _safe_open.write_nonblocking(sys.__stderr__.fileno(), line)
     else:
         # Opened for each event, because the file may be moved away, and a program may close
         # descriptors that it does not know. Few events are delivered.
-        descriptor = _paths.open_now(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        descriptor = _safe_open.open_nonblocking(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             written = os.write(descriptor, line)
         finally:

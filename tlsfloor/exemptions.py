@@ -16,7 +16,7 @@ import sys
 import time
 from collections import namedtuple
 
-from tlsfloor import _paths, versions
+from tlsfloor import _safe_open, versions
 from tlsfloor.errors import say
 
 TYPE_CHECKING = False
@@ -132,18 +132,18 @@ def _read_file(path: str) -> tuple[list[Exemption], list[str]]:
 
 def _read_safely(path: str) -> str:
     """Return the text of a file; raise ValueError if other users can change it."""
-    descriptor = _paths.open_now(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    descriptor = _safe_open.open_nonblocking(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ValueError("it is not a regular file")
-        if _paths.everyone_may_write(descriptor):
+        if _safe_open.everyone_may_write(descriptor):
             raise ValueError(f"everyone may write it; hint: chmod o-w {path}")
         place, owner = os.path.realpath(path), facts.st_uid
         # A user who may replace a folder may also replace what is in it.
         while place != os.path.dirname(place):
             folder = os.path.dirname(place)
-            if _paths.everyone_may_replace(folder, owner):
+            if _safe_open.everyone_may_replace(folder, owner):
                 sticky = os.stat(folder).st_mode & stat.S_ISVTX
                 hint = f"move it out of {folder}" if sticky else f"chmod o-w {folder}"
                 raise ValueError(f"everyone may replace it; hint: {hint}")

@@ -85,7 +85,7 @@ def is_off(environment: Mapping[str, str]) -> bool:
     return environment.get(FLOOR, "").strip().lower() == OFF
 
 
-def start_up_floor(environment: Mapping[str, str], written: str | None = None) -> int:
+def startup_floor(environment: Mapping[str, str], written: str | None = None) -> int:
     """Return the floor of a process that is armed as it starts.
 
     ``TLSFLOOR`` replaces the default. ``TLS_MIN_VERSION`` can only raise it, because a cluster
@@ -106,7 +106,7 @@ def start_up_floor(environment: Mapping[str, str], written: str | None = None) -
     return asked if FLOOR in environment and written is None else max(asked, default)
 
 
-def start_up_floors(
+def startup_floors(
     environment: Mapping[str, str], written: str | None = None
 ) -> list[tuple[int, str]]:
     """Return each floor of a process that is armed as it starts, and its mode.
@@ -115,10 +115,10 @@ def start_up_floors(
     installed file is held in any mode.
 
     Raises:
-        PolicyError: as ``start_up_floor()``, and for an unknown mode.
+        PolicyError: as ``startup_floor()``, and for an unknown mode.
     """
     mode = mode_of(environment.get(MODE, ENFORCE), MODE)
-    floor = start_up_floor(environment, written)
+    floor = startup_floor(environment, written)
     if mode == ENFORCE or written is None:
         return [(floor, mode)]
     held = floor_of(written, "the installed file")
@@ -222,7 +222,7 @@ def _choice(known: tuple[str, ...], value: object, what: str, source: str) -> st
     )
 
 
-def unrun_start_up_file() -> str:
+def unrun_startup_file() -> str:
     """Return what is wrong if a bootstrap folder is on the path and Python did not run its file.
 
     That happens with options that extend ``sys.path`` after Python has started (``pythonpath`` of
@@ -234,7 +234,7 @@ def unrun_start_up_file() -> str:
     for entry in filter(None, [*sys.path, *named]):
         folder = os.path.realpath(entry)
         file = os.path.join(folder, "sitecustomize.py")
-        if file not in ran and _is_start_up_file(file):
+        if file not in ran and _is_startup_file(file):
             return (
                 f"Python did not run the start-up file in {folder}; hint: call tlsfloor.enforce() "
                 "where the program starts, or see docs/how-to/launchers.md"
@@ -242,7 +242,7 @@ def unrun_start_up_file() -> str:
     return ""
 
 
-def _is_start_up_file(file: str) -> bool:
+def _is_startup_file(file: str) -> bool:
     """Tell whether a file is tlsfloor's, this one or that of a bundle which has replaced it."""
     ours = os.sep + os.path.join("tlsfloor", "bootstrap", "sitecustomize.py")
     return file.endswith(ours) and os.path.exists(file)
@@ -276,11 +276,11 @@ def describe_children(environment: Mapping[str, str], written: str | None) -> st
     """
     folders = environment.get("PYTHONPATH", "").split(os.pathsep)
     files = [os.path.realpath(os.path.join(folder, "sitecustomize.py")) for folder in folders]
-    inherited = any(map(_is_start_up_file, files)) and not is_off(environment)
+    inherited = any(map(_is_startup_file, files)) and not is_off(environment)
     if written is None and not inherited:
         return "not armed, unless they are forked; hint: enforce(..., children=True)"
     try:
-        floors = start_up_floors(environment, written)
+        floors = startup_floors(environment, written)
     except PolicyError as error:
         return f"they cannot be armed: {error.problem}"
     names = [

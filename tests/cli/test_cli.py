@@ -17,8 +17,8 @@ import parts
 from events import handshake
 from programs import BOOTSTRAP, IMPORT_PATH, TESTS, armed_environment, clean_environment, python
 from tlsfloor import cli, errors
-from tlsfloor.cli import manual
-from tlsfloor.cli.progress import progress
+from tlsfloor.cli import _manual
+from tlsfloor.cli._progress import progress
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
 
@@ -131,11 +131,13 @@ def test_without_a_command_help_is_on_stderr_and_the_status_is_2() -> None:
     assert done.stderr == tlsfloor("--help").stdout
 
 
-def parts_of_help(name: str) -> manual.Help:
+def parts_of_help(name: str) -> _manual.Help:
     parser, commands = cli.make_parser()
     program = f"tlsfloor {name}".strip()
     return next(
-        manual.split(each.prog, each.text()) for each in (parser, *commands) if each.prog == program
+        _manual.split(each.prog, each.text())
+        for each in (parser, *commands)
+        if each.prog == program
     )
 
 
@@ -166,7 +168,7 @@ def test_a_parser_of_a_command_that_was_not_chosen_is_not_built() -> None:
     program = "import sys; from tlsfloor import cli; cli.main(['path']); print(*sys.modules)"
     loaded = set(python("-c", program, env=OWN_PATH).stdout.split())
     others = {f"tlsfloor.cli.{name}" for name in cli.COMMANDS if name != "path"}
-    assert loaded & {*others, "tlsfloor.cli.manual"} == set()
+    assert loaded & {*others, "tlsfloor.cli._manual"} == set()
 
 
 @pytest.mark.parametrize(

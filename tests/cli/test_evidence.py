@@ -16,7 +16,7 @@ import pytest
 from parts import need
 
 from programs import clean_environment, python
-from tlsfloor.cli.evidence import about_run, with_digests
+from tlsfloor.cli._evidence import about_run, with_digests
 from tlsfloor.peers.base import CA_FILE
 
 COMMANDS = {

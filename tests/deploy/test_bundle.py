@@ -291,7 +291,7 @@ while True:
 """
 
 
-def test_the_start_up_file_can_be_opened_while_bundles_are_replaced(tmp_path: Path) -> None:
+def test_the_startup_file_can_be_opened_while_bundles_are_replaced(tmp_path: Path) -> None:
     """As when containers start while a bundle is replaced."""
     folder = tmp_path / "volume"
     bundle_folder.make_bundle(str(folder))

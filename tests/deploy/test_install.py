@@ -349,7 +349,7 @@ def test_nothing_is_written_through_a_link(
         "import atexit; atexit.register(print, 'bye')",
     ],
 )
-def test_other_start_up_files_may_print(venv: Venv, ports: list[str], line: str) -> None:
+def test_other_startup_files_may_print(venv: Venv, ports: list[str], line: str) -> None:
     (venv.site / "talkative.pth").write_text(f"{line}\n")
     install(venv)
     assert venv.there() == sorted([*FILES, "talkative.pth"])

@@ -97,11 +97,11 @@ def test_a_process_starts_with_the_floor_that_the_table_says(row: list[str]) -> 
     environment = {name: value for name, value in given.items() if value}
     if outcome == "an error":
         with pytest.raises(PolicyError):
-            policy.start_up_floor(environment)
+            policy.startup_floor(environment)
         return
     assert (policy.is_off(environment) and not installed) is (outcome == "no floor")
     if outcome != "no floor":
-        assert policy.start_up_floor(environment, installed or None) == versions.parse(outcome)
+        assert policy.startup_floor(environment, installed or None) == versions.parse(outcome)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ parts.need("certifi", "rich", "tlslite", "urllib3")
 
 from tlsfloor.cli import check
 from tlsfloor.endpoints import examination, negotiation
-from tlsfloor.peers import crafted
+from tlsfloor.peers import crafted_hellos
 from tlsfloor.endpoints.attempts import Endpoint
 from tlsfloor.endpoints.examination import EndpointReport
 
@@ -104,7 +104,7 @@ def test_a_peer_of_one_version_is_reported_to_accept_exactly_that(
 @pytest.mark.parametrize(("version", "key_exchange"), PEERS)
 def test_a_hello_offers_one_version_and_names_the_server(version: int, key_exchange: str) -> None:
     stream = Messages()
-    stream.feed(crafted.client_hello(version, key_exchange, "floor.example"))
+    stream.feed(crafted_hellos.client_hello(version, key_exchange, "floor.example"))
     message = stream.read()
     assert message is not None
     hello = ClientHello.parse(message.body)  # type: ignore[union-attr]
@@ -631,7 +631,7 @@ def test_a_closed_connection_can_be_a_refusal_and_silence_cannot() -> None:
 
 
 def speaks_everything(hello: ClientHello) -> bytes:
-    return crafted.server_hello(hello, hello.versions()[0])
+    return crafted_hellos.server_hello(hello, hello.versions()[0])
 
 
 @contextlib.contextmanager

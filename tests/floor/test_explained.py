@@ -19,7 +19,7 @@ import pytest
 from programs import PROGRAMS, armed_environment, clean_environment, python
 from parts import need, need_name
 from tlsfloor.peers import handshakes
-from tlsfloor.peers.hellos import HelloServerPeer
+from tlsfloor.peers.hello_peers import HelloServerPeer
 from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def test_an_interpreter_that_lacks_a_function_gets_a_finder(tmp_path: Path, port
     assert "a finder on sys.meta_path" in done.stdout
 
 
-def test_the_start_up_file_repeats_the_table_and_the_variables() -> None:
+def test_the_startup_file_repeats_the_table_and_the_variables() -> None:
     """It imports neither, because every idle process would pay for it."""
     tree = ast.parse(Path(BOOTSTRAP, "sitecustomize.py").read_text())
     found = {

@@ -2,7 +2,7 @@
 
 In full: from any bytes, ``wire/`` parses structures that write back exactly the bytes they came
 from, or returns "need more data", or raises ``WireError``. The same bytes in two pieces give the
-same result. The judgement of ``peers/answers`` raises nothing but ``WireError`` either.
+same result. The judgement of ``peers/hello_answers`` raises nothing but ``WireError`` either.
 
 Run it by hand::
 
@@ -19,7 +19,7 @@ import argparse
 import random
 import sys
 
-from tlsfloor.peers.answers import first_message, judge_offer, judge_version
+from tlsfloor.peers.hello_answers import first_message, judge_offer, judge_version
 from tlsfloor.wire import (
     Alert,
     ClientHello,

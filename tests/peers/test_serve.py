@@ -23,7 +23,7 @@ from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 parts.need("tlslite")
 
 from tlsfloor.cli import serve
-from tlsfloor.peers.crafted import client_hello
+from tlsfloor.peers.crafted_hellos import client_hello
 from tlsfloor.wire import ClientHello, Sslv2Hello
 
 if TYPE_CHECKING:

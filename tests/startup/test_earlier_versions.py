@@ -31,9 +31,9 @@ print(bool(held))
 """
 
 
-def install(folder: Path, start_up_file: Path, floor: str) -> None:
+def install(folder: Path, startup_file: Path, floor: str) -> None:
     """Write what ``tlsfloor install`` of that version wrote."""
-    text = start_up_file.read_text("utf-8")
+    text = startup_file.read_text("utf-8")
     lines = re.search(r"^FLOOR = OUTCOME = .*$", text, re.MULTILINE)
     assert lines
     text = text.replace(lines[0], f'FLOOR, OUTCOME = "{floor}", "block"')
@@ -45,20 +45,20 @@ def install(folder: Path, start_up_file: Path, floor: str) -> None:
 
 
 @pytest.mark.parametrize("executable", [sys.executable, *parts.old_pythons()])
-@pytest.mark.parametrize("start_up_file", EARLIER, ids=lambda file: file.stem)
+@pytest.mark.parametrize("startup_file", EARLIER, ids=lambda file: file.stem)
 def test_an_installed_file_of_an_earlier_version_arms(
-    start_up_file: Path, executable: str, tmp_path: Path
+    startup_file: Path, executable: str, tmp_path: Path
 ) -> None:
     env = clean_environment(PYTHONDONTWRITEBYTECODE="1")
     control = python("-W", "ignore", "-c", PROGRAM, str(tmp_path), executable=executable, env=env)
     assert (control.stdout, control.stderr) == ("False\n", "")
-    install(tmp_path, start_up_file, "1.3")
+    install(tmp_path, startup_file, "1.3")
     done = python("-W", "ignore", "-c", PROGRAM, str(tmp_path), executable=executable, env=env)
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-@pytest.mark.parametrize("start_up_file", EARLIER, ids=lambda file: file.stem)
-def test_it_refuses_ssl_if_the_floor_is_unknown(start_up_file: Path, tmp_path: Path) -> None:
-    install(tmp_path, start_up_file, "1.9")
+@pytest.mark.parametrize("startup_file", EARLIER, ids=lambda file: file.stem)
+def test_it_refuses_ssl_if_the_floor_is_unknown(startup_file: Path, tmp_path: Path) -> None:
+    install(tmp_path, startup_file, "1.9")
     done = python("-W", "ignore", "-c", PROGRAM, str(tmp_path), env=clean_environment())
     assert "ImportError: tlsfloor: error: unknown floor in the installed file" in done.stderr

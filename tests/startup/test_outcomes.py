@@ -525,7 +525,7 @@ def test_an_ssl_that_was_imported_earlier_has_the_outcome_too(
 
 @pytest.mark.parametrize("executable", parts.old_pythons())
 def test_a_legacy_python_is_held(executable: str, port: str) -> None:
-    """The start-up file runs on 2.7 and newer; test_old.py tests what it holds."""
+    """The start-up file runs on 2.7 and newer; test_legacy.py tests what it holds."""
     assert start(port, {}, executable)[2] == UNPROTECTED
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1"}
     for outcome in ("block", "abort", "warn"):

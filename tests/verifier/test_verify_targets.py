@@ -20,7 +20,7 @@ import pytest
 from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
 from parts import need, old_pythons
 from tlsfloor import versions
-from tlsfloor.peers import hellos, handshakes
+from tlsfloor.peers import handshakes, hello_peers
 from tlsfloor.verifier import child, cases, examine, find, judge, launch
 from tlsfloor.versions import FLOORS, SSL3, TLS1_2, TLS1_3
 
@@ -245,12 +245,12 @@ def test_a_current_client_can_complete_ssl_3(key_exchange: str) -> None:
 def test_the_peers_for_hellos_see_what_the_other_side_does(version: int) -> None:
     """The other side is tlslite-ng, which speaks one version and refuses every other."""
     for spoken in cases.VERSIONS:
-        with hellos.HelloServerPeer(version) as server:
+        with hello_peers.HelloServerPeer(version) as server:
             handshakes.call("127.0.0.1", server.port, spoken)
             server.settle()
         [seen] = server.seen
         assert bool(seen.version) == (spoken == version), (versions.name(spoken), seen)
-        with hellos.HelloClientPeer(version) as client:
+        with hello_peers.HelloClientPeer(version) as client:
             with socket.create_connection(("127.0.0.1", client.port), 10) as connection:
                 tls = TLSConnection(connection)
                 with contextlib.suppress(Exception):  # the hello is all that comes
@@ -270,7 +270,7 @@ def test_tls_1_3_without_an_offer_is_not_a_control() -> None:
         context = ssl.create_default_context(cafile=handshakes.CA_FILE)
         if capped:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
-        with hellos.HelloServerPeer(TLS1_3) as server:
+        with hello_peers.HelloServerPeer(TLS1_3) as server:
             with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
                 with pytest.raises(ssl.SSLError):
                     context.wrap_socket(connection, server_hostname="localhost")
@@ -294,9 +294,9 @@ def test_the_launch_waits_for_a_slow_peer(monkeypatch: pytest.MonkeyPatch) -> No
         return understand(*arguments)
 
     gone = threading.Event()
-    run_it, understand = child.run_program, hellos.first_message
+    run_it, understand = child.run_program, hello_peers.first_message
     monkeypatch.setattr(launch, "run_program", run)
-    monkeypatch.setattr(hellos, "first_message", slow)
+    monkeypatch.setattr(hello_peers, "first_message", slow)
     planned = [each for each in HELLOS if (each.role, each.setup) == ("client", "default")]
     found = launch.Launcher(sys.executable, planned, TLS1_2, 30).isolated()
     assert {each.outcome for each in found.results} <= {"accepted", "refused"}, found.results

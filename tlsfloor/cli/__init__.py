@@ -61,24 +61,24 @@ _EXTRAS = {"botocore": "aws", "shtab": "cli"}
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with this command's form of errors, and with help from ``manual``."""
+    """argparse with this command's form of errors, and with help from ``_manual``."""
 
     def text(self) -> str | None:
         """Return the text that help is made of."""
-        from tlsfloor.cli import manual
+        from tlsfloor.cli import _manual
 
-        return manual.TLSFLOOR
+        return _manual.TLSFLOOR
 
     def error(self, message: str) -> NoReturn:
         complain(message, f"{self.prog} --help")
         sys.exit(2)
 
     def format_help(self) -> str:
-        from tlsfloor.cli import manual
+        from tlsfloor.cli import _manual
 
         self.color = colors()  # of Python 3.14 and newer
-        self.formatter_class = manual.formatter_class(colors=colors())
-        self.description, self.epilog = manual.around_options(self.prog, self.text())
+        self.formatter_class = _manual.formatter_class(colors=colors())
+        self.description, self.epilog = _manual.around_options(self.prog, self.text())
         return super().format_help()
 
 

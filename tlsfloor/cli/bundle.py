@@ -19,7 +19,7 @@ import argparse
 import os
 
 from tlsfloor.cli import quiet_option
-from tlsfloor.cli.progress import progress
+from tlsfloor.cli._progress import progress
 from tlsfloor.deploy import bundle_folder
 from tlsfloor.errors import say
 

@@ -37,8 +37,8 @@ from tlsfloor.cli import (
     json_option,
     quiet_option,
 )
-from tlsfloor.cli.evidence import about_run
-from tlsfloor.cli.progress import progress
+from tlsfloor.cli._evidence import about_run
+from tlsfloor.cli._progress import progress
 from tlsfloor.errors import VerifyError, printable
 from tlsfloor.policy import floor_of
 

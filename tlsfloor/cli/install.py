@@ -20,7 +20,7 @@ import sys
 
 from tlsfloor import policy, versions
 from tlsfloor.cli import floor_option, on_error_option, quiet_option, tell
-from tlsfloor.deploy import start_up_files
+from tlsfloor.deploy import startup_files
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +67,8 @@ def tell_environment(interpreter: str, *, system: bool) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the files, and print their names."""
     floor = policy.floor_of(arguments.floor, "--floor")
-    interpreter = start_up_files.find_interpreter(arguments.prefix, system=arguments.system)
-    paths = start_up_files.install_files(
+    interpreter = startup_files.find_interpreter(arguments.prefix, system=arguments.system)
+    paths = startup_files.install_files(
         interpreter,
         floor,
         arguments.on_error,

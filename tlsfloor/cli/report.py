@@ -24,9 +24,9 @@ import argparse
 import contextlib
 
 import tlsfloor
-from tlsfloor.cli import complain, console, output, quiet_option
-from tlsfloor.cli.evidence import about_run
-from tlsfloor.cli.progress import progress
+from tlsfloor.cli import _output, complain, console, quiet_option
+from tlsfloor.cli._evidence import about_run
+from tlsfloor.cli._progress import progress
 from tlsfloor.errors import PolicyError
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
@@ -48,7 +48,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="1.2",
         help="the floor that the exit status is about: 1.2 or 1.3 (default: 1.2)",
     )
-    output.options(parser, FORMATS)
+    _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
-    output.check_output(arguments.output)
+    _output.check_output(arguments.output)
     tally = Tally()
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         complain("interrupted, so there is no report")
         return 130
     impact = Impact(floor, tally, files, tlsfloor.__version__, about_run()["run"])
-    if output.is_for_terminal(arguments.format, arguments.output):
+    if _output.is_for_terminal(arguments.format, arguments.output):
         # Without rich there are no colors, and the terminal breaks the lines.
         with contextlib.suppress(ImportError):
             as_text.print_report(impact, console())
@@ -82,5 +82,5 @@ def run(arguments: argparse.Namespace) -> int:
         "json": as_json.report_json,
         "html": as_html.report_html,
     }
-    output.write_report(formats[arguments.format](impact), arguments.output)
+    _output.write_report(formats[arguments.format](impact), arguments.output)
     return impact.status

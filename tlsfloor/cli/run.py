@@ -55,7 +55,7 @@ def armed_environment(floor: str | None, mode: str | None) -> dict[str, str]:
     if policy.is_off(known):
         del known[policy.FLOOR]
     if floor is None:
-        strictest = policy.start_up_floor(known)
+        strictest = policy.startup_floor(known)
     else:
         strictest = max(policy.floor_of(floor, "--floor"), policy.floor_in(known) or 0)
     mode = mode or policy.mode_of(os.environ.get(policy.MODE, policy.ENFORCE), policy.MODE)

@@ -22,7 +22,7 @@ from collections import Counter
 
 from tlsfloor import stacks, versions
 from tlsfloor.cli import JSON_SCHEMA, floor_option, json_option, quiet_option, tell
-from tlsfloor.cli.evidence import about_run, with_digests
+from tlsfloor.cli._evidence import about_run, with_digests
 from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
 from tlsfloor.policy import floor_of

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
-        from tlsfloor.cli.evidence import about_run, with_digests
+        from tlsfloor.cli._evidence import about_run, with_digests
 
         facts = {**found.as_dict(), "libraries": with_digests(found.libraries)}
         about = {"schema": JSON_SCHEMA, **about_run(), "interpreter": sys.executable}

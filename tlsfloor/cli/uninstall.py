@@ -16,7 +16,7 @@ import argparse
 
 from tlsfloor.cli import complain, quiet_option, tell
 from tlsfloor.cli.install import environment_options, tell_environment
-from tlsfloor.deploy import start_up_files
+from tlsfloor.deploy import startup_files
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove the files and print their names; return 1 if there are none."""
-    interpreter = start_up_files.find_interpreter(arguments.prefix, system=arguments.system)
-    removed = start_up_files.uninstall_files(interpreter, dry_run=arguments.dry_run)
+    interpreter = startup_files.find_interpreter(arguments.prefix, system=arguments.system)
+    removed = startup_files.uninstall_files(interpreter, dry_run=arguments.dry_run)
     if not removed:
         complain(f"nothing is installed for {interpreter}", "tlsfloor uninstall --prefix DIR")
         return 1

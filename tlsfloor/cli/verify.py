@@ -30,9 +30,9 @@ import signal
 import sys
 
 import tlsfloor
-from tlsfloor.cli import colors, complain, floor_option, output, quiet_option
-from tlsfloor.cli.evidence import about_run, with_digests
-from tlsfloor.cli.progress import progress
+from tlsfloor.cli import _output, colors, complain, floor_option, quiet_option
+from tlsfloor.cli._evidence import about_run, with_digests
+from tlsfloor.cli._progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import _coverage
@@ -85,7 +85,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="examine so many interpreters at a time (default: as many as there are processors)",
     )
-    output.options(parser, FORMATS)
+    _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
 
@@ -144,18 +144,18 @@ def _check_options(arguments: argparse.Namespace) -> None:
         )
     if arguments.jobs < 1:
         raise PolicyError(f"--jobs {arguments.jobs} is less than 1", hint="--jobs 2")
-    output.check_output(arguments.output)
+    _output.check_output(arguments.output)
 
 
 def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
     from tlsfloor.verifier import formats, sarif, text
 
     if kind == "text":
-        in_colors = output.is_for_terminal(kind, file) and colors()
-        output.write_report(text.to_text(report, colors=in_colors), file)
+        in_colors = _output.is_for_terminal(kind, file) and colors()
+        _output.write_report(text.to_text(report, colors=in_colors), file)
     else:
         writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
-        output.write_report(writers[kind](report), file)
+        _output.write_report(writers[kind](report), file)
 
 
 @contextlib.contextmanager

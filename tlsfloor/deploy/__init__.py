@@ -1,1 +1,1 @@
-"""What puts tlsfloor somewhere: start-up files in a site directory, and the folder to mount."""
+"""Write start-up files into a site directory, and bundles to mount."""

@@ -31,7 +31,7 @@ import sys
 import time
 
 import tlsfloor
-from tlsfloor.deploy import whole_files
+from tlsfloor.deploy import atomic_files
 from tlsfloor.errors import InstallError
 from tlsfloor.verifier.child import run_program
 
@@ -105,9 +105,9 @@ def make_bundle(
     try:
         os.makedirs(folder, exist_ok=True)
         _refuse_other_content(folder)
-        fresh = whole_files.make_folder(folder, INCOMPLETE)
+        fresh = atomic_files.make_folder(folder, INCOMPLETE)
         try:
-            copy = whole_files.copy_package(fresh)
+            copy = atomic_files.copy_package(fresh)
             # Python 2.7 writes the bytecode of this file next to it, but not over a folder.
             os.mkdir(os.path.join(copy, "bootstrap", "sitecustomize.pyc"))
             tags = set()
@@ -146,7 +146,7 @@ def _refuse_other_content(folder: str) -> None:
     for name in names:
         path = os.path.join(folder, name)
         if name.startswith(INCOMPLETE) and os.lstat(path).st_mtime < time.time() - ABANDONED:
-            whole_files.remove(path)
+            atomic_files.remove(path)
 
 
 def _compile(python: str, fresh: str, folder: str) -> str:
@@ -177,7 +177,7 @@ def _is_current(fresh: str, folder: str) -> bool:
 
 def _read_bundle(folder: str) -> dict[str, bytes]:
     """Return the files of the package in a bundle, and its marker; nothing if there is none."""
-    files = whole_files.read_files(os.path.join(folder, "tlsfloor"))
+    files = atomic_files.read_files(os.path.join(folder, "tlsfloor"))
     marker = os.path.join(folder, MARKER)
     if os.path.exists(marker):
         with open(marker, "rb") as file:
@@ -214,7 +214,7 @@ def _publish(fresh: str, folder: str) -> None:
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
         # After an exchange, one of these is the folder that was replaced.
         for link in filter(os.path.lexists, links):
-            whole_files.remove(link)
+            atomic_files.remove(link)
 
 
 def _replace_links(folder: str, link: str, marker: str) -> None:

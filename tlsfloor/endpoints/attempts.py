@@ -1,8 +1,8 @@
 """Attempts at an endpoint: offer one version with one kind of key exchange, and record the answer.
 
 There are two strengths of evidence. A crafted *hello* offers exactly that, and the first answer is
-judged (``peers/answers``): a ServerHello or an alert. It works against any server that speaks TLS,
-even if it demands a client certificate later. If the hello is accepted, a full *handshake* by
+judged (``peers/hello_answers``): a ServerHello or an alert. It works against any server that speaks
+TLS, even if it demands a client certificate later. If the hello is accepted, a full *handshake* by
 tlslite-ng can follow. It can only confirm: a failure is recorded and does not change the outcome.
 
 Nothing that an endpoint does raises an error here, and each connection has a deadline and a limit.
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 from tlsfloor import versions
 from tlsfloor.peers import handshakes
-from tlsfloor.peers.answers import INCONCLUSIVE, first_message, judge_offer
 from tlsfloor.peers.base import reason_of
-from tlsfloor.peers.crafted import client_hello, suites_of
+from tlsfloor.peers.crafted_hellos import client_hello, suites_of
+from tlsfloor.peers.hello_answers import INCONCLUSIVE, first_message, judge_offer
 from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages, WireError
 

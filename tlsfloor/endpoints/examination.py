@@ -1,6 +1,6 @@
 """Examine endpoints: which versions each accepts, and whether a floor would cut it off.
 
-``ladder`` says what is offered, and what a dropped connection means. An answer that cannot be
+``offers`` says what is offered, and what a dropped connection means. An answer that cannot be
 decided is *unknown*, with the reason, and never a pass.
 """
 
@@ -24,10 +24,10 @@ from tlsfloor.endpoints.attempts import (
     Caller,
     Endpoint,
 )
-from tlsfloor.endpoints.ladder import climb
 from tlsfloor.endpoints.negotiation import Negotiation, explain_failure, negotiate
-from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
+from tlsfloor.endpoints.offers import offer_all
 from tlsfloor.peers.base import reason_of
+from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_3
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def examine_endpoint(
         report.state, report.reason = UNREACHABLE, reason_of(error)
     else:
         caller = Caller(endpoint, report.address, timeout, pause, stop)
-        report.attempts, report.unreliable = climb(caller)
+        report.attempts, report.unreliable = offer_all(caller)
         if all(attempt.failure for attempt in report.attempts):
             report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
         elif context is not None:

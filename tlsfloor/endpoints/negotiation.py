@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.endpoints.attempts import CLOSED, TIMED_OUT, TIMEOUT, UNREACHABLE
 from tlsfloor.errors import VerifyError
-from tlsfloor.peers.answers import ACCEPTED, REFUSED
 from tlsfloor.peers.base import reason_of
+from tlsfloor.peers.hello_answers import ACCEPTED, REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -34,7 +34,9 @@ from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
-from tlsfloor.peers.answers import (
+from tlsfloor.peers.base import CA_FILE, PEER_FILE
+from tlsfloor.peers.crafted_hellos import client_hello, server_hello
+from tlsfloor.peers.hello_answers import (
     INCONCLUSIVE,
     REFUSED,
     HelloAnswer,
@@ -42,8 +44,6 @@ from tlsfloor.peers.answers import (
     judge_client_hello,
     judge_version,
 )
-from tlsfloor.peers.base import CA_FILE, PEER_FILE
-from tlsfloor.peers.crafted import client_hello, server_hello
 from tlsfloor.verifier import probe
 from tlsfloor.verifier.cases import FIXED_VERSIONS, SETUPS, VERSIONS
 from tlsfloor.versions import FLOORS

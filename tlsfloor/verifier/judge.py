@@ -30,8 +30,8 @@ a program that can reach nothing at all would look safe. A setup for a fixed ver
 has no allowed version, so another setup with the same cipher suites is its control: if OpenSSL
 refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried.
 
-What the answer to a crafted hello means is decided in ``tlsfloor.peers.answers``. Only an alert or
-an error about the version counts as a refusal there.
+What the answer to a crafted hello means is decided in ``tlsfloor.peers.hello_answers``. Only an
+alert or an error about the version counts as a refusal there.
 
 Then each launch gets a verdict. What was accepted decides first, so that a launch that failed in
 the middle can still be known to leak. Doubts come next. Only a launch without doubts can be sound,
@@ -52,8 +52,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlsfloor import versions
-from tlsfloor.peers.answers import SILENT
 from tlsfloor.peers.base import NO_HELLO, REFUSED
+from tlsfloor.peers.hello_answers import SILENT
 from tlsfloor.verifier.cases import ANY, DEFAULT_SETUPS, FIXED_VERSIONS, Case
 
 #: The exit status for each verdict. Only what is sound has 0.

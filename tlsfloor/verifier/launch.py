@@ -146,7 +146,7 @@ class Launcher:
 def _peer_for(case: Case) -> Peer:
     """Return the other end of a case. Only handshakes need tlslite-ng."""
     if case.key_exchange == ANY:
-        from tlsfloor.peers.hellos import HelloClientPeer, HelloServerPeer
+        from tlsfloor.peers.hello_peers import HelloClientPeer, HelloServerPeer
 
         return (HelloServerPeer if case.role == "client" else HelloClientPeer)(case.version)
     from tlsfloor.peers.handshakes import ClientPeer, ServerPeer

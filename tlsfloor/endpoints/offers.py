@@ -26,14 +26,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tlsfloor.endpoints.attempts import CLOSED
-from tlsfloor.peers.answers import ACCEPTED, INCONCLUSIVE, REFUSED
+from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 if TYPE_CHECKING:
     from tlsfloor.endpoints.attempts import Attempt, Caller
 
-# The order of the offers. The first two differ most: an endpoint that answers neither is given up.
-_LADDER = (
+# The offers, in order. The first two differ most: an endpoint that answers neither is given up.
+_OFFERS = (
     (TLS1_2, "ecdhe"),
     (TLS1_0, "rsa"),
     (TLS1_3, "ecdhe"),
@@ -49,14 +49,14 @@ _LADDER = (
 _LAST_CONTROLS = 4
 
 
-def climb(caller: Caller) -> tuple[list[Attempt], str]:
+def offer_all(caller: Caller) -> tuple[list[Attempt], str]:
     """Offer all versions; give up early on an endpoint that does not speak TLS.
 
     Returns:
         The attempts; and why dropped connections prove nothing, empty if they are refusals.
     """
     attempts: list[Attempt] = []
-    for version, key_exchange in _LADDER:
+    for version, key_exchange in _OFFERS:
         attempts.append(caller.offer(version, key_exchange))
         failures = {attempt.failure for attempt in attempts}
         if len(attempts) >= 2 and "" not in failures and failures != {CLOSED}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tlsfloor.peers.answers import (
+from tlsfloor.peers.hello_answers import (
     SILENT,
     HelloAnswer,
     first_message,

@@ -1,7 +1,7 @@
 """Peers that exchange hellos only: they send a crafted hello and judge the first answer.
 
 They need nothing but ``wire``, so ``verify --hello`` works without tlslite-ng. The module
-``answers`` says what an answer means. ``SeenConnection.error`` begins with ``REFUSED`` if the
+``hello_answers`` says what an answer means. ``SeenConnection.error`` begins with ``REFUSED`` if the
 version was refused for certain.
 """
 
@@ -10,17 +10,17 @@ from __future__ import annotations
 import socket
 import time
 
-from tlsfloor.peers import answers
-from tlsfloor.peers.answers import first_message, judge_client_hello, judge_version
+from tlsfloor.peers import hello_answers
 from tlsfloor.peers.base import NO_HELLO, REFUSED, Peer
-from tlsfloor.peers.crafted import client_hello, server_hello
+from tlsfloor.peers.crafted_hellos import client_hello, server_hello
+from tlsfloor.peers.hello_answers import first_message, judge_client_hello, judge_version
 from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.peers.answers import HelloAnswer
     from tlsfloor.peers.base import SeenConnection
+    from tlsfloor.peers.hello_answers import HelloAnswer
 
 _CHUNK = 2**14
 
@@ -64,8 +64,8 @@ class HelloClientPeer(Peer):
 
 
 def _note_answer(seen: SeenConnection, answer: HelloAnswer, version: int) -> None:
-    if answer.outcome == answers.ACCEPTED:
+    if answer.outcome == hello_answers.ACCEPTED:
         seen.version, seen.suite = version, answer.evidence
     else:
-        prefix = REFUSED if answer.outcome == answers.REFUSED else ""
+        prefix = REFUSED if answer.outcome == hello_answers.REFUSED else ""
         seen.error = prefix + answer.evidence

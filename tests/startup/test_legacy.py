@@ -249,7 +249,7 @@ def test_floors_are_read_as_on_newer_pythons(executable: str) -> None:
 
     def expected(environment: dict[str, str], written: str | None) -> int | str:
         try:
-            return policy.start_up_floor(environment, written)
+            return policy.startup_floor(environment, written)
         except errors.PolicyError as error:
             return f"ValueError: {error}"
 

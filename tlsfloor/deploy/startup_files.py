@@ -25,7 +25,7 @@ import shutil
 import sys
 
 from tlsfloor import policy, versions
-from tlsfloor.deploy import whole_files
+from tlsfloor.deploy import atomic_files
 from tlsfloor.errors import InstallError
 from tlsfloor.verifier.child import run_program
 
@@ -144,9 +144,9 @@ def install_files(
             f"floor {installed[1]} is installed in {folder}, and a floor is never lowered",
             hint="tlsfloor uninstall, and install again",
         )
-    copy = os.path.join(folder, COPY + _digest(whole_files.package_folder()))
+    copy = os.path.join(folder, COPY + _digest(atomic_files.package_folder()))
     texts = {
-        f"{MODULE}.py": _start_up_file(floor, outcome, site, os.path.basename(copy)),
+        f"{MODULE}.py": _startup_file(floor, outcome, site, os.path.basename(copy)),
         **STARTERS,
     }
     changed = {name: text for name, text in texts.items() if text != before.get(name)}
@@ -175,14 +175,14 @@ def _write_and_check(
         for path in copies:
             _write_copy(path)
         for name, text in changed.items():
-            whole_files.write_atomically(os.path.join(folder, name), text)
+            atomic_files.write_atomically(os.path.join(folder, name), text)
             done.append(name)
         _check_armed(interpreter, os.path.join(folder, f"{MODULE}.py"))
     except BaseException:
         for name in reversed(done):
             path = os.path.join(folder, name)
             if name in before:
-                whole_files.write_atomically(path, before[name])
+                atomic_files.write_atomically(path, before[name])
             else:
                 os.unlink(path)
         for path in copies:
@@ -208,7 +208,7 @@ def uninstall_files(interpreter: str, *, dry_run: bool = False) -> list[str]:
     paths += _find_copies(folder)
     try:
         for path in [] if dry_run else paths:
-            whole_files.remove(path)
+            atomic_files.remove(path)
     except OSError as error:
         raise _cannot_write(folder, error) from None
     return paths
@@ -223,10 +223,10 @@ def _find_copies(folder: str) -> list[str]:
 def _write_copy(path: str) -> None:
     """Write a copy of the package. The folder gets its name when it is complete."""
     if os.path.lexists(path):
-        whole_files.remove(path)
-    temporary = whole_files.make_folder(os.path.dirname(path), f".{COPY}")
+        atomic_files.remove(path)
+    temporary = atomic_files.make_folder(os.path.dirname(path), f".{COPY}")
     try:
-        whole_files.copy_package(temporary)
+        atomic_files.copy_package(temporary)
         os.rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -241,7 +241,7 @@ def _is_complete(copy: str) -> bool:
 def _digest(package: str) -> str:
     """Return a digest of the files of a package, except bytecode."""
     digest = hashlib.sha256()
-    for name, content in sorted(whole_files.read_files(package).items()):
+    for name, content in sorted(atomic_files.read_files(package).items()):
         if not name.endswith((".pyc", ".pyo")):
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
@@ -271,7 +271,7 @@ def _describe(interpreter: str) -> dict[str, Any]:
     return site
 
 
-def _start_up_file(floor: int, outcome: str, site: dict[str, Any], copy: str) -> str:
+def _startup_file(floor: int, outcome: str, site: dict[str, Any], copy: str) -> str:
     """Return the text of the module, with its floor and a checksum that shows later changes."""
     with open(os.path.join(policy.BOOTSTRAP, "sitecustomize.py"), encoding="ascii") as file:
         text = file.read()

@@ -7,7 +7,7 @@ import os
 import sys
 
 from tlsfloor.cli import color_option, is_shown
-from tlsfloor.deploy.whole_files import write_atomically
+from tlsfloor.deploy.atomic_files import write_atomically
 from tlsfloor.errors import VerifyError
 
 

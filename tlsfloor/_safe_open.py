@@ -25,7 +25,7 @@ _WALK = {"O_PATH", "O_SEARCH", "O_DIRECTORY", "O_CLOEXEC"}
 _UNNAMED = {"O_PATH": 0o10000000} if sys.platform == "linux" else {}
 
 
-def open_now(path: str, flags: int) -> int:
+def open_nonblocking(path: str, flags: int) -> int:
     """Return a descriptor of a file. A pipe without a reader is an error, and does not block.
 
     Raises:
@@ -114,7 +114,7 @@ def everyone_may_replace(folder: int | str, owner: int) -> bool:
     )
 
 
-def write_now(descriptor: int, data: bytes) -> int:
+def write_nonblocking(descriptor: int, data: bytes) -> int:
     """Write as much as a file, pipe or socket takes without blocking; return how many bytes.
 
     The descriptor may be shared with other processes, so it is not set to non-blocking.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tlsfloor.deploy import whole_files
+from tlsfloor.deploy import atomic_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_failed_write_leaves_the_old_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        whole_files.write_atomically(str(file), "new")
+        atomic_files.write_atomically(str(file), "new")
     assert (file.read_text(), os.listdir(tmp_path)) == ("old", ["report.json"])
 
 
@@ -37,8 +37,8 @@ def test_output_replaces_a_file_and_keeps_its_mode(tmp_path: Path) -> None:
     file.write_text("old")
     file.chmod(0o640)
     (tmp_path / "link").symlink_to(file)
-    whole_files.write_atomically(str(tmp_path / "link"), "new\n")
+    atomic_files.write_atomically(str(tmp_path / "link"), "new\n")
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("new\n", 0o640)
     assert sorted(os.listdir(tmp_path)) == ["link", "report.json"]
-    whole_files.write_atomically(os.devnull, "new")
+    atomic_files.write_atomically(os.devnull, "new")
     assert not os.path.isfile(os.devnull)
