@@ -1,8 +1,8 @@
 """Arming: policy + table + hooks. Every route arms a process through this module.
 
 The floor of a process can be raised and never lowered, and of two routes the strictest wins. The
-lock is held while state changes, and never while something is imported: the importer holds the lock
-of the module it imports, and its thread comes here next.
+lock is held while state changes, and never while something is imported: otherwise a thread that
+holds an import lock and waits for this one would deadlock.
 
 Start-up files that are installed call ``start()``. It stays importable from here.
 """
@@ -12,7 +12,8 @@ import sys
 import time
 from _thread import allocate_lock
 
-# Written so that Python looks for no name in the package, which would execute its __init__.py.
+# ``import a.b as c``, because ``from a import b`` would look the name up in the lazy package and
+# execute it.
 import tlsfloor.floor as current
 import tlsfloor.hooks as hooks  # noqa: PLR0402
 from tlsfloor.stacks import COVERED, TABLE
@@ -36,7 +37,7 @@ def _renew_locks() -> None:
     _lock = allocate_lock()
     stdlib: Any = sys.modules.get("tlsfloor.stacks.stdlib")
     if stdlib is not None:
-        stdlib.turn = type(stdlib.turn)()
+        stdlib.exemption_lock = type(stdlib.exemption_lock)()
 
 
 if hasattr(os, "register_at_fork"):
@@ -60,9 +61,12 @@ def start(
     if hooks.is_watching():
         hooks.insert()
     else:
-        hooks.watch(_as_startup(guard_module), _as_startup(before_import), _before_other_at_startup)
+        hooks.watch(
+            _as_startup(guard_module), _as_startup(before_import), _before_unlisted_at_startup
+        )
     route = "PYTHONPATH" if floor is None else "an installed file"
-    # site reads a .pth file twice, ddtrace runs sitecustomize again, a folder has a copy.
+    # The same start-up file may run again: site reads a .pth file twice, ddtrace runs sitecustomize
+    # again. And several folders of the path may have a copy of it.
     if any(known["route"] == route for known in current.files):
         return
     since = since or time.time()
@@ -112,7 +116,7 @@ def _start(record: "dict[str, Any]", environment: "dict[str, str]") -> None:
 
 
 def _as_startup(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
-    """Return a function that takes a step inside of an import, and fails as start-up files say."""
+    """Wrap a step: an error in it does what ``TLSFLOOR_ON_ERROR`` says."""
 
     def take(what: "Any") -> None:
         try:
@@ -128,11 +132,11 @@ def _as_startup(step: "Callable[[Any], None]") -> "Callable[[Any], None]":
     return take
 
 
-def _before_other_at_startup(spec: "ModuleSpec") -> None:
+def _before_unlisted_at_startup(spec: "ModuleSpec") -> None:
     from tlsfloor.stacks import _unknown
 
     if _unknown.look(spec):  # for most modules nothing more is loaded
-        _as_startup(before_other)(spec)
+        _as_startup(before_unlisted)(spec)
 
 
 def arm(floor: int, mode: str, route: str, set_by: str) -> None:
@@ -146,11 +150,11 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
     """
     since = time.time()
     arming = {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}
-    _open_files()
+    _read_file_settings()
     with _lock:
         current.add(arming)
     _report_arming(arming)
-    hooks.watch(guard_module, before_import, before_other)
+    hooks.watch(guard_module, before_import, before_unlisted)
     hooks.keep_own_modules()
     _catch_up()
 
@@ -158,7 +162,7 @@ def arm(floor: int, mode: str, route: str, set_by: str) -> None:
 def _catch_up() -> None:
     from tlsfloor.stacks import _registry
 
-    _registry.guard_imported(guard_module, before_other)
+    _registry.guard_imported(guard_module, before_unlisted)
 
 
 def adopt() -> None:
@@ -198,7 +202,7 @@ def _adopt(file: "dict[str, Any]") -> None:
         {"floor": floor, "mode": mode, "route": route, "set_by": set_by, "since": since}
         for floor, mode in floors
     ]
-    _open_files()
+    _read_file_settings()
     with _lock:
         if file.get("adopted"):
             return  # by another thread
@@ -218,7 +222,7 @@ def _report_arming(arming: "dict[str, Any]") -> None:
         events.note("armed", floor=floor, mode=arming["mode"], text=text)
 
 
-def _open_files() -> None:
+def _read_file_settings() -> None:
     """Read where events go and what is exempted, before the first floor is armed.
 
     Nothing is loaded unless the environment names a file.
@@ -339,7 +343,7 @@ def _guard_locked(name: str, guard: "Any", module: "ModuleType") -> None:
         _registry.refuse_uncovered(name, state, current.uncovered_policies)
 
 
-def before_other(spec: "ModuleSpec") -> None:
+def before_unlisted(spec: "ModuleSpec") -> None:
     """Look for TLS in an extension module that is not in the table, before it is loaded.
 
     Raises:
@@ -364,4 +368,5 @@ def add_policy(uncovered: "tuple[str | None, dict[str, str]]", source: str) -> N
         current.uncovered_policies.append(uncovered)
 
 
+# Whatever imports this module, for example ``enforce()``, sees what start-up files have armed.
 adopt()

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 #: Below every version, also below MINIMUM_SUPPORTED (-2) of ``ssl``.
 NO_FLOOR = -9
 
-#: Wire numbers: the floor that is held; one above it that is only observed; and the higher of the
-#: two, below which a gate has something to do.
-held = observed = threshold = NO_FLOOR
+#: The floor that is held, as a wire number.
+held = NO_FLOOR
+
+#: The floor above it that is only observed, as a wire number.
+observed = NO_FLOOR
+
+#: The higher of the two. Below it, a gate has something to do.
+threshold = NO_FLOOR
 
 #: Who set the floor that is held, for messages.
 set_by = ""
@@ -35,13 +40,18 @@ set_by = ""
 #: time).
 armings = []  # type: list[dict[str, Any]]
 
-#: The start-up files that armed this process; the variables of tlsfloor as they were then; every
-#: ``sitecustomize`` that ran, so that none runs twice.
+#: The start-up files that armed this process.
 files = []  # type: list[dict[str, Any]]
+
+#: The environment variables of tlsfloor as they were when the first start-up file ran.
 environment = None  # type: dict[str, str] | None
+
+#: Each ``sitecustomize`` that ran, so that none runs twice.
 ran = []  # type: list[str]
+
 #: What the start-up files ask for (file, floor, outcome, time), whether ``arm`` has seen it or not.
 pending = []  # type: list[tuple[str, str | None, str | None, float]]
+
 #: The last failure to arm, or to guard a stack; empty if there was none.
 failure = ""
 
@@ -52,9 +62,10 @@ handshakes_unseen = ""
 #: ``clamped``, a TLS object ``refused`` before its birth, or ``discarded`` after its handshake.
 counts = {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0}
 
-#: Whether this process is a command of tlsfloor; and, as attribute ``active`` of ``internal``,
-#: whether this thread executes a call such as ``verify()``. See ``is_internal()``.
+#: Whether this process is a command of tlsfloor.
 is_command = False
+
+#: Its attribute ``active`` tells whether this thread executes a call such as ``verify()``.
 internal = _local()
 
 #: The module that brings a stack -> guarded, configured, inherent, or why it is none of these.

@@ -19,14 +19,17 @@ So the hooks replace these functions. An idle process pays for replacing them, a
 look-up.
 
 The code objects of the hooks have the file name of importlib's own. CPython removes frames of that
-file from the traceback of a failed import (Python/import.c, ``remove_importlib_frames``), so a
-traceback reads as without tlsfloor. A warning that an extension raises while it is loaded is
-attributed to the function that called ``_imp`` (Python/_warnings.c, ``setup_context``). So the
-hooks in ``_imp`` have the globals of importlib, which a filter for its module matches, and refer to
-this module by their closure.
+file from the traceback of a failed import (Python/import.c, ``remove_importlib_frames()``), so a
+traceback reads as without tlsfloor. For errors other than ImportError it removes only frames that
+end in a function named ``_call_with_frames_removed``. So the hooks in ``_imp`` have that name: when
+an extension module fails, they are the last of these frames.
 
-Modules of tlsfloor that a program drops from ``sys.modules`` come back as they were, because they
-know what is armed and what they guard. (ddtrace drops all that its own start has loaded.) For the
+A warning that an extension raises while it is loaded is attributed to the function that called
+``_imp`` (Python/_warnings.c, ``setup_context``). So the hooks in ``_imp`` have the globals of
+importlib, which a filter for its module matches, and refer to this module by their closure.
+
+A program may drop modules of tlsfloor from ``sys.modules``. (ddtrace drops all that its own start
+has loaded.) The next import returns the same module objects, because they hold the state. For the
 same reason none is reloaded. (IPython's autoreload reloads what was upgraded. It empties the module
 first, and undoes that if the reload fails.) They are loaded by importlib's own loader, whatever
 loader another tool has for them.
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
 # What is called for a module of the table, before and after it is executed, and before the file of
 # any other extension module is loaded. Nothing is called before watch().
-_on_before = _on_executed = _on_other = None  # type: Callable[[Any], object] | None
+_on_before = _on_executed = _on_unlisted = None  # type: Callable[[Any], object] | None
 
 # The names that are looked up at each import: those of the table, and tlsfloor's own modules once
 # they are loaded.
@@ -66,7 +69,7 @@ _inserted = {}  # type: dict[tuple[Any, str], Any]
 _missing = set()  # type: set[str]
 
 
-def _load_unlocked(load):
+def _make_import_hook(load):
     # type: (Any) -> Any
     def _load_unlocked(spec):
         # type: (Any) -> Any
@@ -99,7 +102,7 @@ def _load_unlocked(load):
     return _load_unlocked
 
 
-def _exec(execute):
+def _make_reload_hook(execute):
     # type: (Any) -> Any
     def _exec(spec, module):
         # type: (Any, Any) -> Any
@@ -114,20 +117,20 @@ def _exec(execute):
     return _exec
 
 
-def _create(create, prepare, created):
+def _make_create_hook(create, before, after):
     # type: (Any, Any, Any) -> Any
     def _call_with_frames_removed(spec, *rest):
         # type: (Any, *Any) -> Any
-        name = prepare(spec)
+        name = before(spec)
         module = create(spec, *rest)
         if name:
-            created(module)
+            after(module)
         return module
 
     return _call_with_frames_removed
 
 
-def _prepare(spec):
+def _before_create(spec):
     # type: (Any) -> str | None
     """Return the name of a module of the table, before its file is loaded."""
     name = _table_name(spec.name)
@@ -136,28 +139,29 @@ def _prepare(spec):
         return name
     origin = getattr(spec, "origin", None)  # a built-in module needs none
     if isinstance(origin, str) and origin.endswith(SUFFIXES) and "lib-dynload" not in origin:
-        _call(_on_other, spec)
+        _call(_on_unlisted, spec)
     return None
 
 
-def _created(module):
+def _after_create(module):
     # type: (Any) -> None
-    if "_SSLContext" in vars(module):  # of a single phase, and executed by now
+    # A module with single-phase initialization has been executed by now.
+    if "_SSLContext" in vars(module):
         _call(_on_executed, module)
 
 
-def _execute(execute, executed):
+def _make_exec_hook(execute, after):
     # type: (Any, Any) -> Any
     def _call_with_frames_removed(module):
         # type: (Any) -> Any
         result = execute(module)
-        executed(module)
+        after(module)
         return result
 
     return _call_with_frames_removed
 
 
-def _finish(module):
+def _after_exec(module):
     # type: (Any) -> None
     global _last_guarded
     if imported_name(module) in TABLE:
@@ -200,24 +204,25 @@ def _use_plain_loader(spec):
         spec.loader = loader
         cached = getattr(_files.cache_from_source, "__code__", None)
         if cached is None or cached.co_filename != is_file.__code__.co_filename:
-            # While typeguard executes a module, bytecode is that of instrumented modules.
+            # typeguard redirects the bytecode cache to instrumented code, so compile from the
+            # source.
             loader.get_code = lambda _: loader.source_to_code(loader.get_data(file), file)
 
 
 #: How the file of an extension module ends; a built-in module has the origin "built-in".
 SUFFIXES = tuple(_imp.extension_suffixes())
 
-_function = type(_load_unlocked)  # type: Any
+_function = type(_make_import_hook)  # type: Any
 
 #: The module and the name of each function that a hook replaces, what makes the hook from that
 #: function, and what the hook calls.
 HOOKS = (
-    (_importlib, "_load_unlocked", _load_unlocked),
-    (_importlib, "_exec", _exec),
-    (_imp, "create_dynamic", _create, _prepare, _created),
-    (_imp, "create_builtin", _create, _prepare, _created),
-    (_imp, "exec_dynamic", _execute, _finish),
-    (_imp, "exec_builtin", _execute, _finish),
+    (_importlib, "_load_unlocked", _make_import_hook),
+    (_importlib, "_exec", _make_reload_hook),
+    (_imp, "create_dynamic", _make_create_hook, _before_create, _after_create),
+    (_imp, "create_builtin", _make_create_hook, _before_create, _after_create),
+    (_imp, "exec_dynamic", _make_exec_hook, _after_exec),
+    (_imp, "exec_builtin", _make_exec_hook, _after_exec),
 )
 
 
@@ -237,15 +242,15 @@ def imported_name(module):
     return _table_name(getattr(getattr(module, "__spec__", None), "name", None) or module.__name__)
 
 
-def watch(executed, before, other=None):
+def watch(executed, before, unlisted=None):
     # type: (Callable[[Any], object], Callable[[Any], object], Callable[[Any], object] | None) -> None
     """Call ``before(name)`` and ``executed(module)`` for each module of the table from now on.
 
-    Also call ``other(spec)`` before an extension module is loaded that is neither in the table nor
-    in the standard library. A later call replaces the functions of an earlier one.
+    Also call ``unlisted(spec)`` before an extension module is loaded that is neither in the table
+    nor in the standard library. A later call replaces the functions of an earlier one.
     """
-    global _on_executed, _on_before, _on_other
-    _on_executed, _on_before, _on_other = executed, before, other
+    global _on_executed, _on_before, _on_unlisted
+    _on_executed, _on_before, _on_unlisted = executed, before, unlisted
     insert()
 
 
@@ -265,7 +270,8 @@ def insert():
         if function is None:
             _missing.add(f"{module.__name__}.{name}")
             continue
-        # The start-up file has put a function of its own there, around this one.
+        # The start-up file has put a function of its own there, around this one. Files that are
+        # installed set this attribute too, so its name stays.
         original = getattr(function, "tlsfloor_wakes", None)
         if original and _on_executed is None:
             continue  # it waits for the first TLS stack, and nothing is to be called yet

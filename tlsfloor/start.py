@@ -1,5 +1,4 @@
-# The entry point of start-up files that version 0.1 has installed. Newer ones call tlsfloor.arm, or
-# tlsfloor.startup.legacy, themselves. It must parse on Python 2.7.
+"""Kept for start-up files that version 0.1 installed; nothing else uses it. It must parse on Python 2.7."""
 import os
 import sys
 

@@ -256,7 +256,8 @@ def test_the_copy_is_used_if_the_package_is_gone(
 ) -> None:
     """As when a mount disappears. ``tlsfloor uninstall`` runs from the copy."""
     install_from_bundle(venv, tmp_path / "bundle")
-    assert f"PACKAGE, SPARE = '{tmp_path}/bundle/tlsfloor'" in (venv.site / FILES[0]).read_text()
+    text = (venv.site / FILES[0]).read_text()
+    assert f"PACKAGE, PACKAGE_COPY = '{tmp_path}/bundle/tlsfloor'" in text
     # A process stays with one bundle, also if another one takes its place.
     program = "import tlsfloor; print(tlsfloor.__file__)"
     package = (tmp_path / "bundle" / "tlsfloor").resolve()

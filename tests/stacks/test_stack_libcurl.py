@@ -65,16 +65,16 @@ def test_a_version_that_lacks_what_the_guard_needs_cannot_be_imported(
     ],
 )
 def test_bounds_are_clamped(option: int, asked: int, comes_to: int) -> None:
-    assert _libcurl.held(option, asked) == comes_to
+    assert _libcurl.clamp_option(option, asked) == comes_to
 
 
 @pytest.mark.usefixtures("held")
 def test_other_options_are_left_alone() -> None:
-    assert _libcurl.held(10002, "https://localhost/").startswith("https:")
+    assert _libcurl.clamp_option(10002, "https://localhost/").startswith("https:")
     with pytest.raises(TypeError):
-        _libcurl.held("SSLVERSION", 4)
+        _libcurl.clamp_option("SSLVERSION", 4)
     with pytest.raises(TypeError):
-        _libcurl.held(_libcurl.VERSIONS[0], None)
+        _libcurl.clamp_option(_libcurl.VERSIONS[0], None)
 
 
 @pytest.mark.parametrize("stack", STACKS)

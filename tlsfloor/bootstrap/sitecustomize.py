@@ -6,8 +6,10 @@ import os
 import sys
 import time
 
-# `tlsfloor install` writes values for these into its copy.
-FLOOR = OUTCOME = PACKAGE = SPARE = None
+# `tlsfloor install` writes values for these into its copy: the floor, what happens if it cannot be held
+# (TLSFLOOR_ON_ERROR), the folder of the package, the name of the package's copy next to this file, and the hint of the
+# error that is printed if the package cannot be loaded.
+FLOOR = OUTCOME = PACKAGE = PACKAGE_COPY = None
 REMEDY = "; hint: a part of the package is missing or damaged: mount all that `tlsfloor bundle DIR` writes"
 MODERN = sys.version_info >= (3, 8)
 VARIABLES = (
@@ -93,7 +95,7 @@ def insert_hooks():
         code = codes.get(make) or _call_with_frames_removed.__code__.replace(co_filename=file)
         codes[make] = code
         hook = type(make)(code, place, code.co_name, None, _call_with_frames_removed.__closure__)
-        hook.tlsfloor_wakes = function
+        hook.tlsfloor_wakes = function  # tlsfloor.hooks reads it
         return hook
 
     codes, place, file = {}, vars(importlib), importlib._load_unlocked.__code__.co_filename
@@ -137,7 +139,7 @@ def load_tlsfloor(name=None):
             STACKS.clear()
             print_error(text + "; this process runs without the floor")
         elif "abort" in asked or not MODERN:
-            print_error(text + "" if "abort" in asked else text + "; ssl is refused, and other TLS stacks are not")
+            print_error(text if "abort" in asked else text + "; ssl is refused, and other TLS stacks are not")
         if "abort" in asked:
             os._exit(78)  # EX_CONFIG of sysexits.h; after an exception here the program would run
         for stack in STACKS:
@@ -171,8 +173,8 @@ def make_package():
         folder = PACKAGE and os.path.realpath(PACKAGE)
         folder = folder or os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
         file = os.path.join(folder, "__init__.py")
-        if SPARE and not os.access(file, os.F_OK):  # for example, pip has removed it
-            folder = os.path.join(os.path.dirname(__file__), SPARE, "tlsfloor")
+        if PACKAGE_COPY and not os.access(file, os.F_OK):  # for example, pip has removed it
+            folder = os.path.join(os.path.dirname(__file__), PACKAGE_COPY, "tlsfloor")
             file = os.path.join(folder, "__init__.py")
         if not os.access(file, os.F_OK):  # this folder was copied alone: the package may be installed
             sys.modules.pop("tlsfloor", None)

@@ -285,7 +285,7 @@ def _startup_file(floor: int, outcome: str, site: dict[str, Any], copy: str) -> 
     )
     lines = (
         f'FLOOR, OUTCOME = "{versions.floor_name(floor)}", "{outcome}"',
-        f"PACKAGE, SPARE = {package!a}, {copy!a}",
+        f"PACKAGE, PACKAGE_COPY = {package!a}, {copy!a}",
         f"REMEDY = {remedy!a}",
     )
     text = _REPLACED.sub(lambda _: "\n".join(lines), text, 1)

@@ -12,7 +12,8 @@ Any other alert is about something else. What it means depends on the question:
 
 - ``judge_version`` asks whether the version was what stopped the other side. Any other alert then
   means that it was not, so the version counts as accepted. This can flag a connection that OpenSSL
-  would refuse later, for example because of a SHA-1 signature. It never calls safe what is not.
+  would refuse later, for example because of a SHA-1 signature. It never reports as refused what a
+  handshake would complete.
 - ``judge_offer`` asks whether a server accepts what a hello offered. An alert about the parameters
   is then a refusal too. An alert about something else, such as access_denied, proves nothing.
 """

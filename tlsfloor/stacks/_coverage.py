@@ -111,7 +111,7 @@ _CARRIERS = {
 }
 
 
-def row_of(path: str) -> str:
+def row_of_library(path: str) -> str:
     """Return the row of a library, by its name and the folders above it; empty if it has none."""
     rows = {**{row.split(".")[0]: row for row in ABOUT}, **_CARRIERS}
     # From the file upwards: the package is nearest. "pycurl.libs" belongs to "pycurl".
@@ -144,7 +144,7 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, s
 
     def rows_of(library: Any, *users: Any) -> set[str]:
         """Return its own row, or the rows of the libraries linked to it; "" for no row."""
-        name, row = os.path.basename(library.path), row_of(library.path)
+        name, row = os.path.basename(library.path), row_of_library(library.path)
         linked = [user for user in libraries if name in user.names and user is not library]
         if row or not linked:
             return {row}

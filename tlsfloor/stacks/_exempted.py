@@ -56,11 +56,12 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
     """Return the gate of a use that lets exempted connections go below the floor."""
 
     def exempting(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # Events are delivered before the turn: a logging handler or a callback may wait for a
-        # connection of another thread.
+        # Events are delivered before the lock is taken: a logging handler or a callback may wait
+        # for a connection of another thread.
         found = find_exemption(args, kwargs, current.threshold)
         flexible = base.protocol.__get__(self) in FLEXIBLE  # else it is refused, and never lowered
-        with stdlib.turn if flexible else contextlib.nullcontext():  # read here: a fork replaces it
+        # Read from the module each time, because a fork replaces the lock.
+        with stdlib.exemption_lock if flexible else contextlib.nullcontext():
             minimum = current.held if found is None else exempted_minimum(base, self, found)
             if minimum < current.held:
                 with lowered(base, self, minimum, current.held):
@@ -167,7 +168,7 @@ def exempted_minimum(base: Any, context: Any, exemption: Exemption) -> int:
 
 @contextlib.contextmanager
 def lowered(base: Any, context: Any, minimum: int, floor: int) -> Iterator[None]:
-    """Lower the bounds of a context for a moment; call it while ``stdlib.turn`` is held."""
+    """Lower the bounds of a context for a moment; the caller holds ``stdlib.exemption_lock``."""
     if base.protocol.__get__(context) not in FLEXIBLE:
         yield
         return

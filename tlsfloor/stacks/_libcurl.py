@@ -27,7 +27,7 @@ _DOH_URL = 10279
 _NUMBERS = {versions.TLS1_0: 4, versions.TLS1_1: 5, versions.TLS1_2: 6, versions.TLS1_3: 7}
 
 
-def held(option: Any, value: Any) -> Any:
+def clamp_option(option: Any, value: Any) -> Any:
     """Return the value for an option: what the program asks for, clamped to the floor.
 
     Raises:

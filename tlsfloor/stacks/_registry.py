@@ -59,7 +59,7 @@ def check_openssl(floor: int) -> None:
 
 
 def guard_imported(
-    guard: Callable[[ModuleType], None], before_other: Callable[[ModuleSpec], None]
+    guard: Callable[[ModuleType], None], before_unlisted: Callable[[ModuleSpec], None]
 ) -> None:
     """Guard the stacks that were imported before the floor was armed, and look at other extensions.
 
@@ -85,7 +85,7 @@ def guard_imported(
         spec: Any = getattr(module, "__dict__", {}).get("__spec__")
         if str(getattr(spec, "origin", "")).endswith(suffixes):
             try:
-                before_other(spec)
+                before_unlisted(spec)
             except GuardError as error:
                 failed.append(error)
     if failed:

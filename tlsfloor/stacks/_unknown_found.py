@@ -93,7 +93,8 @@ def note_unknown(name: str, path: str, found: str, policies: Container[object]) 
         GuardError: one of them wants the module to be refused.
     """
     package = name.partition(".")[0]
-    if _coverage.row_of(package):  # it carries the library of a row: cryptography that of pyOpenSSL
+    # It carries the library of a row, as cryptography carries that of pyOpenSSL.
+    if _coverage.row_of_library(package):
         return
     lowest = versions.TLS1_2 if _unknown.MODERN in found else 0
     mode = "enforce" if current.held > lowest else "observe"

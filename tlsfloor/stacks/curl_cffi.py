@@ -106,14 +106,14 @@ def _hold(handle: Any) -> None:
     for option in _libcurl.VERSIONS:
         asked = _asked.get(handle, {}).get(option, _libcurl.default())
         # What was asked for under a lower floor can be below this one.
-        code = _original["setopt"](handle, option, _libcurl.held(option, asked))
+        code = _original["setopt"](handle, option, _libcurl.clamp_option(option, asked))
         if code:  # old versions return it
             raise GuardError(f"libcurl does not accept the floor: error {code}")
 
 
 def setopt(self: Any, option: Any, value: Any) -> Any:
     """Set an option, and record the value."""
-    value = _libcurl.held(option, value)
+    value = _libcurl.clamp_option(option, value)
     done = _original["setopt"](self, option, value)
     if option in _libcurl.VERSIONS:
         _asked.setdefault(self, {})[int(option)] = value

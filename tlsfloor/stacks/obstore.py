@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-#: The classes of stores that may speak TLS, and how their addresses begin; that of an HTTPStore is
-#: given.
+#: The classes of stores that may speak TLS, and how their addresses begin. An HTTPStore is empty
+#: here, because the program names its address.
 _STORES = {"S3Store": "s3://", "GCSStore": "gs://", "AzureStore": "azure://", "HTTPStore": ""}
 
 _calls = TLSCalls(
@@ -43,14 +43,15 @@ for _name in _STORES:
     _calls.check(f"_store.{_name}.__init__")(_checking_constructor(_name))
 
 
-@_calls.check("get", "*", but=("sign", "sign_async"))  # which open no connection
+# "get" has to exist; "*" is every function. sign() and sign_async() open no connection.
+@_calls.check("get", "*", but=("sign", "sign_async"))
 def _check_stores(call: Call) -> None:
     for store in call.values:
-        for kind in type(store).__mro__:
-            if kind.__name__ in _STORES:
-                address = _STORES[kind.__name__] or str(store.url)
+        for cls in type(store).__mro__:
+            if cls.__name__ in _STORES:
+                address = _STORES[cls.__name__] or str(store.url)
                 options = _options({name: getattr(store, name, None) for name in _OPTIONS})
-                call.check_address(address, kind.__name__, options)
+                call.check_address(address, cls.__name__, options)
 
 
 _OPTIONS = ("config", "client_options")

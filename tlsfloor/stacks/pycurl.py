@@ -5,9 +5,10 @@ The default minimum of a handle depends on that TLS library, so the guard always
 extension module is loaded. It sets the options when a handle is made and after ``reset()``, and
 clamps the values that ``setopt()`` is given; ``duphandle()`` makes a copy of the same class.
 
-A handle of the C type that is older, or a copy of the C type under another name, cannot be held,
-and cannot be found with certainty (CPython's collector does not track a tuple that holds C types
-only). So pycurl is uncovered in a process that imported it before the floor was armed.
+A program that imports pycurl before the floor is armed can create handles of the C type, and can
+keep the C type under another name. Neither can be held to the floor, and not all references can be
+found: CPython's collector does not track a tuple that holds C types only. So pycurl is uncovered in
+such a process.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 _gates = Gates()
 
-# The subclass.
-_ours: Any = None
+# The subclass that has taken the place of ``pycurl.Curl``.
+_guarded_curl: Any = None
 
 # The floor to which existing handles were raised.
 _raised = current.NO_FLOOR
@@ -45,8 +46,8 @@ _PROTOCOLS = (181, 182)
 _RTMPS = 3 << 23
 _LDAPS = 1 << 10
 
-# Those of this libcurl: handles must not use them.
-_foreign = 0
+# Those of these schemes that this libcurl speaks, as bits: no handle may use them.
+_forbidden_schemes = 0
 
 
 def guard(module: ModuleType) -> str:
@@ -56,19 +57,19 @@ def guard(module: ModuleType) -> str:
         GuardError: this pycurl lacks something, or its libcurl does not accept the floor; or a
             handle is in use and cannot be raised.
     """
-    global _raised, _ours, _is_late, _foreign
-    if _ours is None:
-        _foreign = _check(module)
-        _ours = _subclass(module)
+    global _raised, _guarded_curl, _is_late, _forbidden_schemes
+    if _guarded_curl is None:
+        _forbidden_schemes = _check(module)
+        _guarded_curl = _subclass(module)
     if current.held > _raised:
-        trial = _ours.__base__()
+        trial = _guarded_curl.__base__()
         _set(module, trial, trial.setopt)
         _raised = current.held
-        for handle in instances([_ours]):
-            _set(module, handle, super(_ours, handle).setopt)
-    if vars(module).get("Curl") is _ours.__base__:
+        for handle in instances([_guarded_curl]):
+            _set(module, handle, super(_guarded_curl, handle).setopt)
+    if vars(module).get("Curl") is _guarded_curl.__base__:
         _is_late = _is_late or not is_fresh(module)
-        _gates.put(module, "Curl", _ours)
+        _gates.put(module, "Curl", _guarded_curl)
     missing = undone(module)
     if missing:
         raise GuardError(f"the floor cannot be held on {module!r}: {missing}")
@@ -79,25 +80,26 @@ def guard(module: ModuleType) -> str:
 
 def undone(module: ModuleType) -> str:
     """Return what of the guard is no longer in place; empty if all of it is."""
-    return "" if vars(module).get("Curl") is _ours else f"{module.__name__}.Curl was replaced"
+    in_place = vars(module).get("Curl") is _guarded_curl
+    return "" if in_place else f"{module.__name__}.Curl was replaced"
 
 
 def _check(module: Any) -> int:
     """Raise unless this pycurl has what the guard needs; return the schemes to forbid."""
-    kind = vars(module).get("Curl")
+    curl = vars(module).get("Curl")
     lacking = [
         f"Curl.{name}"
         for name in ("setopt", "setopt_string", "unsetopt", "reset", "duphandle")
-        if not hasattr(kind, name)
+        if not hasattr(curl, name)
     ]
     lacking += [name for name in ("error", "version", "version_info") if not hasattr(module, name)]
     if lacking:
         raise misfit("pycurl", f"it has no {', '.join(lacking)}")
     schemes = module.version_info()[8]
-    foreign = _RTMPS if "rtmps" in schemes else 0
+    forbidden = _RTMPS if "rtmps" in schemes else 0
     if "ldaps" in schemes and "OpenLDAP/" not in module.version:  # lib/version.c
-        foreign |= _LDAPS
-    return foreign
+        forbidden |= _LDAPS
+    return forbidden
 
 
 def _set(module: Any, handle: Any, setopt: Any) -> None:
@@ -105,8 +107,8 @@ def _set(module: Any, handle: Any, setopt: Any) -> None:
     try:
         for option in _libcurl.VERSIONS:
             setopt(option, _libcurl.default())
-        if _foreign:
-            setopt(_PROTOCOLS[0], ~_foreign)
+        if _forbidden_schemes:
+            setopt(_PROTOCOLS[0], ~_forbidden_schemes)
     except module.error as error:
         if "no curl handle" in str(error):  # it was closed, for good
             return
@@ -131,13 +133,13 @@ def _subclass(module: Any) -> Any:
             return handle
 
         def setopt(self, option: Any, value: Any) -> Any:
-            value = _libcurl.held(option, value)
+            value = _libcurl.clamp_option(option, value)
             if option in _PROTOCOLS:
-                value = index(value) & ~_foreign
+                value = index(value) & ~_forbidden_schemes
             return super().setopt(option, value)
 
         def setopt_string(self, option: Any, value: Any) -> Any:
-            return super().setopt_string(option, _libcurl.held(option, value))
+            return super().setopt_string(option, _libcurl.clamp_option(option, value))
 
         def unsetopt(self, option: Any) -> Any:
             if option in (*_libcurl.VERSIONS, *_PROTOCOLS):

@@ -12,17 +12,18 @@ A context is gated at three points:
 1. **birth**: ``__init__``, which the C type does not define, raises the new context. ``__new__``
    stays as it is: a Python frame around it would move CPython's DeprecationWarnings.
 2. **change**: a bound below the floor is clamped to it. Reading a bound raises a context older than
-   the floor: a context shows what it does. CPython 3.10 and newer warn of old versions for the
-   frame two levels up (Modules/_ssl.c, ``PY_SSL_DEPRECATED``); so a gate issues the warning itself.
+   the floor, so a program reads the value in force. CPython 3.10 and newer warn of old versions for
+   the frame two levels up (Modules/_ssl.c, ``PY_SSL_DEPRECATED``), so a gate issues the warning.
 3. **use**: ``_wrap_socket`` and ``_wrap_bio``. Every TLS object is born in one of them (those of
    asyncio, gevent, eventlet, truststore and uvloop too) and takes its bounds from the context there
    (OpenSSL, ``SSL_new``). So the context is raised here, whatever was done to it before.
 
-In place of a TLS object older than the floor, ``_connections.Unproven`` compares the negotiated
-version with the floor.
+A TLS object that exists when the floor is armed is wrapped in ``_connections.Unproven``, which
+compares the negotiated version with the floor after the handshake.
 
 A *fixed-version* context (``PROTOCOL_TLSv1`` and similar) cannot be raised in OpenSSL. It may be
-created, and is refused when it is used. Its protocol number tells: not every OpenSSL has the names.
+created, and is refused when it is used. It is recognized by the number of its protocol, because
+some builds lack the constants.
 
 The common case at each gate is one read of a C descriptor and one comparison of integers. All that
 the gates need to hold the floor is in this module, because a program may confine itself afterwards
@@ -54,7 +55,7 @@ UNBOUNDED = -1
 gated = {}  # type: dict[Any, Any]
 
 #: Held while a context is lowered for an exempted connection; ``arm`` renews it in a forked child.
-turn = RLock()
+exemption_lock = RLock()
 
 # CPython, Modules/_ssl.c, set_min_max_proto_version(): the bounds that 3.10 warns of, and all.
 _DEPRECATED = {0x300: "SSLv3", 0x301: "TLSv1", 0x302: "TLSv1_1"}
@@ -64,33 +65,33 @@ _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 if _WARNS:  # the function that C calls; the Python module may be gone as the program ends
     from _warnings import warn
 
-# The classes of TLS objects whose handshakes are reported, see ``_see()``.
+# The classes of TLS objects whose handshakes are reported, see ``_report_handshakes_of()``.
 _seen = set()  # type: set[type]
 
 # The ``__init__`` of each class with gates, and all the gates of each class.
-_births = set()  # type: set[Any]
+_gated_inits = set()  # type: set[Any]
 gates_of = {}  # type: dict[Any, dict[str, Any]]
 
-# The modules that _later() has returned.
+# The modules that _load() has returned.
 _loaded = {}  # type: dict[str, Any]
 
-# Contexts that no program uses: the name of their class, and for each C type the class and one.
-_SPARE = "Spare"
-_kinds = {}  # type: dict[Any, Any]
-_spares = {}  # type: dict[Any, Any]
+# For each C type: a subclass that only tlsfloor uses, and one context of it.
+_UNUSED_CONTEXT = "UnusedContext"
+_unused = {}  # type: dict[Any, Any]
+_unused_contexts = {}  # type: dict[Any, Any]
 
 _CONTEXTS, _CONNECTIONS = "tlsfloor.stacks._contexts", "tlsfloor.stacks._connections"
 
 
-def _rare(name: str) -> "Any":
+def _from_ssl_state(name: str) -> "Any":
     def call(*args: "Any") -> "Any":
-        return getattr(_later("tlsfloor.stacks._ssl_state"), name)(*args)
+        return getattr(_load("tlsfloor.stacks._ssl_state"), name)(*args)
 
     return call
 
 
 # What few processes ask of this guard. (A __getattr__ would be called for other names, too.)
-observe, undone, catch_up, below = map(_rare, ("observe", "undone", "catch_up", "below"))
+observe, undone, catch_up, below = map(_from_ssl_state, ("observe", "undone", "catch_up", "below"))
 
 
 def guard(module: "ModuleType") -> str:
@@ -134,16 +135,14 @@ put_quietly = _function(_put_quietly.__code__, {"__name__": None, "_set_bound": 
 def _check_build(native: "Any", floor: int) -> None:
     """Check that contexts can be held to a floor, without creating one if Python was built for it.
 
-    The first context of a process costs half as much as all else at ``import ssl``. If Python was
+    The first context of a process costs half as much as the rest of ``import ssl``. If Python was
     built with another library than was loaded, ``raise_bounds()`` finds out.
 
     Raises:
         GuardError: this Python was not built for the floor, and cannot be held to it.
     """
-    built_for = getattr(
-        native, f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1", False
-    )
-    if not built_for or not hasattr(native._SSLContext, "minimum_version"):
+    name = f"HAS_TLSv1_{floor - 0x301}" if floor > 0x301 else "HAS_TLSv1"
+    if not getattr(native, name, False) or not hasattr(native._SSLContext, "minimum_version"):
         from tlsfloor.stacks import _contexts
 
         _contexts.check(floor)
@@ -155,8 +154,8 @@ def add_gates(module: "Any", native: "Any") -> str:
     if base is not None and base not in gated.values():
         ours = gated.get(base) or gated.setdefault(base, _gated_subclass(base))
         for cls in base.__subclasses__():
-            if cls is not ours and cls.__name__ != _SPARE and _is_of_this_interpreter(cls):
-                cls.__bases__ = tuple(ours if kind is base else kind for kind in cls.__bases__)
+            if cls is not ours and cls.__name__ != _UNUSED_CONTEXT and _is_of_this_interpreter(cls):
+                cls.__bases__ = tuple(ours if each is base else each for each in cls.__bases__)
         native._SSLContext = ours
     return "" if native is module else describe_replaced(module)
 
@@ -176,34 +175,34 @@ def describe_replaced(module: "Any") -> str:
     """Return what replaced the class of contexts of a module named ``ssl``, as text; else empty."""
     if not hasattr(module, "SSLContext"):  # it is still being executed
         return ""
-    made = module.SSLContext
-    is_gated = isinstance(made, type) and any(issubclass(made, ours) for ours in gated.values())
-    return "" if is_gated else f"its SSLContext is {made!r}"
+    cls = module.SSLContext
+    is_gated = isinstance(cls, type) and any(issubclass(cls, ours) for ours in gated.values())
+    return "" if is_gated else f"its SSLContext is {cls!r}"
 
 
 def _gated_subclass(base: "Any") -> "Any":
     """Return the class that takes the name of the C type."""
-    gates = _uses(base)
+    gates = _gated_wraps(base)
     # Loaded only if something is exempted.
     if getattr(sys.modules.get("tlsfloor.exemptions"), "known", ()):
         from tlsfloor.stacks._exempted import exempting
 
         gates = {name: exempting(base, getattr(base, name), gates[name]) for name in gates}
-    gates["__init__"] = _birth(base)
+    gates["__init__"] = _gated_init(base)
     for name in ("minimum_version", "maximum_version"):
         gates[name] = _bound_property(base, name)
     for name, gate in gates.items():
         if not isinstance(gate, property):
             gate.__qualname__ = f"{base.__name__}.{name}"
             gate.__doc__ = getattr(base, name).__doc__
-    kind = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
-    ours = type(base.__name__, (base,), {**kind, **gates})
+    attributes = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
+    ours = type(base.__name__, (base,), {**attributes, **gates})
     del ours.__slots__  # type: ignore[attr-defined] # the C type has none
     gates_of[ours] = gates
     return ours
 
 
-def _birth(base: "Any") -> "Any":
+def _gated_init(base: "Any") -> "Any":
     """Return the ``__init__`` that raises a context which is born below the floor."""
     get_minimum, get_protocol = base.minimum_version.__get__, base.protocol.__get__
 
@@ -219,19 +218,19 @@ def _birth(base: "Any") -> "Any":
                 break
         if owner is not object:
             owner.__init__(self, *args, **kwargs)
-        elif type(self).__init__ not in _births:
+        elif type(self).__init__ not in _gated_inits:
             object.__init__(self, *args, **kwargs)
         born = get_minimum(self)
         if born < current.threshold and get_protocol(self) in FLEXIBLE:
-            _try_aside(_CONNECTIONS, "note_low", "raised", born)
+            _try_call(_CONNECTIONS, "note_low", "raised", born)
             if born < current.held:
                 raise_bounds(base, self, current.held)
 
-    _births.add(__init__)
+    _gated_inits.add(__init__)
     return __init__
 
 
-def _uses(base: "Any") -> "dict[str, Any]":
+def _gated_wraps(base: "Any") -> "dict[str, Any]":
     """Return the gates of the two methods that create a TLS object."""
     get_minimum = base.minimum_version.__get__
     wrap_socket, wrap_bio = base._wrap_socket, base._wrap_bio
@@ -240,9 +239,9 @@ def _uses(base: "Any") -> "dict[str, Any]":
     def _wrap_socket(self, sock, server_side, server_hostname=None, *, owner=None, session=None):
         # type: (Any, Any, Any, Any, Any, Any) -> Any
         if get_minimum(self) < current.threshold:
-            _use_low(base, self, server_side, owner)
+            _check_use(base, self, server_side, owner)
         if type(owner) not in _seen:
-            _see(owner)
+            _report_handshakes_of(owner)
         return wrap_socket(self, sock, server_side, server_hostname, owner=owner, session=session)
 
     def _wrap_bio(
@@ -250,9 +249,9 @@ def _uses(base: "Any") -> "dict[str, Any]":
     ):
         # type: (Any, Any, Any, Any, Any, Any, Any) -> Any
         if get_minimum(self) < current.threshold:
-            _use_low(base, self, server_side, owner)
+            _check_use(base, self, server_side, owner)
         if type(owner) not in _seen:
-            _see(owner)
+            _report_handshakes_of(owner)
         return wrap_bio(
             self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
         )
@@ -269,7 +268,7 @@ def count(kind: str) -> None:
 def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = True) -> None:
     """Raise the bounds of a context that is flexible.
 
-    No module needs to be loaded for it: see ``_try_aside()``.
+    No module needs to be loaded for it: see ``_try_call()``.
 
     Raises:
         GuardError: this OpenSSL knows no such version.
@@ -281,10 +280,10 @@ def raise_bounds(base: "Any", context: "Any", floor: int, *, by_gate: bool = Tru
             try:
                 put_quietly(bound.__set__, context, floor)
             except ValueError as error:
-                raise _later(_CONTEXTS).openssl_error(floor, error) from error
+                raise _load(_CONTEXTS).openssl_error(floor, error) from error
             if by_gate:
                 count("raised")
-                _try_aside(_CONTEXTS, "note_asked", context, name, before)
+                _try_call(_CONTEXTS, "note_asked", context, name, before)
             else:  # by raise_context(): the program asked for it
                 _forget_asked(context, name)
 
@@ -293,11 +292,11 @@ def fresh(base: "Any") -> "Any":
     """Return a new context that no program uses."""
     # PyPy creates no instance of the base itself. (And gevent warns of modules other than ssl that
     # refer to ssl.SSLContext.)
-    kind: Any = _kinds.get(base) or _kinds.setdefault(base, type(_SPARE, (base,), {}))
-    return kind.__new__(kind, FLEXIBLE[1])
+    cls: Any = _unused.get(base) or _unused.setdefault(base, type(_UNUSED_CONTEXT, (base,), {}))
+    return cls.__new__(cls, FLEXIBLE[1])
 
 
-def _later(name: str) -> "Any":
+def _load(name: str) -> "Any":
     # An import statement costs 1% of creating a context, and sys.modules may have a module that
     # another thread is still executing.
     module = _loaded.get(name)
@@ -306,46 +305,47 @@ def _later(name: str) -> "Any":
     return module
 
 
-def _try_aside(module: str, function: str, *args: "Any") -> bool:
+def _try_call(module: str, function: str, *args: "Any") -> bool:
     """Call what explains or reports, and tell whether that worked: the floor holds without it.
 
     Its module is loaded when it is first needed. By then the program may have another root folder,
     no free file descriptor, or be ending, and must not lose a connection for that.
     """
     try:
-        getattr(_later(module), function)(*args)
+        getattr(_load(module), function)(*args)
     except Exception as error:  # noqa: BLE001 - status().events shows any error
         current.handshakes_unseen = f"{type(error).__name__}: {error}"
         return False
     return True
 
 
-def _see(owner: "Any") -> None:
+def _report_handshakes_of(owner: "Any") -> None:
     """Report the handshakes of TLS objects of this class from now on."""
-    if _try_aside(_CONNECTIONS, "see", owner):
+    if _try_call(_CONNECTIONS, "see", owner):
         _seen.add(type(owner))
 
 
-def _use_low(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> None:
+def _check_use(base: "Any", context: "Any", server_side: "Any", owner: "Any") -> None:
     """Raise or refuse a context that is used below the floor; if observing, only report it."""
     protocol = base.protocol.__get__(context)
     if protocol in FLEXIBLE:
         raise_bounds(base, context, current.held)
         return
     version = FIXED.get(protocol, 0)
-    _try_aside(_CONNECTIONS, "note_low", "refused", version)
+    _try_call(_CONNECTIONS, "note_low", "refused", version)
     if version < current.held:
         count("refused")
         if server_side:
-            _try_aside("tlsfloor.stacks._explained", "warn_of_server", _refusal(protocol), owner)
-        raise _refusal(protocol)  # not from a variable: see warn_of_server()
+            _try_call("tlsfloor.stacks._explained", "warn_of_server", _refusal(protocol), owner)
+        # Not from a variable: a cycle of error, traceback and frame would keep the connection open.
+        raise _refusal(protocol)
 
 
 def _refusal(protocol: int) -> Exception:
     """Return the error for a context of a fixed version; a simple one if nothing can be loaded."""
     try:
-        error: Exception = _later(_CONTEXTS).fixed_version(protocol, current.held, current.set_by)
-    except Exception:  # noqa: BLE001 - as in _try_aside()
+        error: Exception = _load(_CONTEXTS).fixed_version(protocol, current.held, current.set_by)
+    except Exception:  # noqa: BLE001 - as in _try_call()
         text = "unsupported protocol; tlsfloor: it is below the floor, set by"
         text = f"[SSL: UNSUPPORTED_PROTOCOL] {text} {current.set_by}"
         error = sys.modules["_ssl"].SSLError(1, text)
@@ -366,7 +366,7 @@ def _bound_property(base: "Any", name: str) -> property:
 
     def read(self: "Any") -> "Any":
         if UNBOUNDED != get(self) < current.held and base.protocol.__get__(self) in FLEXIBLE:
-            with turn:  # it may be lowered at this moment, for an exempted connection
+            with exemption_lock:  # it may be lowered at this moment, for an exempted connection
                 raise_bounds(base, self, current.held)
         return get(self)
 
@@ -382,8 +382,8 @@ def _bound_property(base: "Any", name: str) -> property:
             _forget_asked(self, name)
             return
         if number < current.held:
-            spare = _spares.get(base) or _spares.setdefault(base, fresh(base))
-            put_quietly(put, spare, number)  # an error if OpenSSL lacks the version
+            unused = _unused_contexts.get(base) or _unused_contexts.setdefault(base, fresh(base))
+            put_quietly(put, unused, number)  # an error if OpenSSL lacks the version
         if _WARNS and number in _DEPRECATED:
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
             warn(text, DeprecationWarning, stacklevel=3)
@@ -392,8 +392,8 @@ def _bound_property(base: "Any", name: str) -> property:
         else:
             if number < current.held:
                 count("clamped")
-                _try_aside(_CONTEXTS, "note_asked", self, name, number)
-            _try_aside(_CONNECTIONS, "note_low", "clamped", number)
+                _try_call(_CONTEXTS, "note_asked", self, name, number)
+            _try_call(_CONNECTIONS, "note_low", "clamped", number)
         put_quietly(put, self, max(number, current.held))
 
     read.__name__ = name  # CPython 3.13 and newer print it in the error of a property

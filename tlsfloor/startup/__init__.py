@@ -1,4 +1,4 @@
-"""Arming as Python starts: what the start-up file of ``bootstrap/`` loads when it needs more.
+"""Arming as Python starts: what is loaded when the bootstrap file alone is not enough.
 
 Most of it parses on Python 2.7.
 """

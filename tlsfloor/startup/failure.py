@@ -1,15 +1,17 @@
-# What happens if arming fails as Python starts: what TLSFLOOR_ON_ERROR chooses. It must parse on Python 2.7, as the
-# start-up files must. Its state is in sys._tlsfloor.
+"""Do what TLSFLOOR_ON_ERROR chooses if arming fails as Python starts.
+
+It must parse on Python 2.7, as the start-up files must. Its state is in sys._tlsfloor.
+"""
 import os
 import sys
 
 
-# What may be meant by the rest of a name that begins with TLSFLOOR_ and is none of the variables.
-MEANT = {name: "TLSFLOOR_" + name for name in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
-MEANT.update(dict.fromkeys(("", "S", "FLOOR", "VERSION", "MIN", "MIN_VERSION", "MINIMUM"), "TLSFLOOR"))
+# Misspelt names, without their prefix TLSFLOOR_, and the variable that was probably meant.
+LIKELY_NAMES = {name: "TLSFLOOR_" + name for name in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
+LIKELY_NAMES.update(dict.fromkeys(("", "S", "FLOOR", "VERSION", "MIN", "MIN_VERSION", "MINIMUM"), "TLSFLOOR"))
 
 
-def chosen(starting=False):
+def chosen_outcome(starting=False):
     """Return the strictest outcome that is asked for; block if none is, or an unknown one.
 
     Mode observe changes nothing, so it refuses nothing. But "abort" means that no process may run whose
@@ -36,7 +38,7 @@ def fail(error, starting=False):
     text = "tlsfloor: error: %s; hint: %s" % (problem, hint or "run `tlsfloor status`")
     known = sys._tlsfloor.get("failure") == text  # a stack of several modules, or imported again
     sys._tlsfloor["failure"] = text
-    outcome = chosen(starting)
+    outcome = chosen_outcome(starting)
     if outcome == "block":
         return text
     if outcome == "warn":
@@ -60,7 +62,7 @@ def refuse_all(error):
 
 def name_unknown(environment):
     """Print which variables begin with TLSFLOOR and are none of ours, and which one may be meant."""
-    known = set(MEANT.values())
+    known = set(LIKELY_NAMES.values())
     for name in sorted(name for name in environment if name.startswith("TLSFLOOR") and name not in known):
         import difflib
         import re
@@ -68,8 +70,8 @@ def name_unknown(environment):
         # What Kubernetes sets for a service whose name is tlsfloor, or begins so.
         if re.search(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$", name):
             continue
-        meant = difflib.get_close_matches(name[8:].strip("_").upper(), MEANT, 1)
-        hint = "write " + MEANT[meant[0]] if meant else "the variables are " + ", ".join(sorted(known))
+        likely = difflib.get_close_matches(name[8:].strip("_").upper(), LIKELY_NAMES, 1)
+        hint = "write " + LIKELY_NAMES[likely[0]] if likely else "the variables are " + ", ".join(sorted(known))
         print_line("tlsfloor: warning: %s is not a variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
 
 

@@ -1,15 +1,15 @@
-# The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package. This file parses on
-# all of them.
-#
-# Theory of operation. There are four gates, as in stacks/stdlib.py: birth (__new__, which is a Python function on
-# these versions, and raises no warning), change (a bound is set, and then raised), use (_wrap_socket and _wrap_bio),
-# and completion: the version of the first handshake is compared with the floor. A context with a fixed version cannot
-# be raised, and is refused when it is used.
-#
-# On 3.6 and 3.7 the gates are on a subclass that takes the name of the C type in _ssl when _ssl is loaded, by any
-# importer (tlsfloor/hooks.py explains how). Python 2.7 imports extensions in C, where there is no place for a hook.
-# There SSLContext is changed in place when a finder sees the import of ssl. Two ways are not covered on 2.7: a copy of
-# ssl.py under another name, and ssl loaded by imp.load_source() or runpy.
+"""The floor on the ssl of Python 2.7, 3.6 and 3.7, which are too old for the rest of the package.
+
+This file parses on all of them. Theory of operation: there are four gates, as in stacks/stdlib.py. They are birth
+(__new__, which is a Python function on these versions, and raises no warning), change (a bound is set, and then
+raised), use (_wrap_socket and _wrap_bio), and completion: the version of the first handshake is compared with the
+floor. A context with a fixed version cannot be raised, and is refused when it is used.
+
+On 3.6 and 3.7 the gates are on a subclass that takes the name of the C type in _ssl when _ssl is loaded, by any
+importer (tlsfloor/hooks.py explains how). Python 2.7 imports extensions in C, where there is no place for a hook.
+There SSLContext is changed in place when a finder sees the import of ssl. Two ways are not covered on 2.7: a copy of
+ssl.py under another name, and ssl loaded by imp.load_source() or runpy.
+"""
 import os
 import sys
 
@@ -30,8 +30,8 @@ NEWER = ("TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS", "TLSFLOOR_STACKS", "TLSFLOOR_
 BOUNDS = ("options", "minimum_version", "maximum_version")
 
 # In sys, so that nothing is lost if this file is executed again, as imp.load_source does.
-held = sys.__dict__.setdefault("_tlsfloor_old", {"asked": 0, "floor": 0, "state": "ssl was not imported yet"})
-held.setdefault("counts", {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0})
+state = sys.__dict__.setdefault("_tlsfloor_old", {"asked": 0, "floor": 0, "ssl": "ssl was not imported yet"})
+state.setdefault("counts", {"raised": 0, "clamped": 0, "refused": 0, "discarded": 0})
 
 
 def version_name(version):
@@ -42,15 +42,15 @@ def refusal_error(kind, problem, instead, serves=False):
     """Return the error that OpenSSL itself raises for a version that it does not support."""
     import _ssl
 
-    held["counts"][kind] += 1
-    facts = (problem, version_name(held["floor"])[4:], held["set_by"], instead)
+    state["counts"][kind] += 1
+    facts = (problem, version_name(state["floor"])[4:], state["set_by"], instead)
     text = "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: %s, and the floor is %s, set by %s; hint: %s"
     text %= facts
     error = _ssl.SSLError(1, text)  # SSL_ERROR_SSL
     error.library, error.reason = "SSL", "UNSUPPORTED_PROTOCOL"
-    if serves and not held.get("warned"):
+    if serves and not state.get("warned"):
         # A server gets the error at each accept, where socketserver and asyncio drop the client silently.
-        held["warned"] = True
+        state["warned"] = True
         try:
             why = text.partition("tlsfloor: ")[2]
             sys.stderr.write("tlsfloor: error: a server refuses every client: %s\n" % why)
@@ -76,7 +76,7 @@ class UnprovenSocket(object):
         real = self._real
         real.do_handshake()
         version = real.version()
-        if VERSIONS.get(version, 0) < held["floor"]:
+        if VERSIONS.get(version, 0) < state["floor"]:
             problem = "%s was negotiated, for a context that another thread had lowered" % version
             raise refusal_error("discarded", problem, "set its options once, before it is used")
         # From now on reads and writes take the methods of the C type: these hide those of the class.
@@ -99,8 +99,8 @@ class PlainAttribute(property):
 
 def raised(bound, value):
     if bound == "options":
-        return value | held["off"]
-    return value if value == -1 or value >= held["floor"] else held["floor"]
+        return value | state["off"]
+    return value if value == -1 or value >= state["floor"] else state["floor"]
 
 
 def add_legacy_gates(cls, base):
@@ -117,7 +117,7 @@ def add_legacy_gates(cls, base):
                 value = raw.__get__(context)
                 if raised(bound, value) != value:
                     raw.__set__(context, raised(bound, value))
-                    held["counts"][kind] += 1
+                    state["counts"][kind] += 1
 
     def changed(raw, shown):
         def read(context):
@@ -128,12 +128,12 @@ def add_legacy_gates(cls, base):
             raw.__set__(context, value)
             raise_bounds(context, "clamped")
 
-        kind = property if isinstance(shown, property) else PlainAttribute
-        return kind(read, write, doc=shown.__doc__)
+        attribute_type = property if isinstance(shown, property) else PlainAttribute
+        return attribute_type(read, write, doc=shown.__doc__)
 
     def used(wrap):
         def gate(context, *args, **kwargs):
-            if newest(context) < held["floor"]:
+            if newest(context) < state["floor"]:
                 instead = "write ssl.create_default_context(), or ssl.PROTOCOL_SSLv23, which means any version"
                 serves = kwargs.get("server_side") or any(argument is True for argument in args)
                 problem = "this context speaks %s only" % version_name(newest(context))
@@ -146,8 +146,8 @@ def add_legacy_gates(cls, base):
 
     born = cls.__new__
 
-    def __new__(kind, *args, **kwargs):
-        context = born(kind, *args, **kwargs)
+    def __new__(subclass, *args, **kwargs):
+        context = born(subclass, *args, **kwargs)
         if not hasattr(context, "protocol"):  # a slot on 3.6 and older, which __init__ fills, if it runs
             context.protocol = args[0] if args else kwargs.get("protocol", 2)
         raise_bounds(context)
@@ -168,25 +168,25 @@ def is_gated(cls):
 def guard_ssl(module):
     """Hold the floor on a module named ssl, or on _ssl; raise ImportError if it cannot be held."""
     _ssl = module if module.__name__.endswith("_ssl") else __import__("_ssl")
-    floor = held["asked"]
+    floor = state["asked"]
     base = getattr(_ssl, "_SSLContext", None)
-    made = base if module is _ssl else getattr(module, "SSLContext", None)
-    if base is None or not isinstance(made, type) or not issubclass(made, base):
-        hint = "use Python 2.7.9 or newer, and its own ssl"
-        raise ImportError("the floor cannot be held on %r: its SSLContext is %r; hint: %s" % (module, made, hint))
+    context_class = base if module is _ssl else getattr(module, "SSLContext", None)
+    if base is None or not isinstance(context_class, type) or not issubclass(context_class, base):
+        facts = (module, context_class, "use Python 2.7.9 or newer, and its own ssl")
+        raise ImportError("the floor cannot be held on %r: its SSLContext is %r; hint: %s" % facts)
     if _ssl.OPENSSL_VERSION_NUMBER < NEEDED[floor]:
         lower = max(version for version, needed in NEEDED.items() if _ssl.OPENSSL_VERSION_NUMBER >= needed)
         hint = "use a Python with OpenSSL 1.1.1 or newer, or floor %s" % version_name(lower)[-3:]
         raise ImportError("%s cannot be held to %s; hint: %s" % (_ssl.OPENSSL_VERSION, version_name(floor), hint))
     off = sum(flag for version, flag in TURN_OFF if version < floor)
-    held.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
+    state.update(floor=floor, off=off | getattr(_ssl, "OP_NO_SSLv2", 0))
     if module is _ssl and not is_gated(base):
         _ssl._SSLContext = type("_SSLContext", (base,), {"__slots__": (), "__module__": "_ssl"})
         add_legacy_gates(_ssl._SSLContext, base)
-    for cls in made.__mro__:
+    for cls in context_class.__mro__:
         if base in cls.__bases__ and not is_gated(cls):
             add_legacy_gates(cls, base)
-    held["state"] = "guarded"
+    state["ssl"] = "guarded"
 
 
 def guard_executed(module):
@@ -194,10 +194,10 @@ def guard_executed(module):
     try:
         guard_ssl(module)
     except Exception as error:  # any error means that ssl is not guarded
-        held["state"] = str(error)
-        text = held["refused"](error)
+        state["ssl"] = str(error)
+        text = state["refused"](error)
         if text:
-            held["refusal"] = text
+            state["refusal"] = text
             base = getattr(sys.modules.get("_ssl"), "_SSLContext", None)
             for cls in base.__subclasses__() if base else ():  # which other modules may refer to
                 cls._wrap_socket = cls._wrap_bio = refuse_ssl
@@ -207,7 +207,7 @@ def guard_executed(module):
 
 
 def refuse_ssl(*args, **kwargs):
-    raise ImportError(held["refusal"])
+    raise ImportError(state["refusal"])
 
 
 def guarding_create(create):
@@ -215,7 +215,7 @@ def guarding_create(create):
 
     def create_and_guard(spec, *rest):
         native = spec.name == "_ssl" or spec.name.endswith("._ssl")
-        if native and "refusal" in held:
+        if native and "refusal" in state:
             refuse_ssl()
         module = create(spec, *rest)
         if native:
@@ -234,7 +234,7 @@ class SSLFinder(object):
         return self if fullname == "ssl" and not self.aside else None
 
     def load_module(self, fullname):
-        if "refusal" in held:  # not in find_module(), where 2.7 ignores an ImportError
+        if "refusal" in state:  # not in find_module(), where 2.7 ignores an ImportError
             refuse_ssl()
         self.aside = True  # no other thread can import now: 2.7 has one import lock
         try:
@@ -252,7 +252,7 @@ class SSLFinder(object):
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "ssl":
             return None
-        if "refusal" in held:
+        if "refusal" in state:
             refuse_ssl()
         for finder in sys.meta_path[:]:
             find = getattr(finder, "find_spec", None)
@@ -330,14 +330,14 @@ def hold(floor, set_by, refused):
     A later call may raise the floor. If it cannot be held, ``refused(error)`` returns the text of the ImportError that
     every import of ssl raises, or None, and ssl is imported without the floor.
     """
-    if floor > held["asked"]:
-        held.update(asked=floor, set_by=set_by, refused=refused)
-    if sys.version_info >= (3,) and "hooked" not in held:
+    if floor > state["asked"]:
+        state.update(asked=floor, set_by=set_by, refused=refused)
+    if sys.version_info >= (3,) and "hooked" not in state:
         import _imp
 
-        held["hooked"] = True
+        state["hooked"] = True
         _imp.create_dynamic, _imp.create_builtin = map(guarding_create, (_imp.create_dynamic, _imp.create_builtin))
-    finder = held.setdefault("finder", SSLFinder())
+    finder = state.setdefault("finder", SSLFinder())
     if finder not in sys.meta_path:
         sys.meta_path.insert(0, finder)
     if sys.modules.get("ssl"):
@@ -349,51 +349,51 @@ def hold(floor, set_by, refused):
 
 def describe_state():
     """Return the floor, whether it is held ("guarded", or why it is not), and what the gates did."""
-    made = getattr(sys.modules.get("ssl"), "SSLContext", None)
-    known = held["state"]
-    if known == "guarded" and "ssl" in sys.modules and not is_gated(made):
-        known = "ssl.SSLContext or its gates were replaced: %r" % made
-    floor = version_name(held["asked"])[4:] if held["asked"] else None
-    return {"floor": floor, "state": known, "counts": dict(held["counts"])}
+    context_class = getattr(sys.modules.get("ssl"), "SSLContext", None)
+    known = state["ssl"]
+    if known == "guarded" and "ssl" in sys.modules and not is_gated(context_class):
+        known = "ssl.SSLContext or its gates were replaced: %r" % context_class
+    floor = version_name(state["asked"])[4:] if state["asked"] else None
+    return {"floor": floor, "state": known, "counts": dict(state["counts"])}
 
 
 def start(file, floor=None, outcome=None, since=None):
     """Arm this process by a start-up file, as tlsfloor.arm does on newer Pythons."""
     import tlsfloor.startup.failure as outcomes
 
-    state = sys._tlsfloor
-    files = state.setdefault("files", [])
+    process = sys._tlsfloor
+    files = process.setdefault("files", [])
     if [known for known in files if (known["floor"] is None) == (floor is None)]:
-        return  # site reads a .pth file twice, a folder has a copy
+        return  # site reads a .pth file twice, or another folder has a copy of the file
     if floor is None:
         outcomes.make_absolute(os.path.dirname(os.path.realpath(file)))
     files.append({"file": file, "floor": floor, "outcome": outcome})
-    if state["environment"].pop("?", None):
+    if process["environment"].pop("?", None):
         outcomes.name_unknown(os.environ)
     for name in NEWER:
-        if state["environment"].get(name) and len(files) == 1:
+        if process["environment"].get(name) and len(files) == 1:
             outcomes.print_line("tlsfloor: warning: %s has no effect before Python 3.8" % name)
     try:
-        arm_file(state, file, floor, outcomes)
+        arm_file(process, file, floor, outcomes)
     except Exception as error:  # any error means that nothing is armed
         outcomes.refuse_all(error)
 
 
-def arm_file(state, file, written, outcomes):
+def arm_file(process, file, written, outcomes):
     """Hold the floor of a start-up file on ssl. No other stack is held on these Pythons, so refuse them."""
     import tlsfloor.startup.refusal as refusal
 
-    floor = read_floor(state["environment"], written)
+    floor = read_floor(process["environment"], written)
     if outcomes.observes():
         if written is None:
             hint = "use Python 3.8 or newer, or TLSFLOOR_MODE=enforce"
             raise ValueError("mode observe needs Python 3.8, and nothing is observed here; hint: " + hint)
         floor = parse_floor(written, "the installed file")
     hold(floor, file, outcomes.fail)
-    if len(state["files"]) == 1:
+    if len(process["files"]) == 1:
         error = "no other stack than ssl is held on Python %d.%d" % sys.version_info[:2]
         refusal.refuse_imports(refusal.other_stacks(outcomes.print_line), lambda: outcomes.fail(error))
-    if outcomes.chosen() == "abort":
+    if outcomes.chosen_outcome() == "abort":
         try:
             import ssl  # noqa: F401
         except ImportError:

@@ -1,5 +1,7 @@
-# The command on Python 2.7, 3.6 and 3.7, which is `status` alone: a pod runs it as its probe. It parses on all
-# of them. The lines are those of tlsfloor/cli/status.py.
+"""The command on Python 2.7, 3.6 and 3.7, which is `status` alone: a pod runs it as its probe.
+
+It parses on all of them. The lines are those of tlsfloor/cli/status.py.
+"""
 import sys
 
 

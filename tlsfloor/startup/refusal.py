@@ -1,5 +1,7 @@
-# Refuses modules that bring TLS, if they cannot be held. It parses on Python 2.7, as tlsfloor.startup.legacy does. It
-# is a module of its own because few processes need it.
+"""Refuse modules that bring TLS, if they cannot be held.
+
+It parses on Python 2.7, as tlsfloor.startup.legacy does. It is a module of its own because few processes need it.
+"""
 import os
 import re
 import sys

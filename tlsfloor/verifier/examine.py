@@ -29,7 +29,7 @@ _SEVERITY = (0, 3, 1)
 _TICK = 0.1
 
 # Open files in addition to those of the peers. Each case has a listener and a connection or two.
-_SPARE = 64
+_RESERVED_FILES = 64
 
 
 @dataclass
@@ -187,4 +187,6 @@ def _affordable(cases: int) -> int:
     except ImportError:  # Windows does not tell
         return 1
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 2**20 if limit == resource.RLIM_INFINITY else limit // (cases + cases // 4 + _SPARE)
+    if limit == resource.RLIM_INFINITY:
+        return 2**20
+    return limit // (cases + cases // 4 + _RESERVED_FILES)

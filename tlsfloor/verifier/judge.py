@@ -56,7 +56,7 @@ from tlsfloor.peers.base import NO_HELLO, REFUSED
 from tlsfloor.peers.hello_answers import SILENT
 from tlsfloor.verifier.cases import ANY, DEFAULT_SETUPS, FIXED_VERSIONS, Case
 
-#: The exit status for each verdict. Only what is sound has 0.
+#: The exit status for each verdict. Only *immune* and *enforced* have 0.
 EXIT_STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
 
 # What the probe says of a case that it did not reach.
@@ -75,7 +75,9 @@ _CLOSED = (
 )
 
 # Parts of errors that are not about TLS: of Python, the operating system, urllib3, httpx, aiohttp
-# and awscrt. A program that closes without an alert and reports any other error has refused.
+# and awscrt. A program that closes without an alert and reports any other error has refused. Two
+# lack their first letter, because its case varies: "Broken pipe" and "broken pipe",
+# "ServerDisconnectedError" and "Server disconnected".
 _DROPPED = (
     *("timed out", "Timeout", "TIMEOUT", "reset by peer", "ConnectionReset", "Connection refused"),
     *("ConnectionRefused", "Connection aborted", "ConnectionAborted", "roken pipe", "BrokenPipe"),

@@ -3,8 +3,8 @@
 The rules of both:
 
 - ``legacy_version`` alone never says the version. From TLS 1.3 on it is always 0x0303, and the
-  version is in the extension supported_versions (RFC 8446 sections 4.1.2, 4.1.3 and 4.2.1). Use the
-  methods.
+  version is in the extension supported_versions (RFC 8446 sections 4.1.2, 4.1.3 and 4.2.1). Use
+  ``ClientHello.versions()`` and ``ServerHello.version()``.
 - A hello without a block of extensions is legal (RFC 5246 section 7.4.1.2), and differs from one
   with an empty block: ``extensions`` is ``None`` or ``[]``.
 - What a peer must not send but can be parsed is kept as evidence: unknown numbers, GREASE, an
@@ -22,8 +22,6 @@ from tlsfloor.wire.records import HANDSHAKE, MAX_PLAINTEXT, write_records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TYPE_CHECKING = False
 
 
 class Hello(Struct):
@@ -71,7 +69,7 @@ class Hello(Struct):
     def _write_extensions(self, out: Writer) -> bytes:
         if self.extensions is not None:
             block = out.sub(2, "extensions")
-            for block.item, (number, body) in enumerate(self.extensions):
+            for block.item, (number, body) in enumerate(self.extensions):  # for error texts
                 block.uint(2, number, "type")
                 block.opaque(2, body)
             out.opaque(2, block.data, "extensions")
