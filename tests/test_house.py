@@ -41,6 +41,7 @@ RANKS = {
     "hooks": 4,
     "startup": 5,
     "arm": 6,
+    "neighbours": 6,
     "start": 7,
     "_status": 7,
     "_enforce": 8,

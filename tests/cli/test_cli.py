@@ -309,6 +309,9 @@ def test_status_answers_on_old_pythons_and_names_no_other_command(executable: st
             assert f"\n{line}" in f"\n{done.stdout}"
         done = python(*status, "--quiet", executable=executable, env=env)
         assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+    for outcome, others in (("block", "refused, where"), ("warn", "NOT held, and imported")):
+        env = armed_environment("1.2", TLSFLOOR_ON_ERROR=outcome)
+        assert f"others: {others}" in python(*status, executable=executable, env=env).stdout
     done = python("-B", "-m", "tlsfloor", "verify", executable=executable, env=OWN_PATH)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: on Python ")
@@ -351,6 +354,40 @@ def test_a_closed_pipe_is_not_reported() -> None:
         check=False,
     )
     os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full disk to try")
+@pytest.mark.parametrize("words", [["path"], ["status", "--json"], ["env"], ["stacks"]])
+def test_a_full_disk_is_reported_and_is_no_answer(words: list[str], tmp_path: Path) -> None:
+    """Status 1 would mean that something is flagged."""
+    if words == ["stacks"]:
+        words = ["stacks", str(tmp_path)]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tlsfloor", *words],
+            env=clean_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: the result cannot be written: No space left on device",
+        "hint: write it to another place",
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sh closes a file")
+def test_with_a_closed_stdout_the_exit_status_is_the_answer() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m tlsfloor status >&-', sys.executable],
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (1, "")
 
 

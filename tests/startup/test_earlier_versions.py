@@ -62,3 +62,17 @@ def test_it_refuses_ssl_if_the_floor_is_unknown(startup_file: Path, tmp_path: Pa
     install(tmp_path, startup_file, "1.9")
     done = python("-W", "ignore", "-c", PROGRAM, str(tmp_path), env=clean_environment())
     assert "ImportError: tlsfloor: error: unknown floor in the installed file" in done.stderr
+
+
+@pytest.mark.parametrize("startup_file", EARLIER, ids=lambda file: file.stem)
+def test_each_module_that_an_earlier_file_imports_is_there(startup_file: Path) -> None:
+    text = startup_file.read_text("utf-8")
+    names = set(re.findall(r"^\s*(?:import|from) (tlsfloor\.[\w.]+)", text, re.MULTILINE))
+    assert names
+    done = python("-c", f"import {', '.join(sorted(names))}", env=clean_environment())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_entry_point_of_earlier_metadata_is_there() -> None:
+    program = "from tlsfloor.neighbours import stay_in_front, under_opentelemetry"
+    assert python("-c", program, env=clean_environment()).stderr == ""

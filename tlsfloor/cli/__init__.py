@@ -14,6 +14,7 @@ time, and ``status`` has to work where ``ssl`` cannot be imported.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from importlib import import_module
@@ -55,6 +56,9 @@ COMMANDS = {
 
 #: What ``--color`` says.
 color_when = "auto"
+
+# The errors of a stdout that takes no more: a full disk, a quota, a limit, a device.
+_CANNOT_BE_WRITTEN = ("ENOSPC", "EDQUOT", "EFBIG", "EIO")
 
 #: The extra that installs a package, if it is not ``verify``.
 _EXTRAS = {"botocore": "aws", "shtab": "cli"}
@@ -205,6 +209,8 @@ def main(words: Sequence[str] | None = None) -> int:
     Args:
         words: what to use instead of the arguments of this process.
     """
+    if sys.stdout is None:  # it was closed, so the exit status is the answer
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
     if words is None:
         words = sys.argv[1:]
         # The process is the command's own. What it does is no event of a program, and the peers of
@@ -227,11 +233,24 @@ def main(words: Sequence[str] | None = None) -> int:
         complain("interrupted")
         return 130  # as in a shell: 128 plus the number of SIGINT
     except BrokenPipeError:
-        # The reader has seen enough, as `head` has. Python would complain again when it closes
-        # stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough, as `head` has.
+        _discard_stdout()
         return 1
+    except OSError as error:
+        if (
+            errno.errorcode.get(error.errno or 0) not in _CANNOT_BE_WRITTEN
+            or error.filename is not None
+        ):
+            raise
+        _discard_stdout()
+        complain(f"the result cannot be written: {error.strerror}", "write it to another place")
+        return 2
     return status
+
+
+def _discard_stdout() -> None:
+    """Let Python close stdout at its end without a second error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _problem_and_hint(error: TLSFloorError | ImportError) -> tuple[str, str]:

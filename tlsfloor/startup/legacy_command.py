@@ -5,6 +5,14 @@ It parses on all of them. The lines are those of tlsfloor/cli/status.py.
 import sys
 
 
+# What happens to the TLS stacks other than ssl, by what TLSFLOOR_ON_ERROR chooses.
+OTHERS = {
+    "block": "refused, where tlsfloor knows them",
+    "abort": "the process ends when one is imported, where tlsfloor knows them",
+    "warn": "NOT held, and imported with a warning, where tlsfloor knows them",
+}
+
+
 def show_status():
     """Print whether this process starts with a floor; return 0 if one is held, else 1, or 2 for another command."""
     words = [word for word in sys.argv[1:] if word not in ("-q", "--quiet")]
@@ -43,7 +51,9 @@ def describe_process():
         lines.append(("armed", "by %s: %s" % (route, each["file"])))
     if floor:
         lines.append(("stack", "ssl: %s" % guarded))
-        lines.append(("stack", "others: refused, where tlsfloor knows them"))
+        from tlsfloor.startup.failure import chosen_outcome
+
+        lines.append(("stack", "others: %s" % OTHERS[chosen_outcome()]))
     problem = state.get("failure") or ("" if floor else "no floor is armed")
     if problem:
         lines.append(("problem", problem))
