@@ -34,8 +34,8 @@ What the answer to a crafted hello means is decided in ``tlsfloor.peers.hello_an
 alert or an error about the version counts as a refusal there.
 
 Then each launch gets a verdict. What was accepted decides first, so that a launch that failed in
-the middle can still be known to leak. Doubts come next. Only a launch without doubts can be sound,
-and the launch in isolation says whether a floor is what makes it so:
+the middle can still be known to leak. Doubts come next. Only a launch without doubts can be
+*immune* or *enforced*, and the launch in isolation decides which of the two:
 
 ============  ====================================================================================
 leaks         as started, a program that asks for no version connects below the floor

@@ -1,11 +1,12 @@
-# The probe: it runs inside the interpreter under test, tries each case, and prints what happened.
-#
-# It judges nothing and compares no versions, which is the work of the judge. The launcher passes this file over stdin, so
-# it is one file of ASCII that CPython 2.7 to 3.15 and PyPy can parse, and it uses the standard library only. Its argument
-# is a job in JSON:
-#   {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "library", "setup", "port"}, ...]}
-# In both roles it connects to the port. As a server it then speaks TLS as a server over that connection, so that the
-# judge does not have to find out where it listens.
+"""The probe: it runs inside the interpreter under test, tries each case, and prints what happened.
+
+It judges nothing and compares no versions, which is the work of the judge. The launcher passes this file over stdin, so
+it is one file of ASCII that CPython 2.7 to 3.15 and PyPy can parse, and it uses the standard library only. Its argument
+is a job in JSON:
+  {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "library", "setup", "port"}, ...]}
+In both roles it connects to the port. As a server it then speaks TLS as a server over that connection, so that the
+judge does not have to find out where it listens.
+"""
 import sys
 
 # The path of a script on stdin begins with the current folder, as an empty name or (PyPy 7.3.5) an absolute one. What lies
