@@ -705,10 +705,10 @@ WINDOW = """
 import contextlib, json, socket, ssl, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import tlsfloor
-from tlsfloor.stacks import exempt
+from tlsfloor.stacks import _exempted
 base = ssl.SSLContext.__base__
 inside, order = threading.Event(), []
-real = exempt.lowered
+real = _exempted.lowered
 @contextlib.contextmanager
 def slowly(base, context, *more):
     with real(base, context, *more):
@@ -716,7 +716,7 @@ def slowly(base, context, *more):
         time.sleep(0.5)
         yield
         order.append("born")
-exempt.lowered = slowly
+_exempted.lowered = slowly
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE

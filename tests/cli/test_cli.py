@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +21,6 @@ from tlsfloor.cli import _manual
 from tlsfloor.cli._progress import progress
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, TLS1_0, TLS1_2
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Where Python finds this tlsfloor and, with ``-S``, no other package.
 OWN_PATH = clean_environment(PYTHONPATH=IMPORT_PATH)
@@ -238,8 +235,15 @@ def test_a_shell_completes_commands_and_options(shell: str, tmp_path: Path) -> N
         assert found.stdout.split() == ["--help", "--hello"]
 
 
-def test_a_missing_package_is_named_with_the_extra_that_installs_it() -> None:
-    done = python("-S", "-m", "tlsfloor", "completion", "bash", env=OWN_PATH)
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """Return an environment whose path has a copy of tlsfloor, and with -S no other package."""
+    shutil.copytree(Path(IMPORT_PATH) / "tlsfloor", tmp_path / "alone" / "tlsfloor")
+    return clean_environment(PYTHONPATH=str(tmp_path / "alone"))
+
+
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(alone: dict[str, str]) -> None:
+    done = python("-S", "-m", "tlsfloor", "completion", "bash", env=alone)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: a part is missing: No module named 'shtab'\nhint: pip install 'tlsfloor[cli]'\n"
@@ -255,10 +259,12 @@ def test_a_refused_ssl_is_an_error_with_the_hint_of_the_refusal() -> None:
     assert hint.startswith("hint: write one of ")
 
 
-def test_status_stacks_and_hellos_need_no_other_package(tmp_path: Path) -> None:
+def test_status_stacks_and_hellos_need_no_other_package(
+    alone: dict[str, str], tmp_path: Path
+) -> None:
     """As in a container that has a bundle and nothing else."""
     for words in (["status"], ["stacks", str(tmp_path)], ["verify", "--hello", "--role", "client"]):
-        done = python("-S", "-m", "tlsfloor", *words, env=OWN_PATH)
+        done = python("-S", "-m", "tlsfloor", *words, env=alone)
         assert (done.returncode in (0, 1), done.stderr) == (True, ""), done.stderr
         assert done.stdout
 

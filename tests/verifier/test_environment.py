@@ -90,9 +90,9 @@ def test_an_interpreter_that_was_named_is_started_as_a_program_would_be(venv: Pa
 def test_an_interpreter_that_was_named_and_found_counts_as_named(venv: Path) -> None:
     name = str(venv / "bin" / "python")
     for targets in ([str(venv), name], [name, str(venv)]):
-        [each] = find.search(targets).interpreters
+        [each] = find.find_interpreters(targets).interpreters
         assert each.below == ""
-    [each] = find.search([str(venv)]).interpreters
+    [each] = find.find_interpreters([str(venv)]).interpreters
     assert each.below == str(venv)
 
 
