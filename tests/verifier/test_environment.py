@@ -91,9 +91,9 @@ def test_an_interpreter_that_was_named_and_found_counts_as_named(venv: Path) -> 
     name = str(venv / "bin" / "python")
     for targets in ([str(venv), name], [name, str(venv)]):
         [each] = find.find_interpreters(targets).interpreters
-        assert each.below == ""
+        assert each.found_in == ""
     [each] = find.find_interpreters([str(venv)]).interpreters
-    assert each.below == str(venv)
+    assert each.found_in == str(venv)
 
 
 def test_an_unknown_user_is_an_error() -> None:
