@@ -672,7 +672,9 @@ elif LOSE == "the name":
     _ssl._SSLContext = ssl.SSLContext.__mro__[2]
 elif LOSE == "a hook":
     import _imp
-    _imp.exec_dynamic = _imp.exec_dynamic.__closure__[0].cell_contents
+    hook = _imp.exec_dynamic
+    cell = hook.__closure__[hook.__code__.co_freevars.index("execute")]
+    _imp.exec_dynamic = cell.cell_contents
 else:
     class SSLContext: pass
     ssl.SSLContext = SSLContext
