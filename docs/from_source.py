@@ -48,8 +48,8 @@ def command(parser: Any) -> Iterator[str]:
     yield f"```bash\n{examples}\n```\n"
     statuses = re.sub(r"  (\S+) +(.*)\n?", r"- `\1`: \2\n", known.statuses)
     yield f"Exit statuses:\n\n{statuses}\n"
-    if known.page != "reference/cli":
-        yield f"See also [](../{known.page}.md).\n"
+    if known.page != "reference/cli.md":
+        yield f"See also [](../{known.page}).\n"
 
 
 def table(schema: dict[str, Any]) -> Iterator[str]:

@@ -181,12 +181,12 @@ def _adopt(file: "dict[str, Any]") -> None:
     environment = current.environment or {}
     asked = [f"{name}={environment[name]}" for name in _FLOORS if name in environment]
     set_by = (
-        f"{' and '.join(asked)} through {file['file']}"
+        f"{' and '.join(asked)}, read by {file['file']}"
         if asked
-        else f"the default of {file['file']}"
+        else f"{file['file']} (default 1.2)"
     )
     if file["floor"] is not None:
-        set_by = " and ".join([f"tlsfloor install in {file['file']}", *asked])
+        set_by = " and ".join([*asked, f"tlsfloor install, in {file['file']}"])
         # No variable makes this outcome milder.
         add_policy(("warn" if file["outcome"] == "warn" else "block", {}), file["file"])
     if "wire" in file:  # no parser was needed
@@ -309,7 +309,7 @@ def _guard_of(name: str) -> "Any":
         current.stacks[stack_name(name)] = text
         raise GuardError(
             f"{stack_name(name)} cannot be held: {text}",
-            hint=f"{sys.executable} -c 'import {TABLE[name]}' shows where it fails",
+            hint=f"run {sys.executable} -c 'import {TABLE[name]}' to see where it fails",
         ) from error
 
 
@@ -334,7 +334,7 @@ def _guard_locked(name: str, guard: "Any", module: "ModuleType") -> None:
             current.stacks[key] = f"{type(error).__name__}: {error}"
             raise GuardError(
                 f"the guard does not fit {module!r}: {current.stacks[key]}",
-                hint="use another version of it; `tlsfloor stacks` prints the one that is here",
+                hint="use another version of it; `tlsfloor stacks` shows which one is installed",
             ) from error
         current.stacks[key] = state
     if state not in COVERED:

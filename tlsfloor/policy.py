@@ -42,6 +42,9 @@ ENFORCE, OBSERVE = MODES = ("enforce", "observe")
 #: What happens to a stack that is not covered: it is imported and named, or it is refused.
 POLICIES = ("warn", "block")
 
+#: What holds in the children of a process whose start-up files do not arm them.
+CHILDREN_NOT_ARMED = "not armed, unless they are forked; hint: call enforce(..., children=True)"
+
 #: The value of TLSFLOOR that disarms the start-up routes.
 OFF = "off"
 
@@ -57,8 +60,8 @@ def floor_of(value: object, source: str) -> int:
         return versions.parse(value)
     except ValueError as error:
         raise PolicyError(
-            f"unknown floor in {source}: {error}",
-            hint=f"write one of {', '.join(versions.FLOORS)}",
+            f"{source}: {error}",
+            hint="write 1.2 or 1.3",
             value=value,
             source=source,
         ) from None
@@ -278,7 +281,7 @@ def describe_children(environment: Mapping[str, str], written: str | None) -> st
     files = [os.path.realpath(os.path.join(folder, "sitecustomize.py")) for folder in folders]
     inherited = any(map(_is_startup_file, files)) and not is_off(environment)
     if written is None and not inherited:
-        return "not armed, unless they are forked; hint: enforce(..., children=True)"
+        return CHILDREN_NOT_ARMED
     try:
         floors = startup_floors(environment, written)
     except PolicyError as error:

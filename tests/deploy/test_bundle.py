@@ -368,7 +368,7 @@ def test_without_links_a_bundle_is_made_but_never_replaced(tmp_path: Path) -> No
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"error: {folder} cannot be replaced as a whole: no link can be made: Operation not "
-        "permitted\nhint: tlsfloor bundle DIR, with a new DIR; then let containers mount that\n"
+        "permitted\nhint: write a new folder by tlsfloor bundle DIR, and mount that in containers\n"
     )
     assert contents(folder) == before
 
@@ -393,7 +393,7 @@ def test_a_folder_with_other_files_is_an_error_and_stays(tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"error: {tmp_path} is not a bundle, and not empty: there is notes.txt in it\n"
-        "hint: tlsfloor bundle DIR, with a DIR of its own\n"
+        "hint: name a new or empty folder: tlsfloor bundle DIR\n"
     )
     assert os.listdir(tmp_path) == ["notes.txt"]
 

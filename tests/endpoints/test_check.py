@@ -1015,7 +1015,7 @@ def test_text_that_is_not_an_endpoint_is_a_usage_error(text: str) -> None:
         (["--from", "BINARY"], "cannot be read: it is not text"),
         (["--from", "NOWHERE"], "cannot be read: no such file or directory"),
         (["--from", "BAD"], "'https://' in line 2 of "),
-        (["a", "--floor", "1.9"], "unknown floor in --floor"),
+        (["a", "--floor", "1.9"], "--floor"),
         (["a", "--timeout", "0"], "argument --timeout: 0 is not from 0.001 to 86400"),
         (["a", "--timeout", "nan"], "argument --timeout: nan is not from 0.001 to 86400"),
         (["a", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),

@@ -152,7 +152,7 @@ def words(port: int) -> list[str]:
     return [
         "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version",
         f"; tlsfloor: localhost:{port} offers nothing at or above TLS 1.2",
-        ", which is the floor of this process, set by TLSFLOOR=1.2 through ",
+        ", which is the floor of this process, set by TLSFLOOR=1.2, read by ",
         "; the context asked for TLS 1.0; ",
         f"hint: tlsfloor check localhost:{port}, or exempt host localhost",
     ]
@@ -190,7 +190,7 @@ def test_a_fixed_version_is_explained_in_the_same_places(library: str, old: int)
     told = said(library, old, armed_environment("1.2"), "fixed")
     for text in (told["text"], told["last"]):
         assert "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: this context" in text
-        assert "the floor is 1.2, set by TLSFLOOR=1.2 through " in text
+        assert "the floor is 1.2, set by TLSFLOOR=1.2, read by " in text
         assert "; hint: write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)" in text
     if told["beneath"]:
         assert told["beneath"]["args"] == [1, told["beneath"]["text"]]
@@ -363,7 +363,7 @@ def test_a_server_explains_what_a_client_offers() -> None:
     told = served(TLS1_0, armed_environment())
     assert told.startswith("UNSUPPORTED_PROTOCOL [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol")
     assert "; tlsfloor: the client at 127.0.0.1 offers nothing at or above TLS 1.2, which" in told
-    assert told.endswith("; TLSFLOOR_EVENTS and tlsfloor report list them all\n")
+    assert told.endswith("; set TLSFLOOR_EVENTS and run tlsfloor report to list all such clients\n")
     # A client that wants more than the server allows by itself.
     for words in ((TLS1_2,), (0, "OP_NO_TLSv1_3")):
         told = served(TLS1_3, armed_environment(), *words)

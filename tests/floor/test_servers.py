@@ -163,6 +163,6 @@ def test_a_server_that_refuses_every_client_warns_once(kind: str) -> None:
     where = "a server" if kind == "uvloop" else f"the server at 127.0.0.1:{server.port}"
     assert line.startswith(
         f"tlsfloor: error: {where} refuses every client: this context speaks TLS 1.0 only, and "
-        "the floor is 1.2, set by TLSFLOOR=1.2 through "
+        "the floor is 1.2, set by TLSFLOOR=1.2, read by "
     )
     assert line.endswith(", or PROTOCOL_TLS_SERVER for a server")

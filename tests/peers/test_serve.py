@@ -357,7 +357,7 @@ def test_print_ca_prints_the_path_of_the_authority_without_starting_a_server() -
     ("words", "problem"),
     [
         ([], "the following arguments are required: --version"),
-        (["--version", "1.9"], "unknown version in --version: '1.9' is not a TLS version"),
+        (["--version", "1.9"], "--version: '1.9' is not a TLS version"),
         (["--version", "1.3", "--kx", "rsa"], "TLS 1.3 has no static RSA"),
         (["--version", "1.0", "--kx", "dhe"], "argument --kx: invalid choice: 'dhe'"),
         (["--version", "1.0", "--port", "http"], "argument --port: invalid int value: 'http'"),

@@ -325,7 +325,7 @@ def test_a_stack_whose_guard_cannot_be_imported_is_refused_and_says_why() -> Non
     done = python("-c", program, env=armed_environment())
     assert done.returncode == 1
     assert "error: psycopg2 cannot be held: its guard cannot be imported: " in done.stderr
-    assert "import tlsfloor.stacks.psycopg2' shows where it fails" in done.stderr
+    assert "import tlsfloor.stacks.psycopg2' to see where it fails" in done.stderr
 
 
 def test_a_stack_that_is_imported_in_a_circle_is_guarded(tmp_path: Path) -> None:

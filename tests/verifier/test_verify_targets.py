@@ -644,7 +644,7 @@ def test_several_interpreters_have_a_line_each(tmp_path: Path) -> None:
     ("words", "complaint"),
     [
         (["/no/such/target"], "error: there is no /no/such/target\nhint: "),
-        (["--floor", "1.4"], "error: unknown floor in --floor: "),
+        (["--floor", "1.4"], "error: --floor: "),
         (["--timeout", "0"], "error: --timeout 0 cannot be waited for"),
         (["--timeout", "nan"], "error: --timeout nan cannot be waited for"),
         (["--jobs", "0"], "error: --jobs 0 is less than 1"),

@@ -10,23 +10,23 @@ import argparse
 import textwrap
 from typing import Any, NamedTuple
 
-#: How to reach a page of the documentation. Until the site has an address, this is its file.
-PAGE = "docs/{}.md"
+#: How to reach a page of the documentation. Until the site has an address, its file has to do.
+PAGE = "docs/{} in the source of tlsfloor"
 
 #: The page that shows a command at work, if it is not that of the commands.
 PAGES = {
-    "path": "how-to/arm",
-    "env": "how-to/arm",
-    "install": "how-to/arm",
-    "uninstall": "how-to/arm",
-    "bundle": "how-to/containers",
-    "run": "how-to/roll-out",
-    "stacks": "reference/stacks",
-    "status": "reference/status",
-    "verify": "how-to/verify",
-    "check": "how-to/check",
-    "report": "how-to/report",
-    "serve": "tutorial/first-floor",
+    "path": "how-to/arm.md",
+    "env": "how-to/arm.md",
+    "install": "how-to/arm.md",
+    "uninstall": "how-to/arm.md",
+    "bundle": "how-to/containers.md",
+    "run": "how-to/roll-out.md",
+    "stacks": "reference/stacks.md",
+    "status": "reference/status.md",
+    "verify": "how-to/verify.md",
+    "check": "how-to/check.md",
+    "report": "how-to/report.md",
+    "serve": "how-to/check.md#a-legacy-server-to-test-a-client-against",
 }
 
 #: The text about ``tlsfloor`` itself.
@@ -48,11 +48,14 @@ Exit statuses:
   1     something is not in order
   2     the call was wrong, no command was named, or a package is missing
   3     the answer could not be found
+  126   run: the command cannot be run
+  127   run: the command was not found
+  130   interrupted by Ctrl-C
 """
 
 
 class Help(NamedTuple):
-    """The parts of a help text; ``page`` is a path below docs/, without its suffix."""
+    """The parts of a help text; ``page`` is a path below docs/."""
 
     about: str
     examples: str
@@ -67,7 +70,7 @@ def split(program: str, text: str | None) -> Help:
     """
     about, _, rest = (text or "").partition("\n\nExamples:\n")
     examples, _, statuses = rest.partition("\n\nExit statuses:\n")
-    page = PAGES.get(program.partition(" ")[2], "reference/cli")
+    page = PAGES.get(program.partition(" ")[2], "reference/cli.md")
     return Help(" ".join(about.split()), examples, statuses.rstrip(), page)
 
 

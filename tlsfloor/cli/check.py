@@ -157,7 +157,7 @@ def endpoints_of_file(file: str) -> list[Endpoint]:
                 text = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        hint = "--from FILE, with one endpoint on each line; --from - reads stdin"
+        hint = "name a text file with one endpoint on each line, or - for stdin"
         raise VerifyError(f"{file} cannot be read: {reason.lower()}", hint=hint) from None
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     found = [
@@ -237,7 +237,11 @@ def _require_known(kind: str, name: str, names: Iterable[str]) -> None:
     known = sorted(names)
     if name not in known:
         near = difflib.get_close_matches(name, known, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"such as {', '.join(known[:5])}"
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"use one such as {', '.join(known[:5])}"
+        )
         raise VerifyError(f"unknown {kind} {name!r}", hint=hint)
 
 
@@ -255,18 +259,22 @@ def json_report(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
 
 def show_reports(reports: list[EndpointReport], floor: int) -> None:
     """Print a table of what each endpoint accepts, then what that means for each."""
-    from rich.table import Table
     from rich.text import Text
 
     out = console()
     ladder = (versions.SSL3, *versions.FLOORS.values())
-    table = Table("accepts", *map(versions.name, ladder), box=None, pad_edge=False)
+    rows = [[Text(name, "bold") for name in ("accepts", *map(versions.name, ladder))]]
     for report in reports:
         if report.state == "reached":
             cells = (_accepted_kinds(report, version, floor) for version in ladder)
-            table.add_row(Text(str(report.endpoint)), *cells)
-    if table.row_count:
-        out.print(table)
+            rows.append([Text(str(report.endpoint)), *cells])
+    if len(rows) > 1:
+        # rich's own table pads its last column too.
+        widths = [max(cell.cell_len for cell in column) for column in zip(*rows)]
+        for row in rows:
+            for cell, width in zip(row[:-1], widths):
+                cell.pad_right(width - cell.cell_len)
+            out.print(Text("  ").join(row))
         out.print()
     name = versions.floor_name(floor)
     sentences = {

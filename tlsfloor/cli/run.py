@@ -26,6 +26,10 @@ from tlsfloor.cli import complain
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    # argparse would show an argument with REMAINDER as "...".
+    parser.usage = (
+        f"%(prog)s [-h] [--floor FLOOR] [--mode {{{','.join(policy.MODES)}}}] -- CMD [ARG ...]"
+    )
     parser.add_argument(
         "--floor",
         help="1.2 or 1.3; TLSFLOOR and TLS_MIN_VERSION can raise it (default: 1.2)",
@@ -37,7 +41,10 @@ def options(parser: argparse.ArgumentParser) -> None:
         "TLSFLOOR_MODE, or enforce)",
     )
     parser.add_argument(
-        "cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments"
+        "cmd",
+        nargs=argparse.REMAINDER,
+        metavar="-- CMD [ARG ...]",
+        help="the command and its arguments",
     )
 
 

@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except (OSError, OverflowError) as error:
         problem = f"cannot listen at {arguments.host} port {arguments.port}: {reason_of(error)}"
-        hint = "--port 0 takes a free port, --host 127.0.0.1 always exists"
+        hint = "use --port 0, which finds a free port, or --host 127.0.0.1"
         raise VerifyError(problem, hint=hint) from None
     # A shell starts a script's background jobs with SIGINT ignored: `kill -INT` would not end it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -136,8 +136,8 @@ def _parse_version(text: str) -> int:
     try:
         return versions.parse(text)
     except ValueError as error:
-        hint = f"write one of {', '.join(versions.FLOORS)}, SSLv3"
-        raise PolicyError(f"unknown version in --version: {error}", hint=hint) from None
+        hint = "write 1.0, 1.1, 1.2, 1.3 or SSLv3"
+        raise PolicyError(f"--version: {error}", hint=hint) from None
 
 
 def _print_commands(arguments: argparse.Namespace, version: int, port: int) -> None:

@@ -23,11 +23,13 @@ import json
 import sys
 
 import tlsfloor
+from tlsfloor import policy
 from tlsfloor.cli import JSON_SCHEMA, json_option, quiet_option, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -74,14 +76,21 @@ def describe_status(found: tlsfloor.Status, ssl_error: str) -> Iterator[tuple[st
     for library in found.libraries:
         yield "library", "{path} ({implementation}): {coverage}".format(**library)
     for exemption in found.exemptions:
-        port = f":{exemption['port']}" if exemption["port"] else ""
-        until = "until" if exemption["applies"] else "expired on"
-        allowed = f"{exemption['host']}{port} may use {exemption['minimum']}"
-        yield "exemption", f"{allowed}, {until} {exemption['expires']}: {exemption['reason']}"
+        yield "exemption", _describe_exemption(exemption)
     for sink, state in found.events.items():
         yield "events", f"to {sink}: {state}"
-    yield "children", found.children
+    if found.floor or found.children != policy.CHILDREN_NOT_ARMED:
+        yield "children", found.children
+    # Where this is the only problem, nothing has tried to arm a floor.
+    hint = "; hint: tlsfloor install --floor 1.2" * (found.problems == ["no floor is armed"])
     for problem in (*found.below, *found.problems):
-        yield "problem", problem
+        yield "problem", f"{problem}{hint}"
     if ssl_error:
         yield "ssl", f"cannot be imported: {ssl_error}"
+
+
+def _describe_exemption(exemption: dict[str, Any]) -> str:
+    port = f":{exemption['port']}" if exemption["port"] else ""
+    until = "until" if exemption["applies"] else "expired on"
+    allowed = f"{exemption['host']}{port} may use {exemption['minimum']}"
+    return f"{allowed}, {until} {exemption['expires']}: {exemption['reason']}"

@@ -141,7 +141,7 @@ def _refuse_other_content(folder: str) -> None:
         if not (name in known or complete or name.startswith(INCOMPLETE)):
             raise InstallError(
                 f"{folder} is not a bundle, and not empty: there is {name} in it",
-                hint="tlsfloor bundle DIR, with a DIR of its own",
+                hint="name a new or empty folder: tlsfloor bundle DIR",
             )
     for name in names:
         path = os.path.join(folder, name)
@@ -163,7 +163,7 @@ def _compile(python: str, fresh: str, folder: str) -> str:
         return tag
     raise InstallError(
         f"{python} cannot compile the bundle: {problem or 'it wrote no bytecode'}",
-        hint="--compile PYTHON, with Python 3.8 or newer; older ones are armed without bytecode",
+        hint="name Python 3.8 or newer; an older one is armed without bytecode",
     )
 
 
@@ -249,5 +249,5 @@ def _exchange(link: str, place: str) -> None:
 def _cannot_replace(folder: str, reason: str) -> InstallError:
     return InstallError(
         f"{folder} cannot be replaced as a whole: {reason}",
-        hint="tlsfloor bundle DIR, with a new DIR; then let containers mount that",
+        hint="write a new folder by tlsfloor bundle DIR, and mount that in containers",
     )

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 
@@ -140,9 +141,11 @@ def install_files(
     before = _read_installed(folder)
     installed = _FLOOR.search(before.get(f"{MODULE}.py", ""))
     if installed and versions.parse(installed[1]) > floor:
+        prefix = shlex.quote(site["prefix"])
         raise InstallError(
             f"floor {installed[1]} is installed in {folder}, and a floor is never lowered",
-            hint="tlsfloor uninstall, and install again",
+            hint=f"tlsfloor uninstall --prefix {prefix} && "
+            f"tlsfloor install --prefix {prefix} --floor {versions.floor_name(floor)}",
         )
     copy = os.path.join(folder, COPY + _digest(atomic_files.package_folder()))
     texts = {
@@ -341,11 +344,11 @@ def _check_armed(interpreter: str, file: str) -> None:
 
 def _cannot_write(folder: str, error: OSError) -> InstallError:
     hints = {
-        errno.EACCES: f"run it as the owner of {folder}",
-        errno.EPERM: f"run it as the owner of {folder}",
+        errno.EACCES: f"run this command as the owner of {folder}",
+        errno.EPERM: f"run this command as the owner of {folder}",
         errno.EROFS: "install while the image is built; or mount a bundle: tlsfloor bundle DIR",
     }
     return InstallError(
         f"{folder} cannot be changed: {error.strerror}",
-        hint=hints.get(error.errno or 0, "tlsfloor env, to arm it through the environment"),
+        hint=hints.get(error.errno or 0, "use `tlsfloor env`, which needs no file"),
     )

@@ -116,7 +116,7 @@ class Impact:
         if broken:
             seen = [row for row in self.rows if row.kind in ATTEMPTED]
             count = _handshakes(broken)
-            of = f", {count:,} of {self.total:,} handshakes" * bool(count)
+            of = f", {count:,} of {phrases.many(self.total, 'handshake')}" * bool(count)
             doubt = ", and not all traffic was seen" if self.doubts[name] else ""
             return f"{phrases.connections(broken)} of {phrases.amount(seen)}{of}{doubt}"
         if self.doubts[name]:

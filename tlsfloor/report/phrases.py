@@ -18,14 +18,15 @@ FEW = 5
 
 #: What to do about events of a kind, or of a kind and a role.
 ADVICE = {
-    "handshake client": "Clients: the check shows whether to change the program or the server.",
-    "handshake server": "Servers: update the clients that connect.",
+    "handshake client": "These programs are clients. Run the command below: it shows whether to "
+    "change the program or the server.",
+    "handshake server": "These programs are servers. Update the clients that connect to them.",
     "handshake": "Update the side that does not support a newer version.",
-    "refused": "Refused: the program asks for this version only. Remove that setting.",
-    "failed": "Failed: the peer accepts no version at or above the floor. Update or exempt it.",
-    "discarded": "Discarded: the connection was closed before it carried data.",
-    "uncovered": "Not visible: the command shows what can hold a floor on this library.",
-    "unknown": "Not visible: tlsfloor does not know this library and holds no floor on it.",
+    "refused": "These programs ask for this version only. Remove that setting.",
+    "failed": "These peers accept no version at or above the floor. Update or exempt them.",
+    "discarded": "These connections were closed before they carried data.",
+    "uncovered": "Run the command below: it shows what can hold a floor on this library.",
+    "unknown": "tlsfloor does not know this library and holds no floor on it.",
 }
 
 # A host that is safe in a command and in TOML: it has only characters that neither a shell nor TOML
@@ -57,9 +58,11 @@ def times(rows: list[Row]) -> str:
 def share(count: int, total: int) -> str:
     """Return a percentage. It is 0% only for none and 100% only for all."""
     part = count / total
-    if 0 < part < 0.0005:
+    if part in (0, 1):
+        return f"{part:.0%}"
+    if part < 0.0005:
         return "<0.1%"
-    return ">99.9%" if 0.9995 <= part < 1 else f"{part:.1%}"
+    return ">99.9%" if part >= 0.9995 else f"{part:.1%}"
 
 
 def amount(rows: list[Row]) -> str:
@@ -103,6 +106,8 @@ def what(row: Row) -> str:
     """Return what happened, in a few words."""
     asked = f" from {versions.name(row.asked)}" if row.asked else ""
     would = "would be " if row.mode == "observe" else ""
+    was = "would be" if row.mode == "observe" else "was"
+    below_floor = versions.name(row.asked) if row.asked else "a version below the floor"
     return {
         "handshake": version(row.version),
         "refused": f"{would}refused: {versions.name(row.asked)}" if row.asked else "refused",
@@ -110,7 +115,7 @@ def what(row: Row) -> str:
         "discarded": f"{would}discarded: {version(row.version)}",
         **dict.fromkeys(UNSEEN, f"not visible: {row.stack or 'a TLS library'}"),
         "raised": f"{would}raised{asked}",
-        "clamped": f"{would}clamped{asked}",
+        "clamped": f"asked for {below_floor}, which {was} raised to the floor",
         "exempted": "exemption used",
         "unexempted": "exemption does not apply",
         "other": "unknown kind of event",

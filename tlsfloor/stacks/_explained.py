@@ -117,7 +117,8 @@ def _hint(reason: str, facts: dict[str, object], host: object, proxied_port: obj
     if reason == "NO_PROTOCOLS_AVAILABLE":
         return "; hint: do not set its options OP_NO_TLSv1_2 and OP_NO_TLSv1_3"
     if facts["role"] == "server":
-        return "; hint: update that client; TLSFLOOR_EVENTS and tlsfloor report list them all"
+        what = "set TLSFLOOR_EVENTS and run tlsfloor report to list all such clients"
+        return f"; hint: update that client; {what}"
     port = facts.get("port")
     check = f"tlsfloor check {_host_and_port(host, proxied_port or port or 'PORT')}"
     if not host or any(file["floor"] for file in current.files):  # no exemption applies to that

@@ -116,7 +116,7 @@ def note_unknown(name: str, path: str, found: str, policies: Container[object]) 
     if (package, found) not in _printed:
         _printed.add((package, found))
         current.unknown[name] = text
-        hint = "TLSFLOOR_UNKNOWN=block refuses it, `tlsfloor stacks` lists all"
+        hint = "set TLSFLOOR_UNKNOWN=block to refuse it, or run `tlsfloor stacks` to list all"
         say(f"tlsfloor: warning: {problem}; hint: {hint}")
 
 

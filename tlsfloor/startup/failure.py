@@ -71,7 +71,7 @@ def name_unknown(environment):
         if re.search(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$", name):
             continue
         likely = difflib.get_close_matches(name[8:].strip("_").upper(), LIKELY_NAMES, 1)
-        hint = "write " + LIKELY_NAMES[likely[0]] if likely else "the variables are " + ", ".join(sorted(known))
+        hint = "write " + LIKELY_NAMES[likely[0]] if likely else "use one of " + ", ".join(sorted(known))
         print_line("tlsfloor: warning: %s is not a variable of tlsfloor and changes nothing; hint: %s" % (name, hint))
 
 

@@ -21,7 +21,7 @@ def show_status():
         from tlsfloor.startup.failure import print_line
 
         print_line("error: on Python %s the only command is status, without --json" % version)
-        print_line("hint: run the others by Python 3.8 or newer; tlsfloor verify %s" % sys.executable)
+        print_line("hint: run the others with Python 3.8 or newer, such as tlsfloor verify %s" % sys.executable)
         return 2
     held, lines = describe_process()
     if len(words) == len(sys.argv[1:]):

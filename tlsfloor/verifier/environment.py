@@ -102,7 +102,7 @@ def as_user(name: str | None) -> Iterator[User | None]:
     try:
         import pwd
     except ImportError:  # Windows
-        raise PolicyError("--as-user: this system cannot do that", hint="omit it") from None
+        raise PolicyError("--as-user: this system cannot do that", hint="omit --as-user") from None
     try:
         entry = pwd.getpwnam(name)
     except KeyError:

@@ -98,9 +98,7 @@ def find_interpreters(targets: Sequence[str]) -> SearchResult:
             # The user says that it is an interpreter, so its problem is that it is none.
             candidates.append(named or Interpreter(path, problem=_why_not(path, found)))
         else:
-            raise VerifyError(
-                f"there is no {target}", hint="a TARGET is an interpreter or a folder"
-            )
+            raise VerifyError(f"there is no {target}", hint="name an interpreter or a folder")
     found.interpreters = list(_fold(candidates))
     return found
 

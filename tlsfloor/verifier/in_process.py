@@ -167,8 +167,7 @@ def verify(floor: object = "1.2") -> Verification:
     try:
         wire = versions.parse(floor)
     except ValueError as error:
-        hint = f"write one of {', '.join(FLOORS)}"
-        raise PolicyError(f"unknown floor in verify(): {error}", hint=hint, value=floor) from None
+        raise PolicyError(f"verify(): {error}", hint="write 1.2 or 1.3", value=floor) from None
     try:
         return Verification(versions.floor_name(wire), tuple(observe_ssl()))
     except ImportError as error:
