@@ -317,7 +317,7 @@ def test_help_lists_the_exit_statuses_of_the_page_of_commands() -> None:
     page = (TESTS.parent / "docs/reference/cli.md").read_text("utf-8")
     table = page.partition("## Exit statuses")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (\d[\d, ]*) \|", table, re.MULTILINE)
-    listed = re.findall(r"^  (\d+) ", manual.TLSFLOOR, re.MULTILINE)
+    listed = re.findall(r"^  (\d+) ", _manual.TLSFLOOR, re.MULTILINE)
     assert listed == [status for cell in cells for status in cell.split(", ")]
 
 
