@@ -867,6 +867,7 @@ def test_the_exit_status_and_the_text() -> None:
         higher = run(other, "--floor", "1.3", *trusting)
     assert [result[0] for result in (sound, cut, doubtful, higher)] == [0, 1, 3, 1]
     assert all(result[2] == "" for result in (sound, cut, doubtful, higher))
+    assert not re.search(r" $", cut[1], re.MULTILINE)
     assert f"localhost:{new.port}: floor 1.2 would not cut it off: it accepts TLS 1.2\n" in sound[1]
     assert "  this Python connects with TLSv1.2 (" in sound[1]
     assert (

@@ -74,6 +74,10 @@ def test_the_first_line_is_the_share_of_traffic(name: str) -> None:
     assert f'<div class="card {tone}"><span class="floor">Floor 1.2' in report_html(impact)
 
 
+def test_a_share_of_none_or_all_has_no_decimals() -> None:
+    assert [phrases.share(count, 4) for count in (0, 1, 4)] == ["0%", "25.0%", "100%"]
+
+
 def test_counts_agree_between_header_and_table() -> None:
     made = [FINE, OLD, handshake("TLS 1.2", host=None, program="other.py")]
     made += [event("failed", mode="enforce", count=4), event("uncovered", program="third.py")]
