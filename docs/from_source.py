@@ -75,7 +75,7 @@ def kind(value: dict[str, Any]) -> str:
         return f"array of {kind(value['items'])}"
     if isinstance(value.get("additionalProperties"), dict):
         return f"object of {kind(value['additionalProperties'])}"
-    kinds = value["type"]
+    kinds = value.get("type", "any")
     return " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
 
 

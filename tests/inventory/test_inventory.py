@@ -76,7 +76,7 @@ def test_installed_libraries_are_listed_with_what_covers_them() -> None:
     found = {library["implementation"]: library for library in facts["libraries"]}
     covered = all(set(library["coverage"].split(", ")) <= {*COVERED} for library in found.values())
     assert (status == 0) == covered
-    assert found["tlslite (Python)"]["coverage"] == "guarded"
+    assert found["tlslite (pure Python)"]["coverage"] == "guarded"
     bundled = next(library for library in found.values() if "cryptography" in library["path"])
     assert bundled["implementation"].startswith("OpenSSL ")
     assert "ssl" in {library["stack"] for library in facts["libraries"]}
@@ -146,6 +146,15 @@ def test_extensions_in_the_standard_library_are_found(tmp_path: Path) -> None:
 def test_an_environment_without_libraries(tmp_path: Path) -> None:
     done = python("-m", "tlsfloor", "stacks", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, f"no TLS library in {tmp_path}\n")
+
+
+def test_the_last_line_does_not_say_that_a_floor_is_set(tmp_path: Path) -> None:
+    """The coverage is what a floor would do."""
+    write_files(tmp_path, {"_ssl.so": OPENSSL})
+    done = python("-m", "tlsfloor", "stacks", str(tmp_path), "--floor", "1.3")
+    assert done.stdout.splitlines()[-1] == (
+        "with floor 1.3: 1 TLS library: 1 guarded (whether a floor is set here: tlsfloor status)"
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -220,7 +229,7 @@ def test_status_lists_libraries_that_no_guard_knows(tmp_path: Path) -> None:
     path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})"
     program = f"{path}; import cryptography.x509, oscrypto; {STATUS}"
     found = json.loads(python("-c", program, env=armed_environment()).stdout)["libraries"]
-    assert "oscrypto (Python)" in {
+    assert "oscrypto (pure Python)" in {
         library["implementation"] for library in found if library["coverage"] not in COVERED
     }
     assert any("cryptography" in library["path"] for library in found)
@@ -299,10 +308,10 @@ def test_verify_lists_the_other_libraries_of_an_interpreter() -> None:
     quick = ["-m", "tlsfloor", "verify", "--hello", "--role", "client"]
     [facts] = json.loads(python(*quick, "--json").stdout)["interpreters"]
     found = {library["implementation"]: library["coverage"] for library in facts["libraries"]}
-    assert found["tlslite (Python)"] == "guarded"
+    assert found["tlslite (pure Python)"] == "guarded"
     assert any("cryptography" in library["path"] for library in facts["libraries"])
     text = python(*quick).stdout
-    guarded = ", with floor 1.2: guarded\n"
-    assert f"tlslite.handshakesettings (tlslite (Python)){guarded}" in text
+    guarded = ": guarded if floor 1.2 is set\n"
+    assert f"other TLS library: tlslite (pure Python){guarded}" in text
     row = "cryptography.hazmat.bindings.openssl.binding"
     assert re.search(rf"^other TLS library: {row} \(OpenSSL .*\){guarded}", text, re.MULTILINE)

@@ -300,6 +300,52 @@ def test_the_text_is_plain(report: examine.VerifyReport) -> None:
         assert each.verdict.name.upper() in printed
 
 
+RUN = {"time": "2026-01-31T08:00:00Z", "host": "build-7"}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "roles", "end"),
+    [
+        ("handshake", ("client", "server"), "tried as client and server, by full handshakes"),
+        (
+            "hello",
+            ("client",),
+            "tried as client, by crafted hellos only: no handshake was completed",
+        ),
+    ],
+)
+def test_the_last_line_says_what_made_the_report(
+    evidence: str, roles: tuple[str, ...], end: str
+) -> None:
+    report = a_report(examined("leaks", results=[result("accepted")]))
+    report.evidence, report.roles, report.run = evidence, roles, RUN
+    lines = text.to_text(report).splitlines()
+    assert lines[-1] == f"made 2026-01-31T08:00:00Z by tlsfloor 0.1 on build-7; {end}"
+    assert formats.report_as_dict(report)["roles"] == list(roles)
+    # Only cases of handshakes have a key exchange each.
+    assert any("two key exchanges" in line for line in lines) == (evidence == "handshake")
+
+
+def test_a_line_that_begins_with_a_launch_is_a_verdict() -> None:
+    lines = text.to_text(a_report(examined("leaks", results=[result("accepted")]))).splitlines()
+    assert [line for line in lines if line.startswith("as started")] == [
+        "as started: LEAKS, a sentence"
+    ]
+    assert [line for line in lines if '"as started" means: ' in line]
+
+
+def test_a_library_is_said_to_be_covered_if_a_floor_is_set() -> None:
+    report = a_report(examined("leaks"))
+    facts = {"path": "/x", "stack": "_awscrt", "coverage": "guarded"}
+    pure = {"stack": "tlslite.handshakesettings", "implementation": "tlslite (pure Python)"}
+    report.describe = lambda _: [{**facts, "implementation": "s2n"}, {**facts, **pure}]
+    lines = text.to_text(report).splitlines()
+    assert [line for line in lines if line.startswith("other TLS library: ")] == [
+        "other TLS library: _awscrt (s2n): guarded if floor 1.2 is set",
+        "other TLS library: tlslite (pure Python): guarded if floor 1.2 is set",
+    ]
+
+
 def test_colors_are_the_only_escapes_in_the_text() -> None:
     colored = text.to_text(REPORTS["hostile"], colors=True)
     assert "\033[1;31mINCONCLUSIVE\033[0m" in colored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,6 +40,32 @@ def test_an_unprotected_interpreter_is_flagged_and_a_floor_protects_it(floor: st
 def test_an_armed_interpreter_is_enforced() -> None:
     status, report = verify(env=armed_environment())
     assert (status, report["verdict"]) == (0, "enforced")
+
+
+def test_the_evidence_says_that_an_armed_interpreter_was_armed() -> None:
+    """The probe reads the state of tlsfloor after ``ssl``, whose import arms the process."""
+    _, report = verify(env=armed_environment())
+    isolated, started = (each["facts"] for each in report["launches"][:2])
+    [arming] = started["armings"]
+    assert sorted(arming) == ["floor", "mode", "route", "set_by", "since"]
+    assert (arming["floor"], arming["mode"], arming["route"]) == ("1.2", "enforce", "PYTHONPATH")
+    assert [file.rpartition("/")[2] for file in started["startup_files"]] == ["sitecustomize.py"]
+    assert (started["minimum_version"], started["arming_failure"]) == ("TLS 1.2", "")
+    assert not {"armings", "startup_files"} & set(isolated)
+
+
+def test_each_reason_is_a_case_of_its_launch() -> None:
+    _, report = verify(env=armed_environment())
+    launches = {each["name"]: each["cases"] for each in report["launches"]}
+    verdicts = {"as started": report, **report["other_verdicts"]}
+    for name, verdict in verdicts.items():
+        tried = {
+            " ".join(case[key] for key in ("role", "library", "setup", "version", "key_exchange"))
+            for case in launches[name]
+            if case["outcome"] in ("accepted", "refused")
+        }
+        assert {reason.partition(": ")[2] for reason in verdict["reasons"]} <= tried
+        assert f" {len(verdict['reasons'])} " in verdict["summary"] or verdict["verdict"] == "leaks"
 
 
 def test_the_report_shows_which_options_of_python_skip_the_floor() -> None:
@@ -95,6 +122,9 @@ def completed_if_allowed(case: cases.Case) -> tuple[bool, str]:
     return case.version >= TLS1_2, ""
 
 
+QUICK = [
+    case for case in cases.plan_cases(TLS1_2, ("client",), hello=True) if case.library == "ssl"
+]
 SOUND = launch(allowed_only, completed_if_allowed)
 OPEN = launch(lambda case: {"version": "TLSv1"}, lambda case: (True, ""))
 
@@ -110,19 +140,128 @@ def test_each_verdict_is_one_sentence() -> None:
     lowered = launch(
         allowed_only, lambda case: (case.version >= TLS1_2 or case.setup == "lowered", "")
     )
+    more = "more when a program asked for less"
+    by_default = launch(
+        allowed_only, lambda case: (case.version >= TLS1_2 or case.setup == "default", "")
+    )
     sentences = [
-        (OPEN, OPEN, "LEAKS, 18 downgrades below TLS 1.2 succeeded with default settings"),
+        (
+            OPEN,
+            OPEN,
+            f"LEAKS, 18 connections below TLS 1.2 succeeded with default settings, and 30 {more}",
+        ),
+        (
+            OPEN,
+            by_default,
+            "LEAKS, 6 connections below TLS 1.2 succeeded with default settings",
+        ),
         (
             OPEN,
             lowered,
-            "LOWERABLE, 6 downgrades below TLS 1.2 succeeded when a program asked for less",
+            "LOWERABLE, 6 connections below TLS 1.2 succeeded when a program asked for less",
         ),
         (lowered, SOUND, "ENFORCED, 6 downgrades that work without the floor are blocked"),
-        (SOUND, SOUND, "IMMUNE, no downgrade below TLS 1.2 is possible, even without the floor"),
+        (
+            SOUND,
+            SOUND,
+            "IMMUNE, none of the 48 downgrades that were tried succeeded, even without the floor",
+        ),
         (OPEN, nothing, "INCONCLUSIVE, nothing is proven: no answer within 60 s"),
     ]
     for isolated, started, sentence in sentences:
         assert str(judge.judge_launch(isolated, started, TLS1_2)) == sentence
+
+
+def test_a_verdict_on_hellos_does_not_speak_of_connections() -> None:
+    def hellos(accepts: Callable[[cases.Case], bool]) -> judge.LaunchResult:
+        said = {case.id: allowed_only(case) for case in QUICK}
+        saw = {
+            case.id: (True, "")
+            if case.version >= TLS1_2 or accepts(case)
+            else (False, "refused: x")
+            for case in QUICK
+        }
+        return judge.LaunchResult("x", judge.judge_cases(QUICK, said, saw, TLS1_2))
+
+    every = hellos(lambda case: True)
+    lowered = hellos(lambda case: case.setup == "lowered")
+    sound = hellos(lambda case: False)
+    more, even = "more when a program asked for less", "even without the floor"
+    sentences = [
+        (
+            every,
+            every,
+            f"LEAKS, 9 hellos below TLS 1.2 were accepted with default settings, and 15 {more}",
+        ),
+        (
+            every,
+            lowered,
+            "LOWERABLE, 3 hellos below TLS 1.2 were accepted when a program asked for less",
+        ),
+        (
+            lowered,
+            sound,
+            "ENFORCED, 3 hellos below TLS 1.2 that are accepted without the floor are refused",
+        ),
+        (
+            sound,
+            sound,
+            f"IMMUNE, none of the 24 hellos below TLS 1.2 that were tried was accepted, {even}",
+        ),
+    ]
+    for isolated, started, sentence in sentences:
+        assert str(judge.judge_launch(isolated, started, TLS1_2)) == sentence
+
+
+def only(found: judge.LaunchResult, *setups: str) -> judge.LaunchResult:
+    """A launch that tried nothing but some setups."""
+    results = [result for result in found.results if result.case.setup in setups]
+    return judge.LaunchResult(found.name, results)
+
+
+def test_a_verdict_counts_only_what_the_launch_tried() -> None:
+    """A launch with an option of Python tries fewer cases than the isolated one."""
+    verdict = judge.judge_launch(OPEN, only(SOUND, "default"), TLS1_2, SOUND)
+    assert str(verdict) == "ENFORCED, 6 downgrades that work without the floor are blocked"
+    assert len(verdict.reasons) == 6
+    assert all(reason.startswith("blocked: client ssl default ") for reason in verdict.reasons)
+
+
+def test_what_a_launch_does_not_have_is_not_blocked() -> None:
+    def said(case: cases.Case) -> dict[str, str]:
+        return {"absent": "no ssl.x"} if case.setup == "lowered" else allowed_only(case)
+
+    def saw(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 and case.setup != "lowered", ""
+
+    verdict = judge.judge_launch(OPEN, launch(said, saw), TLS1_2)
+    assert str(verdict) == "ENFORCED, 42 downgrades that work without the floor are blocked"
+    assert not any(" lowered TLS" in reason for reason in verdict.reasons)
+
+
+def test_a_floor_blocks_what_worked_in_isolation_or_as_started() -> None:
+    """The isolated launch has no packages, so their downgrades work in the one as started only."""
+    isolated = only(OPEN, "default")
+    as_started = only(OPEN, "default", "lowered")
+    verdict = judge.judge_launch(isolated, SOUND, TLS1_2, as_started)
+    assert str(verdict) == "ENFORCED, 12 downgrades that work without the floor are blocked"
+    assert len(set(verdict.reasons)) == 12
+    # It is not immune if packages alone can be downgraded.
+    assert judge.judge_launch(SOUND, SOUND, TLS1_2, OPEN).name == "enforced"
+
+
+def test_an_immune_interpreter_is_not_said_to_have_tried_more_without_the_floor() -> None:
+    verdict = judge.judge_launch(only(SOUND, "default"), SOUND, TLS1_2)
+    assert str(verdict) == (
+        "IMMUNE, none of the 48 downgrades that were tried succeeded, and none of the 6 that were "
+        "tried without the floor"
+    )
+    assert len(verdict.reasons) == 48
+
+
+def test_nothing_is_proven_if_what_works_without_the_floor_was_not_tried() -> None:
+    verdict = judge.judge_launch(only(OPEN, "lowered"), only(SOUND, "default"), TLS1_2)
+    assert verdict.name == "inconclusive"
 
 
 def test_refusals_without_a_successful_control_prove_nothing() -> None:
@@ -222,11 +361,6 @@ def test_a_dropped_connection_is_not_a_refusal(error: str, words: str, outcome: 
 
     found = launch(said, lambda case: (case.version >= TLS1_2, words))
     assert {each.outcome for each in found.results if each.case.version < TLS1_2} == {outcome}
-
-
-QUICK = [
-    case for case in cases.plan_cases(TLS1_2, ("client",), hello=True) if case.library == "ssl"
-]
 
 
 @pytest.mark.parametrize(

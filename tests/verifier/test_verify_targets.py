@@ -404,7 +404,7 @@ def test_a_leak_before_a_target_failed_is_reported(venv: Path) -> None:
     )
     found = launch.Launcher(misbehave(venv, program), SHORT, TLS1_2, 10).as_started()
     assert found.failure == "no answer within 10 s"
-    assert {each.case.version for each in found.accepted(TLS1_2)} == {0x0301, 0x0302}
+    assert {each.case.version for each in found.below(TLS1_2, "accepted")} == {0x0301, 0x0302}
     assert {each.outcome for each in found.results} == {"accepted", "inconclusive"}
 
 
@@ -523,7 +523,7 @@ def test_a_mapped_file_may_have_any_name(venv: Path, tmp_path: Path) -> None:
     path = misbehave(venv, MAPPED.format(folder=os.fsencode(tmp_path)))
     found = launch.Launcher(path, SHORT, TLS1_2, 30).as_started()
     assert found.failure == ""
-    assert str(tmp_path / os.fsdecode(b"libssl-caf\xe9.so.9")) in found.facts["loaded"]
+    assert str(tmp_path / os.fsdecode(b"libssl-caf\xe9.so.9")) in found.facts["loaded_libraries"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
@@ -573,7 +573,7 @@ def test_an_interpreter_that_loads_a_library_from_outside_of_its_image_is_inconc
     found = examine.examine_interpreter(
         find.Interpreter(sys.executable, image=str(tmp_path)), SHORT, TLS1_2, 60
     )
-    if not found.launches[0].facts.get("loaded"):
+    if not found.launches[0].facts.get("loaded_libraries"):
         pytest.skip("this system does not tell which libraries are loaded")
     assert found.verdict.name == "inconclusive"
     assert "not its image's: verify it there" in found.verdict.reasons[0]

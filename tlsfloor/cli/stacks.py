@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         tell("")
         counts = Counter(library["coverage"] for library in described)
         kinds = ", ".join(f"{count} {coverage}" for coverage, count in counts.most_common())
-        tell(f"floor {floor}: {len(described)} TLS libraries: {kinds}")
+        held = "whether a floor is set here: tlsfloor status"
+        noun = "library" if len(described) == 1 else "libraries"
+        tell(f"with floor {floor}: {len(described)} TLS {noun}: {kinds} ({held})")
     else:
         tell(f"no TLS library in {', '.join(folders)}")
     return 1 if not_covered or unreadable else 0

@@ -113,6 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         evidence=evidence,
         describe=lambda libraries: digests(_coverage.describe(libraries, coverage)),
         run=about_run()["run"],
+        roles=ROLES[arguments.role],
     )
     try:
         with contextlib.ExitStack() as stack:
@@ -122,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
             advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
             examine.examine_interpreters(
                 report,
-                cases.plan_cases(floor, ROLES[arguments.role], hello=arguments.hello),
+                cases.plan_cases(floor, report.roles, hello=arguments.hello),
                 arguments.timeout,
                 arguments.jobs,
                 armed=not arguments.targets,

@@ -52,6 +52,9 @@ _SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
 #: Packages that implement TLS in Python, or contain an implementation.
 PACKAGES = ("aioquic", "dtls", "mbedtls", "nassl", "oscrypto", "tlslite", "wolfssl")
 
+#: How the name of such an implementation ends.
+PURE_PYTHON = "(pure Python)"
+
 # The program of this process, even if its file was replaced.
 _PROGRAM = "/proc/self/exe"
 
@@ -174,7 +177,7 @@ def loaded() -> list[Library]:
 
 
 def _package(name: str, path: str) -> Library:
-    return Library(path, {f"{name} (Python)": ""})
+    return Library(path, {f"{name} {PURE_PYTHON}": ""})
 
 
 def _joined(found: list[Library]) -> list[Library]:

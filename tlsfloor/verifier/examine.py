@@ -63,7 +63,7 @@ class VerifyReport:
 
     ``tool`` is the version of tlsfloor, and ``evidence`` is ``"handshake"`` or ``"hello"``.
     ``describe`` returns libraries as JSON types, with the coverage of each. ``run`` says when,
-    where, as whom and how tlsfloor was called, as JSON types.
+    where, as whom and how tlsfloor was called, as JSON types. ``roles`` are those that were tried.
     """
 
     floor: int
@@ -74,6 +74,7 @@ class VerifyReport:
     evidence: str = "handshake"
     describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.without_coverage
     run: dict[str, Any] = field(default_factory=dict)
+    roles: tuple[str, ...] = ("client", "server")
 
     @property
     def problems(self) -> list[str]:
@@ -127,7 +128,7 @@ def examine_interpreter(
         interpreter,
         verdict,
         launches,
-        {each.name: judge_launch(isolated, each, floor) for each in further},
+        {each.name: judge_launch(isolated, each, floor, started) for each in further},
         time.monotonic() - start,
         _libraries_of(started),
     )
@@ -135,13 +136,13 @@ def examine_interpreter(
 
 def _libraries_of(started: LaunchResult) -> list[Library]:
     """Return the TLS implementations where an interpreter finds its packages."""
-    path, own = map(str, started.fact_list("path")), started.facts.get("standard_library")
+    path, own = map(str, started.fact_list("sys_path")), started.facts.get("standard_library")
     return libraries.installed(path, own)[1] if isinstance(own, str) else []
 
 
 def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> str:
     """Return a TLS library that an interpreter of an unpacked image loaded from outside of it."""
-    loaded = (str(name) for launched in launches for name in launched.fact_list("loaded"))
+    loaded = (str(name) for launched in launches for name in launched.fact_list("loaded_libraries"))
     inside = interpreter.image + os.sep
     return next((name for name in loaded if interpreter.image and not name.startswith(inside)), "")
 

@@ -35,6 +35,7 @@ def report_as_dict(report: VerifyReport) -> dict[str, Any]:
         "run": report.run,
         "floor": versions.floor_name(report.floor),
         "evidence": report.evidence,
+        "roles": list(report.roles),
         "targets": report.targets,
         "exit_status": report.exit_status,
         "problems": report.problems,

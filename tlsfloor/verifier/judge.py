@@ -35,15 +35,19 @@ alert or an error about the version counts as a refusal there.
 
 Then each launch gets a verdict. What was accepted decides first, so that a launch that failed in
 the middle can still be known to leak. Doubts come next. Only a launch without doubts can be
-*immune* or *enforced*, and the launch in isolation decides which of the two:
+*immune* or *enforced*, and the launches without the floor decide which of the two. These are the
+launch in isolation, and for any other launch also the one as started:
 
 ============  ====================================================================================
 leaks         as started, a program that asks for no version connects below the floor
 lowerable     as started, a program that asks for less than the floor gets it
 inconclusive  some case has no outcome that proves anything
-enforced      as started, nothing connects below the floor; in isolation, something does
-immune        nothing connects below the floor in either launch
+enforced      as started, nothing connects below the floor; without the floor, something does
+immune        nothing connects below the floor in any of the launches
 ============  ====================================================================================
+
+A verdict counts what this launch tried, and nothing else: a launch with an option of Python tries
+fewer cases, and isolation has no packages.
 """
 
 from __future__ import annotations
@@ -85,6 +89,20 @@ _DROPPED = (
     *("new thread", _NOT_REACHED["error"]),
 )
 
+# What a verdict counts: what was accepted, blocked or only tried.
+_CONNECTIONS = {
+    "accepted": "connection{s} below {floor} succeeded",
+    "blocked": "downgrade{s} that {work} without the floor {are} blocked",
+    "tried": "downgrade{s} that {were} tried succeeded",
+}
+_HELLOS = {
+    "accepted": "hello{s} below {floor} {were} accepted",
+    "blocked": "hello{s} below {floor} that {are} accepted without the floor {are} refused",
+    "tried": "hello{s} below {floor} that {were} tried was accepted",
+}
+_ONE = {"s": "", "work": "works", "are": "is", "were": "was"}
+_SEVERAL = {"s": "s", "work": "work", "are": "are", "were": "were"}
+
 
 @dataclass(frozen=True)
 class CaseResult:
@@ -110,10 +128,10 @@ class LaunchResult:
         value = self.facts.get(name)
         return value if isinstance(value, list) else []
 
-    def accepted(self, floor: int) -> list[CaseResult]:
-        """Return the cases below the floor that were accepted."""
-        accepted = (result for result in self.results if result.outcome == "accepted")
-        return [result for result in accepted if result.case.version < floor]
+    def below(self, floor: int, outcome: str) -> list[CaseResult]:
+        """Return the cases below the floor that were ``"accepted"``, or another outcome."""
+        found = (result for result in self.results if result.outcome == outcome)
+        return [result for result in found if result.case.version < floor]
 
     def doubts(self) -> list[str]:
         """Return why this launch does not prove that nothing is accepted."""
@@ -207,40 +225,56 @@ def _is_refusal(case: Case, error: str, saw: str) -> bool:
     return closed and not any(text in error for text in _DROPPED)
 
 
-def judge_launch(isolated: LaunchResult, launch: LaunchResult, floor: int) -> Verdict:
-    """Return the verdict on a launch, by comparison with the launch in isolation."""
-    below = f"below {versions.name(floor)}"
-    accepted = launch.accepted(floor)
+def judge_launch(
+    isolated: LaunchResult, launch: LaunchResult, floor: int, as_started: LaunchResult | None = None
+) -> Verdict:
+    """Return the verdict on a launch, by comparison with the launches without the floor.
+
+    ``as_started`` is one of them if a launch with the floor or with an option is judged.
+    """
+    accepted, refused = launch.below(floor, "accepted"), launch.below(floor, "refused")
+    hellos = any(result.case.key_exchange == ANY for result in launch.results)
+
+    def counted(results: list[CaseResult], what: str) -> str:
+        words = (_HELLOS if hellos else _CONNECTIONS)[what]
+        forms = _ONE if len(results) == 1 else _SEVERAL
+        return f"{len(results)} {words.format(floor=versions.name(floor), **forms)}"
+
     by_default = [result for result in accepted if result.case.setup in DEFAULT_SETUPS]
+    when_asked = [result for result in accepted if result.case.setup not in DEFAULT_SETUPS]
     if by_default:
-        how = f"{_downgrades(by_default)} {below} succeeded with default settings"
-        return Verdict("leaks", how, _reasons("accepted", by_default))
+        how = f"{counted(by_default, 'accepted')} with default settings"
+        if when_asked:
+            how += f", and {len(when_asked)} more when a program asked for less"
+        return Verdict("leaks", how, _reasons("accepted", [*by_default, *when_asked]))
     if accepted:
-        how = f"{_downgrades(accepted)} {below} succeeded when a program asked for less"
+        how = f"{counted(accepted, 'accepted')} when a program asked for less"
         return Verdict("lowerable", how, _reasons("accepted", accepted))
     doubts = launch.doubts()
-    blocked = isolated.accepted(floor)
+    others = [isolated, as_started or isolated]
+    works = {result.case for other in others for result in other.below(floor, "accepted")}
+    blocked = [result for result in refused if result.case in works]
     if blocked and not doubts:
-        them = "that works without the floor is blocked"
-        if len(blocked) > 1:
-            them = "that work without the floor are blocked"
-        return Verdict("enforced", f"{_downgrades(blocked)} {them}", _reasons("blocked", blocked))
+        how = counted(blocked, "blocked")
+        return Verdict("enforced", how, _reasons("blocked", blocked))
     how = f"{isolated.name}, without environment variables and start-up files"
     doubts += [f"{how}: {doubt}" for doubt in isolated.doubts()]
+    if works and not doubts:
+        doubts = ["nothing that works without the floor was tried"]
     if doubts:
         return unproven(doubts)
-    how = f"no downgrade {below} is possible, even without the floor"
-    return Verdict("immune", how, [how])
+    without = len(isolated.below(floor, "refused"))
+    end = f"and none of the {without} that were tried without the floor"
+    if without == len(refused):
+        end = "even without the floor"
+    how = f"none of the {counted(refused, 'tried')}, {end}"
+    return Verdict("immune", how, _reasons("refused", refused))
 
 
 def unproven(doubts: list[str]) -> Verdict:
     """Return the verdict on what could not be tried."""
     others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
     return Verdict("inconclusive", f"nothing is proven: {doubts[0]}{others}", doubts)
-
-
-def _downgrades(results: list[CaseResult]) -> str:
-    return f"{len(results)} downgrade{'s' if len(results) > 1 else ''}"
 
 
 def _reasons(word: str, results: list[CaseResult]) -> list[str]:

@@ -162,9 +162,15 @@ def _extract(printed: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
         Exception: an interpreter can print anything else.
     """
     found = json.loads(printed.rpartition(_BEGIN)[2].partition(_END)[0])
+    facts = {**found["facts"]}
+    # The probe reports wire numbers.
+    for arming in facts.get("armings", ()):
+        arming["floor"] = versions.floor_name(arming["floor"])
+    if "minimum_version" in facts:
+        facts["minimum_version"] = versions.bound_name(facts["minimum_version"])
     probe_said = {
         # A TLS object that was closed has the version None.
         str(said["id"]): {key: str(value) for key, value in said.items() if value is not None}
         for said in found["cases"]
     }
-    return {**found["facts"]}, probe_said
+    return facts, probe_said

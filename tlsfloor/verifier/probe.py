@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import socket
+import time
 
 BEGIN, END = "\n<tlsfloor-facts>", "</tlsfloor-facts>\n"
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
@@ -293,38 +294,41 @@ def facts(job):
         "executable": sys.executable,
         "prefix": sys.prefix,
         "flags": [name for name in FLAGS if getattr(sys.flags, name, 0)],
-        "openssl_conf": os.environ.get("OPENSSL_CONF"),
-        "path": sys.path,
+        "openssl_conf_variable": os.environ.get("OPENSSL_CONF"),
+        "sys_path": sys.path,
         "standard_library": os.path.dirname(os.__file__),
     }
-    state = getattr(sys, "_tlsfloor", None) or {}
-    if state:
-        files = [each["file"] for each in state.get("files", ())]
-        found["start_up"] = {"files": files, "failure": state.get("failure")}
     try:
         import ssl
     except ImportError as error:
-        found["no_ssl"] = str(error)
+        ssl = None
+        found["ssl_error"] = str(error)
+    # Not before: the import of ssl loads tlsfloor.floor, which replaces this state.
+    state = getattr(sys, "_tlsfloor", None) or {}
+    if state:
+        found["startup_files"] = [each["file"] for each in state.get("files", ())]
+        found["arming_failure"] = state.get("failure")
+    if ssl is None:
         return found
     found["openssl"] = ssl.OPENSSL_VERSION
     # OPENSSL_VERSION can be the version of the build. These are the files in use; only Linux names them.
     try:
         with open("/proc/self/maps", "rb") as maps:
             names = text(sorted(set(line.split(None, 5)[5].rstrip(b"\n") for line in maps if b"/" in line)))
-        found["loaded"] = [name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name]
+        found["loaded_libraries"] = [name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name]
     except EnvironmentError:
         pass
     try:
         import sysconfig
 
-        found["default_ciphers"] = sysconfig.get_config_var("PY_SSL_DEFAULT_CIPHERS")
+        found["py_ssl_default_ciphers"] = sysconfig.get_config_var("PY_SSL_DEFAULT_CIPHERS")
         folder = os.path.dirname(ssl.get_default_verify_paths().openssl_cafile)
-        found["openssl_cnf"] = found["openssl_conf"] or os.path.join(folder, "openssl.cnf")
-        with open(found["openssl_cnf"]) as file:
+        found["openssl_config_file"] = found["openssl_conf_variable"] or os.path.join(folder, "openssl.cnf")
+        with open(found["openssl_config_file"]) as file:
             lines = [line.strip() for line in file]
-        found["min_protocol"] = [line for line in lines if line.startswith(("MinProtocol", "CipherString"))]
+        found["openssl_config_lines"] = [line for line in lines if line.startswith(("MinProtocol", "CipherString"))]
     except Exception as error:
-        found["openssl_cnf_error"] = "%s: %s" % (type(error).__name__, error)
+        found["openssl_config_error"] = "%s: %s" % (type(error).__name__, error)
     context = default_context(ssl, "client", job)  # with the one authority of the job: a system has hundreds
     for name in ("minimum_version", "security_level"):
         if hasattr(context, name):
@@ -334,10 +338,16 @@ def facts(job):
     except ssl.SSLError as error:
         found["all_ciphers"] = "refused: %s" % error
     if "armings" in state:
-        found["armings"] = [[each["floor"], each["route"], each["set_by"]] for each in state["armings"]]
+        found["armings"] = [arming_as_dict(each) for each in state["armings"]]
         known = getattr(sys.modules.get("tlsfloor.exemptions"), "known", ())
         found["exemptions"] = [each.as_dict() for each in known]
     return found
+
+
+def arming_as_dict(arming):
+    """Return an arming as `tlsfloor status --json` shows it, but with the number of the floor."""
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(arming["since"]))
+    return dict(((key, arming[key]) for key in ("floor", "mode", "route", "set_by")), since=since)
 
 
 def text(value):

@@ -6,6 +6,7 @@ import re
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
+from tlsfloor.inventory.libraries import PURE_PYTHON
 from tlsfloor.verifier.launch import AS_STARTED
 from tlsfloor.versions import FLOORS, SSL3
 
@@ -18,13 +19,25 @@ if TYPE_CHECKING:
 _FEW = 3
 
 # Characters of an explanation in the summary. The JSON has all of it.
-_SHORT = 100
+_SHORT = 120
 
-#: What the names of launches mean. The judge compares with a launch without the floor.
+#: What the names of launches mean. The judge compares with the launches without the floor.
 LEGEND = (
-    f"({AS_STARTED}: with the environment variables and start-up files that programs get here; "
-    "without the floor: with neither)"
+    f'"{AS_STARTED}" means: with the environment variables and start-up files that programs get '
+    'here; "without the floor": with neither, or as started before the floor is added'
 )
+
+#: How the versions of a table become the count of a verdict, unless only hellos were exchanged.
+COUNTS = (
+    "each version below the floor is tried with two key exchanges, RSA and ECDHE, "
+    "and each counts as one"
+)
+
+# How each kind of evidence was made.
+_EVIDENCE = {
+    "handshake": "full handshakes",
+    "hello": "crafted hellos only: no handshake was completed",
+}
 
 # SGR sequences of a terminal (ECMA-48 section 8.3.117): bold red, green, yellow, and the end.
 _RED, _GREEN, _YELLOW, _END = "\033[1;31m", "\033[32m", "\033[33m", "\033[0m"
@@ -38,11 +51,13 @@ def to_text(report: VerifyReport, *, colors: bool = False) -> str:
         for result in report.results:
             lines += _cases(result, report.floor)
             lines += map(printable, (*_library_lines(report, result), *_exemption_lines(result)))
-            lines += _verdicts(result)
+            lines += _verdicts(result, report)
     if len(report.results) > 1:
         lines += ["", *_summary(report)]
     lines += [printable(f"skipped: {path}: {why}") for path, why in report.found.skipped.items()]
     lines += [f"{_RED}{printable(problem)}{_END}" for problem in report.problems]
+    if report.run:
+        lines.append(printable(_provenance(report)))
     text = "".join(f"{line}\n" for line in lines)
     # printable() has removed such sequences from all that an interpreter reports.
     return text if colors else _COLORS.sub("", text)
@@ -103,10 +118,13 @@ def _library_lines(report: VerifyReport, result: InterpreterResult) -> list[str]
             contents = lines.setdefault((name, library["coverage"]), {})
             contents.update(dict.fromkeys(library["implementation"].split(", ")))
     floor = versions.floor_name(report.floor)
-    return [
-        f"other TLS library: {name} ({', '.join(contents)}), with floor {floor}: {coverage}"
-        for (name, coverage), contents in lines.items()
-    ]
+    found = []
+    for (name, coverage), contents in lines.items():
+        text = ", ".join(contents)
+        # The name of a library in Python says what it is.
+        text = text if text.endswith(PURE_PYTHON) else f"{name} ({text})"
+        found.append(f"other TLS library: {text}: {coverage} if floor {floor} is set")
+    return found
 
 
 def _exemption_lines(result: InterpreterResult) -> list[str]:
@@ -120,7 +138,7 @@ def _exemption_lines(result: InterpreterResult) -> list[str]:
     return lines
 
 
-def _verdicts(result: InterpreterResult) -> list[str]:
+def _verdicts(result: InterpreterResult, report: VerifyReport) -> list[str]:
     """Return a line for each verdict, the most important ones last."""
     verdicts = {AS_STARTED: result.verdict, **result.other_verdicts}
     names = sorted(verdicts, key=lambda name: not name.startswith(f"{AS_STARTED}, "))
@@ -128,7 +146,16 @@ def _verdicts(result: InterpreterResult) -> list[str]:
         f"{name}: {_colored(verdicts[name])}, {printable(verdicts[name].explanation)}"
         for name in names
     ]
-    return [LEGEND, *lines] if result.launches else lines
+    legend = [LEGEND, COUNTS] if report.evidence == "handshake" else [LEGEND]
+    return [*legend, *lines] if result.launches else lines
+
+
+def _provenance(report: VerifyReport) -> str:
+    """Return when, by what, where and how the report was made."""
+    return (
+        f"made {report.run['time']} by tlsfloor {report.tool} on {report.run['host']}; "
+        f"tried as {' and '.join(report.roles)}, by {_EVIDENCE[report.evidence]}"
+    )
 
 
 def _summary(report: VerifyReport) -> list[str]:
