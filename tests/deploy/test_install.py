@@ -42,7 +42,7 @@ class Venv(NamedTuple):
     site: Path
 
     def there(self) -> list[str]:
-        hidden = ("__pycache__", "_tlsfloor-")  # the latter is the copy of the package
+        hidden = ("__pycache__", "_tlsfloor-")  # the second is the copy of the package
         return sorted(each.name for each in self.site.iterdir() if not each.name.startswith(hidden))
 
     def copy(self) -> Path:

@@ -130,7 +130,7 @@ for bound in ("minimum_version", "maximum_version"):
     for protocol in fixed:
         for value in (0x301, 0x303, 0x304, -1, -2):
             attempt(setattr, ssl.SSLContext(protocol), bound, value)
-        for value in nonsense:  # of two faults either may be the one that is told
+        for value in nonsense:  # if two things are wrong, the error may name either
             if value == -2**70:  # and PyPy has another name for this one
                 continue
             try:

@@ -52,7 +52,7 @@ def main(job, made):
             result[name] = way(made[name])
         except ssl.SSLError as error:
             result[name] = error.reason
-        # Whoever ignores the error must not go on in plain text, nor over what was refused.
+        # A program that ignores the error must not go on in plain text.
         try:
             made[name].sendall(b"a secret")
             result[name + " afterwards"] = "sent"

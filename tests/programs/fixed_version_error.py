@@ -1,4 +1,4 @@
-"""What becomes of a context that speaks TLS 1.0 only: the error of its use, or None."""
+"""Use a context that speaks TLS 1.0 only; the result is the error, or None."""
 
 import ssl
 

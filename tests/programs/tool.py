@@ -250,7 +250,7 @@ def reload():
 
 
 def dropped():
-    """Forget the modules that the tool itself loaded, so that the program loads them anew."""
+    """Forget the modules that the tool itself loaded, so that the program loads them again."""
     import ssl
 
     before = ssl

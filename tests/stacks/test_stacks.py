@@ -98,7 +98,7 @@ def served(name: str, route: str, floor: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("floor", ["1.2", "1.3"])
-@pytest.mark.parametrize("route", ["late", "PYTHONPATH"])  # by a call early is as by the latter
+@pytest.mark.parametrize("route", ["late", "PYTHONPATH"])  # an early call is like PYTHONPATH
 def test_nothing_of_a_stack_gets_below_the_floor(
     name: str, route: str, floor: str, record_property: Callable[[str, str], None]
 ) -> None:

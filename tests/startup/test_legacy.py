@@ -169,7 +169,7 @@ def test_nothing_is_reached_below_the_floor(
             assert said not in FLOORS, (way, peer, said)
 
 
-#: What every snippet begins with. ``refuse`` stands for the start-up file, which blocks or warns.
+#: The first lines of every snippet. ``refuse`` plays the start-up file, which blocks or warns.
 PROLOGUE = """
 from __future__ import print_function
 import json, sys, threading
@@ -346,7 +346,7 @@ def tell(context):
         say(error.errno, error.reason, error.library, str(error))
 older = ssl.SSLContext(ssl.PROTOCOL_TLSv1)
 say(use(older), use(Silent(ssl.PROTOCOL_TLSv1)))
-watch(0x303, "whoever armed it")
+watch(0x303, "the test")
 for context in (older, ssl.SSLContext(ssl.PROTOCOL_TLSv1), Silent(ssl.PROTOCOL_TLSv1)):
     tell(context)
 tell(ssl.SSLContext(ssl.PROTOCOL_TLSv1_2))
@@ -363,7 +363,7 @@ def test_a_fixed_version_is_refused_as_openssl_would(executable: str) -> None:
         assert each[:3] == [1, "UNSUPPORTED_PROTOCOL", "SSL"]
         assert each[3].startswith(
             "[SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: this context speaks TLS "
-            "1.0 only, and the floor is 1.2, set by whoever armed it; hint: write "
+            "1.0 only, and the floor is 1.2, set by the test; hint: write "
             "ssl.create_default_"
         )
     assert said[4] == ["SSLSocket"]

@@ -244,7 +244,7 @@ def test_links_to_nothing_or_in_circles_do_not_stop_the_search(tmp_path: Path) -
     link(tmp_path / "bin" / "python2", tmp_path / "bin" / "python2")
     link(tmp_path / "bin" / "python3", "gone")
     link(tmp_path / "pypy", tmp_path / "bin")  # to a folder
-    os.mkfifo(tmp_path / "python3.12")  # whoever opens it waits
+    os.mkfifo(tmp_path / "python3.12")  # to open it is to wait
     found = find.find_interpreters([str(tmp_path)])
     assert paths(found) == [str(tmp_path / "bin" / "python")]
     skipped = {os.path.basename(path): why for path, why in found.skipped.items()}

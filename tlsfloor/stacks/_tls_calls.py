@@ -17,7 +17,7 @@ The guard of such a stack is a table of calls, each with a function that checks 
             call.refuse("a client")
 
 A path is dotted, below the module of the row. ``?`` in front marks a call that some versions of the
-library lack, ``*`` at the end stands for any rest of the name, and ``module:`` in front names the
+library lack, ``*`` at the end matches any rest of the name, and ``module:`` in front names the
 row, where one guard serves several.
 
 Types made by PyO3 and pybind11 can be changed in place, which reaches every copy of them. Types
@@ -228,7 +228,7 @@ class TLSCalls:
 
 
 def _matching(module: ModuleType, path: str) -> list[str]:
-    """Return the paths that a path with ``?`` or ``*`` stands for in this version."""
+    """Return the paths that a path with ``?`` or ``*`` matches in this version."""
     optional, path = path.startswith("?"), path.lstrip("?")
     owner_path, _, name = path.rpartition(".")
     owner: Any = module
