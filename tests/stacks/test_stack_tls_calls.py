@@ -86,7 +86,12 @@ for store in (LocalStore(tempfile.mkdtemp()), MemoryStore(), from_url("memory://
         """
 import tempfile
 import opendal
-for operator in (opendal.Operator("memory"), opendal.Operator("fs", root=tempfile.mkdtemp())):
+operators = [opendal.Operator("memory"), opendal.Operator("fs", root=tempfile.mkdtemp())]
+if hasattr(opendal.Operator, "from_uri"):
+    operators.append(opendal.Operator(opendal.services.Scheme.MiniMoka))
+    operators.append(opendal.Operator.from_uri("memory://x", scheme="s3"))
+    operators.append(opendal.Operator.from_config({"scheme": "memory"}))
+for operator in operators:
     operator.write("a", b"x")
     assert bytes(operator.read("a")) == b"x"
 """,
@@ -231,6 +236,10 @@ REMOTE += [
     for call in (
         "opendal.Operator('s3', bucket='b', region='x')",
         "opendal.AsyncOperator('http', endpoint='https://localhost:1')",
+        "opendal.Operator(scheme='s3', uri='memory://', bucket='b', region='x')",
+        "opendal.Operator.from_uri('s3://b/?region=x', scheme='memory')",
+        "opendal.Operator.from_uri(uri='s3://b/?region=x', scheme='memory')",
+        "opendal.Operator.from_config(config={'scheme': 's3', 'bucket': 'b', 'region': 'x'})",
     )
 ]
 REMOTE += [
@@ -437,6 +446,57 @@ def test_an_endpoint_in_plain_text_does_not_allow_tls_to_a_proxy_or_for_credenti
     assert done.stdout.startswith("ProtocolRefused "), done.stderr
 
 
+SENT = """
+import http.server, threading
+{before}
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+server = http.server.HTTPServer(("localhost", 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+assert {call}(f"http://localhost:{{server.server_port}}", content=b"https://x").status_code == 204
+"""
+
+
+@pytest.mark.parametrize("module", ["primp", "impit"])
+def test_a_body_that_begins_with_a_url_is_not_taken_for_an_address(module: str) -> None:
+    need(module)
+    program = SENT.format(before=f"import {module}", call=f"{module}.post")
+    done = python("-c", program, env=armed_environment("1.3"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_headers_of_hf_transfer_are_not_taken_for_addresses() -> None:
+    need("hf_transfer")
+    call = "download('http://localhost:1', '/x/x', 1, 1, headers={'referer': 'https://x'})"
+    program = ATTEMPT.format(before="from hf_transfer import download", call=call)
+    done = python("-c", program, env=armed_environment("1.3"))
+    assert "ProtocolRefused" not in done.stdout
+    assert "if the server redirects to https" in done.stderr
+
+
+#: A program's module may be named as a stack is, with more behind.
+REBOUND = """
+import sys, types
+from pyarrow import _s3fs
+app = sys.modules["pyarrow_app"] = types.ModuleType("pyarrow_app")
+app.Files = _s3fs.S3FileSystem
+import tlsfloor
+tlsfloor.enforce("1.3")
+assert app.Files is _s3fs.S3FileSystem
+app.Files = None
+assert tlsfloor.status().held, tlsfloor.status()
+"""
+
+
+def test_a_program_may_change_a_name_of_its_own_that_holds_a_gate() -> None:
+    need("pyarrow")
+    done = python("-c", REBOUND, env=clean_environment())
+    assert done.returncode == 0, done.stderr
+
+
 LATE = """
 import tlsfloor
 {before}
@@ -457,6 +517,12 @@ except OSError as error:
             "obstore.get(s, 'x')",
         ),
         ("pyarrow", "from pyarrow.fs import S3FileSystem as S", "S()"),
+        ("pyarrow", "from pyarrow.fs import S3FileSystem as S\nclass My(S): ...", "My()"),
+        (
+            "pyarrow",
+            "from pyarrow.flight import FlightClient as C\nclass My(C): ...",
+            "My('grpc+tls://localhost:1')",
+        ),
         ("pyarrow", "from pyarrow.flight import connect", "connect('grpc+tls://localhost:1')"),
         (
             "pyarrow",
@@ -541,3 +607,125 @@ with handshakes.ServerPeer(0x301) as server:
 """
     done = python("-W", "ignore", "-c", program, env=armed_environment("1.3"))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: The names without which a guard does not fit: the guard, its row, and the names.
+REQUIRED = [
+    ("adbc", "adbc_driver_manager._lib", ["AdbcDatabase.__init__"]),
+    ("arrow", "pyarrow._azurefs", ["AzureFileSystem.__init__"]),
+    (
+        "arrow",
+        "pyarrow._flight",
+        ["connect", "FlightClient.__init__", "FlightServerBase.__init__"],
+    ),
+    ("arrow", "pyarrow._fs", ["FileSystem.from_uri"]),
+    ("arrow", "pyarrow._gcsfs", ["GcsFileSystem.__init__"]),
+    ("arrow", "pyarrow._s3fs", ["S3FileSystem.__init__", "resolve_s3_region"]),
+    ("arrow", "pyarrow._substrait", ["run_query"]),
+    (
+        "deltalake",
+        "deltalake._internal",
+        ["RawDeltaTable.is_deltatable", "PyQueryBuilder.execute"],
+    ),
+    (
+        "grpcio",
+        "grpc._cython.cygrpc",
+        [
+            "AioServer.add_secure_port",
+            "Channel.__init__",
+            "SSLChannelCredentials.__init__",
+            "Server.add_http2_port",
+            "ServerCredentials.__init__",
+            "server_credentials_ssl",
+        ],
+    ),
+    ("hf_transfer", "hf_transfer.hf_transfer", ["download", "multipart_upload"]),
+    (
+        "obstore",
+        "obstore._obstore",
+        [
+            "get",
+            "_store.from_url",
+            *(
+                f"_store.{name}Store.{method}"
+                for name in ("Azure", "GCS", "HTTP", "S3")
+                for method in ("__init__", "from_url")
+            ),
+        ],
+    ),
+    ("opendal", "opendal._opendal", ["Operator.__init__", "AsyncOperator.__init__"]),
+    (
+        "opendal",
+        "opendal._opendal",
+        ["operator.Operator.__init__", "operator.AsyncOperator.__init__"],
+    ),
+    (
+        "polars",
+        "_polars_runtime_32._polars_runtime",
+        [
+            "PyDataFrame.read_json",
+            "PyLazyFrame.new_from_csv",
+            "PyLazyFrame.new_from_ipc",
+            "PyLazyFrame.new_from_parquet",
+        ],
+    ),
+    ("pulsar", "_pulsar", ["Client.__init__"]),
+    ("pymssql", "pymssql._mssql", ["MSSQLConnection.__init__", "connect"]),
+    ("rust_http_clients", "impit.impit", ["delete"]),
+    ("rust_http_clients", "primp.primp", ["delete"]),
+    ("rust_http_clients", "pyqwest._pyqwest", ["Client.execute"]),
+    (
+        "snowflake",
+        "snowflake.connector._core.sf_core_python",
+        ["call_proto", "call_proto_async"],
+    ),
+    (
+        "temporal",
+        "temporalio.bridge.temporal_sdk_bridge",
+        ["connect_client", "init_runtime", "start_dev_server", "start_test_server"],
+    ),
+]
+
+#: Guards a stub of an extension, with all of the names and then without one of them. Some calls
+#: that a guard may lack are there, so it always finds one that it knows.
+LACKING = """
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+import tlsfloor
+tlsfloor.enforce("1.3")
+guard, row, *names = sys.argv[1:]
+optional = ["_reconstruct_operator", "get", "Client.get", "SyncClient.get"]
+def stub(missing):
+    module = ModuleType(row)
+    module.__spec__ = ModuleSpec(row, None)
+    module.__spec__._initializing = True
+    for name in [*optional, *names]:
+        *owners, attribute = name.split(".")
+        if missing.endswith("__init__") and name.startswith(missing[:-len("__init__")]):
+            owners, attribute = missing.split(".")[:-2], "__init__"  # without the class
+        owner = module
+        for part in owners:
+            if not hasattr(owner, part):
+                setattr(owner, part, type(part, (), {}))
+            owner = getattr(owner, part)
+        if name != missing and attribute != "__init__":
+            setattr(owner, attribute, lambda *args, **kwargs: None)
+    return module
+for missing in ["", *names]:
+    try:
+        state = import_module(f"tlsfloor.stacks.{guard}").guard(stub(missing))
+    except (ImportError, AttributeError):  # the hook of imports takes any error as a misfit
+        state = "refused"
+    if state != ("refused" if missing else "guarded"):
+        print(missing or "nothing is missing", state)
+"""
+
+
+@pytest.mark.parametrize(("guard", "row", "names"), REQUIRED)
+def test_a_guard_refuses_a_version_without_a_call_that_it_needs(
+    guard: str, row: str, names: list[str]
+) -> None:
+    done = python("-c", LACKING, guard, row, *names, env=clean_environment())
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -42,7 +42,7 @@ def find(module: ModuleType, path: str) -> tuple[Any, str]:
     *owners, name = path.split(".")
     for part in owners:
         owner = getattr(owner, part, None)
-    if getattr(owner, name, None) is None:
+    if owner is None or getattr(owner, name, None) is None:  # None, too, has an __init__
         raise misfit(row_of(module), f"it has no {path}")
     return owner, name
 
@@ -78,18 +78,19 @@ def rebase(real: Any, made: Any, but: Any = None) -> None:
             derived.__bases__ = tuple(made if base is real else base for base in derived.__bases__)
 
 
-def replace(gates: Gates, package: str, before: Any, after: Any) -> None:
+def replace(gates: Gates, row: str, before: Any, after: Any) -> None:
     """Store ``after`` in every module that holds ``before``, under any name.
 
-    Only names in the stack's own modules are recorded as gates, because a program may change names
-    of its own again.
+    Only names in the modules of the row's top-level package are recorded as gates, because a
+    program may change names of its own again.
     """
+    package = row.partition(".")[0]
     for place, module in list(sys.modules.items()):
         if not issubclass(type(module), ModuleType):  # cffi's libraries only claim to be modules
             continue
         # Not vars(): that would load a module that importlib loads lazily.
         for name, value in list(object.__getattribute__(module, "__dict__").items()):
-            if value is before and place.startswith(package):
+            if value is before and place.partition(".")[0] == package:
                 gates.put(module, name, after)
             elif value is before:
                 setattr(module, name, after)

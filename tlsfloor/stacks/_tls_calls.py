@@ -201,7 +201,7 @@ class TLSCalls:
                 _store(owner, name, gate)
                 self.gates.note(owner, name, gate)
         if owner is module and not is_fresh(module):
-            replace(self.gates, row.partition(".")[0], function, gated)  # in modules with a copy
+            replace(self.gates, row, function, gated)  # in modules with a copy
 
     def _look(self, check: Check, row: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Let a check look at a call, if the stack can negotiate less than the floor."""
@@ -222,9 +222,18 @@ class TLSCalls:
 
         # Without an __init__(), Cython's __cinit__() does the work, within __new__().
         by_new = real.__init__ is object.__init__
-        made = stand_in(real, {"__new__": __new__} if by_new else {"__init__": __init__})
+        methods: dict[str, Any] = {"__new__": __new__} if by_new else {"__init__": __init__}
+        # Classes that derive from the type already. Not rebase(): CPython refuses another base
+        # whose memory is freed in another way, as that of Arrow's types is.
+        before = type(real.__name__, (), {"__slots__": (), **methods})
+        derived: Any
+        for derived in type.__subclasses__(real):
+            bases = derived.__bases__
+            place = bases.index(real)
+            derived.__bases__ = (*bases[:place], before, *bases[place:])
+        made = stand_in(real, methods)
         self.stand_ins.add(made)
-        replace(self.gates, row.partition(".")[0], real, made)
+        replace(self.gates, row, real, made)
 
 
 def _matching(module: ModuleType, path: str) -> list[str]:

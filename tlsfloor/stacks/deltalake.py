@@ -8,7 +8,7 @@ table that was opened before the floor stays usable; ``below()`` reports that.
 from __future__ import annotations
 
 from tlsfloor.stacks import _addresses
-from tlsfloor.stacks._stand_ins import replace, row_of
+from tlsfloor.stacks._stand_ins import find, replace, row_of
 from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ def guard(module: ModuleType) -> str:
         GuardError: this deltalake has no table.
     """
     state = _calls.guard(module)
+    if state == "guarded" and hasattr(module, "PyQueryBuilder"):
+        find(module, "PyQueryBuilder.execute")
     if state == "guarded" and module.RawDeltaTable not in _calls.stand_ins:
         table = _Table(module.RawDeltaTable, row_of(module))
         _calls.stand_ins.add(table)

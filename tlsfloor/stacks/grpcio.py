@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import wraps
 
+from tlsfloor.stacks._stand_ins import find
 from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
 TYPE_CHECKING = False
@@ -41,6 +42,9 @@ def guard(module: ModuleType) -> str:
     """
     state = _calls.guard(module)
     if state == "guarded":
+        find(module, "ServerCredentials")  # _check_port() knows them by this name
+        if hasattr(module, "AioServer"):
+            find(module, "AioServer.add_secure_port")
         for name in _OTHERS:
             if hasattr(module, name) and not _gates.stands(module, name):
                 _gates.put(module, name, _noting(getattr(module, name)))
@@ -74,7 +78,8 @@ def _check_port(call: Call) -> None:
     for given in call.values:
         credentials = getattr(given, "_credentials", given)  # that of asyncio wraps them
         known = any(credentials is other for other in _without_tls)
-        if type(credentials).__name__ == "ServerCredentials" and not known:
+        names = [kind.__name__ for kind in type(credentials).__mro__]
+        if "ServerCredentials" in names and not known:
             call.refuse("a port of a server")
 
 

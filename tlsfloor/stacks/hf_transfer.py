@@ -13,6 +13,10 @@ from tlsfloor import versions
 from tlsfloor.stacks import _addresses
 from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Where its OpenSSL looks for a configuration (OPENSSLDIR of its build).
 _CONFIGURATION = "/usr/local/ssl/openssl.cnf"
 
@@ -32,8 +36,14 @@ guard, _gates = _calls.guard, _calls.gates
 
 @_calls.check("download", "multipart_upload")
 def _check_urls(call: Call) -> None:
-    urls = [url for url in _addresses.addresses(call.values) if _addresses.scheme_of(url)]
+    # The URLs of the parts of a file are a list. Headers may name a URL, too.
+    given = [text for value in call.values for text in _as_list(value) if isinstance(text, str)]
+    urls = [text for text in given if _addresses.scheme_of(text)]
     if not urls or any(_addresses.kind_of(url) != _addresses.PLAIN for url in urls):
         call.refuse("a transfer by https")
     else:
         call.plain()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -32,7 +32,7 @@ below, _gates = _calls.below, _calls.gates
 
 
 @_calls.check(
-    "PyLazyFrame.new_from_*",
+    *(f"PyLazyFrame.new_from_{kind}" for kind in ("csv", "ipc", "parquet", "*")),
     "?PyLazyFrame.sink_*",
     "PyDataFrame.read_*",
     "?PyDataFrame.write_*",

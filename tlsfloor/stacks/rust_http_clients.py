@@ -10,6 +10,9 @@ from tlsfloor.stacks._tls_calls import Call, TLSCalls
 
 _VERBS = ("delete", "get", "head", "options", "patch", "post", "put", "request", "stream", "trace")
 
+# Parameters whose text is sent, even if it is a URL.
+_BODIES = {"body", "content", "data"}
+
 _calls = TLSCalls(
     "client", hint="use a client that speaks TLS by Python's ssl, such as httpx or requests"
 )
@@ -17,6 +20,9 @@ guard, _gates = _calls.guard, _calls.gates
 
 
 @_calls.check(
+    "impit.impit:delete",
+    "primp.primp:delete",
+    "pyqwest._pyqwest:Client.execute",
     *(
         f"{row}:?{holder}{verb}"
         for row in ("impit.impit", "primp.primp")
@@ -30,8 +36,9 @@ guard, _gates = _calls.guard, _calls.gates
     ),
 )
 def _check_urls(call: Call) -> None:
-    given = [getattr(value, "url", value) for value in call.values]  # a URL or a request
-    urls = [url for url in given if _addresses.scheme_of(url)]
+    given = [*call.args, *(value for name, value in call.kwargs.items() if name not in _BODIES)]
+    texts = [text for value in given for text in (value, getattr(value, "url", None))]  # a request
+    urls = [text for text in texts if isinstance(text, str) and _addresses.scheme_of(text)]
     if urls and all(_addresses.kind_of(url) == _addresses.PLAIN for url in urls):
         call.plain()
     else:

@@ -86,7 +86,7 @@ class _Clients:
 
     def replace(self, before: Any, after: Any) -> None:
         """Replace a class or function in every module."""
-        replace(_gates, self.native.__name__, before, after)
+        replace(_gates, row_of(self.native), before, after)
 
     def classes(self) -> list[tuple[Any, str]]:
         """Return the classes of clients: the module of each, and its name there."""
