@@ -286,7 +286,7 @@ def test_a_call_that_would_begin_tls_is_refused_with_the_reason(
     done = python("-c", program, env=armed_environment("1.3"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ProtocolRefused [SSL: UNSUPPORTED_PROTOCOL] "), done.stdout
-    assert ", and the floor is 1.3, set by TLSFLOOR=1.3 through " in done.stdout
+    assert ", and the floor is 1.3, set by TLSFLOOR=1.3, read by " in done.stdout
     assert "; hint: " in done.stdout
 
 

@@ -31,7 +31,7 @@ except ImportError as error:
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 __all__ = ["CA_FILE", "PEER_FILE", "TIMEOUT", "ClientPeer", "Peer", "ServerPeer", "call"]
@@ -45,7 +45,7 @@ _RESP = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
 
 # The protocols that clients ask for. With none, tlslite-ng fails for a TLS 1.3 client that asks
 # (RFC 7301).
-_ALPN = [bytearray(b"http/1.1"), bytearray(b"postgresql")]
+_ALPN = (b"http/1.1", b"postgresql")
 
 # Bytes to read at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
@@ -89,6 +89,7 @@ class ServerPeer(Peer):
         before_tls: what to do on the plain socket first, for STARTTLS.
         reply: returns the reply to a request.
         identity: a PEM file with an RSA key and its certificate.
+        alpn: the application protocols to choose from; gRPC needs ``h2``.
         host: the address to listen at.
         port: the port to listen at; 0 means a free port.
     """
@@ -102,11 +103,13 @@ class ServerPeer(Peer):
         before_tls: Callable[[socket.socket], None] | None = None,
         reply: Callable[[bytes, int], bytes] = default_reply,
         identity: str = PEER_FILE,
+        alpn: Sequence[bytes] = _ALPN,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         super().__init__(version, host=host, port=port)
         self._settings = settings(version, key_exchange)
+        self._alpn = [bytearray(protocol) for protocol in alpn]
         self._client_certificate = client_certificate
         self._before_tls = before_tls
         self._reply = reply
@@ -124,7 +127,7 @@ class ServerPeer(Peer):
                 privateKey=key,
                 reqCert=self._client_certificate,
                 settings=self._settings,
-                alpn=_ALPN,
+                alpn=self._alpn,
             )
         finally:
             seen.offered = recording.client_hello()
