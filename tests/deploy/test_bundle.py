@@ -170,7 +170,7 @@ def test_an_interpreter_that_cannot_compile_is_an_error_and_changes_nothing(tmp_
         assert (done.returncode, done.stdout) == (2, "")
         error, hint = done.stderr.splitlines()
         assert error.startswith(f"error: {each} cannot compile the bundle: {problem}")
-        assert hint.startswith("hint: --compile PYTHON")
+        assert hint.startswith("hint: name Python 3.8 or newer")
         assert contents(tmp_path) == before
 
 

@@ -321,7 +321,8 @@ except tlsfloor.FloorNotHeldError as error:
         "; hint: run `tlsfloor stacks`, which lists each TLS library and what covers it"
     )
     said = done.stderr.splitlines()
-    assert said[0].startswith(WARNING.format(path)) and "hint: TLSFLOOR_UNKNOWN=block" in said[0]
+    assert said[0].startswith(WARNING.format(path))
+    assert "hint: set TLSFLOOR_UNKNOWN=block" in said[0]
     assert said[1].startswith("tlsfloor: warning: other._tls (")
     assert len(said) == 2, said
     told = [json.loads(line) for line in events.read_text().splitlines()]
