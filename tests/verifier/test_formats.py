@@ -381,3 +381,27 @@ def test_few_interpreters_have_tables_and_many_have_a_line_each() -> None:
         "a",
         "sentence",
     ]
+
+
+def test_sarif_and_junit_say_when_and_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sarif_schema: Any
+) -> None:
+    """A place below the current folder is relative to it; GitHub shows no other."""
+    monkeypatch.chdir(tmp_path)
+    below, above = str(tmp_path / "a b" / "python"), "/python"
+    report = a_report(examined("leaks", below), examined("leaks", above))
+    report.run = {"time": "2026-01-31T08:00:00Z", "host": "build-7"}
+    log = json.loads(sarif.to_sarif(report))
+    jsonschema.validators.validator_for(sarif_schema)(sarif_schema).validate(log)
+    [run] = log["runs"]
+    assert run["invocations"][0]["startTimeUtc"] == "2026-01-31T08:00:00Z"
+    places = [
+        each["locations"][0]["physicalLocation"]["artifactLocation"] for each in run["results"]
+    ]
+    assert places == [
+        {"uri": "a%20b/python", "uriBaseId": "%SRCROOT%"},
+        {"uri": "file:///python"},
+    ]
+    assert run["originalUriBaseIds"]["%SRCROOT%"]["uri"] == f"{tmp_path.as_uri()}/"
+    suite = ET.fromstring(formats.to_junit(report))[0]
+    assert (suite.get("timestamp"), suite.get("hostname")) == ("2026-01-31T08:00:00Z", "build-7")
