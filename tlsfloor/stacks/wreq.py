@@ -13,6 +13,7 @@ are given too, which win over both.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from functools import wraps
 
 from tlsfloor import floor as current
@@ -59,7 +60,7 @@ def guard(module: ModuleType) -> str:
     return "guarded"
 
 
-class _Clients:
+class _Clients(ABC):
     """What rnet and wreq share: classes of clients, and functions that send by a new client."""
 
     minimum, maximum = "", ""
@@ -88,9 +89,9 @@ class _Clients:
         """Replace a class or function in every module."""
         replace(_gates, row_of(self.native), before, after)
 
+    @abstractmethod
     def classes(self) -> list[tuple[Any, str]]:
         """Return the classes of clients: the module of each, and its name there."""
-        raise NotImplementedError
 
     def held(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments of a new client, held to the floor."""
@@ -112,6 +113,7 @@ class _Clients:
                 kwargs[name] = getattr(self.version, _VERSIONS[floor])
         return kwargs
 
+    @abstractmethod
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Check the arguments of one request."""
 
