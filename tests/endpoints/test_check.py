@@ -167,6 +167,7 @@ def both(*version: int) -> set[tuple[int, str]]:
 
 
 LEGACY = "DEFAULT:@SECLEVEL=0"
+RARE = {(TLS1_0, "rare"), (TLS1_1, "rare"), (TLS1_2, "rare")}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,15 @@ LEGACY = "DEFAULT:@SECLEVEL=0"
         # Neither kind, and the version is spoken all the same.
         (["-tls1_2", "-cipher", "DHE"], {(TLS1_2, "other")}),
         (["-tls1_3", "-groups", "ffdhe2048"], {(TLS1_3, "other")}),
+        # None of these three: no encryption, no certificate, one suite, one group.
+        (["-cipher", "NULL-SHA:@SECLEVEL=0", "-min_protocol", "TLSv1"], RARE | both(TLS1_3)),
+        (["-cipher", "AECDH:@SECLEVEL=0", "-nocert", "-tls1"], {(TLS1_0, "rare")}),
+        (["-cipher", "PSK", "-nocert", "-psk", "1a2b", "-tls1_2"], {(TLS1_2, "rare")}),
+        (["-cipher", "DHE-RSA-AES128-CCM8:@SECLEVEL=0", "-tls1_2"], {(TLS1_2, "rare")}),
+        (["-tls1_2", "-cipher", "ECDHE", "-curves", "brainpoolP384r1"], {(TLS1_2, "rare")}),
+        (["-tls1_3", "-groups", "ffdhe8192"], {(TLS1_3, "rare")}),
+        (["-tls1_3", "-ciphersuites", "TLS_AES_128_CCM_8_SHA256"], {(TLS1_3, "ecdhe")}),
+        (["-tls1_2", "-sigalgs", "RSA+SHA224"], both(TLS1_2)),
         # It asks for another share of a key first.
         (["-tls1_3", "-groups", "P-521"], {(TLS1_3, "ecdhe")}),
     ],
@@ -208,6 +218,33 @@ def test_a_server_with_an_ecdsa_certificate(tmp_path: Path) -> None:
     assert accepted(report) == {(TLS1_2, "ecdhe")}
     assert report.negotiated is not None
     assert report.negotiated.protocol == "TLSv1.2"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("RSA-PSS -pkeyopt rsa_keygen_bits:2048", "ecdhe"),
+        ("ED448", "ecdhe"),
+        ("EC -pkeyopt ec_paramgen_curve:brainpoolP256r1", "rare"),
+    ],
+    ids=lambda value: value.split()[0],
+)
+def test_a_server_with_a_certificate_of_a_rare_kind(
+    key: str, expected: str, tmp_path: Path
+) -> None:
+    openssl, file = parts.need_program("openssl"), str(tmp_path / "pem")
+    make = [openssl, "req", "-x509", "-nodes", "-subj", "/CN=localhost", "-newkey", *key.split()]
+    subprocess.run([*make, "-keyout", file, "-out", file + ".crt"], check=True, capture_output=True)
+    with s_server("-cert", file + ".crt", "-key", file, "-tls1_2") as port:
+        assert accepted(local(port)) == {(TLS1_2, expected)}
+
+
+def test_an_offer_of_every_suite_avoids_the_lengths_that_middleboxes_fail_on() -> None:
+    """RFC 7685 section 1: from 256 to 511 bytes, without the header of the record."""
+    for version in (SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3):
+        for name in ("", "floor.example"):
+            length = len(crafted_hellos.client_hello(version, "rare", name)) - 5
+            assert not 256 <= length <= 511
 
 
 def test_a_redis_server(context: ssl.SSLContext) -> None:
@@ -789,11 +826,11 @@ def test_a_rate_limit_makes_the_answer_unknown_and_a_pause_avoids_it() -> None:
 def test_what_this_interpreter_negotiates_is_not_cut_off(
     limited: bool, context: ssl.SSLContext
 ) -> None:
-    """Even if a rate limit drops the one hello that the endpoint accepts."""
+    """Even if a rate limit drops each hello that the endpoint accepts: 1.2 ecdhe and 1.2 rare."""
     count = itertools.count()
 
     def forward(connection: socket.socket) -> None:
-        if next(count) == 1 and limited:
+        if next(count) in (1, 11) and limited:
             return
         with socket.create_connection(("127.0.0.1", peer.port)) as server:
             sides = {connection: server, server: connection}

@@ -235,7 +235,7 @@ def test_an_ipv6_address() -> None:
         (client_hello(TLS1_2, "rsa", "é"), "sent a malformed hello (client_hello.server_name"),
         (
             client_hello(TLS1_3, "ecdhe", "b.example"),
-            "offered TLS 1.3, server name b.example, cipher suites: 4 TLS 1.3",
+            "offered TLS 1.3, server name b.example, cipher suites: 5 TLS 1.3",
         ),
         (
             Sslv2Hello(TLS1_0, [0x002F, 0x010080], b"", b"c" * 16).to_records(),

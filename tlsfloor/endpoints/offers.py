@@ -1,8 +1,9 @@
 """Offer an endpoint each version, and find out what a dropped connection means.
 
-How it works: each version is offered with each kind of key exchange. A refusal counts only if
-something else is accepted, as an endpoint that accepts nothing may have any reason. What cannot be
-decided is *inconclusive*, with the reason, and never a pass.
+How it works: each version is offered with each kind of key exchange, and with everything that there
+is if these are refused for a reason other than the version. A refusal counts only if something else
+is accepted, as an endpoint that accepts nothing may have any reason. What cannot be decided is
+*inconclusive*, with the reason, and never a pass.
 
 A connection can be dropped (closed without an answer in TLS) for two reasons. Some servers refuse a
 version that way, and rate limits, bans and overloaded machines drop any connection. Only repetition
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlsfloor.endpoints.attempts import CLOSED
+from tlsfloor.endpoints.attempts import CLOSED, TIMED_OUT
 from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
@@ -45,6 +46,9 @@ _OFFERS = (
     (SSL3, "ecdhe"),
 )
 
+# The kinds that follow, while a version is neither accepted nor refused by name.
+_UNUSUAL = ("other", "rare")
+
 # How many controls are sent at the end, after the one that follows the last repetition.
 _LAST_CONTROLS = 4
 
@@ -63,16 +67,19 @@ def offer_all(caller: Caller) -> tuple[list[Attempt], str]:
             break
     if all(attempt.failure for attempt in attempts):
         return attempts, ""
-    for version in (TLS1_3, TLS1_2, TLS1_1, TLS1_0):
-        if not any(
-            attempt.outcome == ACCEPTED or attempt.answer == "alert protocol_version"
-            for attempt in attempts
-            if attempt.version == version
-        ):
-            attempts.append(caller.offer(version, "other"))
+    for version in (TLS1_3, TLS1_2, TLS1_1, TLS1_0, SSL3):
+        for key_exchange in _UNUSUAL:
+            if not any(
+                attempt.outcome == ACCEPTED
+                or attempt.answer == "alert protocol_version"
+                or attempt.failure == TIMED_OUT
+                for attempt in attempts
+                if attempt.version == version
+            ):
+                attempts.append(caller.offer(version, key_exchange))
     unreliable = _decide_drops(caller, attempts)
     for attempt in attempts:
-        if attempt.outcome == ACCEPTED and attempt.key_exchange != "other":
+        if attempt.outcome == ACCEPTED and attempt.key_exchange not in _UNUSUAL:
             attempt.handshake = caller.complete(attempt)
     return attempts, unreliable
 
