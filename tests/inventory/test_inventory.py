@@ -62,6 +62,28 @@ def test_a_library_is_recognised_by_its_bytes(
     assert libraries.implementations_in(str(tmp_path / "a.so")) == expected
 
 
+def test_what_is_left_out_of_the_search_holds_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machine code, tables and debug information of the files that a Python with ssl has loaded."""
+    program = "import ssl; print(*{line.split()[-1] for line in open('/proc/self/maps')})"
+    mapped = python("-c", program).stdout.split()
+    files = [name for name in mapped if ".so" in name or name == os.path.realpath(sys.executable)]
+    by_parts = [libraries.implementations_in(name) for name in files]
+    assert any(by_parts)
+    libraries._implementations_in.cache_clear()
+    monkeypatch.setattr(libraries, "_texts_in", lambda whole: whole[:])
+    assert [libraries.implementations_in(name) for name in files] == by_parts
+
+
+def test_a_shared_library_that_is_cut_off_is_searched_as_a_whole(tmp_path: Path) -> None:
+    elf = b"\x7fELF\2\1" + b"\1" * 70  # with a table of sections that is not in the file
+    beyond = b"\x7fELF\2\1" + b"\xff" * 70
+    write_files(
+        tmp_path, {"a.so": elf + OPENSSL, "b.so": elf[:6] + OPENSSL, "c.so": beyond + OPENSSL}
+    )
+    for name in ("a.so", "b.so", "c.so"):
+        assert libraries.implementations_in(str(tmp_path / name)) == {"OpenSSL": "3.0.19"}
+
+
 def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> None:
     write_files(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
     write_files(tmp_path, {"alone/libcrypto.so.3": OPENSSL})

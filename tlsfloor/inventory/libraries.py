@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import struct
 import sys
 from contextlib import suppress
 from functools import lru_cache
@@ -45,6 +46,13 @@ _LINKED = (
 
 # A text that every implementation of TLS up to 1.2 needs (RFC 5246, section 7.4.9).
 _LABEL = b"client finished"
+
+# The sections of an ELF file that can hold a text (System V ABI, chapter 4, "Sections"): those of
+# names, and read-only data without what unwinds the stack. The rest, which is most of a file, is
+# machine code, tables of numbers and what a debugger needs.
+_PROGBITS, _STRTAB = 1, 3
+_WRITE, _ALLOC, _EXECINSTR = 1, 2, 4
+_UNWINDING = (b".eh_frame", b".gcc_except")
 
 # The names of shared libraries on Linux, macOS and Windows.
 _SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
@@ -95,20 +103,49 @@ def implementations_in(path: str) -> dict[str, str]:
 @lru_cache(maxsize=1024)  # status() may be called often, and large files do not change
 def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
     found: dict[str, str] = {}
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for name, text, version in _TEXTS:
-            match = next(_matches(data, text, version), None) if version else None
-            if match or (not version and data.find(text) >= 0):
-                found.setdefault(name, match.group(1).decode("ascii") if match else "")
-        linked: dict[bytes, str] = {}
-        for match in _matches(data, b"\0lib", _LINKED):
-            linked.setdefault(match.group(2), match.group(1).decode("ascii"))
-        if b"ssl" in linked and data.find(_LABEL) < 0:
-            found.pop("OpenSSL", None)  # the version that it was built for: it is not in this file
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        data = _texts_in(whole)
+    for name, text, version in _TEXTS:
+        match = next(_matches(data, text, version), None) if version else None
+        if match or (not version and text in data):
+            found.setdefault(name, match.group(1).decode("ascii") if match else "")
+    linked: dict[bytes, str] = {}
+    for match in _matches(data, b"\0lib", _LINKED):
+        linked.setdefault(match.group(2), match.group(1).decode("ascii"))
+    if b"ssl" in linked and _LABEL not in data:
+        found.pop("OpenSSL", None)  # the version that it was built for: it is not in this file
     return {**found, **dict.fromkeys(linked.values(), "")}
 
 
-def _matches(data: mmap.mmap, text: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:
+def _texts_in(data: mmap.mmap) -> bytes:
+    """Return the parts of a file that can hold a text; all of it if they are not known.
+
+    A search in bytes is several times faster than one in a mapping, too.
+    """
+    if data[:6] != b"\x7fELF\2\1":  # 64 bits, little-endian
+        return data[:]
+    try:
+        (start,) = struct.unpack_from("<Q", data, 40)
+        size, count, of_names = struct.unpack_from("<HHH", data, 58)
+        sections = [
+            struct.unpack_from("<IIQ8xQQ", data, start + size * index) for index in range(count)
+        ]
+        names = sections[of_names][3] if count else 0
+        parts = [
+            data[offset : offset + length]
+            for name, kind, flags, offset, length in sections
+            if kind == _STRTAB
+            or (
+                (kind == _PROGBITS and flags & (_WRITE | _ALLOC | _EXECINSTR) == _ALLOC)
+                and not data[names + name : names + name + 16].startswith(_UNWINDING)
+            )
+        ]
+    except (struct.error, IndexError, OverflowError):  # the file is cut off, or packed
+        return data[:]
+    return b"\0".join(parts) or data[:]
+
+
+def _matches(data: bytes, text: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:
     """Yield the matches of a pattern that begins with a text: faster than to search for it."""
     compiled = re.compile(pattern)
     position = data.find(text)
