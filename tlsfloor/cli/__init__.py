@@ -28,7 +28,7 @@ from tlsfloor.stacks import TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
     from rich.console import Console
@@ -194,13 +194,15 @@ def tell(line: str) -> None:
     print(printable(line))
 
 
-def make_parser() -> tuple[argparse.ArgumentParser, list[Command]]:
+def make_parser(
+    names: Iterable[str] = COMMANDS,
+) -> tuple[argparse.ArgumentParser, list[Command]]:
     """Return the parser, and the parser of each command, which has no options yet."""
     parser = _Parser(prog="tlsfloor")
     parser.add_argument("--version", action="version", version=f"tlsfloor {tlsfloor.__version__}")
     color_option(parser)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Command)
-    return parser, [commands.add_parser(name, help=line) for name, line in COMMANDS.items()]
+    return parser, [commands.add_parser(name, help=COMMANDS[name]) for name in names]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -218,7 +220,8 @@ def main(words: Sequence[str] | None = None) -> int:
         current.is_command = True
         for rows in (TABLE, hooks._watched):
             rows.pop("tlslite.handshakesettings", None)
-    parser, _ = make_parser()
+    # A parser takes half a millisecond. The others are for help and for a word that is no command.
+    parser, _ = make_parser([words[0]] if words and words[0] in COMMANDS else COMMANDS)
     try:
         arguments = parser.parse_args(words)
         if not hasattr(arguments, "run"):
