@@ -1,7 +1,8 @@
 """Two directives that generate reference pages from the source, so that they stay correct.
 
 ``commands`` describes ``tlsfloor`` and each of its commands by their parsers and docstrings;
-``report-schema`` each object that ``tlsfloor verify --json`` prints by its schema.
+``json-schema NAME`` an object that a command prints, by its schema, and each kind of object in it
+that other schemas do not have; ``json-schema shared`` the kinds that several have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sphinx.util.docutils import SphinxDirective
 
-from tlsfloor import cli, verifier
+import tlsfloor
+from tlsfloor import cli
 from tlsfloor.cli import _manual
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-SCHEMA = Path(verifier.__file__).with_name("verify.schema.json")
+SCHEMAS = Path(tlsfloor.__file__).parent / "schemas"
+
+#: The kinds of objects that several schemas have; ``verify`` has all of them.
+SHARED = ("tool", "run", "library")
 
 #: Wide enough for the usage of a command, narrow enough for a page.
 WIDTH = 88
@@ -71,8 +76,9 @@ def kind(value: dict[str, Any]) -> str:
         )
     if "properties" in value:
         return "object of " + ", ".join(f"`{each}`" for each in value["properties"])
-    if "items" in value:
-        return f"array of {kind(value['items'])}"
+    if "anyOf" in value or "items" in value:
+        several = value.get("anyOf")
+        return " or ".join(map(kind, several)) if several else f"array of {kind(value['items'])}"
     if isinstance(value.get("additionalProperties"), dict):
         return f"object of {kind(value['additionalProperties'])}"
     kinds = value.get("type", "any")
@@ -104,25 +110,32 @@ class Commands(_Generated):
             yield "\n".join(command(each.load())) + "\n"
 
 
-class ReportSchema(_Generated):
-    """Describe the report, and each kind of object in it."""
+class JsonSchema(_Generated):
+    """Describe an object that a command prints, or what several have."""
+
+    required_arguments = 1
 
     def text(self) -> Iterator[str]:
         """Return the description in Markdown."""
-        schema = json.loads(SCHEMA.read_text("utf-8"))
-        # Begin with a heading: MyST loses text before the first one.
-        yield f"### report\n\n{plain(schema['description'])}\n\n"
-        yield from table(schema)
-        for name, part in schema["$defs"].items():
-            yield f"### {name}\n\n{plain(part['description'])}\n\n"
-            if "properties" in part:
-                yield from table(part)
-            else:
-                yield f"{kind(part)}\n\n"
+        [name] = self.arguments
+        file = SCHEMAS / f"{'verify' if name == 'shared' else name}.json"
+        self.env.note_dependency(str(file))
+        schema = json.loads(file.read_text("utf-8"))
+        if name != "shared":
+            # Begin with a heading: MyST loses text before the first one.
+            yield f"### {schema['title']}\n\n{plain(schema['description'])}\n\n"
+            yield from table(schema)
+        for each, part in schema["$defs"].items():
+            if (each in SHARED) == (name == "shared"):
+                yield f"### {each}\n\n{plain(part['description'])}\n\n"
+                if "properties" in part:
+                    yield from table(part)
+                else:
+                    yield f"{kind(part)}\n\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("commands", Commands)
-    app.add_directive("report-schema", ReportSchema)
+    app.add_directive("json-schema", JsonSchema)
     return {"parallel_read_safe": True}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import outputs
 from programs import (
     BOOTSTRAP,
     IMPORT_PATH,
@@ -49,7 +50,7 @@ def observed(file: Path, **more: str) -> dict[str, str]:
 
 def events(file: Path, *kinds: str) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in file.read_text().splitlines()]
-    assert {each["schema"] for each in found} == {1}
+    assert outputs.validate(file.read_text()) == "event"
     return [each for each in found if not kinds or each["kind"] in kinds]
 
 

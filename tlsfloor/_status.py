@@ -32,7 +32,7 @@ class Status:
       ``"inherent"``, or why it is none of these;
     * ``libraries``: a dict for each TLS implementation in this process, on Linux mapped libraries
       too: path, implementation, stack, coverage, which is ``"unknown"`` if no stack is known to
-      bring it; empty in what ``enforce()`` returns;
+      bring it, and parts, its other files; empty in what ``enforce()`` returns;
     * ``counts``: how often a gate raised, clamped, refused or discarded (under threads, at least);
     * ``below``: what exists below the floor and cannot be changed any more, such as a connection
       that was open before;
@@ -57,7 +57,7 @@ class Status:
     observed: str | None
     armings: list[dict[str, str]]
     stacks: dict[str, str]
-    libraries: list[dict[str, str]]
+    libraries: list[dict[str, Any]]
     counts: dict[str, int]
     below: list[str]
     problems: list[str]

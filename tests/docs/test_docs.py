@@ -16,9 +16,10 @@ from urllib.parse import unquote, urlsplit
 import parts
 import pytest
 from follow import Reader
-from programs import armed_environment, clean_environment, python
+from programs import clean_environment, python
 
 import guides
+import outputs
 import tlsfloor
 from tlsfloor import floor, policy, versions
 from tlsfloor.errors import PolicyError
@@ -115,11 +116,17 @@ def test_every_variable_and_outcome_is_described(heading: str, names: tuple[str,
     assert {row[0] for row in rows("reference/environment.md", heading)} == set(names)
 
 
-@pytest.mark.parametrize("command", ["status", "stacks"])
-def test_the_keys_of_the_json_are_those_of_the_page(command: str) -> None:
-    done = python("-m", "tlsfloor", command, "--json", env=armed_environment())
-    described = [row[0] for row in rows("reference/status.md", f"## tlsfloor {command}")]
-    assert described == list(json.loads(done.stdout)), done.stderr
+def test_the_keys_of_an_event_are_those_of_the_page() -> None:
+    cells = [row[0] for row in rows("reference/events.md", "# Events")]
+    described = [key.strip(" `") for cell in cells for key in cell.split(",")]
+    assert set(described) == set(outputs.schema("event")["properties"])
+
+
+def test_examples_of_json_in_pages_are_valid() -> None:
+    kinds = {"how-to/verify.md": ("verify", "case")}
+    for page, (command, part) in kinds.items():
+        [example] = [each.text for each in guides.blocks(page) if each.kind == "json"]
+        outputs.validate_json(command, json.loads(example), part)
 
 
 def test_every_public_name_is_described() -> None:

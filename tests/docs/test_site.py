@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import guides
+import outputs
 import parts
 import tlsfloor
 from browser import DESKTOP, PHONE, Browser
@@ -71,12 +72,14 @@ def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
     for name in cli.COMMANDS:
         assert f'id="tlsfloor-{name}"' in commands
     keys = (site / "reference" / "status.html").read_text("utf-8")
-    schema = json.loads(
-        (Path(tlsfloor.__file__).parent / "verifier/verify.schema.json").read_text()
-    )
-    for part in (schema, *schema["$defs"].values()):
-        for key in part.get("properties", ()):
-            assert f'<span class="pre">{key}</span>' in keys
+    for name in outputs.NAMES[:-1]:  # the last is in a table of its own page
+        schema = outputs.schema(name)
+        for part in (schema, *schema["$defs"].values()):
+            for key in part.get("properties", ()):
+                assert f'<span class="pre">{key}</span>' in keys
+    for name in outputs.NAMES:
+        [file] = (site / "_downloads").glob(f"*/{name}.json")
+        assert json.loads(file.read_text("utf-8")) == outputs.schema(name)
     api = (site / "reference" / "api.html").read_text("utf-8")
     for name in tlsfloor.__all__:
         assert f'id="tlsfloor.{name}"' in api

@@ -713,13 +713,3 @@ def test_the_guide_shows_the_output(tmp_path: Path) -> None:
             assert undated(done.stdout + done.stderr) == undated(shown), command
             seen += 1
     assert seen >= 2
-
-
-def test_the_guide_names_every_key(tmp_path: Path) -> None:
-    text = (guides.DOCS / PAGE).read_text("utf-8")
-    facts = report_facts(impact_of(OLD, FINE))
-    inner = [facts[key] for key in ("tool", "timeline", "files")]
-    inner += [facts["floors"]["1.2"], facts["handshakes"][0], facts["rows"][0]]
-    for each in (facts, *inner):
-        for key in each:
-            assert f"`{key}`" in text, key

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import outputs
 from events import handshake
 from tlsfloor import cli
 from tlsfloor.report.impact import Impact
@@ -28,6 +29,7 @@ class ReportRun:
     @property
     def facts(self) -> Any:
         facts = json.loads(self.printed)
+        outputs.validate_json("report", facts)
         assert facts["exit_status"] == self.status
         return facts
 

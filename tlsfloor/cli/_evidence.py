@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -11,7 +10,6 @@ import tlsfloor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
 # Variables of others that change what Python, its start-up files or a TLS library do. Their values
@@ -21,8 +19,6 @@ _OTHERS = (
     *("PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONUSERBASE", "REQUESTS_CA_BUNDLE"),
     *("SSLKEYLOGFILE", "SSL_CERT_DIR", "SSL_CERT_FILE"),
 )
-
-_CHUNK = 2**20
 
 
 def about_run() -> dict[str, Any]:
@@ -66,22 +62,3 @@ def _directory() -> str | None:
         return os.getcwd()
     except FileNotFoundError:  # it was removed
         return None
-
-
-def with_digests(libraries: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    """Return libraries, as JSON types, with the SHA-256 of each file.
-
-    It is empty for a package of several files, and for a file that was replaced or cannot be read.
-    """
-    return [{**library, "sha256": _sha256(library["path"])} for library in libraries]
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            for chunk in iter(lambda: file.read(_CHUNK), b""):
-                digest.update(chunk)
-    except (OSError, ValueError):  # ValueError: a null byte in what an interpreter calls a path
-        return ""
-    return digest.hexdigest()

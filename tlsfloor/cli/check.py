@@ -251,6 +251,7 @@ def json_report(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
         "schema": JSON_SCHEMA,
         **about_run(),
         "floor": versions.floor_name(floor),
+        "evidence": "connections",
         "interpreter": sys.executable,
         "openssl": ssl.OPENSSL_VERSION,
         "endpoints": [report.as_dict(floor) for report in reports],

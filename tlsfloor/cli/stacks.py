@@ -22,11 +22,16 @@ from collections import Counter
 
 from tlsfloor import stacks, versions
 from tlsfloor.cli import JSON_SCHEMA, floor_option, json_option, quiet_option, tell
-from tlsfloor.cli._evidence import about_run, with_digests
+from tlsfloor.cli._evidence import about_run
 from tlsfloor.errors import VerifyError
 from tlsfloor.inventory import libraries
+from tlsfloor.inventory.identity import with_identity
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import _coverage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 HEADINGS = {"coverage": "COVERAGE", "stack": "STACK", "implementation": "TLS", "path": "FILE"}
 
@@ -60,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
-        facts = {"schema": JSON_SCHEMA, **about_run(), "floor": floor, "searched": folders}
-        found_there = {"libraries": with_digests(described), "unreadable": unreadable}
-        print(json.dumps({**facts, **found_there}, indent=2))
+        facts = {"schema": JSON_SCHEMA, **about_run(), "floor": floor, "evidence": "files"}
+        known = {"libraries": with_identity(described), "unreadable": unreadable}
+        print(json.dumps({**facts, "searched": folders, **known}, indent=2))
     elif described:
         show(described)
         for path, reason in unreadable.items():
@@ -78,12 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if not_covered or unreadable else 0
 
 
-def is_covered(library: dict[str, str]) -> bool:
+def is_covered(library: dict[str, Any]) -> bool:
     """Return whether the floor holds on a library, whichever stack uses it."""
     return set(library["coverage"].split(", ")) <= set(stacks.COVERED)
 
 
-def show(described: list[dict[str, str]]) -> None:
+def show(described: list[dict[str, Any]]) -> None:
     """Print a table, with the libraries that are not covered first."""
     rows = [HEADINGS, *sorted(described, key=is_covered)]
     widths = [max(len(row[key]) for row in rows) for key in HEADINGS]

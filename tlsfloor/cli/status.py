@@ -53,10 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
-        from tlsfloor.cli._evidence import about_run, with_digests
+        from tlsfloor.cli._evidence import about_run
+        from tlsfloor.inventory.identity import with_identity
 
-        facts = {**found.as_dict(), "libraries": with_digests(found.libraries)}
-        about = {"schema": JSON_SCHEMA, **about_run(), "interpreter": sys.executable}
+        facts = {**found.as_dict(), "libraries": with_identity(found.libraries)}
+        about = {"schema": JSON_SCHEMA, **about_run(), "evidence": "process"}
+        about["interpreter"] = sys.executable
         print(json.dumps({**about, **facts, "ssl_error": ssl_error}, indent=2))
     else:
         for label, text in describe_status(found, ssl_error):

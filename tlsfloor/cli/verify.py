@@ -31,9 +31,10 @@ import sys
 
 import tlsfloor
 from tlsfloor.cli import _output, colors, complain, floor_option, quiet_option
-from tlsfloor.cli._evidence import about_run, with_digests
+from tlsfloor.cli._evidence import about_run
 from tlsfloor.cli._progress import progress
 from tlsfloor.errors import PolicyError, VerifyError
+from tlsfloor.inventory.identity import with_identity
 from tlsfloor.policy import floor_of
 from tlsfloor.stacks import _coverage
 from tlsfloor.versions import floor_name
@@ -104,14 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
     coverage = _coverage.coverage(floor_name(floor))
-    digests = with_digests if arguments.format == "json" else list
+    identify = with_identity if arguments.format == "json" else list
     report = examine.VerifyReport(
         floor,
         arguments.targets,
         tlsfloor.__version__,
         found,
         evidence=evidence,
-        describe=lambda libraries: digests(_coverage.describe(libraries, coverage)),
+        describe=lambda libraries: identify(_coverage.describe(libraries, coverage)),
         run=about_run()["run"],
         roles=ROLES[arguments.role],
     )

@@ -19,6 +19,7 @@ from functools import lru_cache
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
 # An implementation, a text that it contains, and the pattern of its version, which begins with that
 # text; empty if it does not contain its version. Other software contains OpenSSL's name too.
@@ -76,16 +77,28 @@ class Library:
     Attributes:
         path: where it is.
         names: implementation -> version, empty if it is not known.
+        parts: the paths of the other files that it consists of, such as libcrypto.
     """
 
-    __slots__ = ("names", "path")
+    __slots__ = ("names", "parts", "path")
 
     def __init__(self, path: str, names: dict[str, str]) -> None:
         self.path = path
         self.names = names
+        self.parts: list[str] = []
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {version}".rstrip() for name, version in self.names.items())
+
+    def as_json(self, stack: str = "", coverage: str = "unknown") -> dict[str, Any]:
+        """Return it as JSON types, with the modules that load it and what covers it."""
+        return {
+            "path": self.path,
+            "implementation": str(self),
+            "stack": stack,
+            "coverage": coverage,
+            "parts": [{"path": path} for path in self.parts],
+        }
 
 
 def implementations_in(path: str) -> dict[str, str]:
@@ -227,6 +240,7 @@ def _joined(found: list[Library]) -> list[Library]:
         owner = owners.get(os.path.dirname(library.path))
         if owner is not None and _is_part(library, "libcrypto"):
             owner.names.update(library.names)
+            owner.parts.append(library.path)
         else:
             joined.append(library)
     return joined
@@ -260,14 +274,18 @@ def installed(
     return folders, found, unreadable
 
 
-def without_coverage(found: Iterable[Library]) -> list[dict[str, str]]:
+def named(paths: Iterable[str], known: Iterable[Library]) -> list[Library]:
+    """Return the libraries among files that an interpreter reported, without the known ones."""
+    seen = {path for library in known for path in (library.path, *library.parts)}
+    found = []
+    for path in paths:
+        if path not in seen and _SHARED.search(path) and os.path.isfile(path):
+            with suppress(OSError, ValueError):  # it is not readable, or was emptied
+                names = implementations_in(path)
+                found += [Library(path, names)] if names else []
+    return _joined(found)
+
+
+def without_coverage(found: Iterable[Library]) -> list[dict[str, Any]]:
     """Return libraries as JSON types, for a report that does not know what covers them."""
-    return [
-        {
-            "path": library.path,
-            "implementation": str(library),
-            "stack": "",
-            "coverage": "unknown",
-        }
-        for library in found
-    ]
+    return [library.as_json() for library in found]

@@ -26,6 +26,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
         "created": _time(impact.created),
         "sources": files.targets,
         "floor": impact.floor,
+        "evidence": "events",
         "exit_status": impact.status,
         "floors": {
             name: {

@@ -134,7 +134,7 @@ def coverage(floor: str | None) -> dict[str, str]:
     return {row: facts[2].get(floor or "", "uncovered") for row, facts in ABOUT.items()}
 
 
-def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, str]]:
+def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, Any]]:
     """Return each library of the inventory with its rows and their coverage, as JSON types.
 
     A library of the system belongs to the rows of all libraries that are linked to it. It is also
@@ -155,14 +155,8 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, s
     for library in libraries:
         rows = rows_of(library) or {""}
         states = {coverage[row] if row else "unknown" for row in rows}
-        described.append(
-            {
-                "path": library.path,
-                "implementation": str(library),
-                "stack": ", ".join(sorted(rows - {""})),
-                "coverage": ", ".join(sorted(states)),
-            }
-        )
+        named = ", ".join(sorted(rows - {""}))
+        described.append(library.as_json(named, ", ".join(sorted(states))))
     return described
 
 

@@ -37,7 +37,8 @@ class InterpreterResult:
     """The verdict on an interpreter as started, and all that was observed.
 
     ``other_verdicts`` has the names of further launches as keys: with the floor, or with an option
-    of Python. ``libraries`` are the TLS implementations among the packages of the interpreter.
+    of Python. ``libraries`` are the TLS implementations that the interpreter
+    loaded or that are among its packages.
     """
 
     interpreter: Interpreter
@@ -72,7 +73,7 @@ class VerifyReport:
     found: SearchResult
     results: list[InterpreterResult] = field(default_factory=list)
     evidence: str = "handshake"
-    describe: Callable[[list[Library]], list[dict[str, str]]] = libraries.without_coverage
+    describe: Callable[[list[Library]], list[dict[str, Any]]] = libraries.without_coverage
     run: dict[str, Any] = field(default_factory=dict)
     roles: tuple[str, ...] = ("client", "server")
 
@@ -135,9 +136,10 @@ def examine_interpreter(
 
 
 def _libraries_of(started: LaunchResult) -> list[Library]:
-    """Return the TLS implementations where an interpreter finds its packages."""
+    """Return the TLS implementations that an interpreter loaded, and those of its packages."""
     path, own = map(str, started.fact_list("sys_path")), started.facts.get("standard_library")
-    return libraries.installed(path, own)[1] if isinstance(own, str) else []
+    found = libraries.installed(path, own)[1] if isinstance(own, str) else []
+    return found + libraries.named(map(str, started.fact_list("loaded_libraries")), found)
 
 
 def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> str:

@@ -7,6 +7,7 @@ CWE-327, to which each result refers.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
 
 _TEMPLATE = Path(__file__).with_name("sarif.json")
 
+#: Where the project is in the web: the address of a release. None is published yet, and nobody can
+#: own this name (RFC 6761 section 6.4). The schemas have it too, and a test compares them.
+ADDRESS = "https://tlsfloor.invalid"
+
 # The name of the folder to which places are relative.
 _ROOT = "%SRCROOT%"
+
+# An interpreter has no lines, but code scanning demands a region, and the only fingerprint that it
+# uses is that of the first line.
+_REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1}
 
 # What proves that a version was accepted, by the evidence of the run.
 _EVIDENCE = {
@@ -40,6 +49,7 @@ def to_sarif(report: VerifyReport) -> str:
     [run] = log["runs"]
     driver = run["tool"]["driver"]
     driver["version"] = report.tool
+    driver["informationUri"] = ADDRESS
     places = {}
     for index, rule in enumerate(driver["rules"]):
         text = rule["fullDescription"]["text"]
@@ -101,10 +111,15 @@ def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
     """Return what a SARIF result says about this interpreter and no other."""
     path, verdict = result.interpreter.path, result.verdict
     text = f"{path}: {verdict} (floor {versions.floor_name(floor)})"
+    place, identity = _place(path), f"{verdict.name} {printable(path)}"
+    digest = hashlib.sha256(f"{verdict.name} {place['uri']}".encode())
     return {
         "message": {"text": printable(text)},
-        "locations": [{"physicalLocation": {"artifactLocation": _place(path)}}],
-        "partialFingerprints": {"interpreter/v1": f"{verdict.name} {printable(path)}"},
+        "locations": [{"physicalLocation": {"artifactLocation": place, "region": _REGION}}],
+        "partialFingerprints": {
+            "interpreter/v1": identity,
+            "primaryLocationLineHash": f"{digest.hexdigest()[:16]}:1",
+        },
         "properties": {
             "reasons": [printable(reason) for reason in verdict.reasons],
             "openssl": printable(result.fact("openssl")),

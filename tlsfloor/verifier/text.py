@@ -113,7 +113,7 @@ def _library_lines(report: VerifyReport, result: InterpreterResult) -> list[str]
     """Return a line for each TLS library other than ``ssl``, of which the cases say more."""
     lines: dict[tuple[str, str], dict[str, None]] = {}
     for library in report.describe(result.libraries):
-        if library["stack"] != "ssl":
+        if "ssl" not in library["stack"].split(", "):
             name = library["stack"] or library["path"]
             contents = lines.setdefault((name, library["coverage"]), {})
             contents.update(dict.fromkeys(library["implementation"].split(", ")))
