@@ -15,6 +15,9 @@ through the fenced blocks of the page in order:
 A line ``[…]`` matches any number of lines; ``…`` or ``[…]`` in a line matches anything in it.
 Runs of spaces match each other, since the width of a column depends on what is in it.
 
+What a command of tlsfloor prints or writes as JSON, SARIF, JUnit, CycloneDX or events has to be
+valid by its schema (``outputs.validate``).
+
 A test can change two things. Ports are replaced by free ones. Blocks that need a cluster or an
 account are named in ``skip``.
 """
@@ -34,6 +37,7 @@ from pathlib import Path
 from typing import Collection, Iterable
 
 import guides
+import outputs
 import parts
 from programs import clean_environment
 from ports import reserved_port
@@ -43,6 +47,9 @@ ROOT = guides.DOCS.parent
 #: Seconds for one command. ``pip install`` may take minutes.
 TIME_LIMIT = 60
 TIME_LIMIT_WITH_PIP = 400
+
+#: The names of files that commands of tlsfloor write, and that have a schema.
+OUTPUTS = {".json", ".jsonl", ".sarif", ".xml"}
 
 _ENDED = "-- ended:"
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -72,6 +79,7 @@ def follow(
         for block in blocks:
             if block.name not in skip:
                 reader.read(block)
+        reader.check_outputs()
 
 
 class Reader:
@@ -100,6 +108,7 @@ class Reader:
         )
         for name in ("VIRTUAL_ENV", "CI"):
             self.env.pop(name, None)
+        self.home = home
         _check_out(home / "tlsfloor")
         self.terminals = {"": Terminal(home / start, self.env)}
 
@@ -107,6 +116,12 @@ class Reader:
         """Close the terminals."""
         for terminal in self.terminals.values():
             terminal.close()
+
+    def check_outputs(self) -> list[str]:
+        """Validate the files that commands have written; return their formats."""
+        files = [each for each in self.home.rglob("*") if each.suffix in OUTPUTS]
+        own = [each for each in files if not {"site-packages", "tlsfloor"} & {*each.parts}]
+        return [*filter(None, map(outputs.validate, (each.read_text("utf-8") for each in own)))]
 
     def read(self, block: guides.Block) -> None:
         """Do what one block says."""
@@ -154,6 +169,8 @@ def _do(terminal: Terminal, command: str, shown: str, *, wait_for_end: bool) -> 
                 parts.leave_out("what pip installs", printed)
         else:
             assert as_shown(shown, printed), f"$ {command}\n{printed}\n-- the page:\n{shown}"
+            if "tlsfloor" in command:
+                outputs.validate(printed)
 
 
 class Terminal:

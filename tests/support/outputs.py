@@ -59,7 +59,8 @@ def _kind_of(found: dict[str, Any]) -> str:
     if "sarif" in str(found.get("$schema")):
         return "sarif"
     command = found["run"]["command"] if "run" in found and "tool" in found else []
-    return next((name for name in NAMES if name in command), "event" if "kind" in found else "")
+    event = "event" if {"schema", "kind"} <= set(found) else ""
+    return next((name for name in NAMES if name in command), event)
 
 
 @functools.lru_cache(maxsize=None)
