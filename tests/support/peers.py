@@ -11,7 +11,7 @@ import ssl
 import struct
 from typing import Any
 
-from tlsfloor.peers import handshakes
+from tlsfloor.peers import handshakes, protocols
 from tlsfloor.versions import FLOORS, OPENSSL_NAMES
 
 #: Number of a TLS version -> the name that OpenSSL and ``SSLSocket.version()`` give it.
@@ -56,14 +56,6 @@ def _imap_answer(line: bytes) -> bytes:
     return untagged + tag + b" OK done\r\n"
 
 
-def postgres_before_tls(connection: socket.socket) -> None:
-    """SSLRequest (PostgreSQL manual, section "Message Formats"): length 8, code 80877103."""
-    request = connection.recv(8, socket.MSG_WAITALL)
-    if request != b"\0\0\0\x08\x04\xd2\x16\x2f":
-        raise ConnectionError(f"no SSLRequest: {request!r}")
-    connection.sendall(b"S")
-
-
 def postgres_reply(data: bytes, version: int) -> bytes:
     """AuthenticationOk, and ReadyForQuery; a query names the version of TLS, as one text."""
     if data[:1] == b"Q":
@@ -71,7 +63,7 @@ def postgres_reply(data: bytes, version: int) -> bytes:
         column = b"version\0" + struct.pack("!IhIhih", 0, 0, 25, -1, -1, 0)
         row = struct.pack("!hi", 1, len(name)) + name
         return b"".join(
-            _postgres(kind, body)
+            protocols.postgres_message(kind, body)
             for kind, body in (
                 (b"T", struct.pack("!h", 1) + column),
                 (b"D", row),
@@ -79,16 +71,7 @@ def postgres_reply(data: bytes, version: int) -> bytes:
                 (b"Z", b"I"),
             )
         )
-    if len(data) < 4 or len(data) < int.from_bytes(data[:4], "big"):
-        return b""
-    settings = {"server_version": "15.0", "server_encoding": "UTF8", "client_encoding": "UTF8"}
-    settings.update({"DateStyle": "ISO, MDY", "standard_conforming_strings": "on"})
-    status = [_postgres(b"S", f"{key}\0{value}\0".encode()) for key, value in settings.items()]
-    return _postgres(b"R", b"\0\0\0\0") + b"".join(status) + _postgres(b"Z", b"I")
-
-
-def _postgres(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("!I", len(body) + 4) + body
+    return protocols.postgres_reply(data, version)
 
 
 def mqtt_reply(data: bytes, version: int) -> bytes:
@@ -123,35 +106,12 @@ def hang_up(data: bytes, version: int) -> bytes:
     return b"Connection: close\r\n"  # at which a ServerPeer closes
 
 
-# MySQL's protocol 10, "Connection Phase": a greeting of a server that knows CLIENT_SSL (0x800) and
-# what goes without saying since 4.1, with a challenge of 20 bytes in two parts.
-_MYSQL_GREETING = (
-    b"\x0a8.0.0\x00"
-    + struct.pack("<I8sxHBHHB10x", 1, b"12345678", 0xAA05, 45, 2, 0x000B, 21)
-    + b"123456789012\x00mysql_native_password\x00"
-)
 _MYSQL_OK = b"\x00\x00\x00\x02\x00\x00\x00"
-
-
-def mysql_before_tls(connection: socket.socket) -> None:
-    connection.sendall(_mysql_packet(0, _MYSQL_GREETING))
-    # Not a byte more than the request for TLS, of 4 and 32: the handshake is right behind it.
-    request = b""
-    while len(request) < 36:
-        received = connection.recv(36 - len(request))
-        if not received:
-            raise ConnectionError("the client left before it asked for TLS")
-        request += received
-    assert request[:4] == b"\x20\x00\x00\x01", request
 
 
 def mysql_reply(data: bytes, version: int) -> bytes:
     whole = len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:3], "little")
-    return _mysql_packet(data[3] + 1, _MYSQL_OK) if whole else b""
-
-
-def _mysql_packet(number: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+    return protocols.mysql_packet(data[3] + 1, _MYSQL_OK) if whole else b""
 
 
 # The protocols of AWS name the operation in a header, in the body of a form, or by the path alone.
@@ -211,12 +171,12 @@ def redis_node(data: bytes, version: int) -> bytes:
 #: Options of a ``ServerPeer`` that is a mail server, or a database.
 SMTP = {"before_tls": smtp_before_tls, "reply": smtp_reply}
 IMAP = {"before_tls": imap_before_tls, "reply": imap_reply}
-MYSQL = {"before_tls": mysql_before_tls, "reply": mysql_reply}
+MYSQL = {"before_tls": protocols.mysql_before_tls, "reply": mysql_reply}
 
 #: What the programs of ``test_stacks`` name -> the options of a ``ServerPeer``.
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "MQTT": {"reply": mqtt_reply},
-    "POSTGRES": {"before_tls": postgres_before_tls, "reply": postgres_reply},
+    "POSTGRES": {"before_tls": protocols.postgres_before_tls, "reply": postgres_reply},
     "hang up": {"reply": hang_up},
     "h2": {"reply": hang_up, "alpn": [b"h2"]},
     "ldap": {"before_tls": ldap_before_tls, "reply": ldap_reply},

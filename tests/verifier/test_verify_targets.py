@@ -233,9 +233,11 @@ def test_a_current_client_can_complete_ssl_3(key_exchange: str) -> None:
         case["port"] = str(peer.port)
         program = (
             "import json, sys\n"
-            "from tlsfloor.verifier import probe\n"
+            "from tlsfloor.verifier import launch\n"
+            "probe = {'__name__': 'probe'}\n"
+            "exec(launch.PROBE, probe)\n"
             "case, job = map(json.loads, sys.argv[1:])\n"
-            "print(probe.attempt({**case, 'port': int(case['port'])}, job)['version'])\n"
+            "print(probe['attempt']({**case, 'port': int(case['port'])}, job)['version'])\n"
         )
         done = python("-c", program, json.dumps(case), json.dumps(job))
     assert (done.stdout, [each.version for each in peer.seen]) == ("SSLv3\n", [SSL3]), done
@@ -547,21 +549,19 @@ def test_the_probe_takes_nothing_from_the_current_folder(
     """The current folder is an empty entry of the path, or an absolute one on PyPy 7.3.5."""
     (tmp_path / "socket.py").write_text("raise SystemExit('socket.py of the current folder')")
     (tmp_path / "json.py").write_text("raise SystemExit('json.py of the current folder')")
-    probe = Path(launch.__file__).with_name("probe.py")
     program = f"import os, sys; sys.path[0] = {first}; exec(sys.stdin.read())" if first else None
     job = json.dumps({"ca": handshakes.CA_FILE, "identity": "", "timeout": 1, "cases": []})
     command = [executable, *(["-c", program] if program else ["-"]), job]
-    with probe.open() as file:
-        done = subprocess.run(
-            command,
-            stdin=file,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=clean_environment(),
-            timeout=60,
-            check=False,
-        )
+    done = subprocess.run(
+        command,
+        input=launch.PROBE.decode("ascii"),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=clean_environment(),
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "<tlsfloor-facts>" in done.stdout
 

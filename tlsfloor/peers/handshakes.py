@@ -15,6 +15,7 @@ from socket import create_connection
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
 from tlsfloor.peers.base import CA_FILE, PEER_FILE, TIMEOUT, Peer, SeenConnection
+from tlsfloor.peers.protocols import line_of
 from tlsfloor.peers.recording import RecordingSocket
 
 try:
@@ -66,8 +67,7 @@ def default_reply(data: bytes, version: int) -> bytes:
         return b"".join(_RESP.get(command, b"+OK\r\n") for command in commands)
     if b"\r\n\r\n" not in data:
         return b""
-    name = next(name for name, wire in versions.OPENSSL_NAMES.items() if wire == version)
-    page = f"Protocol : {name}\n".encode()
+    page = line_of(version) + b"\n"
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(page)}\r\nConnection: close\r\n\r\n"
     return head.encode() + page
 

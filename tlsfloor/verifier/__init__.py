@@ -9,7 +9,7 @@ a fault in enforcement cannot hide from verification. Its modules, in the order 
 * ``examine`` launches each interpreter in several ways;
 * ``launch`` starts the probe once, with a peer of ``tlsfloor.peers`` for each case;
 * ``child`` runs a foreign program with limits;
-* ``probe`` runs inside the interpreter under test and reports what happened;
+* ``probe`` and ``probe_clients`` run inside the interpreter under test and report what happened;
 * ``judge`` concludes outcomes and verdicts;
 * ``text``, ``formats`` and ``sarif`` write the report.
 

@@ -47,18 +47,31 @@ KEY_EXCHANGES = ("rsa", "ecdhe")
 #: The key exchange of a case in which only hellos are exchanged.
 ANY = "any"
 
-#: (role, library) -> the setups that are tried. OpenSSL (which is pyOpenSSL), pycurl and awscrt do
-#: not use the module ssl.
+# Libraries with a protocol of their own. Their peers speak it: see ``tlsfloor.peers.protocols``.
+_OTHER_PROTOCOLS = {
+    # libpq has no setting for cipher suites.
+    **dict.fromkeys(("psycopg", "psycopg2"), ("default", "lowered")),
+    # For librdkafka, the suites decide about the version: it has no setting for a minimum.
+    **dict.fromkeys(("MySQLdb", "ldap", "confluent_kafka"), ("default", "lowered, @SECLEVEL=0")),
+    # A program cannot ask for a version. GRPC_SSL_CIPHER_SUITES is read once in a process.
+    "grpc": ("default",),
+    # libgit2 has no setting for a minimum either.
+    "pygit2": ("default", "lowered, @SECLEVEL=0"),
+}
+
+#: (role, library) -> the setups that are tried. A library is the module that a program imports:
+#: OpenSSL is pyOpenSSL, MySQLdb is mysqlclient. What comes after httpx does not use the module ssl.
 SETUPS = {
     ("client", "ssl"): (*_SSL, "PROTOCOL_TLS_CLIENT"),
     ("server", "ssl"): (*_SSL, "PROTOCOL_TLS_SERVER"),
     **{("client", library): ("default", "lowered, @SECLEVEL=0") for library in _LIBRARIES},
     ("client", "awscrt"): ("default", "lowered"),  # s2n has no security levels
+    **{("client", library): setups for library, setups in _OTHER_PROTOCOLS.items()},
 }
 
 #: Libraries that are not tried by hellos. After a handshake that fails, s2n waits for up to 30 s.
-#: (It calls that blinding.)
-HANDSHAKES_ONLY = frozenset({"awscrt"})
+#: (It calls that blinding.) The others have to speak their protocol first, or try again for ever.
+HANDSHAKES_ONLY = frozenset({"awscrt", *_OTHER_PROTOCOLS})
 
 
 @dataclass(frozen=True)

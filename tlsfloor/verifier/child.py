@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from typing import IO, Any
 
@@ -39,7 +40,7 @@ def run_program(
     timeout: float,
     *,
     env: dict[str, str] | None = None,
-    stdin: str = os.devnull,
+    stdin: bytes = b"",
     folder: str | None = None,
     user: User | None = None,
 ) -> tuple[str, str]:
@@ -51,7 +52,9 @@ def run_program(
     # Popen of Python 3.8 has no such arguments, and as_user() refuses that version.
     ids: Any = {"user": user.uid, "group": user.gid, "extra_groups": user.groups} if user else {}
     try:
-        with open(stdin, "rb") as file:
+        with tempfile.TemporaryFile() as file:
+            file.write(stdin)
+            file.seek(0)
             process = subprocess.Popen(  # noqa: S603 - starting foreign programs is its purpose
                 command,
                 bufsize=0,

@@ -28,7 +28,9 @@ outcome:
 The positive control of a program is the same program with a peer of an allowed version. Without it
 a program that can reach nothing at all would look safe. A setup for a fixed version below the floor
 has no allowed version, so another setup with the same cipher suites is its control: if OpenSSL
-refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried.
+refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried. A floor refuses a
+library that it cannot hold as a whole, before it connects. Then there is no control, and the error
+says that it was the floor.
 
 What the answer to a crafted hello means is decided in ``tlsfloor.peers.hello_answers``. Only an
 alert or an error about the version counts as a refusal there.
@@ -69,6 +71,9 @@ _NOT_REACHED = {"error": "the probe did not reach this case"}
 # How OpenSSL names a version that it refuses or cannot offer.
 _REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS")
 
+# How the error of a guard begins that refuses a library as a whole, before it connects.
+_BY_FLOOR = "ProtocolRefused: "
+
 # In the text of tlslite-ng's TLSLocalAlert and TLSRemoteAlert: one side reached a decision.
 _ALERT = "Alert: "
 
@@ -78,15 +83,18 @@ _CLOSED = (
     "BrokenPipe",
 )
 
-# Parts of errors that are not about TLS: of Python, the operating system, urllib3, httpx, aiohttp
-# and awscrt. A program that closes without an alert and reports any other error has refused. Two
-# lack their first letter, because its case varies: "Broken pipe" and "broken pipe",
-# "ServerDisconnectedError" and "Server disconnected".
+# Parts of errors that are not about TLS: of Python, the operating system, urllib3, httpx, aiohttp,
+# awscrt, libpq, libmariadb, libldap, gRPC and libgit2. A program that closes without an alert and
+# reports any other error has refused. Two lack their first letter, because its case varies:
+# "Broken pipe" and "broken pipe", "ServerDisconnectedError" and "Server disconnected".
 _DROPPED = (
     *("timed out", "Timeout", "TIMEOUT", "reset by peer", "ConnectionReset", "Connection refused"),
     *("ConnectionRefused", "Connection aborted", "ConnectionAborted", "roken pipe", "BrokenPipe"),
     *("EOF", "isconnected", "SOCKET_", "open files", "MemoryError", "allocate memory"),
     *("new thread", _NOT_REACHED["error"]),
+    *("eof while reading", "SYSCALL", "closed the connection", "timeout expired"),
+    *("Lost connection to", "Can't connect to", "Can't contact LDAP server"),
+    *("Socket closed", "Deadline Exceeded", "syscall failure", "temporarily unavailable"),
 )
 
 # What a verdict counts: what was accepted, blocked or only tried.
@@ -194,7 +202,9 @@ def judge_cases(
             outcome = "accepted"
         elif "absent" in said:
             outcome = "absent"
-        elif _control_of(case) in controls and _is_refusal(case, error, saw):
+        elif _is_refusal(case, error, saw) and (
+            _control_of(case) in controls or (error.startswith(_BY_FLOOR) and not saw)
+        ):
             outcome = "refused"
         else:
             outcome = "inconclusive"

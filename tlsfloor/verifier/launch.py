@@ -25,7 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor.verifier.cases import Case
 
-_PROBE = str(Path(__file__).with_name("probe.py"))
+#: The program that runs in the interpreter under test.
+PROBE = b"".join(
+    Path(__file__).with_name(name).read_bytes() for name in ("probe_clients.py", "probe.py")
+)
+
 _BEGIN, _END = "<tlsfloor-facts>", "</tlsfloor-facts>"
 
 #: The folder that arms a Python from PYTHONPATH. The judge knows where it is and uses no code in
@@ -122,7 +126,7 @@ class Launcher:
                 [self.interpreter, "-B", *options, "-", json.dumps(job)],
                 self.timeout,
                 env=env,
-                stdin=_PROBE,
+                stdin=PROBE,
                 folder=self.environment.folder,
                 user=self.environment.user,
             )
@@ -150,9 +154,11 @@ def _peer_for(case: Case) -> Peer:
 
         return (HelloServerPeer if case.role == "client" else HelloClientPeer)(case.version)
     from tlsfloor.peers.handshakes import ClientPeer, ServerPeer
+    from tlsfloor.peers.protocols import PROTOCOLS
 
-    kind = ServerPeer if case.role == "client" else ClientPeer
-    return kind(case.version, case.key_exchange)
+    if case.role == "server":
+        return ClientPeer(case.version, case.key_exchange)
+    return ServerPeer(case.version, case.key_exchange, **PROTOCOLS.get(case.library, {}))
 
 
 def _extract(printed: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
