@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 import parts
 import pytest
 from programs import TIME_LIMIT, clean_environment
+from peers import serving
 from ports import reserved_port
 from redis_server import redis_server
 from tlsfloor import cli
@@ -299,41 +300,6 @@ def test_gunicorn(tmp_path: Path, context: ssl.SSLContext) -> None:
 
 
 # What this interpreter gets
-
-
-@contextlib.contextmanager
-def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Call ``behave`` with each connection, in a thread of its own; yield the port."""
-    done = threading.Event()
-    threads: list[threading.Thread] = []
-    open_ones: list[socket.socket] = []
-
-    def speak(connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError, ValueError):
-            behave(connection)
-
-    def accept() -> None:
-        while not done.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            open_ones.append(connection)
-            threads.append(threading.Thread(target=speak, args=(connection,)))
-            threads[-1].start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threads.append(threading.Thread(target=accept))
-        threads[0].start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            done.set()
-            for each in (listener, *open_ones):
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-            for thread in threads:
-                thread.join()
 
 
 @contextlib.contextmanager
@@ -965,6 +931,8 @@ def test_the_json(tmp_path: Path) -> None:
         "endpoint",
         "host",
         "port",
+        "starttls",
+        "starttls_from",
         "address",
         "state",
         "reason",

@@ -6,10 +6,12 @@ takes what a server says in plain text before the handshake, and what it answers
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
-from typing import Any
+import threading
+from typing import Any, Callable, Iterator
 
 from tlsfloor.peers import handshakes, protocols
 from tlsfloor.versions import FLOORS, OPENSSL_NAMES
@@ -214,3 +216,38 @@ def call_with_certificate(port: int, certificate: str | None = handshakes.PEER_F
                 return str(tls.version())
         except OSError as error:
             return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def serving(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Call ``behave`` with each connection, in a thread of its own; yield the port."""
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+    open_ones: list[socket.socket] = []
+
+    def speak(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError, ValueError):
+            behave(connection)
+
+    def accept() -> None:
+        while not done.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            open_ones.append(connection)
+            threads.append(threading.Thread(target=speak, args=(connection,)))
+            threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threads.append(threading.Thread(target=accept))
+        threads[0].start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            for each in (listener, *open_ones):
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()

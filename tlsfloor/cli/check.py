@@ -5,6 +5,8 @@ Examples:
       port 443 unless another is given
   $ tlsfloor check --from endpoints.txt --floor 1.3
       one endpoint on each line
+  $ tlsfloor check smtp://mail.example.com postgresql://db.example.com
+      servers that begin in plain text and switch to TLS (STARTTLS)
   $ tlsfloor check --aws s3,sts --region eu-central-1
       the endpoints of AWS services
 
@@ -39,6 +41,7 @@ from tlsfloor.cli import (
 )
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.cli._progress import progress
+from tlsfloor.endpoints import starttls
 from tlsfloor.errors import VerifyError, printable
 from tlsfloor.policy import floor_of
 
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
     from tlsfloor.endpoints.attempts import Endpoint
     from tlsfloor.endpoints.examination import EndpointReport
 
-#: The ports of schemes that begin with TLS (STARTTLS does not).
+#: The ports of schemes that begin with TLS.
 SCHEMES = {
     "https": 443,
     "wss": 443,
@@ -67,8 +70,16 @@ WRITE = "write HOST, HOST:PORT, [ADDRESS]:PORT or https://HOST"
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("endpoints", nargs="*", metavar="HOST[:PORT] | URL", help="default port: 443")
+    usual_port = "default port: 443, or that of the protocol"
+    add("endpoints", nargs="*", metavar="HOST[:PORT] | URL", help=usual_port)
     add("--from", dest="file", metavar="FILE", help="one endpoint on each line; - is stdin")
+    known = (*starttls.PROTOCOLS, starttls.NONE)
+    add(
+        "--starttls",
+        metavar="PROTOCOL",
+        choices=known,
+        help=f"what is spoken before TLS: {', '.join(known)} (default: by URL or port)",
+    )
     floor_option(parser)
     time = _number(float, 0.001, 86400)
     add("--timeout", type=time, default=10, help="seconds for each connection (default: 10)")
@@ -137,9 +148,9 @@ def wanted_endpoints(arguments: argparse.Namespace) -> list[Endpoint]:
     Raises:
         VerifyError: one cannot be parsed, or a source has none.
     """
-    found = [parse_endpoint(text) for text in arguments.endpoints]
+    found = [parse_endpoint(text, protocol=arguments.starttls) for text in arguments.endpoints]
     if arguments.file is not None:
-        found += endpoints_of_file(arguments.file)
+        found += endpoints_of_file(arguments.file, arguments.starttls)
     if arguments.aws is not None or arguments.region is not None:
         both = arguments.aws and arguments.region
         _require(both, "--aws and --region go together", "--aws s3,sts --region eu-central-1")
@@ -147,7 +158,7 @@ def wanted_endpoints(arguments: argparse.Namespace) -> list[Endpoint]:
     return found
 
 
-def endpoints_of_file(file: str) -> list[Endpoint]:
+def endpoints_of_file(file: str, protocol: str | None = None) -> list[Endpoint]:
     """Return the endpoints in a file, one on each line; # begins a comment."""
     try:
         if file == "-":
@@ -161,7 +172,7 @@ def endpoints_of_file(file: str) -> list[Endpoint]:
         raise VerifyError(f"{file} cannot be read: {reason.lower()}", hint=hint) from None
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     found = [
-        parse_endpoint(line, f" in line {number} of {file}")
+        parse_endpoint(line, f" in line {number} of {file}", protocol)
         for number, line in enumerate(lines, 1)
         if line
     ]
@@ -169,8 +180,10 @@ def endpoints_of_file(file: str) -> list[Endpoint]:
     return found
 
 
-def parse_endpoint(text: str, where: str = "") -> Endpoint:
+def parse_endpoint(text: str, where: str = "", protocol: str | None = None) -> Endpoint:
     """Parse HOST, HOST:PORT, an IPv4 or IPv6 address, or a URL.
+
+    ``protocol`` is what is spoken before TLS; the scheme or else the port says so if it is None.
 
     Raises:
         VerifyError: it is none of them.
@@ -181,13 +194,18 @@ def parse_endpoint(text: str, where: str = "") -> Endpoint:
     try:
         scheme, is_url, rest = text.partition("://")
         if not is_url:
-            scheme, rest = "https", f"[{text}]" if text.count(":") > 1 and "[" not in text else text
+            scheme, rest = "", f"[{text}]" if text.count(":") > 1 and "[" not in text else text
+        # Some programs add a driver: postgresql+psycopg2.
         scheme = scheme.lower()
+        by_scheme = starttls.SCHEMES.get(scheme.partition("+")[0])
         parts = urlsplit(f"//{rest}")
         host, port = parts.hostname or "", parts.port
-        begins_with_tls = scheme in SCHEMES or (port is not None and scheme not in ("http", "ws"))
+        is_known = not scheme or scheme in SCHEMES or by_scheme or protocol
+        begins_with_tls = (is_known or port is not None) and scheme not in ("http", "ws")
         _require(begins_with_tls, f"{problem}: {scheme} does not begin with TLS", WRITE)
-        port = SCHEMES[scheme] if port is None else port
+        if port is None:
+            first = starttls.PROTOCOLS.get(by_scheme or protocol or "")
+            port = SCHEMES.get(scheme) or (first.ports[0] if first else 443)
         if ":" in host:
             ipaddress.ip_address(host.partition("%")[0])
         else:
@@ -196,7 +214,11 @@ def parse_endpoint(text: str, where: str = "") -> Endpoint:
         raise VerifyError(f"{problem}: {str(error).lower()}", hint=WRITE) from None
     _require(host and host.isprintable() and " " not in host, f"{problem}: it has no host", WRITE)
     _require(port, f"{problem}: port 0 cannot be connected to", WRITE)
-    return Endpoint(host, port)
+    if protocol:
+        return Endpoint(host, port, protocol, "option")
+    if by_scheme or scheme in SCHEMES:
+        return Endpoint(host, port, by_scheme or starttls.NONE, "url")
+    return Endpoint(host, port, starttls.PORTS.get(port, starttls.NONE), "port")
 
 
 def endpoints_of_aws(services: Iterable[str], region: str) -> list[Endpoint]:
@@ -287,12 +309,18 @@ def show_reports(reports: list[EndpointReport], floor: int) -> None:
         answer, why = report.cut_off(floor)
         line = Text(f"{report.endpoint}: ").append(*sentences[answer])
         out.print(line.append(printable(f": {why}")))
-        for detail in _details(report, name, floor) if report.state == "reached" else ():
+        for detail in _details(report, name, floor):
             out.print(printable(f"  {detail}"))
 
 
 def _details(report: EndpointReport, name: str, floor: int) -> Iterable[str]:
-    """Yield what else there is to say about an endpoint that was reached."""
+    """Yield what else there is to say about an endpoint."""
+    endpoint = report.endpoint
+    if endpoint.starttls != starttls.NONE:
+        how = {"option": "by --starttls", "url": "by its URL", "port": "a guess from its port"}
+        yield f"STARTTLS: {endpoint.starttls} ({how[endpoint.starttls_from]})"
+    if report.state != "reached":
+        return
     below, which = report.accepts_below(floor)
     if below == "yes":
         yield f"it accepts versions below {name}: {which}"

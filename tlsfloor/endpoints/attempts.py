@@ -18,6 +18,8 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 
 from tlsfloor import versions
+from tlsfloor.endpoints import starttls
+from tlsfloor.endpoints.starttls import TIMED_OUT, StarttlsError
 from tlsfloor.peers import handshakes
 from tlsfloor.peers.base import reason_of
 from tlsfloor.peers.crafted_hellos import client_hello, suites_of
@@ -28,18 +30,23 @@ from tlsfloor.wire import Messages, WireError
 #: Seconds for each connection.
 TIMEOUT = 10.0
 
-#: The failures: what an endpoint did instead of answering in TLS.
-CLOSED, TIMED_OUT, NOT_TLS, UNREACHABLE = "closed", "timed out", "not TLS", "unreachable"
+#: The failures: what an endpoint did instead of answering in TLS; ``starttls`` has two more.
+CLOSED, NOT_TLS, UNREACHABLE = "closed", "not TLS", "unreachable"
 
 _LIMIT = 2**16  # bytes of an answer; a ServerHello has about a hundred
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A host, by name or address, and a port."""
+    """A host, by name or address, a port, and the protocol that is spoken before TLS.
+
+    ``starttls_from`` says what that protocol was taken from: option, url, or (a guess) port.
+    """
 
     host: str
     port: int = 443
+    starttls: str = starttls.NONE
+    starttls_from: str = "port"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -52,6 +59,15 @@ class Endpoint:
         except ValueError:
             return self.host.rstrip(".")
         return ""
+
+    def prepare(self, connection: RecordingSocket) -> None:
+        """Speak what comes before TLS on a fresh connection.
+
+        Raises:
+            StarttlsError: the endpoint is not ready for TLS.
+            OSError: the connection broke.
+        """
+        starttls.begin(connection, self.starttls, self.server_name or self.host)
 
 
 @dataclass
@@ -107,20 +123,27 @@ class Caller:
         """Offer one version with one kind of key exchange, and record the first answer."""
         self.wait()
         attempt = Attempt(version, key_exchange)
+        is_ready = False
         hello = client_hello(version, key_exchange, self.endpoint.server_name)
         deadline = time.monotonic() + self.timeout
         try:
             with socket.create_connection(
                 (self.address, self.endpoint.port), self.timeout
             ) as connection:
+                self.endpoint.prepare(RecordingSocket(connection, deadline))
+                is_ready = True
                 connection.sendall(hello)
                 _read_answer(RecordingSocket(connection, deadline), attempt)
+        except StarttlsError as error:
+            attempt.failure, attempt.answer = error.failure, str(error)
         except socket.timeout:
             attempt.failure, attempt.answer = TIMED_OUT, f"no answer within {self.timeout:g} s"
         except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
             attempt.failure, attempt.answer = CLOSED, "it resets the connection"
         except OSError as error:
             attempt.failure, attempt.answer = UNREACHABLE, reason_of(error)
+        if attempt.failure and is_ready and self.endpoint.starttls != starttls.NONE:
+            attempt.answer += ", after its go-ahead for TLS"
         return attempt
 
     def complete(self, attempt: Attempt) -> str:
@@ -135,6 +158,7 @@ class Caller:
                 timeout=self.timeout,
                 server_name=self.endpoint.server_name,
                 request=b"",
+                before_tls=self.endpoint.prepare,
             )
         except OSError as error:
             return reason_of(error)

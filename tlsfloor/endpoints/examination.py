@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.endpoints.attempts import (
     CLOSED,
-    TIMED_OUT,
     TIMEOUT,
     UNREACHABLE,
     Attempt,
@@ -26,6 +25,7 @@ from tlsfloor.endpoints.attempts import (
 )
 from tlsfloor.endpoints.negotiation import Negotiation, explain_failure, negotiate
 from tlsfloor.endpoints.offers import offer_all
+from tlsfloor.endpoints.starttls import NONE, TIMED_OUT
 from tlsfloor.peers.base import reason_of
 from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_3
@@ -147,6 +147,11 @@ def examine_endpoint(
         report.attempts, report.unreliable = offer_all(caller)
         if all(attempt.failure for attempt in report.attempts):
             report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
+            if endpoint.starttls != NONE and endpoint.starttls_from == "port":
+                report.reason += (
+                    f"; {endpoint.starttls} is a guess from the port: --starttls names another "
+                    f"protocol, or {NONE} for TLS from the first byte"
+                )
         elif context is not None:
             caller.wait()
             found = report.negotiated = negotiate(endpoint, report.address, context, timeout)

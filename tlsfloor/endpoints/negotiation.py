@@ -14,14 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
-from tlsfloor.endpoints.attempts import CLOSED, TIMED_OUT, TIMEOUT, UNREACHABLE
+from tlsfloor.endpoints.attempts import CLOSED, TIMEOUT, UNREACHABLE
+from tlsfloor.endpoints.starttls import TIMED_OUT, StarttlsError
 from tlsfloor.errors import VerifyError
 from tlsfloor.peers.base import reason_of
 from tlsfloor.peers.hello_answers import ACCEPTED, REFUSED
+from tlsfloor.peers.recording import RecordingSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from urllib3.connection import HTTPSConnection
 
     from tlsfloor.endpoints.attempts import Attempt, Endpoint
 
@@ -30,8 +34,9 @@ if TYPE_CHECKING:
 class Negotiation:
     """The result.
 
-    ``state`` is negotiated, untrusted, refused, closed (without an answer in TLS), timed out or
-    unreachable. ``explanation`` says why nothing is negotiated with an endpoint that speaks TLS.
+    ``state`` is negotiated, untrusted, refused, closed (without an answer in TLS), timed out,
+    no STARTTLS or unreachable. ``explanation`` says why nothing is negotiated with an endpoint
+    that speaks TLS.
     """
 
     state: str
@@ -71,15 +76,10 @@ def negotiate(
     endpoint: Endpoint, address: str, context: ssl.SSLContext, timeout: float = TIMEOUT
 ) -> Negotiation:
     """Connect with urllib3, as a program of this interpreter does, and verify the certificate."""
-    from urllib3.connection import HTTPSConnection
-    from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+    from urllib3.exceptions import HTTPError
 
     begin = time.monotonic()
-    name = endpoint.server_name or endpoint.host.partition("%")[0]
-    connection = HTTPSConnection(
-        address, endpoint.port, timeout=timeout, ssl_context=context, server_hostname=name
-    )
-    connection.assert_hostname = None  # urllib3 1 sets it in its pools only
+    connection = _connection(endpoint, address, context, timeout)
     try:
         connection.connect()
         tls: Any = connection.sock
@@ -93,24 +93,57 @@ def negotiate(
                 pass
             except OSError as error:
                 found.state, found.reason = _state_of(error), reason_of(error)
-    except ssl.SSLCertVerificationError as error:
-        reason = getattr(error, "verify_message", None) or str(error)
-        return Negotiation("untrusted", reason=reason.lower())
-    except NewConnectionError as error:  # in urllib3, a subclass of ConnectTimeoutError
-        cause = error.__cause__ or error.__context__
-        return Negotiation(UNREACHABLE, reason=reason_of(cause or error))
-    except (socket.timeout, ConnectTimeoutError):
-        return Negotiation(TIMED_OUT, reason=f"no handshake within {timeout:g} s")
-    except (ssl.SSLError, ConnectionError, ValueError) as error:
-        # urllib3's own error about the host name, on Python 3.12 and later.
-        is_about_name = type(error).__name__ == "CertificateError"
-        state = "untrusted" if is_about_name else _state_of(error)
-        return Negotiation(state, reason=reason_of(error))
-    except (OSError, HTTPError) as error:
-        return Negotiation(UNREACHABLE, reason=reason_of(error))
+    except (OSError, HTTPError, ValueError, StarttlsError) as error:
+        return _failed(error, timeout)
     finally:
         connection.close()
     return found
+
+
+def _connection(
+    endpoint: Endpoint, address: str, context: ssl.SSLContext, timeout: float
+) -> HTTPSConnection:
+    from urllib3.connection import HTTPSConnection
+
+    class Connection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            fresh = super()._new_conn()
+            try:
+                endpoint.prepare(RecordingSocket(fresh, time.monotonic() + timeout))
+                fresh.settimeout(timeout)
+            except BaseException:
+                fresh.close()
+                raise
+            return fresh
+
+    connection = Connection(
+        address,
+        endpoint.port,
+        timeout=timeout,
+        ssl_context=context,
+        server_hostname=endpoint.server_name or endpoint.host.partition("%")[0],
+    )
+    connection.assert_hostname = None  # urllib3 1 sets it in its pools only
+    return connection
+
+
+def _failed(error: Exception, timeout: float) -> Negotiation:
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    state, reason = UNREACHABLE, reason_of(error)
+    if isinstance(error, StarttlsError):
+        state, reason = error.failure, str(error)
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        state, reason = "untrusted", (getattr(error, "verify_message", None) or str(error)).lower()
+    elif isinstance(error, NewConnectionError):  # in urllib3, a subclass of ConnectTimeoutError
+        reason = reason_of(error.__cause__ or error.__context__ or error)
+    elif isinstance(error, (socket.timeout, ConnectTimeoutError)):
+        state, reason = TIMED_OUT, f"no handshake within {timeout:g} s"
+    elif isinstance(error, (ssl.SSLError, ConnectionError, ValueError)):
+        # urllib3's own error about the host name, on Python 3.12 and later.
+        is_about_name = type(error).__name__ == "CertificateError"
+        state = "untrusted" if is_about_name else _state_of(error)
+    return Negotiation(state, reason=reason)
 
 
 def _state_of(error: Exception) -> str:

@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlsfloor.endpoints.attempts import CLOSED, TIMED_OUT
+from tlsfloor.endpoints.attempts import CLOSED
+from tlsfloor.endpoints.starttls import TIMED_OUT
 from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 

@@ -175,11 +175,13 @@ def call(
     timeout: float = TIMEOUT,
     server_name: str = "",
     request: bytes = _REQUEST,
+    before_tls: Callable[[RecordingSocket], None] | None = None,
 ) -> SeenConnection:
     """Connect as a client that speaks one version only, send a request and read an answer.
 
     The certificate of the server is not verified. An empty ``request`` means that the handshake is
-    all. ``timeout`` is for the connection, and again for everything that follows.
+    all. ``timeout`` is for the connection, and again for everything that follows. ``before_tls``
+    says what comes before TLS in plain text (STARTTLS).
 
     Raises:
         OSError: the connection failed.
@@ -188,6 +190,8 @@ def call(
     with create_connection((host, port), timeout) as connection:
         try:
             recording = RecordingSocket(connection, time.monotonic() + timeout)
+            if before_tls is not None:
+                before_tls(recording)
             client_settings = settings(version, key_exchange)
             if key_exchange == "ecdhe" and version < versions.TLS1_3:
                 # The certificate of the server may have a key of either kind.
