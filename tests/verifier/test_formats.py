@@ -15,7 +15,7 @@ import outputs
 from parts import need
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
-from tlsfloor.verifier import cases, examine, find, formats, judge, sarif
+from tlsfloor.verifier import cases, examine, find, formats, judge, sarif, schedule
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
@@ -59,7 +59,7 @@ def real() -> examine.VerifyReport:
     search = find.find_interpreters([sys.executable])
     report = examine.VerifyReport(TLS1_2, [], "0.1", search, run=about_run()["run"])
     report.describe = lambda found: identity.with_identity(libraries.without_coverage(found))
-    examine.examine_interpreters(report, planned, 60, 2, armed=True)
+    schedule.examine_interpreters(report, planned, 60, 2, armed=True)
     return report
 
 

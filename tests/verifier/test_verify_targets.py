@@ -724,3 +724,89 @@ def test_an_interpreter_that_could_not_be_tried_has_no_table(venv: Path) -> None
     assert (after.returncode, "accepts TLS" in after.stdout) == (3, False)
     assert "as started: INCONCLUSIVE, " in after.stdout
     assert after.stdout.count("as started: INCONCLUSIVE") == 1
+
+
+# Several interpreters, each in a process of its own.
+
+
+@pytest.fixture
+def two_slow(tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A folder with two environments that hang, and the files to which they write their ids."""
+    pids = []
+    for name in ("one", "two"):
+        top = tmp_path / "environments" / name
+        command = [sys.executable, "-m", "venv", "--without-pip", str(top)]
+        subprocess.run(command, check=True, timeout=60)
+        pids.append(tmp_path / f"{name}.pid")
+        # The number of the worker is that of the parent.
+        program = f"open({str(pids[-1])!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
+        misbehave(top, f"import os, time\n{program}\ntime.sleep(600)\n")
+    return tmp_path / "environments", pids
+
+
+def ids_in(files: list[Path]) -> list[list[int]]:
+    """Return the ids of the programs and of their parents, as soon as all have started."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = [file.read_text().split() if file.exists() else [] for file in files]
+        if all(len(each) == 2 for each in found):
+            return [[int(each) for each in ids] for ids in found]
+        time.sleep(0.05)
+    pytest.fail("the interpreters were not started")
+
+
+@posix
+@pytest.mark.skipif(sys.platform != "linux", reason="is_running() needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_with_several_processes_leaves_nothing_running(
+    number: int, two_slow: tuple[Path, list[Path]]
+) -> None:
+    """Killed, it cannot stop its workers: they notice that their input has ended."""
+    folder, pids = two_slow
+    command = [sys.executable, "-m", "tlsfloor", "verify", "--hello", "--each", "--jobs", "2"]
+    with subprocess.Popen(
+        [*command, str(folder)], env=clean_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            ids = ids_in(pids)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in errors
+    workers = {parent for _, parent in ids}
+    assert len(workers) == 2
+    assert process.pid not in workers
+    deadline = time.monotonic() + 30
+    everything = [each for pair in ids for each in pair]
+    while any(map(is_running, everything)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, everything))
+
+
+@posix
+@pytest.mark.skipif(sys.platform != "linux", reason="is_running() needs /proc")
+def test_a_killed_worker_makes_its_interpreter_inconclusive(
+    two_slow: tuple[Path, list[Path]],
+) -> None:
+    """And no other: the run goes on, and ends what the worker had started."""
+    folder, pids = two_slow
+    command = ["--hello", "--each", "--jobs", "2", "--timeout", "3", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tlsfloor", "verify", *command, str(folder)],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            (killed, worker), _ = ids_in(pids)
+            os.kill(worker, signal.SIGKILL)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    one, two = json.loads(output)["interpreters"]
+    assert process.returncode == 3
+    assert one["reasons"] == ["the verifier failed: its process ended by SIGKILL"]
+    assert two["reasons"] == ["no answer within 3 s"]
+    assert not is_running(killed)

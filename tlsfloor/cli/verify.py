@@ -86,6 +86,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="examine so many interpreters at a time (default: as many as there are processors)",
     )
+    parser.add_argument(
+        "--each",
+        action="store_true",
+        help="try every interpreter, also virtual environments with the same content",
+    )
     _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
@@ -95,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_of(arguments.floor, "--floor")
     _check_options(arguments)
     # Help must work where the extra `verify` is not installed.
-    from tlsfloor.verifier import cases, environment, examine, find
+    from tlsfloor.verifier import cases, environment, examine, find, schedule
 
     if arguments.targets:
         found = find.find_interpreters(arguments.targets)
@@ -122,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
             user = stack.enter_context(environment.as_user(arguments.as_user))
             total = len(found.interpreters)
             advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
-            examine.examine_interpreters(
+            schedule.examine_interpreters(
                 report,
                 cases.plan_cases(floor, report.roles, hello=arguments.hello),
                 arguments.timeout,
@@ -130,6 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
                 armed=not arguments.targets,
                 progress=advance,
                 user=user,
+                try_each=arguments.each,
             )
     except KeyboardInterrupt:
         complain("interrupted; nothing is left running")

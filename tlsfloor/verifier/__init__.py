@@ -6,6 +6,8 @@ a fault in enforcement cannot hide from verification. Its modules, in the order 
 * ``find`` finds the interpreters at or below a path, without starting any;
 * ``cases`` says what is tried, as data;
 * ``environment`` chooses what an interpreter gets from this process;
+* ``alike`` decides which virtual environments behave alike, so that one is tried for all;
+* ``schedule`` examines many interpreters, ``workers`` in several processes;
 * ``examine`` launches each interpreter in several ways;
 * ``launch`` starts the probe once, with a peer of ``tlsfloor.peers`` for each case;
 * ``child`` runs a foreign program with limits;

@@ -48,7 +48,7 @@ def run_program(
 
     By default the command gets the environment, the current folder and the user of this process.
     """
-    mark = f"{os.getpid()}-{next(_numbers)}"
+    mark = f"{os.getpid()}-{next(_numbers)}-"
     # Popen of Python 3.8 has no such arguments, and as_user() refuses that version.
     ids: Any = {"user": user.uid, "group": user.gid, "extra_groups": user.groups} if user else {}
     try:
@@ -94,7 +94,7 @@ def run_program(
         failure = "left a process running that holds its output open"
     elif not failure and process.returncode:
         lines = errors.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        failure = f"{_end_of(process.returncode)}: {lines[-1][:500]}"
+        failure = f"{end_of(process.returncode)}: {lines[-1][:500]}"
     return ("" if failure else output.decode("utf-8", "replace")), failure
 
 
@@ -102,6 +102,11 @@ def stop_all() -> None:
     """Kill every program that runs, in all threads. Its caller gets a reason for the failure."""
     for process in tuple(_running):
         _kill(process)
+
+
+def stop_started_by(pid: int) -> None:
+    """Kill every program that another process, which has ended, started by this module."""
+    _kill_others(f"{pid}-")
 
 
 def _capture(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray) -> None:
@@ -115,7 +120,8 @@ def _capture(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearra
     _kill(process)
 
 
-def _end_of(status: int) -> str:
+def end_of(status: int) -> str:
+    """Return in words how a process ended."""
     signals = {-number: f"ended by {number.name}" for number in signal.Signals}
     return signals.get(status, f"ended with status {status}")
 
@@ -131,15 +137,15 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_others(mark: str) -> None:
-    """Kill the processes that a program started and that left its group. This needs /proc."""
-    wanted = f"{_MARK}={mark}".encode()
+    """Kill the processes whose mark begins so: they left their group. This needs /proc."""
+    wanted = f"\0{_MARK}={mark}".encode()
     for _ in range(_PASSES if os.path.isdir("/proc/self") else 0):
         killed = 0
         for pid in filter(str.isdigit, os.listdir("/proc")):
             # The process has ended, or belongs to another user and so was not started here.
             with contextlib.suppress(OSError):
                 with open(f"/proc/{pid}/environ", "rb") as file:
-                    started_here = wanted in file.read().split(b"\0")
+                    started_here = wanted in b"\0" + file.read()
                 if started_here:
                     os.kill(int(pid), signal.SIGKILL)
                     killed += 1

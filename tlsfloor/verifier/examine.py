@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, field
 
 from tlsfloor.inventory import libraries
-from tlsfloor.verifier import child, launch
+from tlsfloor.verifier import launch
 from tlsfloor.verifier.environment import environment_for
 from tlsfloor.verifier.judge import LaunchResult, Verdict, judge_launch, unproven
 
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
 # Exit statuses from good to bad: what is flagged outweighs what could not be tried.
 _SEVERITY = (0, 3, 1)
 
-# Seconds between attempts to kill what is left when a run is given up.
-_TICK = 0.1
-
-# Open files in addition to those of the peers. Each case has a listener and a connection or two.
-_RESERVED_FILES = 64
+# Facts that have to be the same in an environment and in the one that was tried for it.
+_FACTS = (
+    *("implementation", "version", "openssl", "minimum_version", "security_level", "all_ciphers"),
+    *("openssl_config_file", "openssl_config_lines", "arming_failure"),
+)
 
 
 @dataclass
@@ -37,8 +36,12 @@ class InterpreterResult:
     """The verdict on an interpreter as started, and all that was observed.
 
     ``other_verdicts`` has the names of further launches as keys: with the floor, or with an option
-    of Python. ``libraries`` are the TLS implementations that the interpreter
-    loaded or that are among its packages.
+    of Python. ``libraries`` are the TLS implementations that the interpreter loaded or that are
+    among its packages.
+
+    If the interpreter was not tried, ``same_as`` is the result of the one that was tried in its
+    place, whose ``libraries`` they are, and ``reason`` says why. If it was tried although there are
+    others of its runtime, ``reason`` may say why. ``likeness`` is the digest of what decides.
     """
 
     interpreter: Interpreter
@@ -47,6 +50,9 @@ class InterpreterResult:
     other_verdicts: dict[str, Verdict] = field(default_factory=dict)
     seconds: float = 0.0
     libraries: list[Library] = field(default_factory=list)
+    same_as: InterpreterResult | None = None
+    reason: str = ""
+    likeness: str = ""
 
     @property
     def as_started(self) -> LaunchResult:
@@ -55,7 +61,20 @@ class InterpreterResult:
 
     def fact(self, name: str) -> str:
         """Return a fact that the interpreter reported about itself, empty if it did not."""
-        return next((str(each.facts[name]) for each in self.launches if each.facts.get(name)), "")
+        launches = (self.same_as or self).launches
+        return next((str(each.facts[name]) for each in launches if each.facts.get(name)), "")
+
+    def shared_by(self, interpreter: Interpreter, reason: str) -> InterpreterResult:
+        """Return the same verdict for an interpreter that is alike."""
+        return InterpreterResult(
+            interpreter,
+            self.verdict,
+            libraries=self.libraries,
+            other_verdicts=self.other_verdicts,
+            same_as=self,
+            reason=reason,
+            likeness=self.likeness,
+        )
 
 
 @dataclass
@@ -65,6 +84,7 @@ class VerifyReport:
     ``tool`` is the version of tlsfloor, and ``evidence`` is ``"handshake"`` or ``"hello"``.
     ``describe`` returns libraries as JSON types, with the coverage of each. ``run`` says when,
     where, as whom and how tlsfloor was called, as JSON types. ``roles`` are those that were tried.
+    ``not_reached`` counts the interpreters that a run which was interrupted did not reach.
     """
 
     floor: int
@@ -76,11 +96,17 @@ class VerifyReport:
     describe: Callable[[list[Library]], list[dict[str, Any]]] = libraries.without_coverage
     run: dict[str, Any] = field(default_factory=dict)
     roles: tuple[str, ...] = ("client", "server")
+    not_reached: int = 0
 
     @property
     def problems(self) -> list[str]:
         """Why the search as a whole does not prove that everything was verified."""
         empty = [f"no interpreter found below {path}" for path in self.found.empty]
+        if self.not_reached:
+            total = len(self.found.interpreters)
+            empty.append(
+                f"interrupted: {self.not_reached} of {total} interpreters are not verified"
+            )
         return empty + [f"not searched: {path}: {why}" for path, why in self.found.unread.items()]
 
     @property
@@ -100,11 +126,12 @@ def examine_interpreter(
     *,
     armed: bool = False,
     user: User | None = None,
+    isolated: LaunchResult | None = None,
 ) -> InterpreterResult:
     """Launch an interpreter in isolation, as started and, if ``armed``, with the floor.
 
     An interpreter that is protected as started is also launched with each option of Python that the
-    protection may not survive.
+    protection may not survive. It is not launched in isolation if ``isolated`` is the result.
     """
     if interpreter.problem:
         return InterpreterResult(interpreter, unproven([interpreter.problem]))
@@ -112,7 +139,8 @@ def examine_interpreter(
     launcher = launch.Launcher(interpreter.path, cases, floor, timeout, environment)
     start = time.monotonic()
     try:
-        isolated, started = launcher.isolated(), launcher.as_started()
+        isolated = isolated or launcher.isolated()
+        started = launcher.as_started()
         further = [launcher.with_floor()] if armed else []
         verdict = judge_launch(isolated, started, floor)
         if verdict.name == "enforced":
@@ -149,47 +177,31 @@ def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> 
     return next((name for name in loaded if interpreter.image and not name.startswith(inside)), "")
 
 
-def examine_interpreters(
-    report: VerifyReport,
-    cases: list[Case],
+def is_like(
+    interpreter: Interpreter,
+    tried: LaunchResult,
+    floor: int,
     timeout: float,
-    jobs: int,
-    *,
-    armed: bool = False,
-    progress: Callable[[], object] = bool,
     user: User | None = None,
-) -> None:
-    """Examine the interpreters that a report found, ``jobs`` at a time.
+) -> bool:
+    """Return whether an interpreter has the facts and decisive outcomes of another, as started.
 
-    ``progress`` is called after each. An exception ends every program that was started.
+    The decisive cases are those of setups that ask for no version or for every version, with one
+    key exchange. Of other libraries than ``ssl`` each case is one.
     """
-    with ThreadPoolExecutor(max(1, min(jobs, _affordable(len(cases))))) as pool:
-        futures = [
-            pool.submit(
-                examine_interpreter, each, cases, report.floor, timeout, armed=armed, user=user
-            )
-            for each in report.found.interpreters
-        ]
-        try:
-            for _ in as_completed(futures):
-                progress()
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            # A cancelled future counts as done. Any other may start its next launch first.
-            while wait(futures, timeout=_TICK).not_done:
-                child.stop_all()
-            raise
-        report.results = [future.result() for future in futures]
-
-
-def _affordable(cases: int) -> int:
-    """Return for how many interpreters at a time this process may open enough files."""
+    expected = {
+        each.case: each.outcome
+        for each in tried.results
+        if each.outcome != "absent"
+        and (each.case.library != "ssl" or each.case.setup in launch.DECISIVE)
+        and (each.case.version >= floor or each.case.key_exchange != "ecdhe")
+    }
+    environment = environment_for(interpreter, user)
+    launcher = launch.Launcher(interpreter.path, list(expected), floor, timeout, environment)
     try:
-        import resource
-    except ImportError:  # Windows does not tell
-        return 1
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit == resource.RLIM_INFINITY:
-        return 2**20
-    return limit // (cases + cases // 4 + _RESERVED_FILES)
+        found = launcher.as_started()
+    except OSError:  # this process has no ports or files left
+        return False
+    outcomes = {each.case: each.outcome for each in found.results}
+    same_facts = all(found.facts.get(name) == tried.facts.get(name) for name in _FACTS)
+    return not found.failure and outcomes == expected and same_facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
@@ -55,9 +56,32 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> dict[str, A
         **_verdict(result.verdict),
         "other_verdicts": {name: _verdict(each) for name, each in result.other_verdicts.items()},
         "seconds": round(result.seconds, 3),
-        "libraries": report.describe(result.libraries),
+        "likeness": likeness(result),
+        "libraries": _moved(report.describe(result.libraries), result),
         "launches": [_launch(launch) for launch in result.launches],
     }
+
+
+def likeness(result: InterpreterResult) -> dict[str, str | None]:
+    """Return which interpreter was tried in place of this one, and why it could be."""
+    return {
+        "digest": result.likeness or None,
+        "same_as": result.same_as.interpreter.path if result.same_as else None,
+        "reason": result.reason or None,
+    }
+
+
+def _moved(value: Any, result: InterpreterResult) -> Any:
+    """Return JSON types with the files of the environment itself, if another one was tried."""
+    if not result.same_as:
+        return value
+    if isinstance(value, dict):
+        return {key: _moved(each, result) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_moved(each, result) for each in value]
+    tried = os.path.join(result.same_as.interpreter.venv, "")
+    inside = isinstance(value, str) and value.startswith(tried)
+    return os.path.join(result.interpreter.venv, value[len(tried) :]) if inside else value
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -71,7 +95,13 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _launch(launch: LaunchResult) -> dict[str, Any]:
     cases = [_case(result) for result in launch.results]
-    return {"name": launch.name, "failure": launch.failure, "facts": launch.facts, "cases": cases}
+    return {
+        "name": launch.name,
+        "failure": launch.failure,
+        "reused_from": launch.reused_from or None,
+        "facts": launch.facts,
+        "cases": cases,
+    }
 
 
 def _case(result: CaseResult) -> dict[str, Any]:
@@ -92,6 +122,9 @@ def to_junit(report: VerifyReport) -> str:
         element = {0: None, 1: "failure", 3: "error"}[verdict.exit_status]
         # The verdict is a test of its own: it may be about the isolated launch.
         _test(suite, "verdict", element, verdict.name, "\n".join([str(verdict), *verdict.reasons]))
+        if result.same_as:
+            text = f"tried as {result.same_as.interpreter.path}: {result.reason}"
+            ET.SubElement(suite[0], "system-out").text = printable(text)
         for each in result.as_started.results:
             text = each.probe_said or each.peer_saw
             _test(suite, each.case.id, _element(each, report.floor), each.outcome, text)

@@ -124,12 +124,16 @@ class CaseResult:
 
 @dataclass
 class LaunchResult:
-    """What one run of the probe observed. ``failure`` says why it observed nothing."""
+    """What one run of the probe observed. ``failure`` says why it observed nothing.
+
+    ``reused_from`` is the interpreter that was launched, if it is another one of the same runtime.
+    """
 
     name: str
     results: list[CaseResult] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
+    reused_from: str = ""
 
     def fact_list(self, name: str) -> list[Any]:
         """Return a fact that is a list; an empty one if the interpreter reported anything else."""

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
+from tlsfloor.verifier.formats import likeness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
     """Return what a SARIF result says about this interpreter and no other."""
     path, verdict = result.interpreter.path, result.verdict
     text = f"{path}: {verdict} (floor {versions.floor_name(floor)})"
+    if result.same_as:
+        text += f"; tried as {result.same_as.interpreter.path}: {result.reason}"
     place, identity = _place(path), f"{verdict.name} {printable(path)}"
     digest = hashlib.sha256(f"{verdict.name} {place['uri']}".encode())
     return {
@@ -123,6 +126,7 @@ def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
         "properties": {
             "reasons": [printable(reason) for reason in verdict.reasons],
             "openssl": printable(result.fact("openssl")),
+            "likeness": likeness(result),
             "version": printable(result.fact("version")),
         },
     }

@@ -47,13 +47,14 @@ _COLORS = re.compile("\033\\[[0-9;]*m")
 def to_text(report: VerifyReport, *, colors: bool = False) -> str:
     """Return a report as lines of text."""
     lines: list[str] = []
+    tried = [result for result in report.results if not result.same_as]
     if len(report.results) <= _FEW:
-        for result in report.results:
+        for result in tried:
             lines += _cases(result, report.floor)
             lines += map(printable, (*_library_lines(report, result), *_exemption_lines(result)))
             lines += _verdicts(result, report)
     if len(report.results) > 1:
-        lines += ["", *_summary(report)]
+        lines += ["", *_summary(report, tried)]
     lines += [printable(f"skipped: {path}: {why}") for path, why in report.found.skipped.items()]
     lines += [f"{_RED}{printable(problem)}{_END}" for problem in report.problems]
     if report.run:
@@ -158,10 +159,10 @@ def _provenance(report: VerifyReport) -> str:
     )
 
 
-def _summary(report: VerifyReport) -> list[str]:
-    """Return a row for each interpreter."""
+def _summary(report: VerifyReport, tried: list[InterpreterResult]) -> list[str]:
+    """Return a row for each interpreter that was tried, with those that share its verdict."""
     rows = [["interpreter", "version", "OpenSSL", "verdict", "explanation"]]
-    for result in report.results:
+    for result in tried:
         kind = result.fact("implementation").replace("CPython", "")
         explanation = printable(result.verdict.explanation)
         rows.append(
@@ -174,7 +175,22 @@ def _summary(report: VerifyReport) -> list[str]:
                 explanation[:_SHORT] + ("…" if len(explanation) > _SHORT else ""),
             ]
         )
-    return _aligned(rows)[:-1]
+    head, *lines, _ = _aligned(rows)
+    shared: dict[str, dict[str, list[str]]] = {}
+    for result in report.results:
+        if result.same_as:
+            reasons = shared.setdefault(result.same_as.interpreter.path, {})
+            reasons.setdefault(result.reason, []).append(result.interpreter.path)
+    found = [head]
+    for line, result in zip(lines, tried):
+        found.append(line)
+        for reason, paths in shared.get(result.interpreter.path, {}).items():
+            some = ", ".join(paths if len(paths) <= _FEW else (*paths[:2], "…", paths[-1]))
+            found.append(printable(f"    the same for {len(paths)}: {some}: {reason}"))
+    if shared:
+        number = f"{len(tried)} of {len(report.results)}"
+        found.append(f"tried: {number} interpreters; with --each, every one is tried")
+    return found
 
 
 def _colored(verdict: Verdict) -> str:

@@ -1,0 +1,404 @@
+"""Environments share a judgement only if nothing that decides about TLS differs between them.
+
+Each pair differs in one thing. If that did not count, the second environment would get the
+verdict of the first without being tried.
+"""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from parts import need
+from programs import clean_environment, python
+from tlsfloor.verifier import alike, cases, environment, find, schedule
+
+if os.name != "posix":
+    pytest.skip("environments have links on POSIX", allow_module_level=True)
+
+Change = Callable[[Path, Path], object]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with a package of each library that is tried, all of them empty."""
+    top = tmp_path_factory.mktemp("template") / "environment"
+    command = [sys.executable, "-m", "venv", "--without-pip", str(top)]
+    subprocess.run(command, check=True, timeout=60)
+    packages = packages_of(top)
+    for library in {library for _, library in cases.SETUPS} - {"ssl"}:
+        (packages / library).mkdir()
+        (packages / library / "__init__.py").write_text("version = 1\n")
+        (packages / f"{library}-1.dist-info").mkdir()
+        (packages / f"{library}-1.dist-info" / "METADATA").write_text("Version: 1\n")
+    (packages / "urllib3" / "native.so").write_bytes(b"\x7fELF" + bytes(100))
+    (packages / "pip").mkdir()
+    (packages / "pip" / "__init__.py").write_text("version = 1\n")
+    return top
+
+
+def packages_of(top: Path) -> Path:
+    [packages] = top.glob("lib/python*/site-packages")
+    return packages
+
+
+def copied(template: Path, to: Path) -> Path:
+    """Copy an environment, with its links, as an installer would make it there."""
+    shutil.copytree(template, to, symlinks=True)
+    settings = to / "pyvenv.cfg"
+    settings.write_text(settings.read_text().replace(str(template), str(to)))
+    compileall.compile_dir(packages_of(to), quiet=2)
+    return to
+
+
+def interpreter_of(top: Path) -> find.Interpreter:
+    [found] = find.find_interpreters([str(top)]).interpreters
+    return found
+
+
+def likeness(top: Path, comparer: alike.Comparer | None = None) -> alike.Likeness:
+    return (comparer or alike.Comparer()).likeness(interpreter_of(top))
+
+
+@pytest.fixture
+def pair(template: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two environments that are equal, in folders with names of different lengths."""
+    return copied(template, tmp_path / "one"), copied(template, tmp_path / "another" / "two")
+
+
+def test_equal_environments_are_alike(pair: tuple[Path, Path]) -> None:
+    """Although bytecode, scripts and settings of each name its own folder."""
+    for top in pair:
+        script = top / "bin" / "tool"
+        script.write_text(f"#!{top}/bin/python\n")
+        (packages_of(top) / "redis-1.dist-info" / "RECORD").write_text(
+            f"redis/__init__.py,sha256=1\n../../../bin/tool,sha256={hash(top)}\n"
+        )
+        (packages_of(top) / "aiohttp" / "place.py").write_text(f"place = '{top}/share'\n")
+    one, two = map(likeness, pair)
+    assert one.digest
+    assert (one, one.has_code) == (two, False)
+
+
+def test_a_copy_with_hard_links_is_alike_and_read_once(pair: tuple[Path, Path]) -> None:
+    top = pair[0].parent / "linked"
+    shutil.copytree(pair[0], top, symlinks=True, copy_function=os.link)
+    comparer = alike.Comparer()
+    assert likeness(pair[0], comparer) == likeness(top, comparer)
+
+
+def write(name: str, text: str) -> Change:
+    return lambda top, packages: (packages / name).write_text(text)
+
+
+def edit_quietly(top: Path, packages: Path) -> None:
+    """Change a file and leave its size and times as they were."""
+    file = packages / "urllib3" / "__init__.py"
+    at = file.stat()
+    file.write_text("version = 2\n")
+    os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
+
+
+def edit_bytecode(top: Path, packages: Path) -> None:
+    """Change the code and leave the header, so Python takes it for that of its source."""
+    [file] = packages.glob("urllib3/__pycache__/__init__.*.pyc")
+    data = file.read_bytes()
+    file.write_bytes(data[:16] + data[16:].replace(b"version", b"another"))
+
+
+def outdate_bytecode(top: Path, packages: Path) -> None:
+    [file] = packages.glob("urllib3/__pycache__/__init__.*.pyc")
+    data = file.read_bytes()
+    file.write_bytes(data[:8] + bytes(4) + data[12:])
+
+
+def set_key(key: str, value: str) -> Change:
+    def change(top: Path, packages: Path) -> None:
+        lines = (top / "pyvenv.cfg").read_text().splitlines()
+        lines = [f"{key} = {value}" if line.startswith(f"{key} =") else line for line in lines]
+        (top / "pyvenv.cfg").write_text("\n".join(lines) + "\n")
+
+    return change
+
+
+def name_neighbour(top: Path, packages: Path) -> None:
+    """A longer name that begins as its own does is that of another environment."""
+    (packages / "neighbour.py").write_text(f"place = '{top}0/share'\n")
+
+
+def own_runtime(top: Path, packages: Path) -> None:
+    program = top / "bin" / "python"
+    real = program.resolve()
+    program.unlink()
+    shutil.copy2(real, program)
+
+
+def other_runtime(top: Path, packages: Path) -> None:
+    other = top.parent / "other-runtime" / "python"
+    other.parent.mkdir(exist_ok=True)
+    shutil.copy2((top / "bin" / "python").resolve(), other)
+    (top / "bin" / "python").unlink()
+    (top / "bin" / "python").symlink_to(other)
+
+
+def link_file(top: Path, packages: Path) -> None:
+    file = packages / "urllib3" / "__init__.py"
+    other = top.parent / "elsewhere.py"
+    other.write_bytes(file.read_bytes())
+    file.unlink()
+    file.symlink_to(other)
+
+
+DIFFERENCES: dict[str, Change] = {
+    "packages of the system": set_key("include-system-site-packages", "true"),
+    "another standard library": set_key("home", "/opt/python/bin"),
+    "another setting": set_key("version", "3.0"),
+    "another runtime": other_runtime,
+    "a runtime of its own": own_runtime,
+    "a start-up file": write("agent.pth", "import agent\n"),
+    "a start-up file after a byte order mark": write("agent.pth", "\ufeffimport agent\n"),
+    "a start-up file of Python 3.15": write("agent.start", "agent:main\n"),
+    "sitecustomize": write("sitecustomize.py", ""),
+    "sitecustomize without source": write("sitecustomize.pyc", ""),
+    "usercustomize": write("usercustomize.py", ""),
+    "a folder on the path": write("more.pth", "urllib3\n"),
+    "ssl.py": write("ssl.py", ""),
+    "socket.py": write("socket.py", ""),
+    "json.py": write("json.py", ""),
+    "an optional module": write("brotli.py", ""),
+    "a library that carries TLS": lambda top, packages: (
+        packages / "urllib3" / "native.so"
+    ).write_bytes(b"\x7fELF" + b"\1" * 100),
+    "a file of the same size and time": edit_quietly,
+    "the same source, other bytecode": edit_bytecode,
+    "bytecode that is not current": outdate_bytecode,
+    "metadata": write("urllib3-1.dist-info/METADATA", "Version: 2\n"),
+    "a linked module": link_file,
+    "the path of another environment": name_neighbour,
+    "a mode": lambda top, packages: (packages / "urllib3" / "native.so").chmod(0o600),
+    "a mode of a folder": lambda top, packages: (packages / "urllib3").chmod(0o700),
+    "a mode of a folder above": lambda top, packages: top.parent.chmod(0o710),
+    "a file of pip that is no module": write("pip/native.so", "x"),
+    **{
+        library: write(f"{library}/__init__.py", "version = 2\n")
+        for library in sorted({library for _, library in cases.SETUPS} - {"ssl"})
+    },
+}
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_environments_that_differ_in_one_thing_are_not_alike(
+    difference: str, pair: tuple[Path, Path]
+) -> None:
+    one, two = pair
+    before = likeness(two)
+    assert likeness(one) == before
+    DIFFERENCES[difference](two, packages_of(two))
+    after = likeness(two)
+    assert after.digest != before.digest
+    assert likeness(one) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
+def test_the_owner_counts(pair: tuple[Path, Path]) -> None:
+    os.chown(packages_of(pair[1]) / "redis" / "__init__.py", 65534, 65534)
+    assert likeness(pair[0]).digest != likeness(pair[1]).digest
+
+
+def editable(top: Path, packages: Path) -> None:
+    (top.parent / "project").mkdir()
+    (packages / "__editable__.project.pth").write_text(str(top.parent / "project"))
+
+
+def link_folder(top: Path, packages: Path) -> None:
+    shutil.move(str(packages / "urllib3"), str(top.parent / "urllib3"))
+    (packages / "urllib3").symlink_to(top.parent / "urllib3")
+
+
+def lead_out(top: Path, packages: Path) -> None:
+    (packages / "redis" / "conf.py").write_text(f"place = '{top}/../conf'\n")
+
+
+UNCLEAR: dict[str, tuple[Change, str]] = {
+    "an editable install": (editable, " to the path"),
+    "a linked folder": (link_folder, "which is no file of the environment"),
+    "a pipe": (
+        lambda top, packages: os.mkfifo(packages / "pipe"),
+        "is neither a file nor a folder",
+    ),
+    "a path that leads out": (lead_out, "leads out of it"),
+    "a file that is too large": (
+        lambda top, packages: os.truncate(packages / "urllib3" / "native.so", 2**29),
+        "more than 256 MiB to compare",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNCLEAR)
+def test_what_is_not_understood_is_tried_by_itself(what: str, pair: tuple[Path, Path]) -> None:
+    change, why = UNCLEAR[what]
+    change(pair[1], packages_of(pair[1]))
+    found = likeness(pair[1])
+    assert found.digest == ""
+    assert why in found.why
+
+
+def test_what_vanishes_or_changes_is_tried_by_itself(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing of a folder and the reading of its files."""
+    found = interpreter_of(pair[0])
+    file = packages_of(pair[0]) / "urllib3" / "__init__.py"
+    changes: list[tuple[Callable[[], object], str]] = [
+        (lambda: file.write_text("longer than it was before"), "has changed in the meantime"),
+        (file.unlink, "No such file or directory"),
+        (lambda: shutil.rmtree(file.parents[1]), "No such file or directory"),
+    ]
+    scandir = os.scandir
+
+    def change_after(path: str) -> object:
+        entries = list(scandir(path))
+        if str(file.parent) == path:
+            for entry in entries:
+                entry.stat(follow_symlinks=False)
+            change()
+        return contextlib.nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", change_after)
+    for change, why in changes:
+        result = alike.Comparer().likeness(found)
+        assert (result.digest, why in result.why) == ("", True), result
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root reads all files")
+def test_what_cannot_be_read_is_tried_by_itself(pair: tuple[Path, Path]) -> None:
+    """The folders above are those of the tests, so this needs another user that may pass them."""
+    for folder in (pair[0].parent, *pair[0].parent.parents[:3]):
+        folder.chmod(0o755)
+    file = packages_of(pair[0]) / "urllib3" / "__init__.py"
+    file.chmod(0)
+    interpreter = interpreter_of(pair[0])
+    os.seteuid(65534)
+    try:
+        found = alike.Comparer().likeness(interpreter)
+    finally:
+        os.seteuid(0)
+    assert (found.digest, "Permission denied" in found.why) == ("", True), found
+
+
+def test_who_and_how_it_is_started_counts(pair: tuple[Path, Path]) -> None:
+    found = interpreter_of(pair[0])
+    named = find.Interpreter(found.path, venv=found.venv)
+    assert alike.Comparer().likeness(found) != alike.Comparer().likeness(named)
+    assert alike.runtime_of(found) != alike.runtime_of(named)
+    user = environment.User(65534, 65534, (), {}, ())
+    assert alike.Comparer().likeness(found) == alike.Comparer(user).likeness(found)
+    if shutil.which("setfacl"):
+        command = ["setfacl", "-m", "u:65534:r", str(packages_of(pair[0]) / "redis")]
+        if subprocess.run(command, check=False).returncode == 0:
+            assert "access control list" in alike.Comparer(user).likeness(found).why
+
+
+@pytest.mark.parametrize("unclear", ["other", "no", "two"])
+def test_the_isolated_launch_is_shared_only_by_one_runtime(
+    unclear: str, pair: tuple[Path, Path]
+) -> None:
+    def runtime(top: Path) -> str:
+        return alike.runtime_of(interpreter_of(top))
+
+    assert runtime(pair[0]) == runtime(pair[1]) != ""
+    settings = pair[1] / "pyvenv.cfg"
+    text = settings.read_text()
+    home = next(line for line in text.splitlines(keepends=True) if line.startswith("home"))
+    changed = {"other": "home = /opt/bin\n", "no": "", "two": home * 2}[unclear]
+    settings.write_text(text.replace(home, changed))
+    assert runtime(pair[0]) != runtime(pair[1])
+    assert bool(runtime(pair[1])) == (unclear == "other")
+    settings.write_text(text)
+    own_runtime(pair[1], packages_of(pair[1]))
+    assert runtime(pair[1]) == ""
+
+
+# The command.
+
+LOWER = """
+import ssl
+made = ssl.create_default_context
+def permissive(*args, **kwargs):
+    context = made(*args, **kwargs)
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+"""
+
+
+def verify(*words: str) -> dict[str, dict[str, Any]]:
+    need("rich")
+    words = ("--role", "client", "--hello", "--json", *words)
+    done = python("-m", "tlsfloor", "verify", *words, env=clean_environment())
+    assert done.returncode in (0, 1), done.stderr
+    return {each["venv"]: each for each in json.loads(done.stdout)["interpreters"]}
+
+
+@pytest.fixture
+def fleet(template: Path, tmp_path: Path) -> Path:
+    """30 environments with the same content."""
+    for number in range(30):
+        to = tmp_path / "fleet" / f"environment{number}"
+        shutil.copytree(template, to, symlinks=True, copy_function=os.link)
+    return tmp_path / "fleet"
+
+
+def test_one_environment_is_tried_for_all_that_are_alike(fleet: Path) -> None:
+    found = verify(str(fleet))
+    tried = [each for each in found.values() if each["launches"]]
+    assert (len(found), len(tried)) == (30, 1)
+    for each in found.values():
+        assert each["verdict"] == tried[0]["verdict"]
+        assert each["likeness"]["digest"] == tried[0]["likeness"]["digest"]
+        if each is not tried[0]:
+            assert each["likeness"]["same_as"] == tried[0]["path"]
+            assert each["likeness"]["reason"] == schedule.ALIKE
+
+
+def test_start_up_code_that_asks_where_it_is_does_not_hide(template: Path, tmp_path: Path) -> None:
+    """Its text is the same in each environment, so its digest is too: only a trial shows it."""
+    text = f"import sys\nif '/legacy/' in sys.prefix:\n{textwrap.indent(LOWER, '    ')}"
+    text += "    ssl.create_default_context = permissive\n"
+    names = ("app/one", "app/two", "legacy/three")
+    for name in names:
+        top = copied(template, tmp_path / name)
+        (packages_of(top) / "sitecustomize.py").write_text(text)
+    found = verify(str(tmp_path))
+    one, two, three = (found[str(tmp_path / name)] for name in names)
+    assert two["likeness"]["same_as"] == one["path"]
+    assert "were tried in it too" in two["likeness"]["reason"]
+    assert three["likeness"]["digest"] == one["likeness"]["digest"]
+    assert (three["likeness"]["same_as"], three["verdict"]) == (None, "leaks")
+    assert one["verdict"] == two["verdict"] == "lowerable"
+
+
+def test_each_environment_is_tried_if_asked(pair: tuple[Path, Path]) -> None:
+    found = verify("--each", str(pair[0].parent))
+    launched = [[each["reused_from"] for each in one["launches"]] for one in found.values()]
+    assert launched == [[None, None]] * 2
+
+
+def test_a_runtime_is_launched_in_isolation_once(pair: tuple[Path, Path]) -> None:
+    """For environments that are not alike, too."""
+    (packages_of(pair[1]) / "module.py").write_text("")
+    one, two = verify(str(pair[0].parent)).values()
+    assert [each["reused_from"] for each in one["launches"]] == [None, None]
+    assert [each["reused_from"] for each in two["launches"]] == [one["path"], None]
+    assert two["launches"][0]["cases"] == one["launches"][0]["cases"] != []
+    assert two["likeness"]["digest"] != one["likeness"]["digest"]
