@@ -10,7 +10,10 @@ import pytest
 
 from parts import need
 from tlsfloor.peers import base
+from tlsfloor.peers.crafted_hellos import client_hello
+from tlsfloor.peers.hello_answers import first_message
 from tlsfloor.versions import TLS1_2
+from tlsfloor.wire import Handshake, Messages, ServerHello, extensions
 
 need("tlslite")
 
@@ -18,6 +21,18 @@ from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.peers.protocols import PROTOCOLS
 
 SSL_REQUEST, GSS_REQUEST = (struct.pack("!II", 8, code) for code in (80877103, 80877104))
+
+
+def test_a_peer_names_one_format_of_points_as_mbedtls_takes_the_first() -> None:
+    with ServerPeer(TLS1_2, "ecdhe") as peer:
+        with socket.create_connection(("127.0.0.1", peer.port), 10) as plain:
+            plain.sendall(client_hello(TLS1_2, "ecdhe"))
+            answer, stream = None, Messages()
+            while answer is None:
+                answer = first_message(plain.recv(9000), stream)
+    assert isinstance(answer, Handshake)
+    formats = dict(ServerHello.parse(answer.body).extensions or [])[extensions.EC_POINT_FORMATS]
+    assert formats == b"\1\0"
 
 
 def peer_for(library: str) -> ServerPeer:

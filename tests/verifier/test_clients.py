@@ -113,6 +113,23 @@ def test_a_refusal_as_a_whole_needs_no_control_but_a_connection_does() -> None:
         assert {each.outcome for each in found} == {outcome}, (said, saw)
 
 
+def test_a_library_that_no_guard_fits_is_absent_with_the_floor_and_others_are_tried(
+    tmp_path: Path,
+) -> None:
+    """It is refused at its import, which ends neither the probe nor a program."""
+    (tmp_path / "pygit2").mkdir()
+    (tmp_path / "pygit2" / "__init__.py").write_text("import pygit2.ffi")
+    (tmp_path / "pygit2" / "ffi.py").touch()
+    default = [case for case in planned(TLS1_2, "ssl") if case.setup == "default"]
+    environment = ProbeEnvironment(clean_environment(PYTHONPATH=str(tmp_path)))
+    tried = [*default, *planned(TLS1_2, "pygit2")]
+    held = launch.Launcher(sys.executable, tried, TLS1_2, 60, environment).with_floor()
+    assert {each.outcome for each in results_of(held, "ssl")} == {"accepted", "refused"}
+    for each in results_of(held, "pygit2"):
+        assert each.outcome == "absent", each
+        assert each.probe_said.startswith("tlsfloor: error: "), each
+
+
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 
 

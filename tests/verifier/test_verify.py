@@ -86,6 +86,7 @@ def test_a_lower_floor_does_not_count() -> None:
 def test_an_interpreter_in_which_ssl_is_blocked_is_inconclusive() -> None:
     status, report = verify(env=armed_environment("nonsense"))
     assert (status, report["verdict"]) == (3, "inconclusive")
+    assert any("TLSFLOOR" in reason for reason in report["reasons"])
 
 
 def test_the_table_shows_each_program_and_the_verdicts() -> None:

@@ -48,6 +48,9 @@ _RESP = {b"PING": b"+PONG\r\n", b"HELLO": b"%1\r\n$5\r\nproto\r\n:3\r\n"}
 # (RFC 7301).
 _ALPN = (b"http/1.1", b"postgresql")
 
+# The format of points that everybody has to support (RFC 8422 section 5.1.2).
+_UNCOMPRESSED = 0
+
 # Bytes to read at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
 
@@ -232,6 +235,8 @@ def settings(version: int, key_exchange: str) -> Any:
     found.versions = [number]
     # SSL 3.0 does not have this extension (RFC 7627 section 4): tlslite-ng would fail with it.
     found.useExtendedMasterSecret = version > versions.SSL3
+    # A client of mbedTLS 2 takes the first format that the server names, offered or not.
+    found.ec_point_formats = [_UNCOMPRESSED]
     if version < versions.TLS1_3:
         found.keyExchangeNames = KEY_EXCHANGES[key_exchange]
     else:  # RFC 8446 has no brainpool curves, and tlslite-ng does not remove them

@@ -155,7 +155,9 @@ class LaunchResult:
             for result in self.results
             if result.outcome == "inconclusive"
         ]
-        return found if outcomes & {"accepted", "refused"} else [*found, "nothing could be tried"]
+        if not outcomes & {"accepted", "refused"}:
+            found.append(str(self.facts.get("arming_failure") or "nothing could be tried"))
+        return found
 
 
 @dataclass(frozen=True)

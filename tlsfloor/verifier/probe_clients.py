@@ -204,7 +204,7 @@ def through_MySQLdb(case, job):
     import tempfile
 
     options = {"host": "127.0.0.1", "port": case["port"], "user": "tlsfloor", "ssl": {"ca": job["ca"]}}
-    options.update(ssl_mode="VERIFY_CA", connect_timeout=int(job["timeout"]) or 1)
+    options["connect_timeout"] = int(job["timeout"]) or 1
     file, path = tempfile.mkstemp()
     try:
         if case["setup"] != "default":
@@ -264,7 +264,7 @@ def through_grpc(case, job):
 
     with open(job["ca"], "rb") as file:
         credentials = grpc.ssl_channel_credentials(file.read())
-    options = [("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0)]
+    options = [("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0), ("grpc.ssl_target_name_override", "localhost")]
     with contextlib.closing(grpc.secure_channel("127.0.0.1:%d" % case["port"], credentials, options)) as channel:
         try:
             channel.unary_unary("/tlsfloor/version")(b"", timeout=job["timeout"])
@@ -274,6 +274,8 @@ def through_grpc(case, job):
 
 def through_pygit2(case, job):
     import pygit2
+    import shutil
+    import tempfile
 
     for name in ("server_connect_timeout", "server_timeout"):
         if hasattr(pygit2.settings, name):
@@ -283,7 +285,10 @@ def through_pygit2(case, job):
         if not hasattr(pygit2.settings, "set_ssl_ciphers"):
             raise Absent("no pygit2.settings.set_ssl_ciphers")
         pygit2.settings.set_ssl_ciphers(EVERYTHING[0])
+    folder = tempfile.mkdtemp()
     try:
-        pygit2.Repository().remotes.create_anonymous(url(case)).connect()
+        pygit2.init_repository(folder).remotes.create("origin", url(case)).fetch()
     except pygit2.GitError as error:
         return version_in_error(error)
+    finally:
+        shutil.rmtree(folder)
