@@ -120,7 +120,8 @@ class Reader:
     def check_outputs(self) -> list[str]:
         """Validate the files that commands have written; return their formats."""
         files = [each for each in self.home.rglob("*") if each.suffix in OUTPUTS]
-        own = [each for each in files if not {"site-packages", "tlsfloor"} & {*each.parts}]
+        foreign = {"site-packages", "tlsfloor"}  # what is installed, and the checkout
+        own = [each for each in files if not foreign & {*each.relative_to(self.home).parts}]
         return [*filter(None, map(outputs.validate, (each.read_text("utf-8") for each in own)))]
 
     def read(self, block: guides.Block) -> None:

@@ -6,17 +6,22 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
 import outputs
 from parts import need
+from verify_reports import REPORTS, a_report, examined, result
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
+<<<<<<< HEAD
 from tlsfloor.verifier import cases, examine, find, formats, judge, sarif, schedule
 from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
+=======
+from tlsfloor.verifier import cases, examine, find, formats, sarif
+from tlsfloor.versions import SSL3, TLS1_1, TLS1_2, TLS1_3
+>>>>>>> d7a17a6 (Write CycloneDX 1.6: what each interpreter speaks, as a bill of materials)
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
 
@@ -24,28 +29,6 @@ import jsonschema  # noqa: E402 - only where it is there
 import xmlschema  # noqa: E402
 
 from tlsfloor.verifier import text  # noqa: E402
-
-#: What a target can say of itself, or be called: escapes, a null, half a character, markup.
-HOSTILE = "\x1b[2J\0\udcff]]>&<é\u202e\n\r"
-
-
-def result(
-    outcome: str, version: int = TLS1_0, said: str = "said", setup: str = "default"
-) -> judge.CaseResult:
-    return judge.CaseResult(
-        cases.Case("client", "ssl", setup, version, "rsa"), outcome, said, "saw"
-    )
-
-
-def examined(name: str, path: str = "/app/bin/python", **launch: Any) -> examine.InterpreterResult:
-    launches = [judge.LaunchResult(each, **launch) for each in ("isolated", "as started")]
-    verdict = judge.Verdict(name, "a sentence", ["first", "second"])
-    return examine.InterpreterResult(find.Interpreter(path), verdict, launches, seconds=1.2345)
-
-
-def a_report(*found: examine.InterpreterResult, **more: Any) -> examine.VerifyReport:
-    search, run = find.SearchResult(**more), about_run()["run"]
-    return examine.VerifyReport(TLS1_2, ["/app"], "0.1", search, list(found), run=run)
 
 
 @pytest.fixture(scope="module")
@@ -61,40 +44,6 @@ def real() -> examine.VerifyReport:
     report.describe = lambda found: identity.with_identity(libraries.without_coverage(found))
     schedule.examine_interpreters(report, planned, 60, 2, armed=True)
     return report
-
-
-REPORTS = {
-    "nothing": a_report(empty=["/app"]),
-    "every verdict": a_report(
-        *(examined(verdict, f"/{verdict}/python") for verdict in judge.EXIT_STATUSES),
-        skipped={"/app/python": "a script"},
-        unread={"/root": "Permission denied"},
-    ),
-    "every outcome": a_report(
-        examined(
-            "leaks",
-            results=[
-                result(outcome) for outcome in ("accepted", "refused", "absent", "inconclusive")
-            ],
-        )
-    ),
-    "not started": a_report(
-        examine.InterpreterResult(
-            find.Interpreter("/python", ("/python3",), "/", "/", "why"), judge.unproven(["why"])
-        )
-    ),
-    "hostile": a_report(
-        examined(
-            "inconclusive",
-            f"/{HOSTILE}/python",
-            failure=HOSTILE,
-            facts={"version": HOSTILE, "openssl": 5, "implementation": [HOSTILE]},
-            results=[result("accepted", said=HOSTILE)],
-        ),
-        skipped={HOSTILE: HOSTILE},
-        empty=[HOSTILE],
-    ),
-}
 
 
 @pytest.fixture(params=[*REPORTS, "real"])
@@ -235,6 +184,14 @@ def test_junit_is_valid_by_the_common_schema(report: examine.VerifyReport) -> No
 def test_the_junit_schema_refuses_what_is_not_junit() -> None:
     with pytest.raises(xmlschema.XMLSchemaValidationError):
         outputs.validate('<?xml version="1.0"?><testsuites><testsuite/></testsuites>')
+
+
+def test_cyclonedx_is_valid_by_its_own_validator(report: examine.VerifyReport) -> None:
+    need("cyclonedx")
+    from tlsfloor.verifier import cyclonedx
+
+    report.describe = lambda found: identity.with_identity(libraries.without_coverage(found[:9]))
+    assert outputs.validate(cyclonedx.to_cyclonedx(report)) == "cyclonedx"
 
 
 def test_junit_fails_exactly_when_the_status_does(report: examine.VerifyReport) -> None:

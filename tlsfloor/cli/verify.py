@@ -28,6 +28,7 @@ import contextlib
 import os
 import signal
 import sys
+from importlib import import_module
 
 import tlsfloor
 from tlsfloor.cli import _output, colors, complain, floor_option, quiet_option
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 ROLES = {"client": ("client",), "server": ("server",), "both": ("client", "server")}
 
 #: The values of --format.
-FORMATS = ("text", "json", "sarif", "junit")
+FORMATS = ("text", "json", "sarif", "junit", "cyclonedx")
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
     coverage = _coverage.coverage(floor_name(floor))
-    identify = with_identity if arguments.format == "json" else list
+    identify = with_identity if arguments.format in ("json", "cyclonedx") else list
     report = examine.VerifyReport(
         floor,
         arguments.targets,
@@ -153,6 +154,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
     if arguments.jobs < 1:
         raise PolicyError(f"--jobs {arguments.jobs} is less than 1", hint="--jobs 2")
     _output.check_output(arguments.output)
+    if arguments.format == "cyclonedx":
+        import_module("tlsfloor.verifier.cyclonedx")  # its package may be missing
 
 
 def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
@@ -161,6 +164,10 @@ def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
     if kind == "text":
         in_colors = _output.is_for_terminal(kind, file) and colors()
         _output.write_report(text.to_text(report, colors=in_colors), file)
+    elif kind == "cyclonedx":
+        from tlsfloor.verifier import cyclonedx
+
+        _output.write_report(cyclonedx.to_cyclonedx(report), file)
     else:
         writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
         _output.write_report(writers[kind](report), file)
