@@ -22,7 +22,7 @@ from tlsfloor.versions import SSL3, TLS1_0, TLS1_2, TLS1_3
 need("cyclonedx", "jsonschema", "rich", "tlslite")
 
 from tlsfloor.inventory import libraries  # noqa: E402
-from tlsfloor.verifier import cyclonedx  # noqa: E402 - only where its package is there
+from tlsfloor.verifier import cyclonedx, find  # noqa: E402 - only where its package is there
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,19 @@ def test_two_interpreters_share_a_library_and_a_file_may_have_two_implementation
     uses = {each["ref"]: each.get("dependsOn", []) for each in made["dependencies"]}
     assert uses["interpreter:/a/python"] == uses["interpreter:/b/python"]
     assert len(uses["interpreter:/a/python"]) == 3
+
+
+def test_an_interpreter_that_was_not_tried_names_the_one_that_was() -> None:
+    tried = examined("lowerable", "/a/python", results=[result("accepted", TLS1_0)])
+    alike = tried.shared_by(find.Interpreter("/b/python"), "the content is the same")
+    made = json.loads(cyclonedx.to_cyclonedx(a_report(tried, alike)))
+    facts = {each["bom-ref"]: properties(each) for each in of_type(made, "application")}
+    assert facts["interpreter:/b/python"]["tlsfloor:same_as"] == "/a/python"
+    assert facts["interpreter:/b/python"]["tlsfloor:verdict"] == "lowerable"
+    assert "tlsfloor:same_as" not in facts["interpreter:/a/python"]
+    uses = {each["ref"]: each.get("dependsOn") for each in made["dependencies"]}
+    assert uses["interpreter:/b/python"] == uses["interpreter:/a/python"]
+    assert len(uses["interpreter:/a/python"]) == 1
 
 
 def test_without_its_package_nothing_is_started(tmp_path: Path) -> None:

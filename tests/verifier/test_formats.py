@@ -15,13 +15,8 @@ from parts import need
 from verify_reports import REPORTS, a_report, examined, result
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
-<<<<<<< HEAD
-from tlsfloor.verifier import cases, examine, find, formats, judge, sarif, schedule
-from tlsfloor.versions import SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
-=======
-from tlsfloor.verifier import cases, examine, find, formats, sarif
+from tlsfloor.verifier import cases, examine, find, formats, sarif, schedule
 from tlsfloor.versions import SSL3, TLS1_1, TLS1_2, TLS1_3
->>>>>>> d7a17a6 (Write CycloneDX 1.6: what each interpreter speaks, as a bill of materials)
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
 

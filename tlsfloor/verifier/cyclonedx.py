@@ -32,6 +32,7 @@ from tlsfloor import versions
 from tlsfloor.errors import printable
 from tlsfloor.inventory.identity import facts_of
 from tlsfloor.verifier.cases import DEFAULT_SETUPS
+from tlsfloor.verifier.formats import moved
 from tlsfloor.versions import SSL3
 
 TYPE_CHECKING = False
@@ -63,7 +64,9 @@ def to_cyclonedx(report: VerifyReport) -> str:
     components: dict[str, Component] = {}
     uses: dict[str, list[str]] = {}
     for result in report.results:
-        parts = [*_libraries(result, report), *_protocols(result, report)]
+        # An interpreter that was not tried has the protocols of the one that was tried.
+        protocols = _protocols(result.same_as or result, report)
+        parts = [*_libraries(result, report), *protocols]
         interpreter = _interpreter(result, report)
         uses[_ref(interpreter)] = [_ref(part) for part in parts]
         # Several interpreters may use one library.
@@ -120,6 +123,8 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> Component:
         **_basis(report),
         "verdict": verdict.name,
         "summary": str(verdict),
+        "same_as": result.same_as and result.same_as.interpreter.path,
+        "same_because": result.same_as and result.reason,
     }
     others = [f"{name}: {each}" for name, each in result.other_verdicts.items()]
     return _component(
@@ -138,7 +143,7 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> Component:
 
 def _libraries(result: InterpreterResult, report: VerifyReport) -> Iterator[Component]:
     """Yield a component for each implementation in each library."""
-    for library in report.describe(result.libraries):
+    for library in moved(report.describe(result.libraries), result):
         names = [each.rpartition(" ") for each in library["implementation"].split(", ")]
         known = [(name, version) for name, _, version in names if _RELEASE.match(version)]
         files = [library, *library["parts"]]

@@ -57,7 +57,7 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> dict[str, A
         "other_verdicts": {name: _verdict(each) for name, each in result.other_verdicts.items()},
         "seconds": round(result.seconds, 3),
         "likeness": likeness(result),
-        "libraries": _moved(report.describe(result.libraries), result),
+        "libraries": moved(report.describe(result.libraries), result),
         "launches": [_launch(launch) for launch in result.launches],
     }
 
@@ -71,14 +71,14 @@ def likeness(result: InterpreterResult) -> dict[str, str | None]:
     }
 
 
-def _moved(value: Any, result: InterpreterResult) -> Any:
+def moved(value: Any, result: InterpreterResult) -> Any:
     """Return JSON types with the files of the environment itself, if another one was tried."""
     if not result.same_as:
         return value
     if isinstance(value, dict):
-        return {key: _moved(each, result) for key, each in value.items()}
+        return {key: moved(each, result) for key, each in value.items()}
     if isinstance(value, list):
-        return [_moved(each, result) for each in value]
+        return [moved(each, result) for each in value]
     tried = os.path.join(result.same_as.interpreter.venv, "")
     inside = isinstance(value, str) and value.startswith(tried)
     return os.path.join(result.interpreter.venv, value[len(tried) :]) if inside else value
