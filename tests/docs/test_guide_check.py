@@ -23,7 +23,7 @@ EXAMPLES = ("a server with a rate limit", "a server and three clients", MAIL_AND
 def test_the_page_as_it_stands(tmp_path: Path) -> None:
     parts.need("certifi", "rich", "tlslite", "urllib3")
     parts.need_program("openssl")
-    follow("how-to/check.md", tmp_path, ports=("8443", "8444", "9443"), skip=EXAMPLES)
+    follow("how-to/check.md", tmp_path, ports=("8443", "8444", "8445", "9443"), skip=EXAMPLES)
 
 
 def test_a_mail_server_and_a_database(tmp_path: Path) -> None:

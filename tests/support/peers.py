@@ -190,9 +190,6 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
 def call(port: int, peer: str, *, client_certificate: bool = False) -> str:
     """Return what a client of the ladder got: the version it spoke, or the error."""
     name, key_exchange = peer.split()
-    if client_certificate and name == "1.3":
-        # tlslite-ng's client does not send its certificate there.
-        return call_with_certificate(port)
     seen = handshakes.call(
         "127.0.0.1", port, FLOORS[name], key_exchange, client_certificate=client_certificate
     )

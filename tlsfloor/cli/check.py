@@ -64,6 +64,13 @@ SCHEMES = {
     "smtps": 465,
 }
 
+CLIENT_CERTIFICATES = {
+    "requested": "it asks for a client certificate, and goes on without one",
+    "required": "it demands a client certificate: --cert and --key present one",
+    "accepted": "it asks for a client certificate, and accepts that of --cert",
+    "refused": "it asks for a client certificate, and refuses that of --cert",
+}
+
 WRITE = "write HOST, HOST:PORT, [ADDRESS]:PORT or https://HOST"
 
 
@@ -112,14 +119,19 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_of(arguments.floor, "--floor")
     _require(arguments.cert or not arguments.key, "--key needs --cert", "--cert FILE --key FILE")
     # Help must work where the extra `verify` is not installed.
-    from tlsfloor.endpoints import examination, negotiation
+    from tlsfloor.endpoints import client_certificate, examination, negotiation
 
     wanted = list(dict.fromkeys(wanted_endpoints(arguments)))
     _require(wanted, "no endpoint to check", "tlsfloor check example.com:443")
     context = negotiation.trust(arguments.ca_certs, arguments.cert, arguments.key)
     reports: list[EndpointReport] = []
     examined = examination.examine_all(
-        wanted, arguments.jobs, timeout=arguments.timeout, context=context, pause=arguments.pause
+        wanted,
+        arguments.jobs,
+        timeout=arguments.timeout,
+        context=context,
+        pause=arguments.pause,
+        own=client_certificate.identity(arguments.cert, arguments.key) if arguments.cert else None,
     )
     try:
         with progress("checked", len(wanted), quiet=arguments.quiet) as advance:
@@ -326,6 +338,8 @@ def _details(report: EndpointReport, name: str, floor: int) -> Iterable[str]:
         yield f"it accepts versions below {name}: {which}"
     elif below == "unknown":
         yield f"unknown whether it accepts versions below {name}: {which}"
+    if report.client_certificate:
+        yield CLIENT_CERTIFICATES[report.client_certificate]
     found = report.negotiated
     if found is not None and found.protocol:
         then = f", then {found.state}: {found.reason}" if found.reason else ""

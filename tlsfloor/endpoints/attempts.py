@@ -16,6 +16,7 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tlsfloor import versions
 from tlsfloor.endpoints import starttls
@@ -26,6 +27,9 @@ from tlsfloor.peers.crafted_hellos import client_hello, suites_of
 from tlsfloor.peers.hello_answers import INCONCLUSIVE, first_message, judge_offer
 from tlsfloor.peers.recording import RecordingSocket
 from tlsfloor.wire import Messages, WireError
+
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Seconds for each connection.
 TIMEOUT = 10.0
@@ -75,7 +79,8 @@ class Attempt:
     """One version with one kind of key exchange: the ``outcome``, and the evidence for it.
 
     ``answer`` is what the endpoint answered. ``failure`` is set if that was not TLS. ``handshake``
-    is ``"completed"``, or the reason why the handshake failed; empty if there was none.
+    is ``"completed"``, or the reason why the handshake failed; empty if there was none. If there
+    was, ``certificate_requested`` says whether the endpoint asked for a client certificate.
     """
 
     version: int
@@ -85,8 +90,9 @@ class Attempt:
     suite: str = ""
     failure: str = ""
     handshake: str = ""
+    certificate_requested: bool = False
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, str | bool]:
         """Return the attempt as JSON types."""
         evidence = "handshake" if self.handshake == "completed" else "hello"
         return {
@@ -99,6 +105,8 @@ class Attempt:
 class Caller:
     """Connects to one endpoint, with ``pause`` seconds before each connection.
 
+    ``own`` is what handshakes present to an endpoint that asks for a client certificate.
+
     Raises:
         CancelledError: ``stop`` was set, as nobody waits for the report any more.
     """
@@ -110,7 +118,9 @@ class Caller:
         timeout: float = TIMEOUT,
         pause: float = 0.0,
         stop: threading.Event | None = None,
+        own: tuple[Any, Any] | None = None,
     ) -> None:
+        self.own = own
         self.endpoint, self.address, self.timeout, self.pause = endpoint, address, timeout, pause
         self._stop = stop or threading.Event()
 
@@ -159,9 +169,11 @@ class Caller:
                 server_name=self.endpoint.server_name,
                 request=b"",
                 before_tls=self.endpoint.prepare,
+                own=self.own,
             )
         except OSError as error:
             return reason_of(error)
+        attempt.certificate_requested = seen.certificate_requested
         return "completed" if seen.version == attempt.version else seen.error
 
 

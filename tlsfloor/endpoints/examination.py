@@ -44,6 +44,7 @@ class EndpointReport:
 
     ``state`` is ``"reached"``, or what the endpoint did instead; then ``reason`` has the details.
     ``unreliable`` says why dropped connections prove nothing; empty if the controls were answered.
+    ``client_certificate`` is empty if it asks for none, or requested, required, accepted, refused.
     """
 
     endpoint: Endpoint
@@ -53,6 +54,7 @@ class EndpointReport:
     attempts: list[Attempt] = field(default_factory=list)
     negotiated: Negotiation | None = None
     unreliable: str = ""
+    client_certificate: str = ""
 
     def accepted(self) -> list[int]:
         """Return the versions that were accepted with any key exchange, the lowest first."""
@@ -109,6 +111,7 @@ class EndpointReport:
             "accepts": [versions.name(version) for version in self.accepted()],
             "attempts": [attempt.as_dict() for attempt in self.attempts],
             "unreliable": self.unreliable,
+            "client_certificate": self.client_certificate,
             "negotiated": self.negotiated and vars(self.negotiated),
             "cut_off": dict(zip(("answer", "reason"), self.cut_off(floor))),
             "accepts_below": dict(zip(("answer", "reason"), self.accepts_below(floor))),
@@ -122,6 +125,7 @@ def examine_endpoint(
     context: ssl.SSLContext | None = None,
     pause: float = 0.0,
     stop: threading.Event | None = None,
+    own: tuple[Any, Any] | None = None,
 ) -> EndpointReport:
     """Offer one endpoint every version; with a ``context``, let this interpreter connect too.
 
@@ -131,6 +135,7 @@ def examine_endpoint(
         context: what this interpreter connects with.
         pause: seconds between two connections, for an endpoint with a rate limit.
         stop: gives up before the next connection when it is set.
+        own: the client certificate of the context and its key, for tlslite-ng.
 
     Raises:
         CancelledError: ``stop`` was set.
@@ -143,7 +148,7 @@ def examine_endpoint(
     except (OSError, UnicodeError) as error:
         report.state, report.reason = UNREACHABLE, reason_of(error)
     else:
-        caller = Caller(endpoint, report.address, timeout, pause, stop)
+        caller = Caller(endpoint, report.address, timeout, pause, stop, own)
         report.attempts, report.unreliable = offer_all(caller)
         if all(attempt.failure for attempt in report.attempts):
             report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
@@ -154,11 +159,40 @@ def examine_endpoint(
                 )
         elif context is not None:
             caller.wait()
-            found = report.negotiated = negotiate(endpoint, report.address, context, timeout)
-            if found.state in (REFUSED, CLOSED):
-                found.explanation = explain_failure(report.attempts, context, found.reason)
+            report.negotiated = negotiate(endpoint, report.address, context, timeout)
+        report.client_certificate = _client_certificate(report, given=own is not None)
+        found = report.negotiated
+        if context is not None and found is not None and found.state in (REFUSED, CLOSED):
+            why = _ABOUT_THE_CERTIFICATE.get(report.client_certificate, "") + found.reason
+            found.explanation = explain_failure(report.attempts, context, why)
     report.attempts.sort(key=lambda attempt: (-attempt.version, attempt.key_exchange))
     return report
+
+
+_ABOUT_THE_CERTIFICATE = {
+    "required": "it demands a client certificate: ",
+    "refused": "it refuses the client certificate: ",
+}
+
+
+def _client_certificate(report: EndpointReport, *, given: bool) -> str:
+    """Say what became clear about client certificates, as ``EndpointReport`` describes it.
+
+    In TLS 1.3 a refusal comes after the handshake and may be late, so lower versions say more.
+    """
+    asked = [attempt for attempt in report.attempts if attempt.certificate_requested]
+    if not asked:
+        return ""
+    found = report.negotiated
+    if given and found is not None and found.state in ("negotiated", REFUSED):
+        return "accepted" if found.state == "negotiated" else "refused"
+    say_more = [attempt for attempt in asked if attempt.version < TLS1_3] or asked
+    if any(attempt.handshake == "completed" for attempt in say_more):
+        return "accepted" if given else "requested"
+    ended = ("TLSRemoteAlert", "TLSAbruptClose", "Connection", "BrokenPipe")
+    if any(attempt.handshake.startswith(ended) for attempt in say_more):
+        return "refused" if given else "required"
+    return "requested"
 
 
 def examine_all(

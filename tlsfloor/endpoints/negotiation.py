@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tlsfloor import versions
+from tlsfloor.endpoints import client_certificate
 from tlsfloor.endpoints.attempts import CLOSED, TIMEOUT, UNREACHABLE
 from tlsfloor.endpoints.starttls import TIMED_OUT, StarttlsError
 from tlsfloor.errors import VerifyError
@@ -60,15 +61,14 @@ def trust(
 
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED  # urllib3 itself checks the host name
+    file = ca_certs or certifi.where()
     try:
-        file = ca_certs or certifi.where()
         context.load_verify_locations(file)
-        if cert:
-            file = cert if key is None else f"{cert} and {key}"
-            context.load_cert_chain(cert, key, lambda: "")  # never ask for a password
     except OSError as error:  # ssl.SSLError is one
-        hint = "use a PEM file; the key of a client certificate must not have a password"
-        raise VerifyError(f"{file} cannot be used: {reason_of(error)}", hint=hint) from None
+        problem = f"{file} cannot be used: {reason_of(error)}"
+        raise VerifyError(problem, hint="--ca-certs needs a PEM file of certificates") from None
+    if cert:
+        client_certificate.load(context, cert, key)
     return context
 
 

@@ -44,7 +44,8 @@ class SeenConnection:
 
     ``version`` is the negotiated version (a wire number); if it is None the handshake failed, and
     ``error`` says why. ``data`` is what the other side sent first. A server peer records the
-    ``address`` of the client and the hello that it ``offered``, None if it sent none.
+    ``address`` of the client and the hello that it ``offered``, None if it sent none. A client
+    records whether the server asked for a certificate (``certificate_requested``).
     """
 
     address: tuple[Any, ...] = ()
@@ -53,6 +54,7 @@ class SeenConnection:
     suite: str = ""
     error: str = ""
     data: bytes = b""
+    certificate_requested: bool = False
 
     def fail(self, error: Exception) -> None:
         """Record an error."""

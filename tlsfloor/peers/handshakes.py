@@ -9,8 +9,10 @@ version with one kind of key exchange, and records what it saw of each connectio
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import lru_cache
 from socket import create_connection
+from socket import timeout as socket_timeout
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
@@ -54,6 +56,9 @@ _UNCOMPRESSED = 0
 # Bytes to read at a time: four records (RFC 8446 section 5.1).
 _CHUNK = 4 * 2**14
 
+# Seconds to wait for the answer to a client certificate in TLS 1.3: there may be none.
+_PATIENCE = 0.25
+
 _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 
@@ -80,6 +85,16 @@ class _Settings(HandshakeSettings):  # type: ignore[misc] # tlslite-ng has no ty
 
     # The guard of tlslite-ng replaces this function, and keeps the original (functools.wraps).
     validate = getattr(HandshakeSettings.validate, "__wrapped__", HandshakeSettings.validate)
+
+
+class _Client(TLSConnection):  # type: ignore[misc] # tlslite-ng has no types
+    """Notices whether the server asks for a certificate: only then is this function called."""
+
+    certificate_requested = False
+
+    def _create_cert_msg(self, *args: Any, **options: Any) -> Any:
+        self.certificate_requested = True
+        return super()._create_cert_msg(*args, **options)
 
 
 class ServerPeer(Peer):
@@ -179,12 +194,14 @@ def call(
     server_name: str = "",
     request: bytes = _REQUEST,
     before_tls: Callable[[RecordingSocket], None] | None = None,
+    own: tuple[Any, Any] | None = None,
 ) -> SeenConnection:
     """Connect as a client that speaks one version only, send a request and read an answer.
 
     The certificate of the server is not verified. An empty ``request`` means that the handshake is
     all. ``timeout`` is for the connection, and again for everything that follows. ``before_tls``
-    says what comes before TLS in plain text (STARTTLS).
+    says what comes before TLS in plain text (STARTTLS). ``own`` is a certificate chain and its key,
+    which is presented if the server asks for it; ``client_certificate`` takes that of the peers.
 
     Raises:
         OSError: the connection failed.
@@ -199,8 +216,11 @@ def call(
             if key_exchange == "ecdhe" and version < versions.TLS1_3:
                 # The certificate of the server may have a key of either kind.
                 client_settings.keyExchangeNames = ["ecdhe_rsa", "ecdhe_ecdsa"]
-            own = identity(PEER_FILE) if client_certificate else (None, None)
-            _request(recording, seen, client_settings, own, server_name, request)
+            # It would compress the certificate although the server did not ask for that.
+            client_settings.certificate_compression_send = []
+            if client_certificate:
+                own = identity(PEER_FILE)
+            _request(recording, seen, client_settings, own or (None, None), server_name, request)
         except Exception as error:  # noqa: BLE001 - any error is an observation
             seen.fail(error)
     return seen
@@ -214,8 +234,12 @@ def _request(
     server_name: str = "",
     request: bytes = _REQUEST,
 ) -> None:
-    tls = TLSConnection(connection)
-    tls.handshakeClientCert(*own, settings=client_settings, serverName=server_name or None)
+    tls = _Client(connection)
+    begin = time.monotonic()
+    try:
+        tls.handshakeClientCert(*own, settings=client_settings, serverName=server_name or None)
+    finally:
+        seen.certificate_requested = tls.certificate_requested
     if request:
         tls.sendall(request)
         # In TLS 1.3 the server may still refuse the client's last message: only data proves it.
@@ -223,6 +247,14 @@ def _request(
         if not seen.data:
             raise VerifyError("closed without an answer")
     _record_result(seen, tls)
+    is_undecided = tls.certificate_requested and tls.version == (3, 4) and not request
+    if is_undecided and isinstance(connection, RecordingSocket):
+        # The server may still refuse the client's certificate, one round trip later.
+        seen.version, version = None, seen.version
+        connection.hurry(max(_PATIENCE, time.monotonic() - begin))
+        with suppress(socket_timeout):
+            tls.recv(1)
+        seen.version = version
     tls.close()
 
 

@@ -53,6 +53,11 @@ class RecordingSocket:
             raise VerifyError(f"it sent more than {_LIMIT} bytes")
         return data
 
+    def hurry(self, seconds: float) -> None:
+        """Move the deadline to so many seconds from now, unless it is nearer."""
+        soon = time.monotonic() + seconds
+        self._deadline = soon if self._deadline is None else min(self._deadline, soon)
+
     def client_hello(self) -> ClientHello | None:
         """Return the hello that a client sent first; None if it is not complete or not a hello."""
         stream = Messages()
