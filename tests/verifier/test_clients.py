@@ -96,6 +96,21 @@ def test_a_library_that_a_floor_refuses_as_a_whole_is_enforced(library: str) -> 
     assert judge.judge_launch(without, held, TLS1_3).name == "enforced"
 
 
+def test_an_import_that_a_floor_refuses_proves_nothing_if_nothing_connects() -> None:
+    """A process in which the floor could not be armed cannot import ``ssl`` either."""
+    tried = planned(TLS1_2, "ssl", "pygit2")
+    text = "tlsfloor: error: it cannot be held"
+    for works, outcome in ((True, "refused"), (False, "inconclusive")):
+        said = {case.id: {"absent": text} for case in tried}
+        if works:
+            said.update({case.id: {"version": "x"} for case in tried if case.library == "ssl"})
+        saw = {case.id: (works and case.library == "ssl", "") for case in tried}
+        found = judge.judge_cases(tried, said, saw, TLS1_2)
+        assert {each.outcome for each in found if each.case.library == "pygit2"} == {outcome}
+    without = judge.LaunchResult("x", found)
+    assert judge.judge_launch(without, without, TLS1_2).name == "inconclusive"
+
+
 def test_a_refusal_as_a_whole_needs_no_control_but_a_connection_does() -> None:
     error = "ProtocolRefused: [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: x"
     tried = planned(TLS1_2, "grpc")
@@ -113,7 +128,7 @@ def test_a_refusal_as_a_whole_needs_no_control_but_a_connection_does() -> None:
         assert {each.outcome for each in found} == {outcome}, (said, saw)
 
 
-def test_a_library_that_no_guard_fits_is_absent_with_the_floor_and_others_are_tried(
+def test_a_library_that_no_guard_fits_is_refused_and_the_others_are_tried(
     tmp_path: Path,
 ) -> None:
     """It is refused at its import, which ends neither the probe nor a program."""
@@ -126,7 +141,7 @@ def test_a_library_that_no_guard_fits_is_absent_with_the_floor_and_others_are_tr
     held = launch.Launcher(sys.executable, tried, TLS1_2, 60, environment).with_floor()
     assert {each.outcome for each in results_of(held, "ssl")} == {"accepted", "refused"}
     for each in results_of(held, "pygit2"):
-        assert each.outcome == "absent", each
+        assert each.outcome == "refused", each
         assert each.probe_said.startswith("tlsfloor: error: "), each
 
 

@@ -29,8 +29,8 @@ The positive control of a program is the same program with a peer of an allowed 
 a program that can reach nothing at all would look safe. A setup for a fixed version below the floor
 has no allowed version, so another setup with the same cipher suites is its control: if OpenSSL
 refuses the suites (``@SECLEVEL=0`` does not exist in AWS-LC), nothing was tried. A floor refuses a
-library that it cannot hold as a whole, before it connects. Then there is no control, and the error
-says that it was the floor.
+library that it cannot hold as a whole, at its import or before it connects. Then there is no
+control, and the error says that it was the floor.
 
 What the answer to a crafted hello means is decided in ``tlsfloor.peers.hello_answers``. Only an
 alert or an error about the version counts as a refusal there.
@@ -73,6 +73,9 @@ _REASONS = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "ALERT_PROTOCOL_VERSION",
 
 # How the error of a guard begins that refuses a library as a whole, before it connects.
 _BY_FLOOR = "ProtocolRefused: "
+
+# How the error begins if the import of a library that no guard holds is refused.
+_AT_IMPORT = "tlsfloor: error: "
 
 # In the text of tlslite-ng's TLSLocalAlert and TLSRemoteAlert: one side reached a decision.
 _ALERT = "Alert: "
@@ -155,9 +158,7 @@ class LaunchResult:
             for result in self.results
             if result.outcome == "inconclusive"
         ]
-        if not outcomes & {"accepted", "refused"}:
-            found.append(str(self.facts.get("arming_failure") or "nothing could be tried"))
-        return found
+        return found if outcomes & {"accepted", "refused"} else [*found, "nothing could be tried"]
 
 
 @dataclass(frozen=True)
@@ -206,11 +207,9 @@ def judge_cases(
             completed = not any(reason in error for reason in _REASONS)
         if completed or said.get("version"):
             outcome = "accepted"
-        elif "absent" in said:
+        elif "absent" in said and not said["absent"].startswith(_AT_IMPORT):
             outcome = "absent"
-        elif _is_refusal(case, error, saw) and (
-            _control_of(case) in controls or (error.startswith(_BY_FLOOR) and not saw)
-        ):
+        elif _is_refusal(case, said, saw, controls):
             outcome = "refused"
         else:
             outcome = "inconclusive"
@@ -228,9 +227,13 @@ def _control_of(case: Case) -> str:
     return f"{case.role} {case.library} {control}"
 
 
-def _is_refusal(case: Case, error: str, saw: str) -> bool:
-    """Return whether a case that was not accepted was refused. ``error`` is the probe's."""
-    if "timed out" in error:
+def _is_refusal(case: Case, said: dict[str, str], saw: str, controls: set[str]) -> bool:
+    """Return whether a case that was not accepted was refused."""
+    if "absent" in said:  # at its import; if ssl is refused too, there are no controls at all
+        return bool(controls)
+    error = said.get("error", "")
+    by_floor = error.startswith(_BY_FLOOR) and not saw
+    if "timed out" in error or not (by_floor or _control_of(case) in controls):
         return False
     hello = case.key_exchange == ANY
     if saw.startswith(REFUSED) or any(reason in error for reason in _REASONS):

@@ -100,7 +100,7 @@ class Launcher:
         path = [BOOTSTRAP, *filter(None, [variables.get("PYTHONPATH")])]
         name = versions.floor_name(self.floor)
         variables["PYTHONPATH"] = os.pathsep.join(path)
-        # A library that cannot be held is then absent, and the others are tried.
+        # Of the libraries, only those that cannot be held are then refused at their import.
         variables.update(TLSFLOOR=name, TLSFLOOR_ON_ERROR="block")
         return self._launch(f"with floor {name}", [], variables, self.cases)
 
