@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 import threading
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from typing_extensions import Self
@@ -28,7 +30,8 @@ PEER_FILE = os.path.join(_FOLDER, "peer.pem")
 #: Seconds to wait for the other side: long enough for a slow machine.
 TIMEOUT = 10.0
 
-# Seconds until the next try to accept a connection while files or threads have run out.
+# Seconds until the next look at the listeners, and the next try to accept a connection while files
+# or threads have run out.
 _RETRY = 1.0
 
 #: The first words of the error of a hello peer whose version was refused for certain.
@@ -75,62 +78,37 @@ class Peer(ABC):
         self.version = version
         self.seen: list[SeenConnection] = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family)
-        self.port: int = self._listener.getsockname()[1]
+        self.listener = socket.create_server((host, port), family=family)
+        self.port: int = self.listener.getsockname()[1]
+        self.group: PeerGroup
         self._open: set[socket.socket] = set()
-        self._ended = False
-        self._one_has_ended = threading.Event()
-        self._last_address: object = None
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        self._threads[0].start()
+        PeerGroup([self]).__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._ended = True
-        self._one_has_ended.set()
-        # shutdown() wakes the thread that waits in accept(); close() alone does not, on Linux.
-        for connection in (self._listener, *self._open):
-            with suppress(OSError):  # it is already closed
-                connection.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join()
+        self.group.__exit__(*error)
 
     def settle(self) -> None:
         """Accept no more connections, and wait until all have ended and ``seen`` is complete."""
-        # Connections are accepted in order: when this one is, all before it were.
-        with socket.socket(self._listener.family) as last:
-            last.settimeout(self.timeout)
-            last.bind((self._listener.getsockname()[0], 0))
-            self._last_address = last.getsockname()
-            last.connect(self._listener.getsockname())
-            self._threads[0].join(self.timeout)
-        for thread in self._threads[1:]:
-            thread.join(self.timeout)
+        self.group.settle()
 
-    def _accept(self) -> None:
-        is_short = False
-        while True:
-            try:
-                connection, address = self._listener.accept()
-                if address == self._last_address:
-                    connection.close()
-                    return
-                self._start(connection, address)
-            except (OSError, RuntimeError) as error:  # noqa: PERF203 - no file or no thread is left
-                if self._ended:  # __exit__ has closed the listener
-                    return
-                if not is_short:
-                    self.on_shortage(error)
-                is_short = True
-                self._one_has_ended.wait(_RETRY)
-                self._one_has_ended.clear()
-            else:
-                is_short = False
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until all connections have ended, for so many seconds each."""
+        for thread in self._threads:
+            thread.join(timeout)
 
-    def _start(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+    def close(self) -> None:
+        """Close the port and all connections."""
+        # shutdown() wakes the thread that waits for connections; close() alone does not, on Linux.
+        for connection in (self.listener, *self._open):
+            with suppress(OSError):  # it is already closed
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def start(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        """Serve a connection, in a thread of its own."""
         thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
         self._open.add(connection)
         try:
@@ -139,7 +117,7 @@ class Peer(ABC):
             self._open.discard(connection)
             connection.close()
             raise
-        self._threads[1:] = [*filter(threading.Thread.is_alive, self._threads[1:]), thread]
+        self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
     def _serve(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         seen = SeenConnection(address)
@@ -154,7 +132,7 @@ class Peer(ABC):
         finally:
             self._open.discard(connection)
             connection.close()
-            self._one_has_ended.set()
+            self.group.one_has_ended.set()
         if seen.version is None:
             self.on_handshake(seen)
 
@@ -172,6 +150,85 @@ class Peer(ABC):
     @abstractmethod
     def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
         """Speak to the other side of one connection."""
+
+
+class PeerGroup:
+    """Peers whose connections one thread accepts. A context manager.
+
+    Each peer has a port of its own, so a connection belongs to that peer, however late it comes.
+    """
+
+    def __init__(self, peers: Sequence[Peer]) -> None:
+        self.one_has_ended = threading.Event()
+        self._peers = peers
+        self._ended = False
+        self._is_short = False
+        self._last_address: object = None
+        self._last_has_come = False
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        for peer in peers:
+            peer.group = self
+            peer.listener.setblocking(False)
+            self._selector.register(peer.listener, selectors.EVENT_READ, peer)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended = True
+        self.one_has_ended.set()
+        for peer in self._peers:
+            peer.close()
+        self._thread.join()
+        self._selector.close()
+        for peer in self._peers:
+            peer.listener.close()
+            peer.wait()
+
+    def settle(self) -> None:
+        """Accept no more connections, and wait until all have ended and ``seen`` is complete."""
+        for last in self._peers[-1:]:
+            # When this connection can be accepted, so can all that were made before it.
+            with socket.socket(last.listener.family) as connection:
+                connection.settimeout(last.timeout)
+                connection.bind((last.listener.getsockname()[0], 0))
+                self._last_address = connection.getsockname()
+                connection.connect(last.listener.getsockname())
+                self._thread.join(last.timeout)
+        for peer in self._peers:
+            peer.wait(peer.timeout)
+
+    def _accept(self) -> None:
+        while self._peers and not self._ended:
+            # Not all systems wake this thread when a listener is shut down.
+            ready = self._selector.select(0 if self._last_has_come else _RETRY)
+            if self._last_has_come and not ready:
+                return
+            for key, _ in ready:
+                self._accept_one(key.data)
+
+    def _accept_one(self, peer: Peer) -> None:
+        try:
+            connection, address = peer.listener.accept()
+            if address == self._last_address:
+                connection.close()
+                self._last_has_come = True
+                return
+            peer.start(connection, address)
+        except BlockingIOError:  # the client has gone
+            return
+        except (OSError, RuntimeError) as error:  # no file or no thread is left
+            if self._ended:  # __exit__ has closed the listener
+                return
+            if not self._is_short:
+                peer.on_shortage(error)
+            self._is_short = True
+            self.one_has_ended.wait(_RETRY)
+            self.one_has_ended.clear()
+        else:
+            self._is_short = False
 
 
 def reason_of(error: BaseException) -> str:

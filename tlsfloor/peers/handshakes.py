@@ -21,6 +21,7 @@ from tlsfloor.peers.protocols import line_of
 from tlsfloor.peers.recording import RecordingSocket
 
 try:
+    from tlsfloor.peers import _tlslite  # isort: skip - before tlslite
     from tlslite.constants import CipherSuite
     from tlslite.handshakesettings import HandshakeSettings
     from tlslite.tlsconnection import TLSConnection
@@ -134,6 +135,7 @@ class ServerPeer(Peer):
         self._file = identity
 
     def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
+        _tlslite.key_is.one = True
         if self._before_tls is not None:
             self._before_tls(connection)
         recording = RecordingSocket(connection)
@@ -180,6 +182,7 @@ class ClientPeer(Peer):
         self._settings = settings(version, key_exchange)
 
     def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
+        _tlslite.key_is.one = True
         _request(connection, seen, self._settings)
 
 

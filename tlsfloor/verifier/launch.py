@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tlsfloor import versions
-from tlsfloor.peers.base import TIMEOUT, Peer
+from tlsfloor.peers.base import TIMEOUT, Peer, PeerGroup
 from tlsfloor.verifier.cases import ANY
 from tlsfloor.verifier.child import run_program
 from tlsfloor.verifier.environment import ProbeEnvironment
@@ -111,7 +111,11 @@ class Launcher:
         job = {"ca": authority, "identity": identity, "timeout": TIMEOUT, "cases": []}
         env = {key: value for key, value in variables.items() if key not in _LOGS}
         with contextlib.ExitStack() as stack:
-            peers = {case.id: stack.enter_context(_peer_for(case)) for case in cases}
+            peers = {}
+            for case in cases:
+                peers[case.id] = peer = _peer_for(case)
+                stack.callback(peer.listener.close)
+            group = stack.enter_context(PeerGroup([*peers.values()]))
             job["cases"] = [
                 {
                     "id": case.id,
@@ -131,9 +135,9 @@ class Launcher:
                 folder=self.environment.folder,
                 user=self.environment.user,
             )
+            group.settle()
             peer_saw = {}
             for case_id, peer in peers.items():
-                peer.settle()
                 texts = [each.suite or each.error or "no end of it" for each in peer.seen]
                 peer_saw[case_id] = any(each.version for each in peer.seen), ", ".join(texts)
         facts: dict[str, Any] = {}

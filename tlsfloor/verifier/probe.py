@@ -30,6 +30,11 @@ RESPONSE = b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n"
 # All cipher suites at the lowest security level. TLS libraries without security levels (AWS-LC, BoringSSL, OpenSSL 1.0.2)
 # refuse the first text and get the second.
 EVERYTHING = ("ALL:@SECLEVEL=0", "ALL")
+
+# What was made or tried once: (role, setup) -> context of ssl; library -> why it cannot be imported.
+contexts = {}
+missing = {}
+
 FLAGS = ("ignore_environment", "isolated", "no_site", "no_user_site", "safe_path")
 
 
@@ -97,7 +102,9 @@ def connect(case, job):
 def through_ssl(case, job):
     import ssl
 
-    context = make_context(ssl, case["role"], case["setup"], job)
+    # A program makes a context once, and connects to many.
+    key = case["role"], case["setup"]
+    context = contexts[key] = contexts.get(key) or make_context(ssl, case["role"], case["setup"], job)
     is_server = case["role"] == "server"
     name = None if is_server else "localhost"
     with connect(case, job) as plain:
@@ -113,10 +120,14 @@ def through_ssl(case, job):
 def attempt(case, job):
     """Return what happened: the version that this side saw, or the error and its causes."""
     try:
-        try:
-            __import__(case["library"])
-        except ImportError as error:
-            raise Absent(str(error))
+        if case["library"] not in missing:
+            try:
+                __import__(case["library"])
+                missing[case["library"]] = ""
+            except ImportError as error:
+                missing[case["library"]] = str(error) or "no " + case["library"]
+        if missing[case["library"]]:
+            raise Absent(missing[case["library"]])
         return {"id": case["id"], "version": globals()["through_" + case["library"]](case, job)}
     except Absent as error:
         return {"id": case["id"], "absent": str(error)}
