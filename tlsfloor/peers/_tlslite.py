@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _import_package() -> None:
     """Import the package ``tlslite``, but none of its modules."""
     spec = None if "tlslite" in sys.modules else util.find_spec("tlslite")
-    if spec is not None:
+    if spec is not None and spec.submodule_search_locations:
         package = sys.modules["tlslite"] = util.module_from_spec(spec)
         vars(package)["__getattr__"] = lambda name: getattr(import_module("tlslite.api"), name)
 

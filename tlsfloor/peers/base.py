@@ -169,7 +169,7 @@ class PeerGroup:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         for peer in peers:
             peer.group = self
-            peer.listener.setblocking(False)
+            peer.listener.settimeout(0)
             self._selector.register(peer.listener, selectors.EVENT_READ, peer)
 
     def __enter__(self) -> Self:

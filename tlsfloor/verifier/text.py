@@ -71,10 +71,8 @@ def _cases(result: InterpreterResult, floor: int) -> list[str]:
     results = [each for launch in launches for each in launch.results if each.outcome != "absent"]
     rows = [["accepts TLS", *(launch.name for launch in launches)]]
     programs = dict.fromkeys(each.case.program for each in results)
-    rows += [
-        [each, *(_accepted_versions(launch, each, floor) for launch in launches)]
-        for each in programs
-    ]
+    outcomes = [_outcomes_of(launch) for launch in launches]
+    rows += [[each, *(_accepted_versions(of, each, floor) for of in outcomes)] for each in programs]
     facts = [result.fact(name) for name in ("implementation", "version", "openssl")]
     text = " ".join(filter(None, facts)) or "it did not report its version"
     # If nothing could be tried, there are only question marks, and the verdict says why.
@@ -82,16 +80,19 @@ def _cases(result: InterpreterResult, floor: int) -> list[str]:
     return [*(_aligned(rows) if tried else ()), printable(f"{result.interpreter.path}: {text}")]
 
 
-def _accepted_versions(launch: LaunchResult, program: str, floor: int) -> str:
-    """Return the versions that a program accepted, with any kind of key exchange."""
+def _outcomes_of(launch: LaunchResult) -> dict[tuple[str, int], set[str]]:
+    """Return the outcomes of each program and version, with any kind of key exchange."""
+    found: dict[tuple[str, int], set[str]] = {}
+    for each in launch.results:
+        found.setdefault((each.case.program, each.case.version), set()).add(each.outcome)
+    return found
+
+
+def _accepted_versions(found: dict[tuple[str, int], set[str]], program: str, floor: int) -> str:
+    """Return the versions that a program accepted."""
     versions_of_cell = []
     for name, version in (("SSLv3", SSL3), *FLOORS.items()):
-        case = program, version
-        outcomes = {
-            each.outcome
-            for each in launch.results
-            if (each.case.program, each.case.version) == case
-        }
+        outcomes = found.get((program, version), set())
         if "accepted" in outcomes:
             versions_of_cell.append(f"{_RED if version < floor else _GREEN}{name}{_END}")
         elif version != SSL3:
