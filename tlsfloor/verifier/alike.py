@@ -69,9 +69,9 @@ _UNREAD = (b"command", b"prompt")
 # Lines of .pth files that are code and are the same in every environment that an installer makes:
 # setuptools (_distutils_hack), virtualenv. What they import is in the environment, so it counts.
 _INSTALLERS = re.compile(
-    rb"import os; var = 'SETUPTOOLS_USE_DISTUTILS'; "
-    rb"enabled = os\.environ\.get\(var, '(?:local|stdlib)'\) == 'local'; "
-    rb"enabled and __import__\('_distutils_hack'\)\.add_shim\(\);|import _virtualenv"
+    r"import os; var = 'SETUPTOOLS_USE_DISTUTILS'; "
+    r"enabled = os\.environ\.get\(var, '(?:local|stdlib)'\) == 'local'; "
+    r"enabled and __import__\('_distutils_hack'\)\.add_shim\(\);|import _virtualenv"
 )
 
 # Modules that the module site imports (Lib/site.py), in any form.
@@ -194,6 +194,7 @@ class _Walk:
         self._sum = hashlib.sha256()
         self._read = 0
         self._place = os.fsencode(self._top)
+        self._programs = os.path.realpath(os.path.dirname(interpreter.path))
 
     def digest(self) -> str:
         """Return the digest.
@@ -203,7 +204,11 @@ class _Walk:
         """
         top, path = self._top, self._interpreter.path
         real = os.path.realpath(path)
-        self._add(os.path.relpath(path, top), bool(self._interpreter.found_in))
+        if os.path.dirname(self._programs) != top:
+            # Then sys.prefix is not this folder (Lib/site.py).
+            raise _UnclearError("its pyvenv.cfg is not above the folder of its programs")
+        names = os.path.basename(self._programs), os.path.basename(path)
+        self._add(names, bool(self._interpreter.found_in))
         if not _is_within(real, top):
             self._add(real, _identity(os.stat(real)))
         self._add(self._neutral(b"\n".join(map(b"".join, _settings(top)))))
@@ -224,7 +229,9 @@ class _Walk:
         """Add a folder and what is below it."""
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-        is_packages = os.path.basename(folder).lower() == "site-packages"
+        name = os.path.basename(folder).lower()
+        # On Windows the folder of the environment is on the path, too.
+        is_packages = name == "site-packages" or folder == self._top
         if is_packages:
             # Each of them: any of them may lead out of the environment.
             self.has_code |= True in [self._is_code(entry) for entry in entries]
@@ -233,7 +240,7 @@ class _Walk:
                 continue
             at = entry.stat(follow_symlinks=False)
             kind = stat.S_IFMT(at.st_mode)
-            self._add(entry.path[len(self._top) :], kind, _rights(at))
+            self._add(entry.path[len(self._top) :], at.st_mode, at.st_uid, at.st_gid)
             if kind == stat.S_IFLNK:
                 self._link(entry.path)
             elif kind == stat.S_IFDIR:
@@ -242,7 +249,7 @@ class _Walk:
             elif kind != stat.S_IFREG:
                 raise _UnclearError(f"{entry.path} is neither a file nor a folder")
             elif not (is_pip and entry.name.endswith(".py")):
-                self._file(entry.path, os.stat(entry.path) if not at.st_ino else at)
+                self._file(folder, entry, at if at.st_ino else os.stat(entry.path))
             if kind != stat.S_IFLNK:
                 self._refuse_access_lists(entry.path)
 
@@ -259,17 +266,19 @@ class _Walk:
             return True
         if not entry.name.endswith(".pth"):
             return False
-        with open(entry.path, "rb") as file:
-            lines = file.read(_MOST).splitlines()
-        lines = [line.strip() for line in lines if not _INSTALLERS.fullmatch(line.strip())]
-        folders = []
-        for line in filter(None, lines):
-            path = os.path.join(os.path.dirname(entry.path), os.fsdecode(line))
-            if b"\0" not in line and os.path.exists(path):
-                folders.append(path)
-                if not _is_within(os.path.realpath(path), self._top):
-                    raise _UnclearError(f"{entry.path} adds {os.fsdecode(line)} to the path")
-        return bool(folders) or any(b"import" in line for line in lines)
+        with open(entry.path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            text = file.read(_MOST)
+        if not re.sub(r"[\t\n]", "", text).isprintable():
+            # Some of these characters end a line in some versions, others depend on the locale.
+            raise _UnclearError(f"{entry.path} has unusual characters")
+        lines = [line.rstrip() for line in text.split("\n")]
+        lines = [line for line in lines if line and not _INSTALLERS.fullmatch(line)]
+        folders = [os.path.join(os.path.dirname(entry.path), line) for line in lines]
+        folders = list(filter(os.path.exists, folders))
+        for path in folders:
+            if not _is_within(os.path.realpath(path), self._top):
+                raise _UnclearError(f"{entry.path} adds {path} to the path")
+        return bool(folders) or "import" in "\n".join(lines)
 
     def _link(self, path: str) -> None:
         """Add a link; if it leads out of the environment, the file that it leads to."""
@@ -283,12 +292,12 @@ class _Walk:
             raise _UnclearError(f"{path} leads to {real}, which is no file of the environment")
         self._add(real, _rights(at), _identity(at))
 
-    def _file(self, path: str, at: os.stat_result) -> None:
+    def _file(self, folder: str, entry: os.DirEntry[str], at: os.stat_result) -> None:
         """Add the content of a file."""
-        folder, name = os.path.split(path)
-        if folder == os.path.dirname(self._interpreter.path) and _ACTIVATE.fullmatch(name):
+        path, name = entry.path, entry.name
+        if folder == self._programs and _ACTIVATE.fullmatch(name):
             return
-        if (folder, name) == (self._top, "pyvenv.cfg"):
+        if folder == self._top and name == "pyvenv.cfg":
             return
         has_names = at.st_nlink > 1
         content = self._contents.get(_identity(at)) if has_names else None
@@ -307,9 +316,9 @@ class _Walk:
             content = hashlib.sha256(data).digest(), head
             if has_names:
                 self._contents[_identity(at)] = content
-        self._add(content[0])
-        if os.path.basename(folder) == "__pycache__":
-            self._add(_is_current(path, content[1]) or content[1])
+        self._sum.update(content[0])
+        if name.endswith(".pyc"):
+            self._add(_is_current(folder, name, content[1]) or content[1])
 
     def _neutral(self, data: bytes, name: str = "") -> bytes:
         """Return a content without what differs in two environments that are equal."""
@@ -339,13 +348,13 @@ class _Walk:
         return b"".join(done)
 
 
-def _is_current(path: str, head: bytes) -> bool:
+def _is_current(folder: str, name: str, head: bytes) -> bool:
     """Return whether Python takes bytecode in a cache for that of its source."""
-    match = _CACHED.fullmatch(os.path.basename(path))
+    match = _CACHED.fullmatch(name)
     if not match or len(head) != _HEADER or any(head[_FLAGS - 4 : _FLAGS]):
         return False  # no time, but perhaps a hash, which is not compared with the source
     try:
-        at = os.stat(os.path.join(os.path.dirname(os.path.dirname(path)), f"{match.group(1)}.py"))
+        at = os.stat(os.path.join(os.path.dirname(folder), f"{match.group(1)}.py"))
     except FileNotFoundError:
         return False
     facts = int(at.st_mtime) & 0xFFFFFFFF, at.st_size & 0xFFFFFFFF
