@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,25 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(
         "verified: 1 of 2",
     ]
     assert shown(terminal=False, quiet=False) == shown(terminal=True, quiet=True) == ""
+
+
+def test_progress_has_an_estimate_after_a_few_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    lines = []
+    with progress("verified", 1000, quiet=False) as advance:
+        for passed in (1, 10, 30):
+            now[0] = passed
+            advance()
+            lines.append(capsys.readouterr().err.rpartition("\r")[2])
+    assert lines == [
+        "verified: 1 of 1000",
+        "verified: 2 of 1000, about 83 minutes left",
+        "verified: 3 of 1000, about 3 hours left   ",
+    ]
 
 
 @pytest.mark.parametrize("words", [("status",), ("stacks", os.path.dirname(__file__))], ids=str)

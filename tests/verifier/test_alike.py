@@ -196,6 +196,14 @@ DIFFERENCES: dict[str, Change] = {
 }
 
 
+#: Differences by start-up code, which is tried in each environment, even where the texts are equal.
+CODE = {
+    *("a start-up file", "a start-up file after a byte order mark", "sitecustomize"),
+    *("a start-up file of Python 3.15", "sitecustomize without source", "usercustomize"),
+    "a folder on the path",
+}
+
+
 @pytest.mark.parametrize("difference", DIFFERENCES)
 def test_environments_that_differ_in_one_thing_are_not_alike(
     difference: str, pair: tuple[Path, Path]
@@ -206,6 +214,7 @@ def test_environments_that_differ_in_one_thing_are_not_alike(
     DIFFERENCES[difference](two, packages_of(two))
     after = likeness(two)
     assert after.digest != before.digest
+    assert after.has_code == (difference in CODE)
     assert likeness(one) == before
 
 
@@ -229,7 +238,16 @@ def lead_out(top: Path, packages: Path) -> None:
     (packages / "redis" / "conf.py").write_text(f"place = '{top}/../conf'\n")
 
 
+def move_settings(top: Path, packages: Path) -> None:
+    (top / "pyvenv.cfg").rename(top / "bin" / "pyvenv.cfg")
+
+
 UNCLEAR: dict[str, tuple[Change, str]] = {
+    "settings next to the programs": (move_settings, "not above the folder of its programs"),
+    "a start-up file with unusual characters": (
+        write("more.pth", "../one\x0b../../two\n"),
+        "has unusual characters",
+    ),
     "an editable install": (editable, " to the path"),
     "a linked folder": (link_folder, "which is no file of the environment"),
     "a pipe": (

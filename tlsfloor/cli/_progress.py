@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+# Seconds after which there is an estimate.
+_SOON = 3
+
+
 @contextlib.contextmanager
 def progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """Show ``what: 0 of total`` while the block runs; it calls what it gets after each item.
 
-    Without a total, the number of items is not known before the end.
+    Without a total, the number of items is not known before the end. After a few seconds, the line
+    also says how much time is left if the other items take as long.
 
     Nothing is written to a pipe or a file, or with ``quiet``.
     """
     done, line = -1, ""
     of_total = "" if total is None else f" of {total}"
+    began = time.monotonic()
     shown = not quiet and sys.stderr.isatty()
 
     def show(text: str) -> None:
@@ -32,7 +39,11 @@ def progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[
     def advance() -> None:
         nonlocal done
         done += 1
-        show(f"{what}: {done}{of_total}")
+        passed = time.monotonic() - began
+        left = ""
+        if total and 0 < done < total and passed > _SOON:
+            left = f", about {_duration(passed / done * (total - done))} left"
+        show(f"{what}: {done}{of_total}{left}")
 
     advance()
     try:
@@ -41,3 +52,11 @@ def progress(what: str, total: int | None, *, quiet: bool) -> Iterator[Callable[
         show("")
         if shown:
             sys.stderr.write("\r")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration of which the first digits count."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{round(seconds / length)} {unit}"
+    return f"{max(1, round(seconds))} seconds"

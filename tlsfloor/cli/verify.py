@@ -12,6 +12,8 @@ Examples:
       quickly, without other packages
   $ tlsfloor verify / --format sarif --output report.sarif
       write a file for CI
+  $ tlsfloor verify / --json --output report.json --resume report.json
+      go on with a run that was interrupted
 
 Exit statuses:
   0     nothing is flagged
@@ -26,6 +28,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from importlib import import_module
@@ -92,6 +95,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="try every interpreter, also virtual environments with the same content",
     )
+    parser.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="take over what has not changed since the run that wrote this JSON",
+    )
     _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
@@ -101,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_of(arguments.floor, "--floor")
     _check_options(arguments)
     # Help must work where the extra `verify` is not installed.
-    from tlsfloor.verifier import cases, environment, examine, find, schedule
+    from tlsfloor.verifier import cases, environment, examine, find, formats, resume, schedule
 
     if arguments.targets:
         found = find.find_interpreters(arguments.targets)
@@ -122,6 +130,9 @@ def run(arguments: argparse.Namespace) -> int:
         run=about_run()["run"],
         roles=ROLES[arguments.role],
     )
+    earlier = None
+    if arguments.resume:
+        earlier = resume.read_earlier_run(arguments.resume, formats.report_as_dict(report))
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
@@ -137,12 +148,30 @@ def run(arguments: argparse.Namespace) -> int:
                 progress=advance,
                 user=user,
                 try_each=arguments.each,
+                earlier=earlier,
+                keep=arguments.format == "json",
             )
     except KeyboardInterrupt:
-        complain("interrupted; nothing is left running")
+        _interrupted(report, arguments)
         return 130
+    except SystemExit:  # SIGTERM
+        _interrupted(report, arguments)
+        raise
     _print_report(report, arguments.format, arguments.output)
     return report.exit_status
+
+
+def _interrupted(report: VerifyReport, arguments: argparse.Namespace) -> None:
+    """Write what was verified until now, if it can be resumed, and say how."""
+    done = sum(1 for result in report.results if result.fingerprint)
+    if not (done and arguments.output):
+        complain("interrupted; nothing is left running")
+        return
+    _print_report(report, arguments.format, arguments.output)
+    before = ("--resume", arguments.resume, f"--resume={arguments.resume}")
+    words = [word for word in sys.argv[1:] if word not in before]
+    again = " ".join(map(shlex.quote, ["tlsfloor", *words, "--resume", arguments.output]))
+    complain(f"interrupted; {len(report.results)} interpreters are in {arguments.output}", again)
 
 
 def _check_options(arguments: argparse.Namespace) -> None:

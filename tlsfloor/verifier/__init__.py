@@ -8,6 +8,7 @@ a fault in enforcement cannot hide from verification. Its modules, in the order 
 * ``environment`` chooses what an interpreter gets from this process;
 * ``alike`` decides which virtual environments behave alike, so that one is tried for all;
 * ``schedule`` examines many interpreters, ``workers`` in several processes;
+* ``fingerprint`` tells whether anything has changed, ``resume`` takes over what has not;
 * ``examine`` launches each interpreter in several ways;
 * ``launch`` starts the probe once, with a peer of ``tlsfloor.peers`` for each case;
 * ``child`` runs a foreign program with limits;

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tlsfloor.inventory import libraries
 from tlsfloor.verifier import launch
 from tlsfloor.verifier.environment import environment_for
+from tlsfloor.verifier.fingerprint import fingerprint
 from tlsfloor.verifier.judge import LaunchResult, Verdict, judge_launch, unproven
 
 TYPE_CHECKING = False
@@ -42,6 +43,9 @@ class InterpreterResult:
     If the interpreter was not tried, ``same_as`` is the result of the one that was tried in its
     place, whose ``libraries`` they are, and ``reason`` says why. If it was tried although there are
     others of its runtime, ``reason`` may say why. ``likeness`` is the digest of what decides.
+
+    ``fingerprint`` changes if anything changes that decides about the interpreter. ``earlier_run``
+    is the time of the run from whose report the result was taken over.
     """
 
     interpreter: Interpreter
@@ -53,6 +57,8 @@ class InterpreterResult:
     same_as: InterpreterResult | None = None
     reason: str = ""
     likeness: str = ""
+    fingerprint: str = ""
+    earlier_run: str = ""
 
     @property
     def as_started(self) -> LaunchResult:
@@ -127,17 +133,19 @@ def examine_interpreter(
     armed: bool = False,
     user: User | None = None,
     isolated: LaunchResult | None = None,
+    keep: bool = False,
 ) -> InterpreterResult:
     """Launch an interpreter in isolation, as started and, if ``armed``, with the floor.
 
     An interpreter that is protected as started is also launched with each option of Python that the
-    protection may not survive. It is not launched in isolation if ``isolated`` is the result.
+    protection may not survive. It is not launched in isolation if ``isolated`` is the result. With
+    ``keep``, the result gets a fingerprint.
     """
     if interpreter.problem:
         return InterpreterResult(interpreter, unproven([interpreter.problem]))
     environment = environment_for(interpreter, user)
     launcher = launch.Launcher(interpreter.path, cases, floor, timeout, environment)
-    start = time.monotonic()
+    start, began = time.monotonic(), time.time()
     try:
         isolated = isolated or launcher.isolated()
         started = launcher.as_started()
@@ -159,11 +167,12 @@ def examine_interpreter(
         launches,
         {each.name: judge_launch(isolated, each, floor, started) for each in further},
         time.monotonic() - start,
-        _libraries_of(started),
+        libraries_of(started),
+        fingerprint=fingerprint(interpreter, launches, user, began) if keep else "",
     )
 
 
-def _libraries_of(started: LaunchResult) -> list[Library]:
+def libraries_of(started: LaunchResult) -> list[Library]:
     """Return the TLS implementations that an interpreter loaded, and those of its packages."""
     path, own = map(str, started.fact_list("sys_path")), started.facts.get("standard_library")
     found = libraries.installed(path, own)[1] if isinstance(own, str) else []

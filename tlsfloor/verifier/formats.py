@@ -39,6 +39,7 @@ def report_as_dict(report: VerifyReport) -> dict[str, Any]:
         "roles": list(report.roles),
         "targets": report.targets,
         "exit_status": report.exit_status,
+        "finished": not report.not_reached,
         "problems": report.problems,
         "interpreters": [_interpreter(result, report) for result in report.results],
         "skipped": report.found.skipped,
@@ -57,6 +58,8 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> dict[str, A
         "other_verdicts": {name: _verdict(each) for name, each in result.other_verdicts.items()},
         "seconds": round(result.seconds, 3),
         "likeness": likeness(result),
+        "fingerprint": result.fingerprint or None,
+        "earlier_run": (result.same_as or result).earlier_run or None,
         "libraries": moved(report.describe(result.libraries), result),
         "launches": [_launch(launch) for launch in result.launches],
     }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tlsfloor.verifier.environment import User
     from tlsfloor.verifier.examine import VerifyReport
     from tlsfloor.verifier.find import Interpreter
+    from tlsfloor.verifier.resume import EarlierRun
 
 # Seconds between attempts to kill what is left when a run is given up.
 _TICK = 0.1
@@ -44,17 +45,21 @@ def examine_interpreters(
     progress: Callable[[], object] = bool,
     user: User | None = None,
     try_each: bool = False,
+    earlier: EarlierRun | None = None,
+    keep: bool = False,
 ) -> None:
     """Examine the interpreters that a report found, ``jobs`` at a time; all, if ``try_each``.
 
-    ``progress`` is called after each. An exception ends every program that was started, and the
-    report has the results until then.
+    Of ``earlier`` is taken over what has not changed since; with ``keep``, each result gets the
+    fingerprint that shows this. ``progress`` is called after each. An exception ends every program
+    that was started, and the report has the results until then.
     """
     interpreters = report.found.interpreters
     count = max(1, min(jobs, len(interpreters)))
     with ThreadPoolExecutor(count) as pool:
-        options = {"armed": armed, "user": user}
+        options = {"armed": armed, "user": user, "keep": keep}
         run = _Run(pool, workers.Workers(count), progress, cases, report.floor, timeout, options)
+        run.earlier = None if armed else earlier
         try:
             run.examine(interpreters, None if try_each else alike.Comparer(user))
         except BaseException:
@@ -81,6 +86,7 @@ class _Run:
     floor: int
     timeout: float
     options: dict[str, Any]
+    earlier: EarlierRun | None = None
     results: dict[Interpreter, InterpreterResult] = field(default_factory=dict)
     pending: dict[Future[Any], Callable[[Any], None]] = field(default_factory=dict)
     likeness: dict[Interpreter, alike.Likeness] = field(default_factory=dict)
@@ -130,6 +136,12 @@ class _Run:
 
     def _try_after_runtime(self, interpreter: Interpreter, runtime: str) -> None:
         """Try an interpreter; if another one of its runtime is being tried, after that."""
+        user = self.options["user"]
+        if self.earlier:
+            result = self.earlier.result_for(interpreter, self.cases, self.floor, user)
+            if result:
+                self._tried(result, runtime, "")
+                return
         if runtime in self.waiting:
             self.waiting[runtime].append(interpreter)
             return
@@ -143,23 +155,28 @@ class _Run:
                 found = InterpreterResult(
                     interpreter, unproven([f"the verifier failed: its process {found}"])
                 )
-            likeness = self.likeness[interpreter]
-            found.reason, found.likeness = reason or likeness.why, likeness.digest
-            self._keep(found)
-            if found.launches and not found.launches[0].doubts() and runtime:
-                launched = replace(found.launches[0], reused_from=interpreter.path)
-                self.isolated.setdefault(runtime, launched)
-            for each in self.waiting.pop(runtime, ()):
-                self._try(each, runtime)
-            if likeness.digest in self.followers:
-                self.tried[likeness.digest] = found
-                for each in self.followers.pop(likeness.digest):
-                    self._follow(each, found)
+            self._tried(found, runtime, reason)
 
         isolated = self.isolated.get(runtime)
         limits = self.cases, self.floor, self.timeout
         options = {**self.options, "isolated": isolated}
         self._call(then, examine_interpreter, interpreter, *limits, **options)
+
+    def _tried(self, result: InterpreterResult, runtime: str, reason: str) -> None:
+        """Keep a result, and go on with the interpreters that waited for it."""
+        path, likeness = result.interpreter.path, self.likeness[result.interpreter]
+        result.reason, result.likeness = reason or likeness.why, likeness.digest
+        self._keep(result)
+        if result.launches and not result.launches[0].doubts() and runtime:
+            isolated = result.launches[0]
+            launched = replace(isolated, reused_from=isolated.reused_from or path)
+            self.isolated.setdefault(runtime, launched)
+        for each in self.waiting.pop(runtime, ()):
+            self._try(each, runtime)
+        if likeness.digest in self.followers:
+            self.tried[likeness.digest] = result
+            for each in self.followers.pop(likeness.digest):
+                self._follow(each, result)
 
     def _follow(self, interpreter: Interpreter, tried: InterpreterResult) -> None:
         """Give an interpreter the verdict of one that is alike, if its start-up code lets it."""

@@ -154,8 +154,10 @@ def _verdicts(result: InterpreterResult, report: VerifyReport) -> list[str]:
 
 def _provenance(report: VerifyReport) -> str:
     """Return when, by what, where and how the report was made."""
+    earlier = [each.earlier_run for each in report.results if each.earlier_run]
+    resumed = f" ({len(earlier)} tried before, on {min(earlier)})" if earlier else ""
     return (
-        f"made {report.run['time']} by tlsfloor {report.tool} on {report.run['host']}; "
+        f"made {report.run['time']}{resumed} by tlsfloor {report.tool} on {report.run['host']}; "
         f"tried as {' and '.join(report.roles)}, by {_EVIDENCE[report.evidence]}"
     )
 
