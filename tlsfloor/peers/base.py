@@ -24,8 +24,11 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 #: The certificate authority of the peers: what a verifying client must trust.
 CA_FILE = os.path.join(_FOLDER, "ca.pem")
 
-#: The key and certificate of every peer, for localhost, 127.0.0.1 and ::1, as server and as client.
+#: A key and its certificate for localhost, 127.0.0.1 and ::1, as server and as client.
 PEER_FILE = os.path.join(_FOLDER, "peer.pem")
+
+#: The certificate of the verifier's servers. Their key is in ``server_key``.
+SERVER_FILE = os.path.join(_FOLDER, "server.pem")
 
 #: Seconds to wait for the other side: long enough for a slow machine.
 TIMEOUT = 10.0

@@ -16,7 +16,7 @@ from socket import timeout as socket_timeout
 
 from tlsfloor import versions
 from tlsfloor.errors import VerifyError
-from tlsfloor.peers.base import CA_FILE, PEER_FILE, TIMEOUT, Peer, SeenConnection
+from tlsfloor.peers.base import CA_FILE, PEER_FILE, SERVER_FILE, TIMEOUT, Peer, SeenConnection
 from tlsfloor.peers.protocols import line_of
 from tlsfloor.peers.recording import RecordingSocket
 
@@ -27,6 +27,8 @@ try:
     from tlslite.tlsconnection import TLSConnection
     from tlslite.utils.keyfactory import parsePEMKey
     from tlslite.x509certchain import X509CertChain
+
+    from tlsfloor.peers.server_key import ServerKey
 except ImportError as error:
     raise VerifyError(
         f"the verifier's peers need tlslite-ng: {error}", hint="pip install 'tlsfloor[verify]'"
@@ -121,7 +123,7 @@ class ServerPeer(Peer):
         client_certificate: bool = False,
         before_tls: Callable[[socket.socket], None] | None = None,
         reply: Callable[[bytes, int], bytes] = default_reply,
-        identity: str = PEER_FILE,
+        identity: str = SERVER_FILE,
         alpn: Sequence[bytes] = _ALPN,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -289,7 +291,7 @@ def identity(path: str) -> tuple[Any, Any]:
         pem = file.read()
     chain = X509CertChain()
     chain.parsePemList(pem)
-    return chain, parsePEMKey(pem, private=True)
+    return chain, ServerKey() if path == SERVER_FILE else parsePEMKey(pem, private=True)
 
 
 def suite_name(number: int) -> str:
