@@ -19,6 +19,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
+import outputs
 import parts
 import pytest
 from programs import TIME_LIMIT, clean_environment
@@ -853,6 +854,8 @@ def run(*words: str) -> tuple[int, str, str]:
             status = cli.main(["check", *words])
         except SystemExit as ended:
             status = int(ended.code or 0)
+    if "--json" in words and out.getvalue():
+        outputs.validate_json("check", json.loads(out.getvalue()))
     return status, out.getvalue(), err.getvalue()
 
 

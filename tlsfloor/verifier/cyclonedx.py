@@ -15,7 +15,6 @@ from datetime import datetime, timezone
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
 from cyclonedx.model.crypto import (
     CryptoAssetType,
     CryptoProperties,
@@ -23,6 +22,7 @@ from cyclonedx.model.crypto import (
     ProtocolPropertiesCipherSuite,
     ProtocolPropertiesType,
 )
+from cyclonedx.model.dependency import Dependency
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
@@ -62,18 +62,24 @@ _SUITE = re.compile(r"(?:TLS|SSL)_\w+|0x[0-9A-Fa-f]+")
 def to_cyclonedx(report: VerifyReport) -> str:
     """Return a report as CycloneDX 1.6 in JSON."""
     components: dict[str, Component] = {}
-    uses: dict[str, list[str]] = {}
+    uses: dict[str, list[Component]] = {}
     for result in report.results:
         # An interpreter that was not tried has the protocols of the one that was tried.
         protocols = _protocols(result.same_as or result, report)
         parts = [*_libraries(result, report), *protocols]
         interpreter = _interpreter(result, report)
-        uses[_ref(interpreter)] = [_ref(part) for part in parts]
+        uses[_ref(interpreter)] = parts
         # Several interpreters may use one library.
         components.update((_ref(each), each) for each in (interpreter, *parts))
-    bom = Bom(components=components.values(), metadata=_metadata(report))
-    for name, others in uses.items():
-        bom.register_dependency(components[name], [components[other] for other in others])
+    bom = Bom(
+        components=components.values(),
+        metadata=_metadata(report),
+        # Each component is in it; Bom.register_dependency() would search all for each.
+        dependencies=[
+            Dependency(component.bom_ref, [Dependency(each.bom_ref) for each in uses.get(ref, ())])
+            for ref, component in components.items()
+        ],
+    )
     outputter = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6)
     return outputter.output_as_string(indent=2) + "\n"
 
@@ -214,7 +220,6 @@ def _component(
         cpe = f"cpe:2.3:a:{product}:{version}:*:*:*:*:*:*:*" if product else None
     digests = [digest for _, digest in files[:1] if digest]
     others = [f"{path} {digest}".rstrip() for path, digest in files[1:]]
-    places = [Occurrence(location=printable(path)) for path, _ in files]
     return Component(
         type=kind,
         bom_ref=printable(ref),
@@ -224,5 +229,4 @@ def _component(
         purl=url,
         cpe=cpe,
         properties=[*properties, *_several("part", others)],
-        evidence=ComponentEvidence(occurrences=places) if places else None,
     )
