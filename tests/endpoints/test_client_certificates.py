@@ -51,7 +51,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "early": early.private_key_and_cert_chain_pem.bytes(),
         "garbage": bytes(range(256)),
         "half": key[: len(key) // 2],
+        "broken": key.replace(b"M", b"N"),
         "cut": good.private_key_and_cert_chain_pem.bytes()[:-90],
+        "certificate first": good.cert_chain_pems[0].bytes() + key,
     }
     for name, text in texts.items():
         (folder / name).write_bytes(text)
@@ -86,7 +88,8 @@ def encrypted(key: bytes, form: str) -> bytes:
         ("cert", ".", "cannot be read: is a directory"),
         ("cert", "encrypted", "the key in .*encrypted is encrypted"),
         ("cert", "encrypted in the old form", "the key in .* is encrypted"),
-        ("cert", "half", "cannot be used: "),
+        ("cert", "half", "half has no private key"),
+        ("cert", "broken", "cannot be used: "),
         ("cut", None, "cannot be used: "),
         ("cert", "PEER", "cannot be used: "),
         ("expired", None, r"expired expired on \d{4}-\d\d-\d\d$"),
@@ -226,6 +229,30 @@ def test_what_a_server_says_of_client_certificates(version: int, files: dict[str
     assert any(alert in attempt.handshake for attempt in without.attempts)
 
 
+def test_a_server_that_closes_the_connection_without_a_word(files: dict[str, str]) -> None:
+    """OpenLDAP does that if TLSVerifyClient is demand and the client has no certificate."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(handshakes.PEER_FILE)
+    AUTHORITY.configure_trust(server)
+    server.verify_mode = ssl.CERT_OPTIONAL
+    server.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    def behave(connection: socket.socket) -> None:
+        connection.settimeout(10)
+        with server.wrap_socket(connection, server_side=True) as tls:
+            if tls.getpeercert():
+                tls.recv(1)
+
+    with serving(behave) as port:
+        without, good = examined(port), examined(port, files["both"])
+    assert (without.client_certificate, good.client_certificate) == ("required", "accepted")
+    assert without.negotiated is not None
+    assert (without.negotiated.state, without.negotiated.protocol) == ("closed", "TLSv1.3")
+    why = "it demands a client certificate: it closes the connection after the handshake"
+    assert without.cut_off(TLS1_2)[1].endswith(why)
+    assert good.cut_off(TLS1_2) == ("no", "it accepts TLS 1.3")
+
+
 def test_the_command_says_it_too(files: dict[str, str]) -> None:
     trusting = ["--ca-certs", handshakes.CA_FILE]
     with asking(ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_3) as port:
@@ -245,8 +272,8 @@ def test_the_command_says_it_too(files: dict[str, str]) -> None:
 
 def test_an_unusual_key_is_left_to_openssl(files: dict[str, str], tmp_path: Path) -> None:
     """tlslite-ng may not know its kind; the handshake of this Python decides."""
+    for name in ("both", "certificate first"):
+        assert client_certificate.identity(files[name])[1] is not None
     file = tmp_path / "both"
-    file.write_bytes(Path(files["both"]).read_bytes())
-    assert client_certificate.identity(str(file))[1] is not None
     file.write_bytes(Path(files["cert"]).read_bytes() + b"-----BEGIN PRIVATE KEY-----\nAAAA\n")
     assert client_certificate.identity(str(file)) == (None, None)

@@ -465,6 +465,16 @@ def test_a_wrong_guess_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "STARTTLS" not in right[1]
 
 
+def test_plain_text_at_an_unknown_port_names_the_option() -> None:
+    with serving(speaking("ftp", [b"220 hello\r\n"])) as port:
+        status, out, _ = run(f"localhost:{port}")
+        told = run(f"localhost:{port}", "--starttls", "none")
+    assert (status, told[0]) == (3, 3)
+    assert "hello" in out
+    assert "; if it begins in plain text, --starttls names its protocol\n" in out
+    assert "--starttls names" not in told[1]
+
+
 def test_an_unknown_protocol_is_a_usage_error() -> None:
     status, out, err = run("mx", "--starttls", "gopher")
     assert (status, out) == (2, "")

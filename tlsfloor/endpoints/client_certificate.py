@@ -7,6 +7,7 @@ No password is asked for: OpenSSL would do that on the terminal.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from tlsfloor.peers.base import reason_of
 
 if TYPE_CHECKING:
     from typing import Any
+
+_KEY = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL)
 
 
 def load(context: ssl.SSLContext, cert: str, key: str | None = None) -> None:
@@ -27,7 +30,7 @@ def load(context: ssl.SSLContext, cert: str, key: str | None = None) -> None:
     certificates, keys = _text(cert), _text(key or cert)
     if "-----BEGIN CERTIFICATE-----" not in certificates:
         raise VerifyError(f"{cert} has no certificate", hint="--cert needs a PEM file")
-    if "PRIVATE KEY-----" not in keys:
+    if not _KEY.search(keys):
         hint = "add --key FILE" if key is None else "--key needs a PEM file"
         raise VerifyError(f"{key or cert} has no private key", hint=hint)
     asked: list[bool] = []
@@ -73,7 +76,9 @@ def identity(cert: str, key: str | None = None) -> tuple[Any, Any]:
     chain = X509CertChain()
     try:
         chain.parsePemList(_text(cert))
-        return chain, parsePEMKey(_text(key or cert), private=True)
+        found = _KEY.search(_text(key or cert))
+        # Nothing else: with M2Crypto, tlslite-ng takes only what comes first.
+        return chain, parsePEMKey(found[0] if found else "", private=True)
     except Exception:  # noqa: BLE001 - it has kinds of keys of its own, and any error
         return None, None
 

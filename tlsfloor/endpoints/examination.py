@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tlsfloor import versions
 from tlsfloor.endpoints.attempts import (
     CLOSED,
+    NOT_TLS,
     TIMEOUT,
     UNREACHABLE,
     Attempt,
@@ -152,11 +153,7 @@ def examine_endpoint(
         report.attempts, report.unreliable = offer_all(caller)
         if all(attempt.failure for attempt in report.attempts):
             report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
-            if endpoint.starttls != NONE and endpoint.starttls_from == "port":
-                report.reason += (
-                    f"; {endpoint.starttls} is a guess from the port: --starttls names another "
-                    f"protocol, or {NONE} for TLS from the first byte"
-                )
+            report.reason += _about_the_guess(endpoint, report.state)
         elif context is not None:
             caller.wait()
             report.negotiated = negotiate(endpoint, report.address, context, timeout)
@@ -167,6 +164,18 @@ def examine_endpoint(
             found.explanation = explain_failure(report.attempts, context, why)
     report.attempts.sort(key=lambda attempt: (-attempt.version, attempt.key_exchange))
     return report
+
+
+def _about_the_guess(endpoint: Endpoint, state: str) -> str:
+    """Return what to do if the protocol was a guess that may be wrong."""
+    if endpoint.starttls_from != "port":
+        return ""
+    if endpoint.starttls != NONE:
+        return (
+            f"; {endpoint.starttls} is a guess from the port: --starttls names another protocol, "
+            f"or {NONE} for TLS from the first byte"
+        )
+    return "; if it begins in plain text, --starttls names its protocol" * (state == NOT_TLS)
 
 
 _ABOUT_THE_CERTIFICATE = {
@@ -184,7 +193,7 @@ def _client_certificate(report: EndpointReport, *, given: bool) -> str:
     if not asked:
         return ""
     found = report.negotiated
-    if given and found is not None and found.state in ("negotiated", REFUSED):
+    if given and found is not None and found.state in ("negotiated", REFUSED, CLOSED):
         return "accepted" if found.state == "negotiated" else "refused"
     say_more = [attempt for attempt in asked if attempt.version < TLS1_3] or asked
     if any(attempt.handshake == "completed" for attempt in say_more):

@@ -85,10 +85,15 @@ def negotiate(
         tls: Any = connection.sock
         found = Negotiation("negotiated", tls.version() or "", (tls.cipher() or ("",))[0])
         if found.protocol == "TLSv1.3":
-            # The server may still refuse the client's last message, one round trip later.
+            # The server may still refuse the client's last message, one round trip later. OpenLDAP
+            # closes the connection if it misses a certificate, and says nothing.
             tls.settimeout(min(timeout, max(0.25, time.monotonic() - begin)))
             try:
-                tls.recv(1)
+                if not tls.recv(1):
+                    found.state, found.reason = (
+                        CLOSED,
+                        "it closes the connection after the handshake",
+                    )
             except socket.timeout:
                 pass
             except OSError as error:

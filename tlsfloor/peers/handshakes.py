@@ -258,7 +258,8 @@ def _request(
         seen.version, version = None, seen.version
         connection.hurry(max(_PATIENCE, time.monotonic() - begin))
         with suppress(socket_timeout):
-            tls.recv(1)
+            if not tls.recv(1):
+                raise ConnectionError("it closes the connection after the handshake")
         seen.version = version
     tls.close()
 
