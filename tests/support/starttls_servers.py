@@ -53,6 +53,7 @@ class Server:
         minimum: the value of ``<minimum>`` at each level.
         files: name -> content, in its folder.
         before: commands that run first.
+        stop: the signal that ends it at once.
         root: whether it needs root.
     """
 
@@ -61,6 +62,7 @@ class Server:
     minimum: tuple[str, str]
     files: dict[str, str] = field(default_factory=dict)
     before: tuple[str, ...] = ()
+    stop: signal.Signals = signal.SIGKILL
     root: bool = False
 
 
@@ -71,6 +73,7 @@ data_directory = <folder>/data
 maillog_file = <folder>/log
 maillog_file_prefixes = /
 inet_interfaces = 127.0.0.1
+myhostname = localhost
 alias_maps =
 alias_database =
 local_recipient_maps =
@@ -211,6 +214,7 @@ SERVERS = {
         ("TLSv1", "TLSv1.2"),
         {"conf": _POSTGRES},
         ("initdb --no-sync --auth=trust --username=floor <folder>/data",),
+        stop=signal.SIGQUIT,  # it removes its shared memory
     ),
     "mariadbd": Server(
         ("mysql",),
@@ -253,7 +257,7 @@ def running(name: str, level: str) -> Iterator[dict[str, int]]:
             cwd=folder,
             start_new_session=True,
         )
-        stack.callback(_stop, process)
+        stack.callback(_stop, process, server.stop)
         for port in ports[: len(server.protocols)]:
             _wait_for(port, process, f"{folder}/log")
         yield dict(zip(server.protocols, ports))
@@ -277,6 +281,7 @@ def _values(server: Server, level: str, folder: str, ports: list[int]) -> dict[s
     }
     for name, content in server.files.items():
         Path(folder, name).write_text(_filled(content, values))
+        os.utime(Path(folder, name), (0, 0))  # Postfix waits until a new file is a second old
     return values
 
 
@@ -310,9 +315,10 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: str) -> None:
     raise RuntimeError(f"no server at port {port}:\n{Path(log).read_text(errors='replace')}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server; what it has started ends with it, or is in its session."""
-    process.terminate()
+def _stop(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """End a server and all that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(5)
     with contextlib.suppress(ProcessLookupError):
