@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,6 +113,24 @@ def test_an_import_that_a_floor_refuses_proves_nothing_if_nothing_connects() -> 
     assert judge.judge_launch(without, without, TLS1_2).name == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        ("No module named 'grpc'", "absent"),
+        ("libldap.so.2: cannot open shared object file: No such file or directory", "absent"),
+        ("libldap.so.2: cannot open shared object file: Too many open files", "inconclusive"),
+        ("libgomp.so.1: cannot allocate memory in static TLS block", "inconclusive"),
+    ],
+)
+def test_a_library_that_could_not_be_loaded_this_time_is_not_absent(
+    error: str, outcome: str
+) -> None:
+    tried = planned(TLS1_2, "grpc")
+    said = {case.id: {"absent": error} for case in tried}
+    found = judge.judge_cases(tried, said, {case.id: (False, "") for case in tried}, TLS1_2)
+    assert {each.outcome for each in found} == {outcome}
+
+
 def test_a_refusal_as_a_whole_needs_no_control_but_a_connection_does() -> None:
     error = "ProtocolRefused: [SSL: UNSUPPORTED_PROTOCOL] unsupported protocol; tlsfloor: x"
     tried = planned(TLS1_2, "grpc")
@@ -143,6 +163,19 @@ def test_a_library_that_no_guard_fits_is_refused_and_the_others_are_tried(
     for each in results_of(held, "pygit2"):
         assert each.outcome == "refused", each
         assert each.probe_said.startswith("tlsfloor: error: "), each
+
+
+def test_nothing_is_written_to_a_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A container may have a read-only disk: neither the command nor the probe needs a folder."""
+    need("MySQLdb", "pygit2")
+    if not hasattr(os, "memfd_create"):
+        pytest.skip("this system has no files in memory")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    (tmp_path / "sitecustomize.py").write_text("import tempfile; tempfile.tempdir = '/missing'")
+    environment = ProbeEnvironment(clean_environment(PYTHONPATH=str(tmp_path)))
+    tried = [case for case in planned(TLS1_3, "MySQLdb", "pygit2") if case.version == TLS1_3]
+    found = launch.Launcher(sys.executable, tried, TLS1_3, 60, environment).as_started()
+    assert {each.outcome for each in found.results} == {"accepted"}, found
 
 
 CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"

@@ -13,7 +13,6 @@ import itertools
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from typing import IO, Any
 
@@ -52,20 +51,17 @@ def run_program(
     # Popen of Python 3.8 has no such arguments, and as_user() refuses that version.
     ids: Any = {"user": user.uid, "group": user.gid, "extra_groups": user.groups} if user else {}
     try:
-        with tempfile.TemporaryFile() as file:
-            file.write(stdin)
-            file.seek(0)
-            process = subprocess.Popen(  # noqa: S603 - starting foreign programs is its purpose
-                command,
-                bufsize=0,
-                cwd=folder,
-                env={**(os.environ if env is None else env), _MARK: mark},
-                stdin=file,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # a process group of its own, which ends with it
-                **ids,
-            )
+        process = subprocess.Popen(  # noqa: S603 - starting foreign programs is its purpose
+            command,
+            bufsize=0,
+            cwd=folder,
+            env={**(os.environ if env is None else env), _MARK: mark},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a process group of its own, which ends with it
+            **ids,
+        )
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         return "", f"not started: {getattr(error, 'strerror', None) or error}"
     _running.add(process)
@@ -76,8 +72,8 @@ def run_program(
     ]
     failure = ""
     try:
-        for reader in readers:
-            reader.start()
+        for thread in (*readers, threading.Thread(target=_feed, args=(process.stdin, stdin))):
+            thread.start()
         process.wait(timeout)
     except subprocess.TimeoutExpired:
         failure = f"no answer within {timeout:g} s"
@@ -107,6 +103,13 @@ def stop_all() -> None:
 def stop_started_by(pid: int) -> None:
     """Kill every program that another process, which has ended, started by this module."""
     _kill_others(f"{pid}-")
+
+
+def _feed(stream: IO[bytes], data: bytes) -> None:
+    """Write all of the data, or as much as the program reads before it ends."""
+    with contextlib.suppress(OSError), stream:
+        while data:
+            data = data[stream.write(data) :]
 
 
 def _capture(process: subprocess.Popen[bytes], stream: IO[bytes], kept: bytearray) -> None:

@@ -77,6 +77,10 @@ _BY_FLOOR = "ProtocolRefused: "
 # How the error begins if the import of a library that no guard holds is refused.
 _AT_IMPORT = "tlsfloor: error: "
 
+# Parts of errors of an import that failed although the library is installed. The dynamic linker
+# says the second one, also if too many libraries have variables of each thread.
+_NOT_ABSENT = (_AT_IMPORT, "allocate memory", "open files")
+
 # In the text of tlslite-ng's TLSLocalAlert and TLSRemoteAlert: one side reached a decision.
 _ALERT = "Alert: "
 
@@ -207,7 +211,7 @@ def judge_cases(
             completed = not any(reason in error for reason in _REASONS)
         if completed or said.get("version"):
             outcome = "accepted"
-        elif "absent" in said and not said["absent"].startswith(_AT_IMPORT):
+        elif "absent" in said and not any(text in said["absent"] for text in _NOT_ABSENT):
             outcome = "absent"
         elif _is_refusal(case, said, saw, controls):
             outcome = "refused"
@@ -229,8 +233,8 @@ def _control_of(case: Case) -> str:
 
 def _is_refusal(case: Case, said: dict[str, str], saw: str, controls: set[str]) -> bool:
     """Return whether a case that was not accepted was refused."""
-    if "absent" in said:  # at its import; if ssl is refused too, there are no controls at all
-        return bool(controls)
+    if "absent" in said:  # if ssl is refused at its import too, there are no controls at all
+        return bool(controls) and said["absent"].startswith(_AT_IMPORT)
     error = said.get("error", "")
     by_floor = error.startswith(_BY_FLOOR) and not saw
     if "timed out" in error or not (by_floor or _control_of(case) in controls):

@@ -199,25 +199,39 @@ def through_psycopg2(case, job):
         return connection.get_parameter_status("tls_version")
 
 
+def new_file(data):
+    """Return a file with some data, and its path. It is in memory where Python can do that: a disk may be read-only."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("tlsfloor")
+        path = "/proc/self/fd/%d" % file
+    else:
+        import tempfile
+
+        file, path = tempfile.mkstemp()
+    os.write(file, data)
+    return file, path
+
+
 def through_MySQLdb(case, job):
     import MySQLdb
-    import tempfile
 
     options = {"host": "127.0.0.1", "port": case["port"], "user": "tlsfloor", "ssl": {"ca": job["ca"]}}
     options["connect_timeout"] = int(job["timeout"]) or 1
-    file, path = tempfile.mkstemp()
+    file, path = None, ""
+    if case["setup"] != "default":
+        # There is no argument for the version. MySQL and MariaDB have different names for TLS 1.0.
+        file, path = new_file(b"[client]\ntls_version=TLSv1,TLSv1.0,TLSv1.1,TLSv1.2,TLSv1.3\n")
+        options["read_default_file"] = path
+        options["ssl"]["cipher"] = EVERYTHING[0]
     try:
-        if case["setup"] != "default":
-            # There is no argument for the version. MySQL and MariaDB have different names for TLS 1.0.
-            os.write(file, b"[client]\ntls_version=TLSv1,TLSv1.0,TLSv1.1,TLSv1.2,TLSv1.3\n")
-            options["ssl"]["cipher"] = EVERYTHING[0]
-            options["read_default_file"] = path
         MySQLdb.connect(**options).close()
     except MySQLdb.OperationalError as error:
         return version_in_error(error)
     finally:
-        os.close(file)
-        os.remove(path)
+        if file is not None:
+            os.close(file)
+        if path and not path.startswith("/proc/"):
+            os.remove(path)
 
 
 def through_ldap(case, job):
@@ -285,10 +299,16 @@ def through_pygit2(case, job):
         if not hasattr(pygit2.settings, "set_ssl_ciphers"):
             raise Absent("no pygit2.settings.set_ssl_ciphers")
         pygit2.settings.set_ssl_ciphers(EVERYTHING[0])
-    folder = tempfile.mkdtemp()
+    folder = None
     try:
-        pygit2.init_repository(folder).remotes.create("origin", url(case)).fetch()
+        collection = getattr(getattr(pygit2, "remotes", None), "RemoteCollection", None)
+        if hasattr(collection, "create_anonymous"):
+            pygit2.Repository().remotes.create_anonymous(url(case)).connect()  # in memory
+        else:
+            folder = tempfile.mkdtemp()
+            pygit2.init_repository(folder).remotes.create("origin", url(case)).fetch()
     except pygit2.GitError as error:
         return version_in_error(error)
     finally:
-        shutil.rmtree(folder)
+        if folder:
+            shutil.rmtree(folder)
