@@ -408,15 +408,23 @@ def test_a_closed_pipe_is_not_reported() -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full disk to try")
-@pytest.mark.parametrize("words", [["path"], ["status", "--json"], ["env"], ["stacks"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["path"], ["status", "--json"], ["env"], ["stacks", "."], ["stacks", ".", "--json"]),
+        *(["verify", ".", "--format", kind] for kind in ("json", "sarif", "junit", "cyclonedx")),
+    ],
+    ids=" ".join,
+)
 def test_a_full_disk_is_reported_and_is_no_answer(words: list[str], tmp_path: Path) -> None:
     """Status 1 would mean that something is flagged."""
-    if words == ["stacks"]:
-        words = ["stacks", str(tmp_path)]
+    if "cyclonedx" in words:
+        parts.need("cyclonedx")
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "tlsfloor", *words],
             env=clean_environment(),
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

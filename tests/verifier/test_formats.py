@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import outputs
 from parts import need
+from programs import python
 from verify_reports import REPORTS, a_report, examined, result
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
@@ -343,3 +345,23 @@ def test_sarif_and_junit_say_when_and_where(
     assert run["originalUriBaseIds"]["%SRCROOT%"]["uri"] == f"{tmp_path.as_uri()}/"
     suite = ET.fromstring(formats.to_junit(report))[0]
     assert (suite.get("timestamp"), suite.get("hostname")) == ("2026-01-31T08:00:00Z", "build-7")
+
+
+@pytest.mark.parametrize("kind", ["json", "sarif", "junit", "cyclonedx"])
+def test_an_output_is_written_whole_or_not_at_all(kind: str, tmp_path: Path) -> None:
+    if kind == "cyclonedx":
+        need("cyclonedx")
+    (tmp_path / "nothing").mkdir()
+    place, other = tmp_path / "a folder", tmp_path / "report"
+    place.mkdir()
+    words = ["verify", str(tmp_path / "nothing"), "--format", kind, "--output"]
+    done = python("-m", "tlsfloor", *words, str(place))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {place} cannot be written: ")
+    assert "\nhint: " in done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["a folder", "nothing"]
+    other.write_text("the report before")
+    done = python("-m", "tlsfloor", *words, str(other))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    assert outputs.validate(other.read_text()) in (kind, "verify")
+    assert sorted(os.listdir(tmp_path)) == ["a folder", "nothing", "report"]

@@ -8,6 +8,7 @@ such as the verdict, is a property whose name begins with ``tlsfloor:``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from datetime import datetime, timezone
@@ -155,7 +156,7 @@ def _libraries(result: InterpreterResult, report: VerifyReport) -> Iterator[Comp
         files = [library, *library["parts"]]
         facts = {key: library.get(key) for key in ("path", "implementation", "stack", "coverage")}
         facts.update({key: library.get(key) for key in ("version", "built")})
-        for name, version in known or [(library["path"].rpartition("/")[2], "")]:
+        for name, version in known or [(os.path.basename(library["path"]), "")]:
             yield _component(
                 ComponentType.LIBRARY,
                 f"library:{library['path']}#{name}",
