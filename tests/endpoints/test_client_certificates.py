@@ -18,11 +18,13 @@ import pytest
 from peers import serving
 from programs import clean_environment
 from test_check import accepted, run
+from test_starttls import GOOD, Behaviour, nothing, speaking
 
 parts.need("certifi", "rich", "tlslite", "trustme", "urllib3")
 
 import trustme
-
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from tlsfloor.endpoints import client_certificate, examination, negotiation
 from tlsfloor.endpoints.attempts import Endpoint
 from tlsfloor.endpoints.examination import EndpointReport
@@ -40,15 +42,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     now = dt.datetime.now(dt.timezone.utc)
     day = dt.timedelta(days=1)
     good = AUTHORITY.issue_cert("client")
-    old = AUTHORITY.issue_cert("client", not_before=now - 3 * day, not_after=now - 2 * day)
-    early = AUTHORITY.issue_cert("client", not_before=now + 2 * day, not_after=now + 3 * day)
     key = good.private_key_pem.bytes()
     texts = {
         "cert": good.cert_chain_pems[0].bytes(),
         "key": key,
         "both": good.private_key_and_cert_chain_pem.bytes(),
-        "expired": old.private_key_and_cert_chain_pem.bytes(),
-        "early": early.private_key_and_cert_chain_pem.bytes(),
+        "expired": key + dated(key, now - 3 * day, now - 2 * day),
+        "early": key + dated(key, now + 2 * day, now + 3 * day),
         "garbage": bytes(range(256)),
         "half": key[: len(key) // 2],
         "broken": key.replace(b"M", b"N"),
@@ -62,9 +62,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(folder / name) for name in (*os.listdir(folder), "nowhere")}
 
 
-def encrypted(key: bytes, form: str) -> bytes:
-    from cryptography.hazmat.primitives import serialization
+def dated(key: bytes, first: dt.datetime, last: dt.datetime) -> bytes:
+    """Return a certificate that is valid from ``first`` to ``last``."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    private = serialization.load_pem_private_key(key, None)
+    certificate = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1)
+        .not_valid_before(first)
+        .not_valid_after(last)
+        .sign(private, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
+
+def encrypted(key: bytes, form: str) -> bytes:
     return serialization.load_pem_private_key(key, None).private_bytes(
         serialization.Encoding.PEM,
         getattr(serialization.PrivateFormat, form),
@@ -168,7 +179,9 @@ def test_no_password_is_asked_for(files: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def asking(mode: ssl.VerifyMode, version: ssl.TLSVersion) -> Iterator[int]:
+def asking(
+    mode: ssl.VerifyMode, version: ssl.TLSVersion, before_tls: Behaviour = nothing
+) -> Iterator[int]:
     """Run a server of one version that asks for a certificate of ``AUTHORITY``."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(handshakes.PEER_FILE)
@@ -178,6 +191,7 @@ def asking(mode: ssl.VerifyMode, version: ssl.TLSVersion) -> Iterator[int]:
 
     def behave(connection: socket.socket) -> None:
         connection.settimeout(10)
+        before_tls(connection)
         with server.wrap_socket(connection, server_side=True) as tls:
             tls.recv(1)
 
@@ -185,9 +199,9 @@ def asking(mode: ssl.VerifyMode, version: ssl.TLSVersion) -> Iterator[int]:
         yield port
 
 
-def examined(port: int, cert: str | None = None) -> EndpointReport:
+def examined(port: int, cert: str | None = None, protocol: str = "none") -> EndpointReport:
     return examination.examine_endpoint(
-        Endpoint("localhost", port),
+        Endpoint("localhost", port, protocol, "option"),
         context=negotiation.trust(handshakes.CA_FILE, cert),
         own=client_certificate.identity(cert) if cert else None,
     )
@@ -227,6 +241,14 @@ def test_what_a_server_says_of_client_certificates(version: int, files: dict[str
         assert f", for a reason other than its version: it {says} client certificate: " in why
     alert = "certificate_required" if version == TLS1_3 else "handshake_failure"
     assert any(alert in attempt.handshake for attempt in without.attempts)
+
+
+def test_a_server_of_mail_that_demands_a_certificate(files: dict[str, str]) -> None:
+    before_tls = speaking("smtp", GOOD["smtp"], nothing)
+    with asking(ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_3, before_tls) as port:
+        without, good = examined(port, None, "smtp"), examined(port, files["both"], "smtp")
+    assert (without.client_certificate, good.client_certificate) == ("required", "accepted")
+    assert accepted(without) == accepted(good) == {(TLS1_3, "ecdhe")}
 
 
 def test_a_server_that_closes_the_connection_without_a_word(files: dict[str, str]) -> None:

@@ -191,6 +191,7 @@ def test_a_server_that_turns_clients_away(protocol: str, replies: list[bytes], r
 #: What an attacker could add to the go-ahead: text, and TLS that is about versions.
 INJECTED = {
     "text": b"250 2.0.0 done\r\n",
+    "the end of another answer": b"a1 OK\r\n234 \r\n<a/></stream:stream>",
     "an alert": b"\x15\3\1\0\2\2\x46",
     "a ServerHello": crafted_hellos.server_hello(
         ClientHello.parse(crafted_hellos.client_hello(TLS1_2, "ecdhe")[9:]), TLS1_2

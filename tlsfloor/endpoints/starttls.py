@@ -127,8 +127,8 @@ def _xmpp(port: int, schemes: tuple[str, ...], namespace: bytes) -> Preamble:
     )
     steps = _steps(
         _end_of(
-            rb"\s*[^\s<].*|.*?</(\w+:)?(features|error|failure|stream)\s*>"
-            rb"|.*?<(\w+:)?(features|proceed|failure)(\s[^<>]*)?/>"
+            rb"\s*[^\s<].*|.*?(</(\w+:)?(features|error|failure|proceed|stream)\s*>"
+            rb"|<(\w+:)?(features|failure|proceed)(\s[^<>]*)?/>)"
         ),
         rb"\s*<(\?xml|(\w+:)?(stream|features|failure))\b",
         ("the stream", head, rb".*<(\w+:)?starttls\b", "it does not offer STARTTLS"),
