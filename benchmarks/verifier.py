@@ -68,7 +68,7 @@ def starts(pythons: list[str]) -> Callable[[], float]:
 
 def verifying(folder: str, how: list[str]) -> Callable[[], float]:
     """Return a function that measures the seconds of ``tlsfloor verify``, whatever the verdict."""
-    command = [sys.executable, "-m", "tlsfloor", "verify", "--jobs", "1", *how, folder]
+    command = [sys.executable, "-m", "tlsfloor", "verify", "--each", "--jobs", "1", *how, folder]
 
     def run() -> None:
         done = subprocess.run(command, env=environment(), capture_output=True, check=False)

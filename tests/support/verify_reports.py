@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tlsfloor.cli._evidence import about_run
+from tlsfloor.inventory import libraries
 from tlsfloor.verifier import cases, examine, find, judge
 from tlsfloor.versions import TLS1_0, TLS1_2
 
@@ -31,7 +32,18 @@ def a_report(*found: examine.InterpreterResult, **more: Any) -> examine.VerifyRe
     return examine.VerifyReport(TLS1_2, ["/app"], "0.1", search, list(found), run=run)
 
 
+def shared(number: int) -> list[examine.InterpreterResult]:
+    """Return one result that was tried, and others that share its verdict."""
+    first = examined("leaks", "/srv/0/bin/python", results=[result("accepted")])
+    first.interpreter = find.Interpreter("/srv/0/bin/python", venv="/srv/0", found_in="/srv")
+    first.libraries = [libraries.Library("/srv/0/lib/native.so", {"OpenSSL": "3"})]
+    others = [f"/srv/{each}" for each in range(1, number)]
+    interpreters = [find.Interpreter(f"{top}/bin/python", venv=top) for top in others]
+    return [first, *(first.shared_by(each, "it is alike") for each in interpreters)]
+
+
 REPORTS = {
+    "shared": a_report(*shared(3)),
     "nothing": a_report(empty=["/app"]),
     "every verdict": a_report(
         *(examined(verdict, f"/{verdict}/python") for verdict in judge.EXIT_STATUSES),

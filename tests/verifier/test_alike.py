@@ -21,7 +21,9 @@ import pytest
 
 from parts import need
 from programs import clean_environment, python
-from tlsfloor.verifier import alike, cases, environment, find, schedule
+from tlsfloor.inventory import libraries
+from tlsfloor.verifier import alike, cases, environment, examine, find, schedule
+from tlsfloor.versions import TLS1_0
 
 if os.name != "posix":
     pytest.skip("environments have links on POSIX", allow_module_level=True)
@@ -420,3 +422,29 @@ def test_a_runtime_is_launched_in_isolation_once(pair: tuple[Path, Path]) -> Non
     assert [each["reused_from"] for each in two["launches"]] == [one["path"], None]
     assert two["launches"][0]["cases"] == one["launches"][0]["cases"] != []
     assert two["likeness"]["digest"] != one["likeness"]["digest"]
+
+
+def test_a_library_that_vanishes_while_it_is_read_is_never_a_pass(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is and whether it carries TLS is not known: the run is inconclusive."""
+    need("rich")
+    for name in os.environ.keys() - clean_environment().keys():
+        monkeypatch.delenv(name)
+    planned = cases.plan_cases(TLS1_0, ("client",), hello=True)[:4]
+    library = packages_of(pair[0]) / "urllib3" / "native.so"
+    read = libraries.implementations_in
+
+    def vanish(path: str) -> dict[str, str]:
+        if path == str(library):
+            library.unlink(missing_ok=True)
+        return read(path)
+
+    for expected in (0, 3):
+        found = find.find_interpreters([str(pair[0])])
+        report = examine.VerifyReport(TLS1_0, [], "0.1", found)
+        schedule.examine_interpreters(report, planned, 60, 1)
+        assert {each.verdict.name for each in report.results} == {"immune"}
+        assert report.exit_status == expected
+        monkeypatch.setattr(libraries, "implementations_in", vanish)
+    assert report.problems == [f"not searched: {library}: No such file or directory"]

@@ -14,7 +14,7 @@ import pytest
 import outputs
 from parts import need
 from programs import python
-from verify_reports import REPORTS, a_report, examined, result
+from verify_reports import REPORTS, a_report, examined, result, shared
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
 from tlsfloor.verifier import cases, examine, find, formats, sarif, schedule
@@ -226,7 +226,7 @@ def test_what_the_floor_allows_never_fails_in_junit(version: int) -> None:
 
 
 def test_the_exit_status_is_the_worst_of_all() -> None:
-    assert [each.exit_status for each in REPORTS.values()] == [3, 1, 1, 3, 3]
+    assert [each.exit_status for each in REPORTS.values()] == [1, 3, 1, 1, 3, 3]
     assert a_report(examined("immune"), examined("enforced")).exit_status == 0
     assert a_report(examined("immune"), unread={"/root": "Permission denied"}).exit_status == 3
     assert a_report(examined("inconclusive"), examined("lowerable")).exit_status == 1
@@ -365,3 +365,42 @@ def test_an_output_is_written_whole_or_not_at_all(kind: str, tmp_path: Path) -> 
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
     assert outputs.validate(other.read_text()) in (kind, "verify")
     assert sorted(os.listdir(tmp_path)) == ["a folder", "nothing", "report"]
+
+
+def test_every_interpreter_is_in_every_report_although_one_was_tried_for_all() -> None:
+    report = a_report(*shared(6))
+    found = json.loads(formats.to_json(report))["interpreters"]
+    assert [each["verdict"] for each in found] == ["leaks"] * 6
+    assert [bool(each["launches"]) for each in found] == [True, *[False] * 5]
+    assert [each["likeness"]["same_as"] for each in found] == [None, *["/srv/0/bin/python"] * 5]
+    # Its files are its own, although those of another one were read.
+    assert [each["libraries"][0]["path"] for each in found] == [
+        f"/srv/{number}/lib/native.so" for number in range(6)
+    ]
+    results = json.loads(sarif.to_sarif(report))["runs"][0]["results"]
+    assert len(results) == 6
+    assert results[5]["message"]["text"].endswith("; tried as /srv/0/bin/python: it is alike")
+    assert results[5]["properties"]["likeness"]["same_as"] == "/srv/0/bin/python"
+    suites = list(ET.fromstring(formats.to_junit(report)))
+    assert [suite.get("name") for suite in suites] == [each["path"] for each in found]
+    assert [suite.get("failures") for suite in suites] == ["2", *["1"] * 5]
+    assert suites[5].findtext("testcase/system-out") == "tried as /srv/0/bin/python: it is alike"
+
+
+def test_text_names_those_that_share_a_verdict_in_one_line() -> None:
+    lines = text.to_text(a_report(*shared(6))).splitlines()
+    some = "/srv/1/bin/python, /srv/2/bin/python, …, /srv/5/bin/python"
+    assert lines[-3:-1] == [
+        f"    the same for 5: {some}: it is alike",
+        "tried: 1 of 6 interpreters; with --each, every one is tried",
+    ]
+    assert sum("LEAKS" in line for line in lines) == 1
+
+
+def test_an_unfinished_report_is_never_good() -> None:
+    report = a_report(examined("immune"))
+    report.found.interpreters = [report.results[0].interpreter, find.Interpreter("/other")]
+    assert (report.exit_status, formats.report_as_dict(report)["finished"]) == (0, True)
+    report.not_reached = 1
+    assert (report.exit_status, formats.report_as_dict(report)["finished"]) == (3, False)
+    assert report.problems == ["interrupted: 1 of 2 interpreters are not verified"]

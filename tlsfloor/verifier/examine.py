@@ -38,7 +38,7 @@ class InterpreterResult:
 
     ``other_verdicts`` has the names of further launches as keys: with the floor, or with an option
     of Python. ``libraries`` are the TLS implementations that the interpreter loaded or that are
-    among its packages.
+    among its packages, and ``unread`` is path -> why it is not known whether it has one.
 
     If the interpreter was not tried, ``same_as`` is the result of the one that was tried in its
     place, whose ``libraries`` they are, and ``reason`` says why. If it was tried although there are
@@ -54,6 +54,7 @@ class InterpreterResult:
     other_verdicts: dict[str, Verdict] = field(default_factory=dict)
     seconds: float = 0.0
     libraries: list[Library] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
     same_as: InterpreterResult | None = None
     reason: str = ""
     likeness: str = ""
@@ -113,7 +114,10 @@ class VerifyReport:
             empty.append(
                 f"interrupted: {self.not_reached} of {total} interpreters are not verified"
             )
-        return empty + [f"not searched: {path}: {why}" for path, why in self.found.unread.items()]
+        unread = dict(self.found.unread)
+        for result in self.results:
+            unread.update(result.unread)
+        return empty + [f"not searched: {path}: {why}" for path, why in unread.items()]
 
     @property
     def exit_status(self) -> int:
@@ -167,16 +171,22 @@ def examine_interpreter(
         launches,
         {each.name: judge_launch(isolated, each, floor, started) for each in further},
         time.monotonic() - start,
-        libraries_of(started),
+        *libraries_of(started),
         fingerprint=fingerprint(interpreter, launches, user, began) if keep else "",
     )
 
 
-def libraries_of(started: LaunchResult) -> list[Library]:
-    """Return the TLS implementations that an interpreter loaded, and those of its packages."""
+def libraries_of(started: LaunchResult) -> tuple[list[Library], dict[str, str]]:
+    """Return the TLS implementations that an interpreter loaded, and those of its packages.
+
+    The second result is what could not be read: path -> why.
+    """
     path, own = map(str, started.fact_list("sys_path")), started.facts.get("standard_library")
-    found = libraries.installed(path, own)[1] if isinstance(own, str) else []
-    return found + libraries.named(map(str, started.fact_list("loaded_libraries")), found)
+    _, found, unread = libraries.installed(path, own) if isinstance(own, str) else ([], [], {})
+    loaded = [str(name) for name in started.fact_list("loaded_libraries")]
+    gone = [name for name in loaded if not os.path.isfile(name)]
+    unread.update(dict.fromkeys(gone, "a library that was loaded is not there any more"))
+    return found + libraries.named(loaded, found), unread
 
 
 def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> str:

@@ -81,7 +81,7 @@ class EarlierRun:
             launches,
             {each.name: judge_launch(isolated, each, floor, started) for each in options},
             float(entry["seconds"]),
-            libraries_of(started),
+            *libraries_of(started),
             fingerprint=now,
             earlier_run=entry["earlier_run"] or self.time,
         )
