@@ -75,6 +75,8 @@ def test_only_an_answer_about_the_version_is_a_refusal_of_the_version(
         (alert(80), TLS1_0, ("refused", "alert internal_error")),
         (alert(49), TLS1_0, ("inconclusive", "alert access_denied")),
         (alert(0), TLS1_0, ("inconclusive", "alert close_notify")),
+        (alert(112), TLS1_0, ("inconclusive", "alert unrecognized_name")),
+        (alert(112), SSL3, ("refused", "alert unrecognized_name")),  # it has no name to send
         (server_hello(TLS1_2), TLS1_2, ("accepted", "server_hello")),
         (server_hello(TLS1_3), TLS1_3, ("accepted", "server_hello")),
         (

@@ -39,11 +39,11 @@ _SUITES = {
         [0x009E, 0x009F, 0xCCAA, 0x0067, 0x006B, 0x00A2, 0x00A3],
     ),
     "rare": (
-        _spans((0x0001, 0x003A), (0x0041, 0x0046), (0x0060, 0x0066), (0x0084, 0x009B))
+        _spans((0x0001, 0x003A), (0x0041, 0x0046), (0x0060, 0x0066), (0x0080, 0x009B))
         + _spans((0xC001, 0xC022), (0xC033, 0xC036), (0xC039, 0xC03B)),
         _spans((0x003B, 0x0040), (0x0067, 0x006D), (0x009C, 0x00C5), (0xC023, 0xC032))
         + _spans((0xC037, 0xC038), (0xC03C, 0xC0B3), (0xCC13, 0xCC15), (0xCCA8, 0xCCAE))
-        + _spans((0xD001, 0xD005)),
+        + _spans((0xC100, 0xC106), (0xD001, 0xD005)),
     ),
 }
 _TLS13_SUITES = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305]
@@ -72,18 +72,18 @@ _SIGNATURES += [0x081A, 0x081B, 0x081C]
 # RFC 7627 section 5.1: some servers require it.
 _EXTENDED_MASTER_SECRET = 23
 
-# RFC 7685: it makes a hello of TLS 1.0 with the "rare" suites longer than 511 bytes.
-_PADDING = (21, bytes(120))
+# RFC 7685: it makes a hello of TLS 1.0 or less with the "rare" suites longer than 511 bytes.
+_PADDING = (21, bytes(280))
 
 
 def client_hello(version: int, key_exchange: str, server_name: str = "") -> bytes:
     """Return the records of a ClientHello that offers one version and one kind of key exchange."""
     suites = suites_of(version, key_exchange)
-    more: list[tuple[int, bytes]] | None = None
-    if version == SSL3:  # RFC 6101 has no extensions
+    more: list[tuple[int, bytes]] = [extensions.server_name(server_name)] if server_name else []
+    if version == SSL3:  # it has no extensions; RFC 6101 section 5.6.1.2 permits data to ignore
         suites.append(TLS_EMPTY_RENEGOTIATION_INFO_SCSV)
+        more = [*more, _PADDING] if more and key_exchange == "rare" else []
     else:
-        more = [extensions.server_name(server_name)] if server_name else []
         more += [extensions.renegotiation_info(), (_EXTENDED_MASTER_SECRET, b"")]
         if version == TLS1_3:
             groups = _GROUPS_13[key_exchange]
@@ -99,7 +99,9 @@ def client_hello(version: int, key_exchange: str, server_name: str = "") -> byte
             more.append(_PADDING)
     # Middleboxes expect a session id, as if to resume a session: RFC 8446 appendix D.4.
     session = os.urandom(32) if version == TLS1_3 else b""
-    hello = ClientHello(min(version, TLS1_2), os.urandom(32), session, suites, extensions=more)
+    hello = ClientHello(
+        min(version, TLS1_2), os.urandom(32), session, suites, extensions=more or None
+    )
     return hello.to_records(min(version, TLS1_0))
 
 
@@ -128,7 +130,7 @@ def server_hello(offered: ClientHello, version: int) -> bytes:
 def suites_of(version: int, key_exchange: str) -> list[int]:
     """Return the suites to offer, those of newer versions first."""
     old, new = _SUITES[key_exchange] if version < TLS1_3 else ([], _TLS13_SUITES)
-    if version == SSL3 and key_exchange == "rare":  # it has no padding, and no elliptic curves
+    if version == SSL3 and key_exchange == "rare":  # short, as it may be without padding
         old = [suite for suite in old if suite < 0x0100]
     return [*(new if version >= TLS1_2 else []), *old]
 

@@ -134,7 +134,10 @@ def judge_offer(message: Handshake | Record, version: int, suites: Container[int
     if isinstance(message, Handshake):
         return _judge_server_hello(message, version, suites)
     alert = _alert(message)
-    outcome = REFUSED if alert.description in _ABOUT_THE_OFFER else INCONCLUSIVE
+    refused = alert.description in _ABOUT_THE_OFFER
+    # SSL 3.0 has no extension for the name that the server demands.
+    refused |= version == SSL3 and alert.description == alerts.UNRECOGNIZED_NAME
+    outcome = REFUSED if refused else INCONCLUSIVE
     return HelloAnswer(outcome, f"alert {alert.name}")
 
 

@@ -28,6 +28,7 @@ INSUFFICIENT_SECURITY = 71
 INTERNAL_ERROR = 80
 INAPPROPRIATE_FALLBACK = 86
 MISSING_EXTENSION = 109
+UNRECOGNIZED_NAME = 112
 
 #: Alert numbers and names: RFC 8446 section 6 and appendix B.2, which also lists those of SSLv3 and
 #: RFC 2246 (without the suffix _RESERVED here); RFC 7507 (86), 6066 (111, 114), 9146 (52), 9849
