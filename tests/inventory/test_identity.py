@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import os
 import ssl
 import sys
@@ -12,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from parts import need_name
+from programs import clean_environment, python
 from tlsfloor.inventory import identity, libraries
+from tlsfloor.peers.base import CA_FILE, PEER_FILE
+from tlsfloor.stacks import _coverage
+from tlsfloor.verifier import launch
+
+PROBE = Path(launch.__file__).with_name("probe.py")
 
 #: The first argument of OpenSSL_version() (include/openssl/crypto.h).
 OPENSSL_BUILT_ON = 2
@@ -121,3 +128,35 @@ def test_a_library_that_an_interpreter_reports_is_added_once(tmp_path: Path) -> 
     reported = [str(tmp_path / name) for name in (*os.listdir(tmp_path), "gone.so")]
     found = libraries.named([*reported, os.devnull, "a null\0byte.so"], [known])
     assert [Path(each.path).name for each in found] == ["libssl.so.1.1"]
+
+
+def test_a_python_that_contains_its_openssl_is_the_library_of_its_ssl(tmp_path: Path) -> None:
+    """As those of python-build-standalone, which uv installs. Its libpython has a row already."""
+    names = ("python3.12", "libpython3.12.so.1.0", "program")
+    for name in names:
+        (tmp_path / name).write_bytes(OPENSSL + b"client finished" + BUILT)
+    found = libraries.named((str(tmp_path / name) for name in names), [])
+    described = _coverage.describe(found, _coverage.coverage("1.2"))
+    assert [(Path(each["path"]).name, each["stack"], each["coverage"]) for each in described] == [
+        ("python3.12", "ssl", "guarded"),
+        ("libpython3.12.so.1.0", "ssl", "guarded"),
+    ]
+    assert [each["version"] for each in identity.with_identity(described)] == [
+        "OpenSSL 3.0.22 25 Aug 2026"
+    ] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the mapped files")
+def test_the_probe_names_the_program_only_if_its_ssl_is_in_it(tmp_path: Path) -> None:
+    """Every Python maps its program; the names of files do not tell which has OpenSSL in it."""
+    job = json.dumps({"ca": CA_FILE, "identity": PEER_FILE, "timeout": 1, "cases": []})
+    pretend = "import sys; sys.builtin_module_names += ('_ssl',); "
+    program = os.path.realpath(sys.executable)
+    found = {}
+    for name, before in {"separate": "", "whole": pretend}.items():
+        code = f"{before}exec(compile(open({str(PROBE)!r}).read(), 'probe', 'exec'))"
+        done = python("-c", code, job, env=clean_environment())
+        facts = json.loads(done.stdout.partition("<tlsfloor-facts>")[2].partition("</")[0])["facts"]
+        found[name] = facts["loaded_libraries"]
+    assert (program in found["separate"]) == ("_ssl" in sys.builtin_module_names)
+    assert program in found["whole"]

@@ -78,14 +78,16 @@ class Library:
         path: where it is.
         names: implementation -> version, empty if it is not known.
         parts: the paths of the other files that it consists of, such as libcrypto.
+        row: its row in the table of stacks, if its path does not tell.
     """
 
-    __slots__ = ("names", "parts", "path")
+    __slots__ = ("names", "parts", "path", "row")
 
     def __init__(self, path: str, names: dict[str, str]) -> None:
         self.path = path
         self.names = names
         self.parts: list[str] = []
+        self.row = ""
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {version}".rstrip() for name, version in self.names.items())
@@ -279,10 +281,12 @@ def named(paths: Iterable[str], known: Iterable[Library]) -> list[Library]:
     seen = {path for library in known for path in (library.path, *library.parts)}
     found = []
     for path in paths:
-        if path not in seen and _SHARED.search(path) and os.path.isfile(path):
+        whole = os.path.basename(path).startswith("python")  # with its extensions linked into it
+        if path not in seen and (whole or _SHARED.search(path)) and os.path.isfile(path):
             with suppress(OSError, ValueError):  # it is not readable, or was emptied
-                names = implementations_in(path)
-                found += [Library(path, names)] if names else []
+                library = Library(path, implementations_in(path))
+                library.row = "ssl" if whole else ""
+                found += [library] if library.names else []
     return _joined(found)
 
 

@@ -144,7 +144,7 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, A
 
     def rows_of(library: Any, *users: Any) -> set[str]:
         """Return its own row, or the rows of the libraries linked to it; "" for no row."""
-        name, row = os.path.basename(library.path), row_of_library(library.path)
+        name, row = os.path.basename(library.path), row_of_library(library.path) or library.row
         linked = [user for user in libraries if name in user.names and user is not library]
         if row or not linked:
             return {row}

@@ -168,7 +168,13 @@ def facts(job):
     try:
         with open("/proc/self/maps", "rb") as maps:
             names = text(sorted(set(line.split(None, 5)[5].rstrip(b"\n") for line in maps if b"/" in line)))
-        found["loaded_libraries"] = [name for name in names if "ssl" in os.path.basename(name) or "libcrypto" in name]
+        # A Python that has its extensions in one file has its OpenSSL there too.
+        whole = ("python", "libpython") if "_ssl" in sys.builtin_module_names else ()
+        found["loaded_libraries"] = [
+            name
+            for name in names
+            if "ssl" in os.path.basename(name) or "libcrypto" in name or os.path.basename(name).startswith(whole)
+        ]
     except EnvironmentError:
         pass
     try:
