@@ -58,6 +58,9 @@ def test_a_real_server(real: tuple[str, dict[str, int]]) -> None:
     context = negotiation.trust(handshakes.CA_FILE)
     for protocol, port in ports.items():
         report = examined(port, protocol, context=context)
+        if level == "plain":
+            assert_nothing_is_proven(report, "no STARTTLS", REFUSALS[protocol][1].partition(":")[0])
+            continue
         assert report.accepted() == (LEGACY if level == "legacy" else LEGACY[2:]), report
         below = ("yes", "TLS 1.0, TLS 1.1") if level == "legacy" else ("no", "")
         assert report.accepts_below(TLS1_2) == below
@@ -101,8 +104,8 @@ REFUSALS = {
     "ldap": (b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x02\x04\0\x04\0", "it refuses StartTLS: b'0"),
     "postgres": (b"N", "it refuses SSLRequest: b'N'"),
     "mysql": (mysql(b"\xff\xf7"), "it does not offer TLS: b'"),
-    "xmpp": (b"<failure xmlns='x'/></stream:stream>", 'it refuses STARTTLS: b"<failure'),
-    "xmpp-server": (b"<failure xmlns='x'/></stream:stream>", 'it refuses STARTTLS: b"<failure'),
+    "xmpp": (_STREAM + b"</stream:features>", 'it does not offer STARTTLS: b"<?xml'),
+    "xmpp-server": (_STREAM + b"</stream:features>", 'it does not offer STARTTLS: b"<?xml'),
 }
 
 every_protocol = pytest.mark.parametrize("protocol", GOOD)
@@ -161,7 +164,8 @@ def assert_nothing_is_proven(report: EndpointReport, state: str, reason: str) ->
 @every_protocol
 def test_a_refusal_of_tls_is_not_a_refusal_of_a_version(protocol: str) -> None:
     last, reason = REFUSALS[protocol]
-    with serving(speaking(protocol, [*GOOD[protocol][:-1], last])) as port:
+    before = [] if protocol.startswith("xmpp") else GOOD[protocol][:-1]
+    with serving(speaking(protocol, [*before, last])) as port:
         report = examined(port, protocol, context=negotiation.trust(handshakes.CA_FILE))
     assert_nothing_is_proven(report, "no STARTTLS", reason)
     assert len(report.attempts) == 2
@@ -178,7 +182,7 @@ def test_a_refusal_of_tls_is_not_a_refusal_of_a_version(protocol: str) -> None:
         ("ftp", [b"421 too many users\r\n"], "it turns clients away: b'421"),
         ("postgres", [b"E\0\0\0\x10SFATAL\0Mno\0\0"], "it refuses SSLRequest: b'E"),
         ("mysql", [b"\x17\0\0\0\xff\x10\x04Too many connections"], "Too many connections"),
-        ("xmpp", [_STREAM + b"<bind/></stream:features>"], "it does not offer STARTTLS"),
+        ("xmpp", [GOOD["xmpp"][0], b"<failure xmlns='x'/></stream:stream>"], "refuses STARTTLS"),
         ("xmpp", [b"<stream:stream><stream:error><host-unknown/></stream:error>"], "host-unknown"),
     ],
 )
@@ -459,7 +463,16 @@ def test_a_wrong_guess_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         address = f"localhost:{peer.port}"
         status, out, _ = run(address, "--timeout", "0.3")
         right = run(address, "--starttls", "none", "--timeout", "0.3")
-    assert status == 3
+    with serving(speaking("pop3", [b"-ERR\r\n"])) as refusing, handshakes.ServerPeer(
+        TLS1_2
+    ) as peer:
+        monkeypatch.setitem(starttls.PORTS, refusing, "pop3")
+        monkeypatch.setitem(starttls.PORTS, peer.port, "postgres")
+        refused = run(f"localhost:{refusing}")
+        other = run(f"localhost:{peer.port}")
+    assert status == refused[0] == other[0] == 3
+    assert "it turns clients away: b'-ERR'\n" in refused[1]  # it speaks what was guessed
+    assert "; postgres is a guess from the port" in other[1]
     assert "timed out: no greeting in time; smtp is a guess from the port: --starttls names" in out
     assert "\n  STARTTLS: smtp (a guess from its port)\n" in out
     assert right[0] == 0

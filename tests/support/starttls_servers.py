@@ -2,7 +2,8 @@
 
 ``SERVERS`` has a row for each program. ``running(name, level)`` starts one on free ports of
 loopback, in a folder of its own, and stops it. At the level *legacy* it accepts TLS 1.0 and all
-that is above, at *modern* TLS 1.2 and above. The certificate is that of the verifier's peers.
+that is above, at *modern* TLS 1.2 and above, and at *plain* it has no TLS: what is about TLS in its
+configuration is left out. The certificate is that of the verifier's peers.
 
 Started by root, a program runs as ``nobody``; only Postfix needs root.
 """
@@ -14,13 +15,14 @@ import glob
 import grp
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Iterator
 
@@ -33,7 +35,9 @@ from tlsfloor.peers import handshakes
 #: Seconds until a server accepts connections.
 TIME_LIMIT = 60
 
-LEVELS = ("legacy", "modern")
+LEVELS = ("legacy", "modern", "plain")
+
+_ABOUT_TLS = re.compile("ssl|tls|cert", re.IGNORECASE)
 
 #: OpenSSL has TLS 1.0 at this security level only.
 CIPHERS = "ALL:@SECLEVEL=0"
@@ -50,20 +54,34 @@ class Server:
     Args:
         protocols: what it speaks before TLS.
         command: what starts it in the foreground.
-        minimum: the value of ``<minimum>`` at each level.
+        minimum: the value of ``<minimum>`` at the levels legacy and modern.
         files: name -> content, in its folder.
         before: commands that run first.
         stop: the signal that ends it at once.
         root: whether it needs root.
+        off: what its file needs to have no TLS.
     """
 
     protocols: tuple[str, ...]
     command: str
-    minimum: tuple[str, str]
+    minimum: tuple[str, ...]
     files: dict[str, str] = field(default_factory=dict)
     before: tuple[str, ...] = ()
     stop: signal.Signals = signal.SIGKILL
     root: bool = False
+    off: str = ""
+
+    def without_tls(self) -> Server:
+        """Return the same without what is about TLS."""
+        files = {
+            name: "".join(
+                line for line in text.splitlines(keepends=True) if not _ABOUT_TLS.search(line)
+            )
+            + self.off
+            for name, text in self.files.items()
+        }
+        words = [word for word in self.command.split() if not _ABOUT_TLS.search(word)]
+        return replace(self, files=files, command=" ".join(words), minimum=("", "", ""))
 
 
 _POSTFIX = """
@@ -189,7 +207,11 @@ SERVERS = {
         root=True,
     ),
     "dovecot": Server(
-        ("imap", "pop3"), "dovecot -F -c <folder>/conf", ("TLSv1", "TLSv1.2"), {"conf": _DOVECOT}
+        ("imap", "pop3"),
+        "dovecot -F -c <folder>/conf",
+        ("TLSv1", "TLSv1.2"),
+        {"conf": _DOVECOT},
+        off="ssl = no\n",
     ),
     # It has no setting for a minimum: the suites of this list are those of TLS 1.2 alone.
     "vsftpd": Server(
@@ -236,7 +258,7 @@ SERVERS = {
 @contextlib.contextmanager
 def running(name: str, level: str) -> Iterator[dict[str, int]]:
     """Run a server; yield the port of each protocol that it speaks."""
-    server = SERVERS[name]
+    server = SERVERS[name] if level != "plain" else SERVERS[name].without_tls()
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     if server.root and not is_root:
         pytest.skip(f"{name} needs root")

@@ -26,7 +26,7 @@ from tlsfloor.endpoints.attempts import (
 )
 from tlsfloor.endpoints.negotiation import Negotiation, explain_failure, negotiate
 from tlsfloor.endpoints.offers import offer_all
-from tlsfloor.endpoints.starttls import NONE, TIMED_OUT
+from tlsfloor.endpoints.starttls import NONE, REFUSALS, TIMED_OUT
 from tlsfloor.peers.base import reason_of
 from tlsfloor.peers.hello_answers import ACCEPTED, INCONCLUSIVE, REFUSED
 from tlsfloor.versions import SSL3, TLS1_3
@@ -153,7 +153,7 @@ def examine_endpoint(
         report.attempts, report.unreliable = offer_all(caller)
         if all(attempt.failure for attempt in report.attempts):
             report.state, report.reason = report.attempts[0].failure, report.attempts[0].answer
-            report.reason += _about_the_guess(endpoint, report.state)
+            report.reason += _about_the_guess(report)
         elif context is not None:
             caller.wait()
             report.negotiated = negotiate(endpoint, report.address, context, timeout)
@@ -166,16 +166,18 @@ def examine_endpoint(
     return report
 
 
-def _about_the_guess(endpoint: Endpoint, state: str) -> str:
+def _about_the_guess(report: EndpointReport) -> str:
     """Return what to do if the protocol was a guess that may be wrong."""
-    if endpoint.starttls_from != "port":
+    guess = report.endpoint.starttls
+    if report.endpoint.starttls_from != "port" or report.reason.partition(":")[0] in REFUSALS:
         return ""
-    if endpoint.starttls != NONE:
-        return (
-            f"; {endpoint.starttls} is a guess from the port: --starttls names another protocol, "
-            f"or {NONE} for TLS from the first byte"
-        )
-    return "; if it begins in plain text, --starttls names its protocol" * (state == NOT_TLS)
+    if guess == NONE:
+        is_text = report.state == NOT_TLS
+        return "; if it begins in plain text, --starttls names its protocol" * is_text
+    return (
+        f"; {guess} is a guess from the port: --starttls names another protocol, or {NONE} for TLS "
+        "from the first byte"
+    )
 
 
 _ABOUT_THE_CERTIFICATE = {

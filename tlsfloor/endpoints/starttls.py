@@ -254,6 +254,9 @@ PROTOCOLS = {
 PORTS = {port: name for name, preamble in PROTOCOLS.items() for port in preamble.ports}
 SCHEMES = {scheme: name for name, preamble in PROTOCOLS.items() for scheme in preamble.schemes}
 
+#: How a message begins if the server speaks the protocol, and refuses.
+REFUSALS = {step.refusal for preamble in PROTOCOLS.values() for step in preamble.steps}
+
 
 def talk(protocol: str, host: str) -> Generator[bytes, bytes, bytes]:
     """Go through the steps: yield what to send, and be sent what was received next.
