@@ -64,8 +64,19 @@ _CANNOT_BE_WRITTEN = ("ENOSPC", "EDQUOT", "EFBIG", "EIO")
 _EXTRAS = {"botocore": "aws", "cyclonedx": "cyclonedx", "shtab": "cli"}
 
 
+def _narrow(prog: str) -> argparse.HelpFormatter:
+    """Return a formatter that does not ask for the size of the terminal.
+
+    argparse makes one for each option that is declared, and the question imports five modules.
+    """
+    return argparse.HelpFormatter(prog, width=80)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with this command's form of errors, and with help from ``_manual``."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=_narrow, **settings)
 
     def text(self) -> str | None:
         """Return the text that help is made of."""

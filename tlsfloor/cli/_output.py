@@ -7,7 +7,6 @@ import os
 import sys
 
 from tlsfloor.cli import color_option, is_shown
-from tlsfloor.deploy.atomic_files import write_atomically
 from tlsfloor.errors import VerifyError
 
 
@@ -49,6 +48,8 @@ def write_report(text: str, output: str | None) -> None:
         encoding = sys.stdout.encoding or "utf-8"  # which may lack characters
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
+    from tlsfloor.deploy.atomic_files import write_atomically
+
     try:
         write_atomically(output, text)
     except OSError as error:

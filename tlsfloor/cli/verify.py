@@ -188,9 +188,9 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
-    from tlsfloor.verifier import formats, sarif, text
-
     if kind == "text":
+        from tlsfloor.verifier import text
+
         in_colors = _output.is_for_terminal(kind, file) and colors()
         _output.write_report(text.to_text(report, colors=in_colors), file)
     elif kind == "cyclonedx":
@@ -198,6 +198,8 @@ def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
 
         _output.write_report(cyclonedx.to_cyclonedx(report), file)
     else:
+        from tlsfloor.verifier import formats, sarif
+
         writers = {"json": formats.to_json, "sarif": sarif.to_sarif, "junit": formats.to_junit}
         _output.write_report(writers[kind](report), file)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
+from functools import lru_cache
 
 from tlsfloor.peers import hello_answers
 from tlsfloor.peers.base import NO_HELLO, REFUSED, Peer
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from tlsfloor.peers.hello_answers import HelloAnswer
 
 _CHUNK = 2**14
+
+
+@lru_cache(maxsize=None)
+def _hello(version: int) -> bytes:
+    """Return the hello of a client, which needs no random numbers of its own each time."""
+    return client_hello(version, "any")
 
 
 class HelloServerPeer(Peer):
@@ -53,7 +60,7 @@ class HelloClientPeer(Peer):
 
     def _speak(self, connection: socket.socket, seen: SeenConnection) -> None:
         recording = RecordingSocket(connection, time.monotonic() + self.timeout)
-        connection.sendall(client_hello(self.version, "any"))
+        connection.sendall(_hello(self.version))
         stream, message = Messages(), None
         while message is None:
             data = recording.recv(_CHUNK)

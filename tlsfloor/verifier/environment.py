@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass, field
 
 from tlsfloor.errors import PolicyError
@@ -121,6 +119,9 @@ def as_user(name: str | None) -> Iterator[User | None]:
         raise PolicyError(
             "--as-user needs Python 3.9 or newer", hint="run tlsfloor verify with a newer Python"
         )
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="tlsfloor-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103 - the user has to read it; nothing in it is secret
         files = tuple(shutil.copy(file, folder) for file in FILES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from xml.etree import ElementTree as ET
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
@@ -12,6 +11,7 @@ from tlsfloor.errors import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+    from xml.etree import ElementTree as ET
 
     from tlsfloor.verifier.examine import InterpreterResult, VerifyReport
     from tlsfloor.verifier.judge import CaseResult, LaunchResult, Verdict
@@ -114,6 +114,8 @@ def _case(result: CaseResult) -> dict[str, Any]:
 
 def to_junit(report: VerifyReport) -> str:
     """Return a report as JUnit XML: a suite for each interpreter, a test for each of its cases."""
+    from xml.etree import ElementTree as ET
+
     root = ET.Element("testsuites", name="tlsfloor verify")
     for result in report.results:
         suite = ET.SubElement(root, "testsuite", name=printable(result.interpreter.path))
@@ -154,6 +156,8 @@ def _element(result: CaseResult, floor: int) -> str | None:
 
 
 def _test(suite: ET.Element, name: str, element: str | None, kind: str, text: str) -> None:
+    from xml.etree import ElementTree as ET
+
     test = ET.SubElement(suite, "testcase", name=printable(name), classname=suite.attrib["name"])
     if element:
         lines = [printable(line) for line in text.split("\n")]

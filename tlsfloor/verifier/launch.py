@@ -11,7 +11,6 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tlsfloor import versions
@@ -25,16 +24,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor.verifier.cases import Case
 
-#: The program that runs in the interpreter under test.
-PROBE = b"".join(
-    Path(__file__).with_name(name).read_bytes() for name in ("probe_clients.py", "probe.py")
-)
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def _source(name: str) -> bytes:
+    with open(os.path.join(_FOLDER, name), "rb") as file:
+        return file.read()
+
+
+#: The program that runs in the interpreter under test, and its part that is enough for ``ssl``.
+PROBE_OF_SSL = _source("probe.py")
+PROBE = _source("probe_clients.py") + PROBE_OF_SSL
 
 _BEGIN, _END = "<tlsfloor-facts>", "</tlsfloor-facts>"
 
 #: The folder that arms a Python from PYTHONPATH. The judge knows where it is and uses no code in
 #: it.
-BOOTSTRAP = str(Path(__file__).parent.parent / "bootstrap")
+BOOTSTRAP = os.path.join(os.path.dirname(_FOLDER), "bootstrap")
 
 #: The launch that decides: with the environment variables and start-up files of a program.
 AS_STARTED = "as started"
@@ -131,7 +137,7 @@ class Launcher:
                 [self.interpreter, "-B", *options, "-", json.dumps(job)],
                 self.timeout,
                 env=env,
-                stdin=PROBE,
+                stdin=PROBE if any(case.library != "ssl" for case in cases) else PROBE_OF_SSL,
                 folder=self.environment.folder,
                 user=self.environment.user,
             )
