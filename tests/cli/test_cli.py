@@ -169,6 +169,32 @@ def test_a_parser_of_a_command_that_was_not_chosen_is_not_built() -> None:
     assert loaded & {*others, "tlsfloor.cli._manual"} == set()
 
 
+def loaded_by(*command: str) -> set[str]:
+    """Return the modules that a command imports, and Python itself and its ``ssl`` do not."""
+    program = f"import sys; from tlsfloor import cli; cli.main({[*command]!r}); print(*sys.modules)"
+    bare = "import sys, ssl, argparse; print(*sys.modules)"
+    with_command = python("-c", program, env=OWN_PATH).stdout.splitlines()[-1]
+    return set(with_command.split()) - set(python("-c", bare, env=OWN_PATH).stdout.split())
+
+
+#: What is expensive to import, or is needed for handshakes only.
+EXPENSIVE = {"asyncio", "certifi", "pathlib", "rich", "tempfile", "tlslite", "urllib3", "xml"}
+
+
+def test_status_imports_ssl_and_little_else() -> None:
+    """It is a check that a container runs at each start."""
+    loaded = loaded_by("status")
+    assert "tlsfloor.inventory.libraries" in loaded
+    assert not loaded & {*EXPENSIVE, "dataclasses", "json", "shutil", "subprocess", "threading"}
+    assert not {name for name in loaded if name.startswith(("tlsfloor.verifier", "tlsfloor.peers"))}
+
+
+def test_hellos_import_nothing_that_is_for_handshakes() -> None:
+    loaded = loaded_by("verify", "--hello", "--role", "client", sys.executable)
+    assert "tlsfloor.peers.hello_peers" in loaded
+    assert not loaded & {*EXPENSIVE, "tlsfloor.peers.handshakes", "tlsfloor.verifier.sarif"}
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "colored"),
     [

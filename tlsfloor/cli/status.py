@@ -19,7 +19,6 @@ Exit statuses:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 import tlsfloor
@@ -53,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.quiet:
         pass
     elif arguments.json:
+        import json
+
         from tlsfloor.cli._evidence import about_run
         from tlsfloor.inventory.identity import with_identity
 
