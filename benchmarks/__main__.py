@@ -21,7 +21,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(names)} (default: the first five)",
+        help=f"one of {', '.join(names)} (default: the first six)",
     )
     parser.add_argument(
         "--into",

@@ -25,6 +25,7 @@ HEADINGS = {
     "data": "After the handshake",
     "threads": "Threads",
     "verifier": "Verifying",
+    "commands": "The processor time of commands",
     "many": "Verifying many interpreters",
     "rebuild": "Compared with rebuilding OpenSSL and Python",
 }

@@ -27,7 +27,9 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["starts", "gates", "data", "threads", "verifier", "many"])
+@pytest.mark.parametrize(
+    "name", ["starts", "gates", "data", "threads", "verifier", "commands", "many"]
+)
 def test_a_program_runs_and_writes_its_samples(name: str, tmp_path: Path) -> None:
     if name in ("starts", "gates"):
         parts.need_program("valgrind")
