@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 import time
 import venv
@@ -46,6 +47,8 @@ def test_each_report_says_when_where_and_how_it_was_made(command: str, tmp_path:
         system = os.uname()
         assert (run["host"], run["kernel"]) == (system.nodename, system.release)
         assert run["user_id"] == os.getuid()
+    if hasattr(platform, "freedesktop_os_release") and os.path.exists("/etc/os-release"):
+        assert run["distribution"] == platform.freedesktop_os_release()["PRETTY_NAME"]
     assert run["command"][0] == sys.executable
     assert run["command"][2:] == COMMANDS[command]
     assert os.path.samefile(run["directory"], tmp_path)

@@ -34,6 +34,7 @@ def about_run() -> dict[str, Any]:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "host": host,
             "system": system,
+            "distribution": _distribution(),
             "kernel": kernel,
             "machine": machine,
             "user_id": os.getuid() if hasattr(os, "getuid") else None,
@@ -55,6 +56,16 @@ def _uname() -> tuple[str, ...]:
     import platform  # on Windows
 
     return tuple(platform.uname())
+
+
+def _distribution() -> str | None:
+    """Return the name of a Linux distribution (os-release(5)), with its version."""
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            facts = dict(line.strip().partition("=")[::2] for line in file)
+    except (OSError, ValueError):  # another system, or not a text
+        return None
+    return facts.get("PRETTY_NAME", "").strip("\"'") or None
 
 
 def _directory() -> str | None:

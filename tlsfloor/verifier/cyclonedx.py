@@ -92,7 +92,8 @@ def _ref(component: Component) -> str:
 def _metadata(report: VerifyReport) -> BomMetaData:
     run = report.run
     began = datetime.strptime(run["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-    facts = {name: run[name] for name in ("host", "system", "kernel", "machine", "user_id")}
+    names = ("host", "system", "distribution", "kernel", "machine", "user_id")
+    facts = {name: run[name] for name in names}
     facts.update(command=" ".join(run["command"]), targets=", ".join(report.targets))
     facts.update(_basis(report), roles=", ".join(report.roles), exit_status=report.exit_status)
     tool = Component(type=ComponentType.APPLICATION, name="tlsfloor", version=report.tool)
