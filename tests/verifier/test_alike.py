@@ -448,3 +448,31 @@ def test_a_library_that_vanishes_while_it_is_read_is_never_a_pass(
         assert report.exit_status == expected
         monkeypatch.setattr(libraries, "implementations_in", vanish)
     assert report.problems == [f"not searched: {library}: No such file or directory"]
+
+
+def test_an_environment_that_changes_while_it_is_tried_counts_for_no_other(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a deployment in the middle of a run would make what is not deployed look safe."""
+    need("rich")
+    for name in os.environ.keys() - clean_environment().keys():
+        monkeypatch.delenv(name)
+    first = interpreter_of(pair[1])  # in the folder "another"
+    examine_it = schedule.examine_interpreter
+
+    def change(interpreter: find.Interpreter, *args: Any, **more: Any) -> object:
+        if interpreter == found.interpreters[0] and change_it:
+            (packages_of(pair[1]) / "sitecustomize.py").write_text("import ssl\n")
+        return examine_it(interpreter, *args, **more)
+
+    monkeypatch.setattr(schedule, "examine_interpreter", change)
+    planned = cases.plan_cases(TLS1_0, ("client",), hello=True)[:4]
+    for change_it in (False, True):
+        found = find.find_interpreters([str(pair[0].parent)])
+        assert found.interpreters[0].path == first.path
+        report = examine.VerifyReport(TLS1_0, [], "0.1", found)
+        schedule.examine_interpreters(report, planned, 60, 1)
+        one, two = report.results
+        assert (one.same_as, bool(two.same_as)) == (None, not change_it)
+        assert bool(two.launches) == change_it
+    assert two.reason == "another one, which was alike, changed while it was tried"

@@ -38,6 +38,9 @@ line of a ``.pth`` file, an editable install), that cannot be read, that changed
 that is neither file, folder nor link. So is one whose files take longer to read than a trial takes,
 and every interpreter that belongs to no virtual environment.
 
+The digest of the environment that is tried is computed before and after. If it changed, for example
+by a deployment, its verdict counts for no other.
+
 Equal code does not behave equally in two places if it asks where it is. Packages do not, but a
 ``sitecustomize`` of an operator may (``if "/legacy/" in sys.prefix``). So an environment that has
 start-up code of its own never gets the judgement of another one without being started: the caller

@@ -32,6 +32,7 @@ _TICK = 0.1
 #: Why an interpreter has the verdict of another one.
 ALIKE = "it has the same runtime, start-up files and packages"
 _TRIED_BRIEFLY = f"{ALIKE}, and the decisive cases were tried in it too, with the same outcomes"
+_CHANGED = "another one, which was alike, changed while it was tried"
 _NOT_LIKE = "it has the start-up files and packages of another, but not the same outcomes"
 
 
@@ -60,8 +61,9 @@ def examine_interpreters(
         options = {"armed": armed, "user": user, "keep": keep}
         run = _Run(pool, workers.Workers(count), progress, cases, report.floor, timeout, options)
         run.earlier = None if armed else earlier
+        run.comparer = None if try_each else alike.Comparer(user)
         try:
-            run.examine(interpreters, None if try_each else alike.Comparer(user))
+            run.examine(interpreters)
         except BaseException:
             for future in run.pending:
                 future.cancel()
@@ -87,6 +89,7 @@ class _Run:
     timeout: float
     options: dict[str, Any]
     earlier: EarlierRun | None = None
+    comparer: alike.Comparer | None = None
     results: dict[Interpreter, InterpreterResult] = field(default_factory=dict)
     pending: dict[Future[Any], Callable[[Any], None]] = field(default_factory=dict)
     likeness: dict[Interpreter, alike.Likeness] = field(default_factory=dict)
@@ -97,8 +100,9 @@ class _Run:
     tried: dict[str, InterpreterResult] = field(default_factory=dict)
     followers: dict[str, list[Interpreter]] = field(default_factory=dict)
 
-    def examine(self, interpreters: list[Interpreter], comparer: alike.Comparer | None) -> None:
+    def examine(self, interpreters: list[Interpreter]) -> None:
         """Examine interpreters. Without a comparer each of them is tried."""
+        comparer = self.comparer
         runtimes = {each: alike.runtime_of(each) if comparer else "" for each in interpreters}
         numbers = collections.Counter(runtimes.values())
         for each, runtime in runtimes.items():
@@ -166,6 +170,9 @@ class _Run:
         """Keep a result, and go on with the interpreters that waited for it."""
         path, likeness = result.interpreter.path, self.likeness[result.interpreter]
         result.reason, result.likeness = reason or likeness.why, likeness.digest
+        if self.comparer and likeness.digest:
+            # It counts for others only as what it was before and after it was tried.
+            result.likeness = self.comparer.likeness(result.interpreter).digest
         self._keep(result)
         if result.launches and not result.launches[0].doubts() and runtime:
             isolated = result.launches[0]
@@ -190,6 +197,8 @@ class _Run:
 
         if not tried.launches:  # the verifier failed
             self._try(interpreter, runtime)
+        elif tried.likeness != self.likeness[interpreter].digest:
+            self._try(interpreter, runtime, _CHANGED)
         elif not self.likeness[interpreter].has_code:
             self._keep(tried.shared_by(interpreter, ALIKE))
         else:
