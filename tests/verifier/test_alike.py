@@ -20,7 +20,7 @@ from typing import Any, Callable
 import pytest
 
 from parts import need
-from programs import clean_environment, python
+from programs import BOOTSTRAP, clean_environment, python
 from tlsfloor.inventory import libraries
 from tlsfloor.verifier import alike, cases, environment, examine, find, schedule
 from tlsfloor.versions import TLS1_0
@@ -362,11 +362,11 @@ def permissive(*args, **kwargs):
 """
 
 
-def verify(*words: str) -> dict[str, dict[str, Any]]:
+def verify(*words: str, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     need("rich")
     words = ("--role", "client", "--hello", "--json", *words)
-    done = python("-m", "tlsfloor", "verify", *words, env=clean_environment())
-    assert done.returncode in (0, 1), done.stderr
+    done = python("-m", "tlsfloor", "verify", *words, env=env or clean_environment())
+    assert (done.returncode in (0, 1), done.stderr) == (True, "")
     return {each["venv"]: each for each in json.loads(done.stdout)["interpreters"]}
 
 
@@ -409,9 +409,14 @@ def test_start_up_code_that_asks_where_it_is_does_not_hide(template: Path, tmp_p
 
 
 def test_each_environment_is_tried_if_asked(pair: tuple[Path, Path]) -> None:
-    found = verify("--each", str(pair[0].parent))
+    """By processes that have no floor, although their caller has one and tries it."""
+    for top in pair:
+        shutil.rmtree(packages_of(top))  # which are empty, so nothing could be tried with them
+    env = clean_environment(PYTHONPATH=BOOTSTRAP)
+    found = verify("--each", "--jobs", "2", str(pair[0].parent), env=env)
+    assert [each["verdict"] for each in found.values()] == ["enforced"] * 2
     launched = [[each["reused_from"] for each in one["launches"]] for one in found.values()]
-    assert launched == [[None, None]] * 2
+    assert [each[:2] for each in launched] == [[None, None]] * 2
 
 
 def test_a_runtime_is_launched_in_isolation_once(pair: tuple[Path, Path]) -> None:

@@ -24,7 +24,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO, Any, Callable
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from {module} import serve; serve()"
+# A bootstrap folder may be on the path: that it was not run is meant, and no problem to report.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1:]; sys._tlsfloor = {{}}; "
+    "from {module} import serve; serve()"
+)
 
 # Seconds for a worker to end after its stdin.
 _GRACE = 10.0
