@@ -10,6 +10,7 @@ import compileall
 import contextlib
 import json
 import os
+import stat
 import shutil
 import subprocess
 import sys
@@ -304,7 +305,7 @@ def test_what_vanishes_or_changes_is_tried_by_itself(
 def test_what_cannot_be_read_is_tried_by_itself(pair: tuple[Path, Path]) -> None:
     """The folders above are those of the tests, so this needs another user that may pass them."""
     for folder in (pair[0].parent, *pair[0].parent.parents[:3]):
-        folder.chmod(0o755)
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o055)  # one of them may be /tmp
     file = packages_of(pair[0]) / "urllib3" / "__init__.py"
     file.chmod(0)
     interpreter = interpreter_of(pair[0])
