@@ -147,7 +147,7 @@ def _kill_others(mark: str) -> None:
         for pid in filter(str.isdigit, os.listdir("/proc")):
             # The process has ended, or belongs to another user and so was not started here.
             with contextlib.suppress(OSError):
-                with open(f"/proc/{pid}/environ", "rb") as file:
+                with open(f"/proc/{pid}/environ", "rb", buffering=0) as file:
                     started_here = wanted in b"\0" + file.read()
                 if started_here:
                     os.kill(int(pid), signal.SIGKILL)
