@@ -23,7 +23,7 @@ import pytest
 from parts import need
 from programs import BOOTSTRAP, clean_environment, python
 from tlsfloor.inventory import libraries
-from tlsfloor.verifier import alike, cases, environment, examine, find, schedule
+from tlsfloor.verifier import alike, cases, environment, examine, find, judge, schedule
 from tlsfloor.versions import TLS1_0
 
 if os.name != "posix":
@@ -363,6 +363,9 @@ def permissive(*args, **kwargs):
 """
 
 
+LOWERED = "    ssl.create_default_context = permissive\n"
+
+
 def verify(*words: str, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     need("rich")
     words = ("--role", "client", "--hello", "--json", *words)
@@ -395,7 +398,7 @@ def test_one_environment_is_tried_for_all_that_are_alike(fleet: Path) -> None:
 def test_start_up_code_that_asks_where_it_is_does_not_hide(template: Path, tmp_path: Path) -> None:
     """Its text is the same in each environment, so its digest is too: only a trial shows it."""
     text = f"import sys\nif '/legacy/' in sys.prefix:\n{textwrap.indent(LOWER, '    ')}"
-    text += "    ssl.create_default_context = permissive\n"
+    text += LOWERED
     names = ("app/one", "app/two", "legacy/three")
     for name in names:
         top = copied(template, tmp_path / name)
@@ -482,3 +485,28 @@ def test_an_environment_that_changes_while_it_is_tried_counts_for_no_other(
         assert (one.same_as, bool(two.same_as)) == (None, not change_it)
         assert bool(two.launches) == change_it
     assert two.reason == "another one, which was alike, changed while it was tried"
+
+
+def test_shared_start_up_code_is_tried_in_each_environment(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """On ``PYTHONPATH`` it can ask where it is, too."""
+    customize = tmp_path / "agent" / "sitecustomize.py"
+    customize.parent.mkdir()
+    text = "import ssl, sys\nif '/another/' not in sys.prefix:\n"
+    customize.write_text(text + textwrap.indent(LOWER, "    ") + LOWERED)
+    env = clean_environment(PYTHONPATH=str(customize.parent))
+    found = verify(str(pair[0].parent), env=env)
+    assert [each["verdict"] for each in found.values()] == ["lowerable", "leaks"]
+    assert len({each["likeness"]["digest"] for each in found.values()}) == 1
+
+
+def test_known_start_up_code_is_not_tried_again(tmp_path: Path) -> None:
+    def is_code(text: str) -> bool:
+        (tmp_path / "sitecustomize.py").write_text(text)
+        facts = {"sys_path": [str(tmp_path), BOOTSTRAP, "/no/such/folder"]}
+        return alike.has_shared_code(judge.LaunchResult("as started", facts=facts), "/venv")
+
+    debian = "# the comment\ntry:\n    import apport_python_hook\nexcept ImportError:\n    pass\n"
+    debian += "else:\n    apport_python_hook.install()\n"
+    assert [is_code(text) for text in (debian, debian + "import x\n", "")] == [False, True, True]

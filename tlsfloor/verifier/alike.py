@@ -43,8 +43,9 @@ by a deployment, its verdict counts for no other.
 
 Equal code does not behave equally in two places if it asks where it is. Packages do not, but a
 ``sitecustomize`` of an operator may (``if "/legacy/" in sys.prefix``). So an environment that has
-start-up code of its own never gets the judgement of another one without being started: the caller
-tries the decisive cases in it, and compares the outcomes.
+start-up code, of its own or of a folder that it shares with others, never gets the judgement of
+another one without being started: the caller tries the decisive cases in it, and compares the
+outcomes. Exempt is code that is known not to ask: tlsfloor's, that of installers, and Debian's.
 """
 
 from __future__ import annotations
@@ -55,10 +56,13 @@ import re
 import stat
 from dataclasses import dataclass
 
+from tlsfloor.verifier.launch import BOOTSTRAP
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor.verifier.environment import User
     from tlsfloor.verifier.find import Interpreter
+    from tlsfloor.verifier.judge import LaunchResult
 
 # Bytes that are read in one environment. Reading more takes longer than trying it.
 _MOST = 256 * 2**20
@@ -79,6 +83,12 @@ _INSTALLERS = re.compile(
 
 # Modules that the module site imports (Lib/site.py), in any form.
 _CUSTOMIZE = ("sitecustomize", "usercustomize")
+
+# Debian's sitecustomize, of which each of its Pythons has one (/etc/python3.11/sitecustomize.py).
+_DEBIAN = re.compile(
+    rb"(?:#.*\n)*try:\n *import apport_python_hook\nexcept ImportError:\n *pass\n"
+    rb"else:\n *apport_python_hook\.install\(\)\s*"
+)
 
 # Bytecode in its cache: 16 bytes of header (PEP 552) since Python 3.7.
 _CACHED = re.compile(r"(.+)\.(?:cpython-3(?:[7-9]|\d\d)t?|pypy3[7-9]|pypy3\d\d)(?:\.opt-\d)?\.pyc")
@@ -137,6 +147,26 @@ def runtime_of(interpreter: Interpreter) -> str:
     except (OSError, ValueError):  # no home, or two
         return ""
     return repr((real, _identity(at), home, bool(interpreter.found_in)))
+
+
+def has_shared_code(launch: LaunchResult, venv: str) -> bool:
+    """Return whether start-up code ran in a launch that is not the environment's own."""
+    for entry in map(str, launch.fact_list("sys_path")):
+        if _is_within(entry, venv) or os.path.realpath(entry) == os.path.realpath(BOOTSTRAP):
+            continue
+        is_packages = os.path.basename(entry) in ("site-packages", "dist-packages")
+        try:
+            for name in os.listdir(entry) if os.path.isdir(entry) else ():
+                path = os.path.join(entry, name)
+                if name.split(".")[0] in _CUSTOMIZE:
+                    with open(path, "rb") as file:
+                        if not _DEBIAN.fullmatch(file.read(_MOST)):
+                            return True
+                elif is_packages and name.endswith((".pth", ".start")):
+                    return True
+        except OSError:  # it vanished, or it is a folder
+            return True
+    return False
 
 
 def _settings(venv: str) -> list[tuple[bytes, bytes, bytes]]:

@@ -199,7 +199,10 @@ class _Run:
             self._try(interpreter, runtime)
         elif tried.likeness != self.likeness[interpreter].digest:
             self._try(interpreter, runtime, _CHANGED)
-        elif not self.likeness[interpreter].has_code:
+        elif not (
+            self.likeness[interpreter].has_code
+            or alike.has_shared_code(tried.as_started, tried.interpreter.venv)
+        ):
             self._keep(tried.shared_by(interpreter, ALIKE))
         else:
             user = self.options["user"]
