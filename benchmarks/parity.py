@@ -309,12 +309,11 @@ def main() -> int:
         *(server.command for server in servers if not server.starttls),
         *(COMMANDS[tool] for tool in tools),
     }
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"  # Debian has servers there
     programs = {Template(command.split()[0]).substitute(words) for command in commands}
     missing = sorted(program for program in programs if not shutil.which(program))
     if missing:
         parser.error(f"not found: {', '.join(missing)}")
-    # Apache's and nginx's programs are where only root looks.
-    os.environ["PATH"] += os.pathsep + "/usr/sbin"
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         words.update(make_certificates(folder, arguments.openssl))
         results = [*pool.map(partial(examine, tools=tools, words=words), servers)]
