@@ -23,7 +23,16 @@ import pytest
 from parts import need
 from programs import BOOTSTRAP, clean_environment, python
 from tlsfloor.inventory import libraries
-from tlsfloor.verifier import alike, cases, environment, examine, find, judge, schedule
+from tlsfloor.verifier import (
+    alike,
+    cases,
+    environment,
+    examine,
+    find,
+    judge,
+    schedule,
+    startup_code,
+)
 from tlsfloor.versions import TLS1_0
 
 if os.name != "posix":
@@ -162,6 +171,16 @@ def link_file(top: Path, packages: Path) -> None:
     file.symlink_to(other)
 
 
+def debian(name: str, text: str) -> Change:
+    """Debian's Python has more folders with start-up files in an environment than others."""
+
+    def change(top: Path, packages: Path) -> None:
+        (top / "lib" / "python3" / "dist-packages").mkdir(parents=True)
+        (top / "lib" / "python3" / "dist-packages" / name).write_text(text)
+
+    return change
+
+
 DIFFERENCES: dict[str, Change] = {
     "packages of the system": set_key("include-system-site-packages", "true"),
     "another standard library": set_key("home", "/opt/python/bin"),
@@ -178,6 +197,8 @@ DIFFERENCES: dict[str, Change] = {
     "ssl.py": write("ssl.py", ""),
     "socket.py": write("socket.py", ""),
     "json.py": write("json.py", ""),
+    "start-up code in a folder of Debian": debian("agent.pth", "import agent\n"),
+    "sitecustomize in a folder of Debian": debian("sitecustomize.py", ""),
     "an optional module": write("brotli.py", ""),
     "a library that carries TLS": lambda top, packages: (
         packages / "urllib3" / "native.so"
@@ -203,7 +224,8 @@ DIFFERENCES: dict[str, Change] = {
 CODE = {
     *("a start-up file", "a start-up file after a byte order mark", "sitecustomize"),
     *("a start-up file of Python 3.15", "sitecustomize without source", "usercustomize"),
-    "a folder on the path",
+    *("a folder on the path", "start-up code in a folder of Debian"),
+    "sitecustomize in a folder of Debian",
 }
 
 
@@ -245,6 +267,17 @@ def move_settings(top: Path, packages: Path) -> None:
     (top / "pyvenv.cfg").rename(top / "bin" / "pyvenv.cfg")
 
 
+def settings(change: Callable[[str], str]) -> Change:
+    def write_changed(top: Path, packages: Path) -> None:
+        (top / "pyvenv.cfg").write_text(change((top / "pyvenv.cfg").read_text()))
+
+    return write_changed
+
+
+def link_to_device(top: Path, packages: Path) -> None:
+    (packages / "more.pth").symlink_to("/dev/zero")
+
+
 UNCLEAR: dict[str, tuple[Change, str]] = {
     "settings next to the programs": (move_settings, "not above the folder of its programs"),
     "a start-up file with unusual characters": (
@@ -256,6 +289,32 @@ UNCLEAR: dict[str, tuple[Change, str]] = {
     "a pipe": (
         lambda top, packages: os.mkfifo(packages / "pipe"),
         "is neither a file nor a folder",
+    ),
+    "a pipe with the name of a start-up file": (
+        lambda top, packages: os.mkfifo(packages / "more.pth"),
+        "more.pth is no file",
+    ),
+    "a start-up file without end": (link_to_device, "more.pth is no file"),
+    "a folder of Debian that leads out": (
+        debian("more.pth", "../../../../elsewhere\n../../../..\n"),
+        " to the path",
+    ),
+    "a library that looks for others outside": (
+        write("urllib3/native.so", "\x7fELF\0$ORIGIN/../redis:$ORIGIN/../../../../../lib\0"),
+        "looks for libraries in ",
+    ),
+    # Python before 3.11 begins another line there (Modules/getpath.c).
+    "settings with a line that is too long": (
+        settings(lambda text: f"command = {'x' * 8180}home = /opt/other/bin\n{text}"),
+        "has unusual lines",
+    ),
+    "settings with a carriage return": (
+        settings(lambda text: text.replace("home = ", "home = /opt\rprompt = ")),
+        "has unusual lines",
+    ),
+    "settings with a null byte": (
+        settings(lambda text: f"prompt = \0\n{text}"),
+        "has unusual lines",
     ),
     "a path that leads out": (lead_out, "leads out of it"),
     "a file that is too large": (
@@ -272,6 +331,14 @@ def test_what_is_not_understood_is_tried_by_itself(what: str, pair: tuple[Path, 
     found = likeness(pair[1])
     assert found.digest == ""
     assert why in found.why
+
+
+def test_bytecode_in_another_folder_is_not_compared(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", "/var/cache/bytecode")
+    found = likeness(pair[0])
+    assert (found.digest, "its bytecode is elsewhere" in found.why) == ("", True)
 
 
 def test_what_vanishes_or_changes_is_tried_by_itself(
@@ -345,6 +412,11 @@ def test_the_isolated_launch_is_shared_only_by_one_runtime(
     settings.write_text(text.replace(home, changed))
     assert runtime(pair[0]) != runtime(pair[1])
     assert bool(runtime(pair[1])) == (unclear == "other")
+    link = pair[0].parent / "runtime"
+    link.mkdir()
+    (link / "bin").symlink_to(home.partition("=")[2].strip())
+    settings.write_text(text.replace(home, f"home = {link}/bin\n"))
+    assert runtime(pair[0]) != runtime(pair[1]), "Python looks for lib next to the link"
     settings.write_text(text)
     own_runtime(pair[1], packages_of(pair[1]))
     assert runtime(pair[1]) == ""
@@ -501,11 +573,27 @@ def test_shared_start_up_code_is_tried_in_each_environment(
     assert len({each["likeness"]["digest"] for each in found.values()}) == 1
 
 
+def test_shared_start_up_code_is_found_in_any_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_code(*path: str) -> bool:
+        launch = judge.LaunchResult("as started", facts={"sys_path": list(path)})
+        return startup_code.has_shared_code(launch, "/venv")
+
+    (tmp_path / "modules.zip").write_bytes(b"PK")
+    assert is_code(str(tmp_path / "modules.zip"))
+    assert not is_code(str(tmp_path))
+    os.mkfifo(tmp_path / "sitecustomize.py")
+    assert is_code(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}{tmp_path}")
+    assert is_code("/no/such/folder"), "such code may remove its folder from the path"
+
+
 def test_known_start_up_code_is_not_tried_again(tmp_path: Path) -> None:
     def is_code(text: str) -> bool:
         (tmp_path / "sitecustomize.py").write_text(text)
         facts = {"sys_path": [str(tmp_path), BOOTSTRAP, "/no/such/folder"]}
-        return alike.has_shared_code(judge.LaunchResult("as started", facts=facts), "/venv")
+        return startup_code.has_shared_code(judge.LaunchResult("as started", facts=facts), "/venv")
 
     debian = "# the comment\ntry:\n    import apport_python_hook\nexcept ImportError:\n    pass\n"
     debian += "else:\n    apport_python_hook.install()\n"

@@ -34,9 +34,10 @@ a shell reads to activate an environment. Of pip only the names of its Python fi
 start-up code could import it: it is most of an environment, and no case imports it.
 
 An environment is tried by itself if it has anything that leads out of it (a link to a folder, a
-line of a ``.pth`` file, an editable install), that cannot be read, that changed in the meantime, or
-that is neither file, folder nor link. So is one whose files take longer to read than a trial takes,
-and every interpreter that belongs to no virtual environment.
+line of a ``.pth`` file, an editable install, a search path of a shared library), that cannot be
+read, that changed in the meantime, or that is neither file, folder nor link. So is one whose files
+take longer to read than a trial takes, and every interpreter that belongs to no virtual
+environment.
 
 The digest of the environment that is tried is computed before and after. If it changed, for example
 by a deployment, its verdict counts for no other.
@@ -55,14 +56,16 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from typing import FrozenSet, Tuple
 
-from tlsfloor.verifier.launch import BOOTSTRAP
+from tlsfloor.verifier.startup_code import CUSTOMIZE, is_within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tlsfloor.verifier.environment import User
     from tlsfloor.verifier.find import Interpreter
-    from tlsfloor.verifier.judge import LaunchResult
 
 # Bytes that are read in one environment. Reading more takes longer than trying it.
 _MOST = 256 * 2**20
@@ -81,14 +84,8 @@ _INSTALLERS = re.compile(
     r"enabled and __import__\('_distutils_hack'\)\.add_shim\(\);|import _virtualenv"
 )
 
-# Modules that the module site imports (Lib/site.py), in any form.
-_CUSTOMIZE = ("sitecustomize", "usercustomize")
-
-# Debian's sitecustomize, of which each of its Pythons has one (/etc/python3.11/sitecustomize.py).
-_DEBIAN = re.compile(
-    rb"(?:#.*\n)*try:\n *import apport_python_hook\nexcept ImportError:\n *pass\n"
-    rb"else:\n *apport_python_hook\.install\(\)\s*"
-)
+# Where the dynamic linker looks for what a shared library needs, from its folder (ld.so(8), dyld).
+_ORIGIN = re.compile(rb"(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path)((?:/[^/:\0\n]+)*)")
 
 # Bytecode in its cache: 16 bytes of header (PEP 552) since Python 3.7.
 _CACHED = re.compile(r"(.+)\.(?:cpython-3(?:[7-9]|\d\d)t?|pypy3[7-9]|pypy3\d\d)(?:\.opt-\d)?\.pyc")
@@ -137,10 +134,11 @@ def runtime_of(interpreter: Interpreter) -> str:
         at = os.stat(real)
         home = os.path.dirname(real)
         if interpreter.venv:
-            if _is_within(real, interpreter.venv):
+            if is_within(real, interpreter.venv):
                 return ""  # a copy, which may find other libraries
+            # As it is written: Python looks above the link, if it is one.
             [home] = [
-                os.path.realpath(os.fsdecode(value.strip()))
+                os.fsdecode(value.strip())
                 for key, _, value in _settings(interpreter.venv)
                 if key.strip().lower() == b"home"
             ]
@@ -149,30 +147,19 @@ def runtime_of(interpreter: Interpreter) -> str:
     return repr((real, _identity(at), home, bool(interpreter.found_in)))
 
 
-def has_shared_code(launch: LaunchResult, venv: str) -> bool:
-    """Return whether start-up code ran in a launch that is not the environment's own."""
-    for entry in map(str, launch.fact_list("sys_path")):
-        if _is_within(entry, venv) or os.path.realpath(entry) == os.path.realpath(BOOTSTRAP):
-            continue
-        is_packages = os.path.basename(entry) in ("site-packages", "dist-packages")
-        try:
-            for name in os.listdir(entry) if os.path.isdir(entry) else ():
-                path = os.path.join(entry, name)
-                if name.split(".")[0] in _CUSTOMIZE:
-                    with open(path, "rb") as file:
-                        if not _DEBIAN.fullmatch(file.read(_MOST)):
-                            return True
-                elif is_packages and name.endswith((".pth", ".start")):
-                    return True
-        except OSError:  # it vanished, or it is a folder
-            return True
-    return False
-
-
 def _settings(venv: str) -> list[tuple[bytes, bytes, bytes]]:
-    """Return the lines of pyvenv.cfg that a Python reads, each in three parts."""
-    with open(os.path.join(venv, "pyvenv.cfg"), "rb") as file:
-        lines = [line.partition(b"=") for line in file.read().splitlines()]
+    """Return the lines of pyvenv.cfg that a Python reads, each in three parts.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or not every Python finds the same lines in it.
+    """
+    path = os.path.join(venv, "pyvenv.cfg")
+    with open(path, "rb") as file:
+        data = file.read().replace(b"\r\n", b"\n")
+    # Some end a line at a carriage return or after 4 KiB, and the file at a null byte (getpath).
+    if re.search(rb"[\r\0]|[^\n]{4000}", data):
+        raise ValueError(f"{path} has unusual lines")
+    lines = [line.partition(b"=") for line in data.split(b"\n")]
     return [parts for parts in lines if parts[0].strip().lower() not in _UNREAD]
 
 
@@ -184,8 +171,8 @@ def _rights(at: os.stat_result) -> tuple[int, ...]:
     return stat.S_IMODE(at.st_mode), at.st_uid, at.st_gid
 
 
-def _is_within(path: str, folder: str) -> bool:
-    return os.path.join(path, "").startswith(os.path.join(folder, ""))
+# Of a file: its digest, its first bytes, and where the dynamic linker looks from its folder.
+_Content = Tuple[bytes, bytes, FrozenSet[bytes]]
 
 
 class Comparer:
@@ -193,7 +180,7 @@ class Comparer:
 
     def __init__(self, user: User | None = None) -> None:
         self._user = user
-        self._contents: dict[tuple[int, ...], tuple[bytes, bytes]] = {}
+        self._contents: dict[tuple[int, ...], _Content] = {}
 
     def likeness(self, interpreter: Interpreter) -> Likeness:
         """Return what an interpreter has in common with others."""
@@ -201,6 +188,8 @@ class Comparer:
             return Likeness(why="it cannot be compared")
         if not interpreter.venv:
             return Likeness(why="it belongs to no virtual environment")
+        if os.environ.get("PYTHONPYCACHEPREFIX"):
+            return Likeness(why="PYTHONPYCACHEPREFIX says that its bytecode is elsewhere")
         walk = _Walk(interpreter, self._user, self._contents)
         try:
             return Likeness(walk.digest(), "", walk.has_code)
@@ -217,7 +206,7 @@ class _Walk:
         self,
         interpreter: Interpreter,
         user: User | None,
-        contents: dict[tuple[int, ...], tuple[bytes, bytes]],
+        contents: dict[tuple[int, ...], _Content],
     ) -> None:
         self.has_code = False
         self._interpreter = interpreter
@@ -242,7 +231,7 @@ class _Walk:
             raise _UnclearError("its pyvenv.cfg is not above the folder of its programs")
         names = os.path.basename(self._programs), os.path.basename(path)
         self._add(names, bool(self._interpreter.found_in))
-        if not _is_within(real, top):
+        if not is_within(real, top):
             self._add(real, _identity(os.stat(real)))
         self._add(self._neutral(b"\n".join(map(b"".join, _settings(top)))))
         above = {top}
@@ -263,8 +252,8 @@ class _Walk:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
         name = os.path.basename(folder).lower()
-        # On Windows the folder of the environment is on the path, too.
-        is_packages = name == "site-packages" or folder == self._top
+        # On Windows the folder of the environment is on the path, too, and in Debian dist-packages.
+        is_packages = name.endswith("-packages") or folder == self._top
         if is_packages:
             # Each of them: any of them may lead out of the environment.
             self.has_code |= True in [self._is_code(entry) for entry in entries]
@@ -295,10 +284,12 @@ class _Walk:
 
     def _is_code(self, entry: os.DirEntry[str]) -> bool:
         """Return whether an entry of site-packages is start-up code, or adds a folder with code."""
-        if entry.name.lower().split(".")[0] in _CUSTOMIZE or entry.name.endswith(".start"):
+        if entry.name.lower().split(".")[0] in CUSTOMIZE or entry.name.endswith(".start"):
             return True
         if not entry.name.endswith(".pth"):
             return False
+        if not entry.is_file():
+            raise _UnclearError(f"{entry.path} is no file")  # and to open a pipe may take for ever
         with open(entry.path, encoding="utf-8-sig", errors="surrogateescape") as file:
             text = file.read(_MOST)
         if not re.sub(r"[\t\n]", "", text).isprintable():
@@ -309,7 +300,7 @@ class _Walk:
         folders = [os.path.join(os.path.dirname(entry.path), line) for line in lines]
         folders = list(filter(os.path.exists, folders))
         for path in folders:
-            if not _is_within(os.path.realpath(path), self._top):
+            if not is_within(os.path.realpath(path), self._top):
                 raise _UnclearError(f"{entry.path} adds {path} to the path")
         return bool(folders) or "import" in "\n".join(lines)
 
@@ -318,7 +309,7 @@ class _Walk:
         text = os.fsencode(os.readlink(path))
         real = os.path.realpath(path)
         self._add(self._neutral(text))
-        if _is_within(real, self._top) or not os.path.exists(real):
+        if is_within(real, self._top) or not os.path.exists(real):
             return
         at = os.stat(real)
         if not stat.S_ISREG(at.st_mode):
@@ -346,12 +337,20 @@ class _Walk:
             if not has_names:
                 # Files with many names have the paths of the environment that was first.
                 data = self._neutral(data, name)
-            content = hashlib.sha256(data).digest(), head
+            origins = frozenset(each.group(1) for each in _ORIGIN.finditer(data))
+            content = hashlib.sha256(data).digest(), head, origins
             if has_names:
                 self._contents[_identity(at)] = content
+        self._refuse_to_lead_out(path, content[2])
         self._sum.update(content[0])
         if name.endswith(".pyc"):
             self._add(_is_current(folder, name, content[1]) or content[1])
+
+    def _refuse_to_lead_out(self, path: str, origins: Iterable[bytes]) -> None:
+        for origin in origins:
+            target = os.path.normpath(os.path.dirname(path) + os.fsdecode(origin))
+            if not is_within(target, self._top):
+                raise _UnclearError(f"{path} looks for libraries in {target}")
 
     def _neutral(self, data: bytes, name: str = "") -> bytes:
         """Return a content without what differs in two environments that are equal."""

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tlsfloor.verifier import alike, workers
+from tlsfloor.verifier import alike, startup_code, workers
 from tlsfloor.verifier.examine import InterpreterResult, examine_interpreter, is_like
 from tlsfloor.verifier.judge import LaunchResult, unproven
 
@@ -201,7 +201,7 @@ class _Run:
             self._try(interpreter, runtime, _CHANGED)
         elif not (
             self.likeness[interpreter].has_code
-            or alike.has_shared_code(tried.as_started, tried.interpreter.venv)
+            or startup_code.has_shared_code(tried.as_started, tried.interpreter.venv)
         ):
             self._keep(tried.shared_by(interpreter, ALIKE))
         else:
