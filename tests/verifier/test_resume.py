@@ -149,6 +149,35 @@ def test_a_report_that_does_not_fit_is_a_clear_error(kind: str, made: Path, tmp_
     assert "\nhint: " in done.stderr
 
 
+def test_a_report_that_others_can_write_is_not_believed(made: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    shutil.copy(made / "report.json", report)
+    report.chmod(0o666)
+    done = verify(str(made / "all"), "--resume", str(report))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "every user may write to it, and so any verdict in it\nhint: " in done.stderr
+    if os.geteuid() == 0:
+        report.chmod(0o644)
+        os.chown(report, 65534, 65534)
+        done = verify(str(made / "all"), "--resume", str(report))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "it belongs to another user (user id 65534), who can write any verd" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["sarif", "junit", "cyclonedx"])
+def test_every_format_says_what_an_earlier_run_tried(kind: str, made: Path) -> None:
+    if kind == "cyclonedx":
+        pytest.importorskip("cyclonedx")
+    words = ("--resume", str(made / "report.json"), "--format", kind)
+    done = verify(str(made / "all"), *words)
+    time = json.loads((made / "report.json").read_text())["run"]["time"]
+    text = (
+        '"tlsfloor:earlier_run"' if kind == "cyclonedx" else f"tried by an earlier run, of {time}"
+    )
+    assert done.stdout.count(text) >= 2
+    assert time in done.stdout
+
+
 def test_a_report_that_is_missing_is_a_clear_error(made: Path) -> None:
     done = verify(str(made / "all"), "--resume", "/no/such/file")
     assert (done.returncode, done.stdout) == (2, "")

@@ -133,6 +133,7 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> Component:
         "summary": str(verdict),
         "same_as": result.same_as and result.same_as.interpreter.path,
         "same_because": result.same_as and result.reason,
+        "earlier_run": result.tried_before,
     }
     others = [f"{name}: {each}" for name, each in result.other_verdicts.items()]
     return _component(

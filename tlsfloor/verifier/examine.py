@@ -71,6 +71,18 @@ class InterpreterResult:
         launches = (self.same_as or self).launches
         return next((str(each.facts[name]) for each in launches if each.facts.get(name)), "")
 
+    @property
+    def tried_before(self) -> str:
+        """The time of the earlier run that tried this interpreter, or the one in its place."""
+        return (self.same_as or self).earlier_run
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know if this run did not try this interpreter itself."""
+        shared = self.same_as and f"tried as {self.same_as.interpreter.path}: {self.reason}"
+        before = self.tried_before and f"tried by an earlier run, of {self.tried_before}"
+        return [note for note in (shared, before) if note]
+
     def shared_by(self, interpreter: Interpreter, reason: str) -> InterpreterResult:
         """Return the same verdict for an interpreter that is alike."""
         return InterpreterResult(

@@ -59,7 +59,7 @@ def _interpreter(result: InterpreterResult, report: VerifyReport) -> dict[str, A
         "seconds": round(result.seconds, 3),
         "likeness": likeness(result),
         "fingerprint": result.fingerprint or None,
-        "earlier_run": (result.same_as or result).earlier_run or None,
+        "earlier_run": result.tried_before or None,
         "libraries": moved(report.describe(result.libraries), result),
         "launches": [_launch(launch) for launch in result.launches],
     }
@@ -127,9 +127,8 @@ def to_junit(report: VerifyReport) -> str:
         element = {0: None, 1: "failure", 3: "error"}[verdict.exit_status]
         # The verdict is a test of its own: it may be about the isolated launch.
         _test(suite, "verdict", element, verdict.name, "\n".join([str(verdict), *verdict.reasons]))
-        if result.same_as:
-            text = f"tried as {result.same_as.interpreter.path}: {result.reason}"
-            ET.SubElement(suite[0], "system-out").text = printable(text)
+        if result.notes:
+            ET.SubElement(suite[0], "system-out").text = printable("; ".join(result.notes))
         for each in result.as_started.results:
             text = each.probe_said or each.peer_saw
             _test(suite, each.case.id, _element(each, report.floor), each.outcome, text)

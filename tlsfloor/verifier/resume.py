@@ -7,12 +7,17 @@ The verdict is not taken over but concluded again from the outcomes of all cases
 has. An interpreter is tried again if a case is missing, if the verdict was inconclusive, or if its
 fingerprint is another one now (see ``fingerprint``).
 
+Nothing in the file proves who wrote it. So it has to belong to the user of this process or root, no
+other user may write to it, and every format says which interpreters an earlier run tried.
+
 Interpreters that shared a verdict are not taken over. They are compared again, which is cheap.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +110,17 @@ def _launch(launched: dict[str, Any], planned: dict[tuple[str, ...], Case]) -> L
     return LaunchResult(name, results, {**launched["facts"]}, failure, reused_from or "")
 
 
+def _distrust(at: os.stat_result) -> str:
+    """Return why a report may be a forgery: it proves what its author says, and nothing else."""
+    if not hasattr(os, "geteuid"):
+        return ""
+    if at.st_uid not in (0, os.geteuid()):
+        return f"it belongs to another user (user id {at.st_uid}), who can write any verdict in it"
+    if stat.S_ISREG(at.st_mode) and at.st_mode & stat.S_IWOTH:
+        return "every user may write to it, and so any verdict in it"
+    return ""
+
+
 def read_earlier_run(path: str, now: dict[str, Any]) -> EarlierRun:
     """Read the JSON of an earlier run. ``now`` is the report of this run, as JSON types.
 
@@ -117,6 +133,9 @@ def read_earlier_run(path: str, now: dict[str, Any]) -> EarlierRun:
 
     try:
         with open(path, encoding="utf-8") as file:
+            distrust = _distrust(os.fstat(file.fileno()))
+            if distrust:
+                raise fail(distrust)
             found = json.load(file)
     except OSError as error:
         raise fail(error.strerror or "it cannot be read") from None

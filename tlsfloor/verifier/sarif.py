@@ -62,6 +62,12 @@ def to_sarif(report: VerifyReport) -> str:
             "taxa": [relationship["target"] for relationship in rule["relationships"]],
         }
     skipped = [f"skipped: {path}: {why}" for path, why in report.found.skipped.items()]
+    # The log has no results for what is not flagged, and that may be what another run says.
+    before = [
+        f"{result.interpreter.path}: {result.verdict.name}; {'; '.join(result.notes)}"
+        for result in report.results
+        if result.tried_before
+    ]
     began = report.run.get("time")
     run["invocations"] = [
         {
@@ -70,7 +76,7 @@ def to_sarif(report: VerifyReport) -> str:
             "exitCode": report.exit_status,
             "toolExecutionNotifications": [
                 {"level": "warning", "message": {"text": printable(text)}}
-                for text in (*report.problems, *skipped)
+                for text in (*report.problems, *skipped, *before)
             ],
         }
     ]
@@ -111,9 +117,7 @@ def _now() -> str:
 def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
     """Return what a SARIF result says about this interpreter and no other."""
     path, verdict = result.interpreter.path, result.verdict
-    text = f"{path}: {verdict} (floor {versions.floor_name(floor)})"
-    if result.same_as:
-        text += f"; tried as {result.same_as.interpreter.path}: {result.reason}"
+    text = "; ".join([f"{path}: {verdict} (floor {versions.floor_name(floor)})", *result.notes])
     place, identity = _place(path), f"{verdict.name} {printable(path)}"
     digest = hashlib.sha256(f"{verdict.name} {place['uri']}".encode())
     return {
@@ -127,6 +131,7 @@ def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
             "reasons": [printable(reason) for reason in verdict.reasons],
             "openssl": printable(result.fact("openssl")),
             "likeness": likeness(result),
+            "earlierRun": result.tried_before or None,
             "version": printable(result.fact("version")),
         },
     }
