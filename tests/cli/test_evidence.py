@@ -17,7 +17,7 @@ import pytest
 from parts import need
 
 from programs import clean_environment, python
-from tlsfloor.cli._evidence import about_run
+from tlsfloor.cli._evidence import about_run, without_secrets
 from tlsfloor.peers.base import CA_FILE
 
 COMMANDS = {
@@ -64,3 +64,26 @@ def test_a_removed_folder_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "getcwd", getcwd)
     assert about_run()["run"]["directory"] is None
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("postgresql://app:s3cret@db:5432/prod", "postgresql://***@db:5432/prod"),
+        ("rediss://:p@ss@cache", "rediss://***@cache"),
+        ("postgresql://db/prod?user=app&password=s3cret", "postgresql://db/prod?***"),
+        ("https://app:s3cret@host/?q=a@b", "https://***@host/?***"),
+        ("--option=https://token@host", "--option=https://***@host"),
+        ("https://host/path", "https://host/path"),
+        ("user@host", "user@host"),
+        ("/srv/app", "/srv/app"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(word: str, shown: str) -> None:
+    assert without_secrets(word) == shown
+
+
+def test_the_command_in_the_evidence_has_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tlsfloor", "check", "postgresql://app:s3cret@db/prod"])
+    run = about_run()["run"]
+    assert run["command"] == [sys.executable, "tlsfloor", "check", "postgresql://***@db/prod"]

@@ -24,8 +24,9 @@ _OTHERS = (
 def about_run() -> dict[str, Any]:
     """Return which tool ran, when, where, as whom and how, as JSON types.
 
-    ``time`` is UTC in the format of RFC 3339. ``variables`` has the values of tlsfloor's own
-    variables, and ``other_variables`` the names of others that can change the result.
+    ``time`` is UTC in the format of RFC 3339, and ``command`` has no secrets. ``variables`` has the
+    values of tlsfloor's own variables, and ``other_variables`` the names of others that can change
+    the result.
     """
     system, host, kernel, _, machine = _uname()[:5]
     return {
@@ -38,7 +39,7 @@ def about_run() -> dict[str, Any]:
             "kernel": kernel,
             "machine": machine,
             "user_id": os.getuid() if hasattr(os, "getuid") else None,
-            "command": [sys.executable, *sys.argv],
+            "command": [sys.executable, *map(without_secrets, sys.argv)],
             "directory": _directory(),
             "variables": {
                 name: value
@@ -48,6 +49,19 @@ def about_run() -> dict[str, Any]:
             "other_variables": [name for name in _OTHERS if name in os.environ],
         },
     }
+
+
+def without_secrets(word: str) -> str:
+    """Return a word with ``***`` for the user, the password and the query of the URL in it.
+
+    Evidence and error messages are passed on, and a URL of a database may have its password.
+    """
+    before, is_url, rest = word.partition("://")
+    if not is_url:
+        return word
+    place, query, _ = rest.partition("?")
+    _, user, host = place.rpartition("@")
+    return "".join([before, is_url, "***@" * bool(user), host, "?***" * bool(query)])
 
 
 def _uname() -> tuple[str, ...]:
