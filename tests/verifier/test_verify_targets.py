@@ -646,6 +646,7 @@ def test_several_interpreters_have_a_line_each(tmp_path: Path) -> None:
     ("words", "complaint"),
     [
         (["/no/such/target"], "error: there is no /no/such/target\nhint: "),
+        ([""], "error: a target is empty\nhint: "),  # not the current folder
         (["--floor", "1.4"], "error: --floor: "),
         (["--timeout", "0"], "error: --timeout 0 cannot be waited for"),
         (["--timeout", "nan"], "error: --timeout nan cannot be waited for"),

@@ -81,11 +81,13 @@ def find_interpreters(targets: Sequence[str]) -> SearchResult:
     """Find the interpreters that are targets, or lie below a folder that is one.
 
     Raises:
-        VerifyError: a target does not exist.
+        VerifyError: a target is empty or does not exist.
     """
     found = SearchResult()
     candidates: list[Interpreter] = []
     for target in targets:
+        if not target:  # abspath() would make the current folder of it
+            raise VerifyError("a target is empty", hint="name an interpreter or a folder")
         path = os.path.abspath(target)
         if os.path.isdir(path):
             below = [_inspect(file, found) for file in sorted(_files_by_name(path, found))]
