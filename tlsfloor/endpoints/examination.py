@@ -172,8 +172,8 @@ def _about_the_guess(report: EndpointReport) -> str:
     if report.endpoint.starttls_from != "port" or report.reason.partition(":")[0] in REFUSALS:
         return ""
     if guess == NONE:
-        is_text = report.state == NOT_TLS
-        return "; if it begins in plain text, --starttls names its protocol" * is_text
+        may_be_text = report.state in (NOT_TLS, CLOSED)  # PostgreSQL closes, and says nothing
+        return "; if it begins in plain text, --starttls names its protocol" * may_be_text
     return (
         f"; {guess} is a guess from the port: --starttls names another protocol, or {NONE} for TLS "
         "from the first byte"
