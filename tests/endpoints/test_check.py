@@ -1019,6 +1019,26 @@ def test_text_that_is_not_an_endpoint_is_a_usage_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("host:http", "'host:http' is not an endpoint: its port is not a number from 1 to 65535"),
+        ("host:99999", "its port is not a number from 1 to 65535"),
+        ("host:0", "its port is not a number from 1 to 65535"),
+        ("host 443", "a character of it cannot be in the name of a host"),
+        ("a,b", "a character of it cannot be in the name of a host"),
+        ("a:1:2", "with several colons, it must be an IPv6 address"),
+        ("http://host:80", "http does not begin with TLS"),
+        ("gopher://host", "gopher has no known port, so add it"),
+        ("https://app:s3cret@host:x", "'https://***@host:x' is not an endpoint"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_an_endpoint(text: str, problem: str) -> None:
+    _, _, err = run(text)
+    assert problem in err
+    assert "s3cret" not in err
+
+
+@pytest.mark.parametrize(
     ("words", "problem"),
     [
         ([], "no endpoint to check"),

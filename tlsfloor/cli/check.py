@@ -39,7 +39,7 @@ from tlsfloor.cli import (
     json_option,
     quiet_option,
 )
-from tlsfloor.cli._evidence import about_run
+from tlsfloor.cli._evidence import about_run, without_secrets
 from tlsfloor.cli._progress import progress
 from tlsfloor.endpoints import starttls
 from tlsfloor.errors import VerifyError, printable
@@ -47,6 +47,7 @@ from tlsfloor.policy import floor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from urllib.parse import SplitResult
 
     from tlsfloor.endpoints.attempts import Endpoint
     from tlsfloor.endpoints.examination import EndpointReport
@@ -202,7 +203,8 @@ def parse_endpoint(text: str, where: str = "", protocol: str | None = None) -> E
     """
     from tlsfloor.endpoints.attempts import Endpoint
 
-    problem = f"{text!r}{where} is not an endpoint"
+    text = text.strip()
+    problem = f"{without_secrets(text)!r}{where} is not an endpoint"
     try:
         scheme, is_url, rest = text.partition("://")
         if not is_url:
@@ -211,10 +213,11 @@ def parse_endpoint(text: str, where: str = "", protocol: str | None = None) -> E
         scheme = scheme.lower()
         by_scheme = starttls.SCHEMES.get(scheme.partition("+")[0])
         parts = urlsplit(f"//{rest}")
-        host, port = parts.hostname or "", parts.port
+        host, port = parts.hostname or "", _port(parts, problem)
         is_known = not scheme or scheme in SCHEMES or by_scheme or protocol
-        begins_with_tls = (is_known or port is not None) and scheme not in ("http", "ws")
+        begins_with_tls = scheme not in ("http", "ws")
         _require(begins_with_tls, f"{problem}: {scheme} does not begin with TLS", WRITE)
+        _require(is_known or port, f"{problem}: {scheme} has no known port, so add it", WRITE)
         if port is None:
             first = starttls.PROTOCOLS.get(by_scheme or protocol or "")
             port = SCHEMES.get(scheme) or (first.ports[0] if first else 443)
@@ -223,14 +226,27 @@ def parse_endpoint(text: str, where: str = "", protocol: str | None = None) -> E
         else:
             host = host.encode("idna").decode("ascii")
     except ValueError as error:  # UnicodeError is one
-        raise VerifyError(f"{problem}: {str(error).lower()}", hint=WRITE) from None
-    _require(host and host.isprintable() and " " not in host, f"{problem}: it has no host", WRITE)
-    _require(port, f"{problem}: port 0 cannot be connected to", WRITE)
+        why = "with several colons, it must be an IPv6 address"
+        if "[" not in rest:
+            why = str(error).lower()
+        raise VerifyError(f"{problem}: {why}", hint=WRITE) from None
+    _require(host, f"{problem}: it has no host", WRITE)
+    is_name = host.isprintable() and not set(host) & set(" ,;@")
+    _require(is_name, f"{problem}: a character of it cannot be in the name of a host", WRITE)
     if protocol:
         return Endpoint(host, port, protocol, "option")
     if by_scheme or scheme in SCHEMES:
         return Endpoint(host, port, by_scheme or starttls.NONE, "url")
     return Endpoint(host, port, starttls.PORTS.get(port, starttls.NONE), "port")
+
+
+def _port(parts: SplitResult, problem: str) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    _require(port != 0, f"{problem}: its port is not a number from 1 to 65535", WRITE)
+    return port
 
 
 def endpoints_of_aws(services: Iterable[str], region: str) -> list[Endpoint]:
