@@ -550,11 +550,11 @@ def test_the_probe_takes_nothing_from_the_current_folder(
     (tmp_path / "socket.py").write_text("raise SystemExit('socket.py of the current folder')")
     (tmp_path / "json.py").write_text("raise SystemExit('json.py of the current folder')")
     program = f"import os, sys; sys.path[0] = {first}; exec(sys.stdin.read())" if first else None
-    job = json.dumps({"ca": handshakes.CA_FILE, "identity": "", "timeout": 1, "cases": []})
-    command = [executable, *(["-c", program] if program else ["-"]), job]
+    job = {"ca": handshakes.CA_FILE, "identity": "", "timeout": 1, "cases": []}
+    command = [executable, *(["-c", program] if program else ["-"])]
     done = subprocess.run(
         command,
-        input=launch.PROBE.decode("ascii"),
+        input=launch.probe_for(job).decode("ascii"),
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -564,6 +564,19 @@ def test_the_probe_takes_nothing_from_the_current_folder(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "<tlsfloor-facts>" in done.stdout
+
+
+def test_a_command_is_short_enough_for_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CreateProcess takes 32,767 characters. The cases alone have more."""
+    commands = []
+
+    def run(command: list[str], *_: object, **__: object) -> tuple[str, str]:
+        commands.append(command)
+        return "", "not started"
+
+    monkeypatch.setattr(launch, "run_program", run)
+    launch.Launcher(sys.executable, cases.plan_cases(TLS1_2), TLS1_2, 60).as_started()
+    assert [len(" ".join(command)) < 1000 for command in commands] == [True]
 
 
 def test_an_interpreter_that_loads_a_library_from_outside_of_its_image_is_inconclusive(

@@ -68,6 +68,13 @@ def options_of(version: str) -> list[str]:
     return [option for option, since in OPTIONS.items() if since <= known]
 
 
+def probe_for(job: dict[str, Any]) -> bytes:
+    """Return the program that does a job, which ``probe.py`` describes."""
+    source = PROBE if any(case["library"] != "ssl" for case in job["cases"]) else PROBE_OF_SSL
+    # A text in JSON is one of Python as well.
+    return b"JOB = %s\n%s" % (json.dumps(json.dumps(job)).encode("ascii"), source)
+
+
 @dataclass(frozen=True)
 class Launcher:
     """Starts the probe in one interpreter. ``timeout`` is the limit of each launch, in seconds."""
@@ -114,7 +121,7 @@ class Launcher:
         self, name: str, options: list[str], variables: dict[str, str], cases: list[Case]
     ) -> LaunchResult:
         authority, identity = self.environment.files
-        job = {"ca": authority, "identity": identity, "timeout": TIMEOUT, "cases": []}
+        job: dict[str, Any] = {"ca": authority, "identity": identity, "timeout": TIMEOUT}
         env = {key: value for key, value in variables.items() if key not in _LOGS}
         with contextlib.ExitStack() as stack:
             peers = {}
@@ -134,10 +141,10 @@ class Launcher:
             ]
             # -B: nothing is written into the interpreter's folders.
             printed, failure = run_program(
-                [self.interpreter, "-B", *options, "-", json.dumps(job)],
+                [self.interpreter, "-B", *options, "-"],
                 self.timeout,
                 env=env,
-                stdin=PROBE if any(case.library != "ssl" for case in cases) else PROBE_OF_SSL,
+                stdin=probe_for(job),
                 folder=self.environment.folder,
                 user=self.environment.user,
             )

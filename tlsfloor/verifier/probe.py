@@ -2,7 +2,8 @@
 
 It judges nothing and compares no versions, which is the work of the judge. The launcher passes this file over stdin,
 after probe_clients.py, which has a function for each library other than ssl. Both are ASCII that CPython 2.7 to 3.15 and
-PyPy can parse, and use the standard library only. The argument is a job in JSON:
+PyPy can parse, and use the standard library only. In front of both is JOB, a text in JSON (it may be too long for an
+argument of a command on Windows, which has 32 KB for all of them):
   {"ca": FILE, "identity": FILE, "timeout": seconds, "cases": [{"id", "role", "library", "setup", "port"}, ...]}
 In both roles it connects to the port. As a server it then speaks TLS as a server over that connection, so that the
 judge does not have to find out where it listens.
@@ -219,7 +220,7 @@ def text(value):
     return [text(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def main():
+def main(job):
     import warnings
 
     if str is bytes:  # Python 2 does not have this error handler
@@ -230,7 +231,6 @@ def main():
             lambda error: (unichr(0xDC00 + ord(error.object[error.start])), error.start + 1),
         )
     warnings.simplefilter("ignore")
-    job = json.loads(sys.argv[1])
     output = {"facts": facts(job), "cases": [attempt(case, job) for case in job["cases"]]}
     if str is bytes:
         output = text(output)
@@ -239,4 +239,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(json.loads(JOB))
