@@ -211,7 +211,26 @@ def test_junit_has_a_test_for_each_case() -> None:
         "skipped": "1",
         "time": "1.234",
     }
-    assert suite[1].get("name") == "client ssl default TLS 1.0 rsa"
+    test = suite.findall("testcase")[1]
+    assert test.get("name") == "client ssl default TLS 1.0 rsa"
+    assert test[0].get("message") == "TLS 1.0 was accepted"
+    assert test[0].text == "TLS 1.0 was accepted\nprobe_said: said\npeer_saw: saw"
+
+
+def test_sarif_and_junit_name_the_run_and_the_libraries() -> None:
+    """Whoever gets only this file knows what it is about, and which files were tried."""
+    report = REPORTS["shared"]
+    suites = ET.fromstring(formats.to_junit(report))
+    properties = [(each.get("name"), each.get("value")) for each in suites[1].iter("property")]
+    [run] = json.loads(sarif.to_sarif(report))["runs"]
+    [invocation] = run["invocations"]
+    for name, value in {"floor": "1.2", "evidence": "handshake", "tool": "tlsfloor 0.1"}.items():
+        assert (name, value) in properties
+        assert invocation["properties"][name] == value
+    assert invocation["machine"] == report.run["host"]
+    assert ("library", "/srv/1/lib/native.so: OpenSSL 3") in properties
+    libraries = run["results"][1]["properties"]["libraries"]
+    assert libraries == ["/srv/1/lib/native.so: OpenSSL 3"]
 
 
 @pytest.mark.parametrize("version", [TLS1_2, TLS1_3])

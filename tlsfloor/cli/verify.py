@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise VerifyError("this Python does not know its own path", hint="tlsfloor verify TARGET")
     evidence = "hello" if arguments.hello else "handshake"
     coverage = _coverage.coverage(floor_name(floor))
-    identify = with_identity if arguments.format in ("json", "cyclonedx") else list
+    identify = list if arguments.format == "text" else with_identity
     report = examine.VerifyReport(
         floor,
         arguments.targets,

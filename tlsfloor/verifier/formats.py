@@ -112,6 +112,35 @@ def _case(result: CaseResult) -> dict[str, Any]:
     return {key: value for key, value in case.items() if key != "case"}
 
 
+# What names a file of a library for certain: an implementation has the name and the version.
+_OF_A_FILE = ("path", "implementation", "built", "sha256")
+
+
+def circumstances(report: VerifyReport) -> dict[str, str]:
+    """Return what a report is about, and how, where and as whom it was made, as texts."""
+    run = report.run
+    return {
+        "tool": f"tlsfloor {report.tool}",
+        "floor": versions.floor_name(report.floor),
+        "evidence": report.evidence,
+        "roles": ", ".join(report.roles),
+        "command": printable(" ".join(run.get("command", ()))),
+        "system": printable(" ".join(str(run.get(key)) for key in ("system", "kernel", "machine"))),
+        "distribution": printable(str(run.get("distribution"))),
+        "user_id": str(run.get("user_id")),
+    }
+
+
+def files_of(result: InterpreterResult, report: VerifyReport) -> list[str]:
+    """Return path, implementation, build date and SHA-256 of each file of TLS libraries."""
+    libraries = moved(report.describe(result.libraries), result)
+    files = [file for each in libraries for file in (each, *each.get("parts", ()))]
+    return [
+        printable(": ".join(str(file[key]) for key in _OF_A_FILE if file.get(key)))
+        for file in files
+    ]
+
+
 def to_junit(report: VerifyReport) -> str:
     """Return a report as JUnit XML: a suite for each interpreter, a test for each of its cases."""
     from xml.etree import ElementTree as ET
@@ -123,14 +152,15 @@ def to_junit(report: VerifyReport) -> str:
         if report.run:
             suite.set("timestamp", report.run["time"])
             suite.set("hostname", printable(report.run["host"]))
+        _add_properties(suite, result, report)
         verdict = result.verdict
         element = {0: None, 1: "failure", 3: "error"}[verdict.exit_status]
         # The verdict is a test of its own: it may be about the isolated launch.
         _test(suite, "verdict", element, verdict.name, "\n".join([str(verdict), *verdict.reasons]))
         if result.notes:
-            ET.SubElement(suite[0], "system-out").text = printable("; ".join(result.notes))
+            ET.SubElement(suite[1], "system-out").text = printable("; ".join(result.notes))
         for each in result.as_started.results:
-            text = each.probe_said or each.peer_saw
+            text = _evidence_of(each)
             _test(suite, each.case.id, _element(each, report.floor), each.outcome, text)
     if report.problems or not report.results:
         suite = ET.SubElement(root, "testsuite", name="search")
@@ -139,12 +169,29 @@ def to_junit(report: VerifyReport) -> str:
     for suite in root:
         for name, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
-        suite.set("tests", str(len(suite)))
+        suite.set("tests", str(len(suite.findall("testcase"))))
     for node in root.iter():
         node.tail = "\n"
     # ASCII is the same in every locale.
     text = str(ET.tostring(root, encoding="us-ascii"), "ascii")
     return '<?xml version="1.0" encoding="us-ascii"?>\n' + text.split("?>\n", 1)[-1]
+
+
+def _add_properties(suite: ET.Element, result: InterpreterResult, report: VerifyReport) -> None:
+    from xml.etree import ElementTree as ET
+
+    libraries = [("library", each) for each in files_of(result, report)]
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (*circumstances(report).items(), *libraries):
+        ET.SubElement(properties, "property", name=name, value=value)
+
+
+def _evidence_of(result: CaseResult) -> str:
+    """Return what happened in one line, and then what each side says about it."""
+    first = result.probe_said or result.peer_saw
+    if result.outcome == "accepted":
+        first = f"{versions.name(result.case.version)} was accepted"
+    return f"{first}\nprobe_said: {result.probe_said}\npeer_saw: {result.peer_saw}"
 
 
 def _element(result: CaseResult, floor: int) -> str | None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from tlsfloor import versions
 from tlsfloor.errors import printable
-from tlsfloor.verifier.formats import likeness
+from tlsfloor.verifier.formats import circumstances, files_of, likeness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def to_sarif(report: VerifyReport) -> str:
             **({"startTimeUtc": began, "endTimeUtc": _now()} if began else {}),
             "executionSuccessful": not report.problems,
             "exitCode": report.exit_status,
+            **({"machine": printable(report.run["host"])} if "host" in report.run else {}),
+            "properties": circumstances(report),
             "toolExecutionNotifications": [
                 {"level": "warning", "message": {"text": printable(text)}}
                 for text in (*report.problems, *skipped, *before)
@@ -83,7 +85,7 @@ def to_sarif(report: VerifyReport) -> str:
     run["automationDetails"] = {"id": f"tlsfloor/verify {' '.join(report.targets)}".rstrip() + "/"}
     run["originalUriBaseIds"] = {_ROOT: {"uri": os.path.join(_folder().as_uri(), "")}}
     run["results"] = [
-        {**places[f"tlsfloor/{result.verdict.name}"], **_facts(result, report.floor)}
+        {**places[f"tlsfloor/{result.verdict.name}"], **_facts(result, report)}
         for result in report.results
         if result.verdict.exit_status
     ]
@@ -114,10 +116,11 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
+def _facts(result: InterpreterResult, report: VerifyReport) -> dict[str, Any]:
     """Return what a SARIF result says about this interpreter and no other."""
     path, verdict = result.interpreter.path, result.verdict
-    text = "; ".join([f"{path}: {verdict} (floor {versions.floor_name(floor)})", *result.notes])
+    floor = versions.floor_name(report.floor)
+    text = "; ".join([f"{path}: {verdict} (floor {floor})", *result.notes])
     place, identity = _place(path), f"{verdict.name} {printable(path)}"
     digest = hashlib.sha256(f"{verdict.name} {place['uri']}".encode())
     return {
@@ -130,6 +133,7 @@ def _facts(result: InterpreterResult, floor: int) -> dict[str, Any]:
         "properties": {
             "reasons": [printable(reason) for reason in verdict.reasons],
             "openssl": printable(result.fact("openssl")),
+            "libraries": files_of(result, report),
             "likeness": likeness(result),
             "earlierRun": result.tried_before or None,
             "version": printable(result.fact("version")),
