@@ -16,6 +16,7 @@ import pytest
 
 from parts import need
 from programs import clean_environment, python
+from tlsfloor.cli.verify import resume_command
 from tlsfloor.verifier import cases, find, fingerprint, judge, resume
 from tlsfloor.verifier.examine import InterpreterResult
 from tlsfloor.versions import TLS1_2
@@ -227,6 +228,19 @@ def test_a_damaged_entry_is_not_taken_over(
     assert result() is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "/srv", "--output", "r.json"],
+        ["verify", "/srv", "--output", "r.json", "--resume", "r.json"],
+        ["verify", "--resume=r.json", "/srv", "--output", "r.json"],
+    ],
+)
+def test_a_resumed_run_that_is_interrupted_names_the_same_command(words: list[str]) -> None:
+    command = "tlsfloor verify /srv --output r.json --resume r.json"
+    assert resume_command(words, "r.json") == command
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_can_be_resumed(number: int, made: Path, tmp_path: Path) -> None:
     top = tmp_path / "all"
@@ -258,7 +272,7 @@ def test_an_interrupted_run_can_be_resumed(number: int, made: Path, tmp_path: Pa
     assert report["problems"] == ["interrupted: 1 of 2 interpreters are not verified"]
     assert [each["venv"] for each in report["interpreters"]] == [str(top / "one")]
     hint = f"hint: tlsfloor verify {' '.join(words)} --resume {output}\n"
-    assert errors == f"error: interrupted; 1 interpreters are in {output}\n{hint}"
+    assert errors == f"error: interrupted; 1 interpreter is in {output}\n{hint}"
     customize.unlink()
     done = python(*hint.replace("hint: tlsfloor", "-m tlsfloor").split())
     assert done.returncode in (0, 1), done.stderr

@@ -168,10 +168,22 @@ def _interrupted(report: VerifyReport, arguments: argparse.Namespace) -> None:
         complain("interrupted; nothing is left running")
         return
     _print_report(report, arguments.format, arguments.output)
-    before = ("--resume", arguments.resume, f"--resume={arguments.resume}")
-    words = [word for word in sys.argv[1:] if word not in before]
-    again = " ".join(map(shlex.quote, ["tlsfloor", *words, "--resume", arguments.output]))
-    complain(f"interrupted; {len(report.results)} interpreters are in {arguments.output}", again)
+    again = resume_command(sys.argv[1:], arguments.output)
+    count = len(report.results)
+    are = "1 interpreter is" if count == 1 else f"{count} interpreters are"
+    complain(f"interrupted; {are} in {arguments.output}", again)
+
+
+def resume_command(words: list[str], output: str) -> str:
+    """Return the command that goes on with a run of these words, which wrote ``output``."""
+    rest = iter(words)
+    kept = ["tlsfloor"]
+    for word in rest:
+        if word == "--resume":
+            next(rest, None)  # its file; --output may have the same
+        elif not word.startswith("--resume="):
+            kept.append(word)
+    return " ".join(map(shlex.quote, [*kept, "--resume", output]))
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
