@@ -30,7 +30,7 @@ from tlsfloor import cli
 from tlsfloor.errors import VerifyError
 from tlsfloor.peers import handshakes
 from tlsfloor.versions import FLOORS, SSL3, TLS1_0, TLS1_1, TLS1_2, TLS1_3
-from tlsfloor.wire import ClientHello, Messages
+from tlsfloor.wire import ClientHello, Handshake, Messages
 
 parts.need("certifi", "rich", "tlslite", "urllib3")
 
@@ -616,6 +616,45 @@ def server_hello(version: int, suite: int) -> bytes:
     from tlsfloor.wire import ServerHello
 
     return ServerHello(version, os.urandom(32), b"", suite, extensions=[]).to_records(version)
+
+
+def test_a_server_that_completes_no_handshake_above_the_floor_is_unknown(
+    context: ssl.SSLContext,
+) -> None:
+    """It answers hellos of TLS 1.2 and 1.3 and goes no further, but it serves TLS 1.0."""
+    with handshakes.ServerPeer(TLS1_0) as old:
+
+        def forward(connection: socket.socket) -> None:
+            data = connection.recv(65536, socket.MSG_PEEK)
+            stream = Messages()
+            stream.feed(data)
+            message = stream.read()
+            if not isinstance(message, Handshake):
+                return  # the connection that finds the address
+            hello = ClientHello.parse(message.body)
+            if max(hello.versions()) > TLS1_1:
+                connection.recv(65536)
+                connection.sendall(speaks_everything(hello))
+                return
+            with socket.create_connection(("127.0.0.1", old.port)) as server:
+                while True:
+                    for each in select.select([connection, server], [], [])[0]:
+                        received = each.recv(65536)
+                        if not received:
+                            return
+                        (server if each is connection else connection).sendall(received)
+
+        with serving(forward) as port:
+            report = local(port, context=context)
+            without = local(port)
+    assert (TLS1_3, "ecdhe") in accepted(report)
+    for each in (report, without):
+        answer, why = each.cut_off(TLS1_2)
+        assert (answer, "handshakes complete only with versions below 1.2" in why) == (
+            "unknown",
+            True,
+        )
+        assert each.cut_off(TLS1_0)[0] == "no"
 
 
 def test_a_closed_connection_can_be_a_refusal_and_silence_cannot() -> None:

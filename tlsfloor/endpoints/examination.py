@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from typing import Any
 
+# What this Python says of a handshake that it did not complete.
+_FAILED = (REFUSED, CLOSED, TIMED_OUT)
+
 _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
@@ -85,6 +88,12 @@ class EndpointReport:
             accepted.append(versions.OPENSSL_NAMES.get(self.negotiated.protocol, 0))
             explanation = self.negotiated.explanation
         highest = max(accepted, default=0)
+        if highest >= floor and self._only_promises(floor):
+            name = versions.floor_name(floor)
+            return "unknown", (
+                f"it accepts hellos of {versions.name(highest)}, but handshakes complete only with "
+                f"versions below {name}{f': {explanation}' if explanation else ''}"
+            )
         if highest >= floor:
             but = f", but {explanation}" if explanation else ""
             return "no", f"it accepts {versions.name(highest)}{but}"
@@ -92,6 +101,23 @@ class EndpointReport:
         if doubt:
             return "unknown", doubt
         return "yes", f"the highest version that it accepts is {versions.name(highest)}"
+
+    def _only_promises(self, floor: int) -> bool:
+        """Return whether it goes no further than a hello, except with versions below a floor.
+
+        A handshake may fail for many reasons. But if those with lower versions complete, programs
+        use them, and a floor would cut the endpoint off.
+        """
+        accepted = [attempt for attempt in self.attempts if attempt.outcome == ACCEPTED]
+        failed = [
+            attempt.handshake not in ("", "completed")
+            for attempt in accepted
+            if attempt.version >= floor
+        ]
+        below = any(each.handshake == "completed" for each in accepted if each.version < floor)
+        found = self.negotiated
+        connects = found is not None and (found.protocol or found.state not in _FAILED)
+        return below and all(failed) and not connects
 
     def accepts_below(self, floor: int) -> tuple[str, str]:
         """Return whether it accepts versions below a floor: yes, no or unknown; which, or why."""
