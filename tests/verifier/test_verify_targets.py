@@ -680,8 +680,13 @@ def test_wrong_options_end_with_status_2_before_anything_is_started(
     assert done.stderr.startswith(complaint)
 
 
+def ends(*names: str) -> list[int]:
+    """Return the numbers of signals. Windows does not have all of them."""
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ends("SIGINT", "SIGTERM", "SIGHUP"))
 def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     path = misbehave(
@@ -743,6 +748,10 @@ def test_an_interpreter_that_could_not_be_tried_has_no_table(venv: Path) -> None
 # Several interpreters, each in a process of its own.
 
 
+def left_by(pid: Path) -> Path:
+    return pid.with_suffix(".left")
+
+
 @pytest.fixture
 def two_slow(tmp_path: Path) -> tuple[Path, list[Path]]:
     """A folder with two environments that hang, and the files to which they write their ids."""
@@ -753,8 +762,13 @@ def two_slow(tmp_path: Path) -> tuple[Path, list[Path]]:
         subprocess.run(command, check=True, timeout=60)
         pids.append(tmp_path / f"{name}.pid")
         # The number of the worker is that of the parent.
-        program = f"open({str(pids[-1])!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
-        misbehave(top, f"import os, time\n{program}\ntime.sleep(600)\n")
+        program = "open({!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')"
+        # Its child leaves the group of the program.
+        left, own = (program.format(str(each)) for each in (left_by(pids[-1]), pids[-1]))
+        text = (
+            f"import os, time\nif not os.fork():\n    os.setsid()\n    {left}\nelse:\n    {own}\n"
+        )
+        misbehave(top, f"{text}time.sleep(600)\n")
     return tmp_path / "environments", pids
 
 
@@ -771,7 +785,7 @@ def ids_in(files: list[Path]) -> list[list[int]]:
 
 @posix
 @pytest.mark.skipif(sys.platform != "linux", reason="is_running() needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", ends("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"))
 def test_a_run_with_several_processes_leaves_nothing_running(
     number: int, two_slow: tuple[Path, list[Path]]
 ) -> None:
@@ -783,6 +797,7 @@ def test_a_run_with_several_processes_leaves_nothing_running(
     ) as process:
         try:
             ids = ids_in(pids)
+            left = [each for each, _ in ids_in(list(map(left_by, pids)))]
             process.send_signal(number)
             _, errors = process.communicate(timeout=30)
         finally:
@@ -793,7 +808,7 @@ def test_a_run_with_several_processes_leaves_nothing_running(
     assert len(workers) == 2
     assert process.pid not in workers
     deadline = time.monotonic() + 30
-    everything = [each for pair in ids for each in pair]
+    everything = [*left, *(each for pair in ids for each in pair)]
     while any(map(is_running, everything)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_running, everything))

@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         earlier = resume.read_earlier_run(arguments.resume, formats.report_as_dict(report))
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_ended_by_sigterm())
+            stack.enter_context(_ended_by_signals())
             user = stack.enter_context(environment.as_user(arguments.as_user))
             total = len(found.interpreters)
             advance = stack.enter_context(progress("verified", total, quiet=arguments.quiet))
@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _interrupted(report, arguments)
         return 130
-    except SystemExit:  # SIGTERM
+    except SystemExit:  # SIGTERM or SIGHUP
         _interrupted(report, arguments)
         raise
     _print_report(report, arguments.format, arguments.output)
@@ -217,19 +217,28 @@ def _print_report(report: VerifyReport, kind: str, file: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end what was started, as Ctrl-C does. The probes have groups of their own."""
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal, end what was started, as Ctrl-C does.
+
+    The probes have groups of their own.
+    """
 
     def end(number: int, frame: object) -> None:
         del frame
         sys.exit(128 + number)
 
+    before = {}
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            # nohup(1) lets a program ignore it.
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, end)
     except ValueError:  # only the main thread can set handlers, and gets the signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -145,4 +145,5 @@ def _read(requests: IO[bytes], calls: queue.SimpleQueue[Any]) -> None:
         while True:
             calls.put(pickle.load(requests))  # noqa: S301 - of the process that started this one
     child.stop_all()
+    child.stop_started_by(os.getpid())  # also what left the group of its program
     os._exit(0)
