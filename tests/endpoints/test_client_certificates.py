@@ -284,6 +284,7 @@ def test_the_command_says_it_too(files: dict[str, str]) -> None:
         found = run(address, *trusting, "--cert", files["both"], "--json")
     assert (without[0], apart[0], found[0]) == (0, 0, 0)
     assert "\n  it demands a client certificate: --cert and --key present one\n" in without[1]
+    assert "\n  this Python completes a handshake with TLSv1.3 (" in without[1]
     assert ", then refused: TLSV13_ALERT_CERTIFICATE_REQUIRED\n" in without[1]
     assert "\n  it asks for a client certificate, and accepts that of --cert\n" in apart[1]
     assert "but this Python does not connect" not in apart[1]

@@ -358,8 +358,10 @@ def _details(report: EndpointReport, name: str, floor: int) -> Iterable[str]:
         yield CLIENT_CERTIFICATES[report.client_certificate]
     found = report.negotiated
     if found is not None and found.protocol:
-        then = f", then {found.state}: {found.reason}" if found.reason else ""
-        yield f"this Python connects with {found.protocol} ({found.suite}){then}"
+        does, then = "connects", ""
+        if found.reason:  # in TLS 1.3, a certificate is refused after the handshake
+            does, then = "completes a handshake", f", then {found.state}: {found.reason}"
+        yield f"this Python {does} with {found.protocol} ({found.suite}){then}"
     elif found is not None:
         yield f"this Python does not connect, {found.state}: {found.reason}"
 
