@@ -463,6 +463,24 @@ def test_a_full_disk_is_reported_and_is_no_answer(words: list[str], tmp_path: Pa
     ]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no current folder")
+def test_a_removed_current_folder_is_a_wrong_call(tmp_path: Path) -> None:
+    """Status 1 would mean that something is flagged."""
+    gone = shlex.quote(str(tmp_path / "gone"))
+    done = subprocess.run(
+        ["sh", "-c", f'mkdir {gone} && cd {gone} && rmdir {gone} && "$0" -m tlsfloor verify .']
+        + [sys.executable],
+        env={**clean_environment(), "PYTHONPATH": str(IMPORT_PATH)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: the current folder was removed\nhint: cd to a folder that exists\n"
+    )
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sh closes a file")
 def test_with_a_closed_stdout_the_exit_status_is_the_answer() -> None:
     done = subprocess.run(

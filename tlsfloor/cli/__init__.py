@@ -251,13 +251,11 @@ def main(words: Sequence[str] | None = None) -> int:
         _discard_stdout()
         return 1
     except OSError as error:
-        if (
-            errno.errorcode.get(error.errno or 0) not in _CANNOT_BE_WRITTEN
-            or error.filename is not None
-        ):
+        problem, hint = _problem_of_the_system(error)
+        if not problem:
             raise
         _discard_stdout()
-        complain(f"the result cannot be written: {error.strerror}", "write it to another place")
+        complain(problem, hint)
         return 2
     return status
 
@@ -265,6 +263,18 @@ def main(words: Sequence[str] | None = None) -> int:
 def _discard_stdout() -> None:
     """Let Python close stdout at its end without a second error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _problem_of_the_system(error: OSError) -> tuple[str, str]:
+    """Return what went wrong and what to do about it, or two empty texts if it is our fault."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the current folder was removed", "cd to a folder that exists"
+    is_of_stdout = error.filename is None
+    if is_of_stdout and errno.errorcode.get(error.errno or 0) in _CANNOT_BE_WRITTEN:
+        return f"the result cannot be written: {error.strerror}", "write it to another place"
+    return "", ""
 
 
 def _problem_and_hint(error: TLSFloorError | ImportError) -> tuple[str, str]:
