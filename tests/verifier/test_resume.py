@@ -96,6 +96,32 @@ def test_a_file_of_the_same_size_and_time_changes_the_fingerprint(
     assert fingerprint.fingerprint(found, launches, None, time.time()) == ""
 
 
+def test_what_the_configuration_of_openssl_includes_counts(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on RHEL, where ``update-crypto-policies`` changes only the included file."""
+    found = find.find_interpreters([str(made / "all")]).interpreters[0]
+    config, folder = tmp_path / "openssl.cnf", tmp_path / "more"
+    policy = folder / "policy.cnf"
+    folder.mkdir()
+    policy.write_text("MinProtocol = TLSv1.2\n")
+    started = judge.LaunchResult("as started", facts={"openssl_config_file": str(config)})
+
+    def now() -> str:
+        launches = [judge.LaunchResult("isolated"), started]
+        return fingerprint.fingerprint(found, launches, None, float("inf"))
+
+    for line in (f".include {policy}", f".include = {policy}", f"  .include={folder}\r"):
+        config.write_text(f"[one]\nkey = value\n{line}\n")
+        before = now()
+        assert before == now() != ""
+        policy.write_text(f"{policy.read_text()}MinProtocol = TLSv1\n")
+        assert now() not in (before, "")
+    for line in (".include policy.cnf", ".include $dir/policy.cnf", ".include /dev/zero"):
+        config.write_text(f"{line}\n")
+        assert now() == "", line
+
+
 def edited(change: Callable[[Any], object]) -> Callable[[str], str]:
     def edit(text: str) -> str:
         report = json.loads(text)

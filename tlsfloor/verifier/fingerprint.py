@@ -2,15 +2,16 @@
 
 The fingerprint is over the names, owners, modes, sizes, inodes and times of files: of all in the
 folders where the interpreter finds modules, of the TLS libraries that it had loaded, of OpenSSL's
-configuration and of files that variables name; and over these variables. Here the times are enough:
-the file is the same one, and each change of it also changes its ctime. There is no fingerprint if
-something changed while the interpreter was tried.
+configuration with what it includes, and of files that variables name; and over these variables.
+Here the times are enough: the file is the same one, and each change of it also changes its ctime.
+There is no fingerprint if something changed while the interpreter was tried.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from typing import Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Nanoseconds between a change and the ctime that the kernel gives it: its clock has ticks.
 _TICK = 10**8
+
+# A line of a configuration of OpenSSL that includes a file or a folder.
+_INCLUDE = re.compile(rb"^[ \t]*\.include(\s*=|[ \t])([^\n#]*)", re.MULTILINE)
 
 # Where the dynamic linker looks first (ld.so(8)).
 _LINKER = ("/etc/ld.so.cache", "/etc/ld.so.preload")
@@ -51,7 +55,7 @@ def fingerprint(
     )
     names = {part for _, value in variables for part in value.split(os.pathsep)}
     names.update(map(str, started.fact_list("loaded_libraries")))
-    names.update((*_LINKER, interpreter.path, str(started.facts.get("openssl_config_file", ""))))
+    names.update((*_LINKER, interpreter.path))
     folders = {*map(str, started.fact_list("sys_path")), interpreter.venv}
     folders.add(str(started.facts.get("standard_library", "")))
     digest = hashlib.sha256()
@@ -64,11 +68,35 @@ def fingerprint(
             if os.path.isfile(name):
                 digest.update(_state(name, limit))
         seen: set[str] = set()
+        config = str(started.facts.get("openssl_config_file", ""))
+        _add_config(config, limit, digest, seen)
         for folder in sorted(filter(os.path.isabs, folders)):
             _add_folder(folder, limit, digest, seen)
     except (OSError, ValueError, _ChangedError):  # it vanished, or is no name of a file
         return ""
     return digest.hexdigest()
+
+
+def _add_config(name: str, limit: float, digest: Any, seen: set[str]) -> None:
+    """Add a configuration of OpenSSL with all that it includes (config(5)), as that of RHEL does."""
+    if name and ("$" in name or not os.path.isabs(name)):
+        raise _ChangedError  # it depends on variables, or on the current folder
+    if name in seen or name == os.devnull or not os.path.exists(name):
+        return
+    if os.path.isdir(name):
+        _add_folder(name, limit, digest, seen)
+        for entry in sorted(os.listdir(name)):
+            _add_config(os.path.join(name, entry), limit, digest, seen)
+        return
+    seen.add(name)
+    digest.update(_state(name, limit))
+    if not os.path.isfile(name):
+        raise _ChangedError  # a device or a pipe, which has another content each time
+    with open(name, "rb") as file:
+        for _, included in _INCLUDE.findall(file.read()):
+            path = os.fsdecode(included.strip(b" \t\r\"'"))
+            digest.update(repr(path).encode("utf-8", "surrogateescape"))
+            _add_config(path, limit, digest, seen)
 
 
 def _add_folder(folder: str, limit: float, digest: Any, seen: set[str]) -> None:
