@@ -78,7 +78,7 @@ def fingerprint(
 
 
 def _add_config(name: str, limit: float, digest: Any, seen: set[str]) -> None:
-    """Add a configuration of OpenSSL with all that it includes (config(5)), as that of RHEL does."""
+    """Add a configuration of OpenSSL, and all that it includes (config(5)), as on RHEL."""
     if name and ("$" in name or not os.path.isabs(name)):
         raise _ChangedError  # it depends on variables, or on the current folder
     if name in seen or name == os.devnull or not os.path.exists(name):
