@@ -894,7 +894,10 @@ def run(*words: str) -> tuple[int, str, str]:
         except SystemExit as ended:
             status = int(ended.code or 0)
     if "--json" in words and out.getvalue():
-        outputs.validate_json("check", json.loads(out.getvalue()))
+        found = json.loads(out.getvalue())
+        outputs.validate_json("check", found)
+        names = {library["implementation"].partition(" ")[0] for library in found["libraries"]}
+        assert "tlslite" in names  # which did the handshakes
     return status, out.getvalue(), err.getvalue()
 
 

@@ -30,6 +30,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import tlsfloor
 from tlsfloor import versions
 from tlsfloor.cli import (
     JSON_SCHEMA,
@@ -43,6 +44,7 @@ from tlsfloor.cli._evidence import about_run, without_secrets
 from tlsfloor.cli._progress import progress
 from tlsfloor.endpoints import starttls
 from tlsfloor.errors import VerifyError, printable
+from tlsfloor.inventory.identity import with_identity
 from tlsfloor.policy import floor_of
 
 if TYPE_CHECKING:
@@ -304,6 +306,7 @@ def json_report(reports: list[EndpointReport], floor: int) -> dict[str, Any]:
         "evidence": "connections",
         "interpreter": sys.executable,
         "openssl": ssl.OPENSSL_VERSION,
+        "libraries": with_identity(tlsfloor.status().libraries),
         "endpoints": [report.as_dict(floor) for report in reports],
     }
 
