@@ -406,6 +406,14 @@ def test_a_launch_that_failed_is_inconclusive_with_its_reason() -> None:
     assert (verdict.name, verdict.reasons) == ("inconclusive", [f"{how}: no answer within 60 s"])
 
 
+def test_several_doubts_are_counted_before_the_first() -> None:
+    """At the end, the number would seem to belong to the words of the first."""
+    verdict = judge.unproven(["an error; hint: write 1.2 or 1.3", "another", "a third"])
+    assert verdict.explanation == (
+        "nothing is proven: the first of 3 reasons: an error; hint: write 1.2 or 1.3"
+    )
+
+
 def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
     for floor in (TLS1_2, TLS1_3):
         planned = cases.plan_cases(floor)

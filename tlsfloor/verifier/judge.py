@@ -296,8 +296,8 @@ def judge_launch(
 
 def unproven(doubts: list[str]) -> Verdict:
     """Return the verdict on what could not be tried."""
-    others = f", and {len(doubts) - 1} more" if len(doubts) > 1 else ""
-    return Verdict("inconclusive", f"nothing is proven: {doubts[0]}{others}", doubts)
+    first = f"the first of {len(doubts)} reasons: " if len(doubts) > 1 else ""
+    return Verdict("inconclusive", f"nothing is proven: {first}{doubts[0]}", doubts)
 
 
 def _reasons(word: str, results: list[CaseResult]) -> list[str]:
