@@ -18,7 +18,7 @@ from verify_reports import REPORTS, a_report, examined, result, shared
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.inventory import identity, libraries
 from tlsfloor.verifier import cases, examine, find, formats, sarif, schedule
-from tlsfloor.versions import SSL3, TLS1_1, TLS1_2, TLS1_3
+from tlsfloor.versions import FLOORS, SSL3, TLS1_1, TLS1_2, TLS1_3
 
 need("jsonschema", "schemastore", "xmlschema", "rich")
 
@@ -215,6 +215,17 @@ def test_junit_has_a_test_for_each_case() -> None:
     assert test.get("name") == "client ssl default TLS 1.0 rsa"
     assert test[0].get("message") == "TLS 1.0 was accepted"
     assert test[0].text == "TLS 1.0 was accepted\nprobe_said: said\npeer_saw: saw"
+
+
+@pytest.mark.parametrize("floor", ["1.2", "1.3"])
+def test_the_advice_of_sarif_is_about_the_floor_of_the_report(floor: str) -> None:
+    report = a_report(examined("leaks"))
+    report.floor = FLOORS[floor]
+    [run] = json.loads(sarif.to_sarif(report))["runs"]
+    for rule in run["tool"]["driver"]["rules"][:2]:
+        for advice in rule["help"].values():
+            assert f"`tlsfloor env --floor {floor}`" in advice
+            assert f"tlsfloor install --floor {floor}" in advice
 
 
 def test_sarif_and_junit_name_the_run_and_the_libraries() -> None:

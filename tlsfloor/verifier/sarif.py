@@ -55,6 +55,8 @@ def to_sarif(report: VerifyReport) -> str:
     for index, rule in enumerate(driver["rules"]):
         text = rule["fullDescription"]["text"]
         rule["fullDescription"]["text"] = text.format(evidence=_EVIDENCE[report.evidence])
+        for kind, advice in rule["help"].items():
+            rule["help"][kind] = advice.format(floor=versions.floor_name(report.floor))
         places[rule["id"]] = {
             "ruleId": rule["id"],
             "ruleIndex": index,
