@@ -30,10 +30,11 @@ from tlsfloor.verifier import (
     examine,
     find,
     judge,
+    launch,
     schedule,
     startup_code,
 )
-from tlsfloor.versions import TLS1_0
+from tlsfloor.versions import TLS1_0, TLS1_2
 
 if os.name != "posix":
     pytest.skip("environments have links on POSIX", allow_module_level=True)
@@ -482,6 +483,31 @@ def test_start_up_code_that_asks_where_it_is_does_not_hide(template: Path, tmp_p
     assert three["likeness"]["digest"] == one["likeness"]["digest"]
     assert (three["likeness"]["same_as"], three["verdict"]) == (None, "leaks")
     assert one["verdict"] == two["verdict"] == "lowerable"
+
+
+def test_start_up_code_that_holds_the_floor_on_some_setups_only_does_not_hide(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each setup is tried in each environment: such code may replace one function of ``ssl``."""
+    planned = [each for each in cases.plan_cases(TLS1_2) if each.library == "ssl"]
+
+    def launched(of: list[cases.Case], accepts: str) -> judge.LaunchResult:
+        def result(case: cases.Case) -> judge.CaseResult:
+            accepted = case.version >= TLS1_2 or case.setup == accepts
+            return judge.CaseResult(case, "accepted" if accepted else "refused", "", "")
+
+        return judge.LaunchResult("as started", [result(case) for case in of])
+
+    def is_like(accepts: str) -> bool:
+        monkeypatch.setattr(
+            launch.Launcher, "as_started", lambda self: launched(self.cases, accepts)
+        )
+        tried = launched(planned, "")
+        return examine.is_like(interpreter_of(pair[0]), tried, TLS1_2, 60)
+
+    assert is_like("nothing")
+    for setup in {each.setup for each in planned if each.version < TLS1_2}:
+        assert not is_like(setup), setup
 
 
 def test_each_environment_is_tried_if_asked(pair: tuple[Path, Path]) -> None:

@@ -208,6 +208,32 @@ def _foreign_library(interpreter: Interpreter, launches: list[LaunchResult]) -> 
     return next((name for name in loaded if interpreter.image and not name.startswith(inside)), "")
 
 
+def _decisive(tried: LaunchResult, floor: int) -> dict[Case, str]:
+    """Return the outcomes of the cases that decide whether another interpreter is like this one.
+
+    They are those with one key exchange: of the setups that ask for no version or for every
+    version, with each version; of every other setup, as start-up code may hold the floor on some
+    of them only, with the nearest version below the floor and the nearest that it allows. Of other
+    libraries than ``ssl`` each case is one.
+    """
+    found = [
+        each
+        for each in tried.results
+        if each.outcome != "absent"
+        and (each.case.version >= floor or each.case.key_exchange != "ecdhe")
+    ]
+    nearest: dict[tuple[str, bool], int] = {}
+    for case in sorted((each.case for each in found), key=lambda case: -abs(case.version - floor)):
+        nearest[case.program, case.version < floor] = case.version
+    return {
+        each.case: each.outcome
+        for each in found
+        if each.case.library != "ssl"
+        or each.case.setup in launch.DECISIVE
+        or each.case.version == nearest[each.case.program, each.case.version < floor]
+    }
+
+
 def is_like(
     interpreter: Interpreter,
     tried: LaunchResult,
@@ -215,18 +241,8 @@ def is_like(
     timeout: float,
     user: User | None = None,
 ) -> bool:
-    """Return whether an interpreter has the facts and decisive outcomes of another, as started.
-
-    The decisive cases are those of setups that ask for no version or for every version, with one
-    key exchange. Of other libraries than ``ssl`` each case is one.
-    """
-    expected = {
-        each.case: each.outcome
-        for each in tried.results
-        if each.outcome != "absent"
-        and (each.case.library != "ssl" or each.case.setup in launch.DECISIVE)
-        and (each.case.version >= floor or each.case.key_exchange != "ecdhe")
-    }
+    """Return whether an interpreter has the facts and decisive outcomes of another, as started."""
+    expected = _decisive(tried, floor)
     environment = environment_for(interpreter, user)
     launcher = launch.Launcher(interpreter.path, list(expected), floor, timeout, environment)
     try:
