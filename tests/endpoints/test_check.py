@@ -37,7 +37,7 @@ parts.need("certifi", "rich", "tlslite", "urllib3")
 from tlsfloor.cli import check
 from tlsfloor.endpoints import examination, negotiation
 from tlsfloor.peers import crafted_hellos
-from tlsfloor.endpoints.attempts import Endpoint
+from tlsfloor.endpoints.attempts import Attempt, Endpoint
 from tlsfloor.endpoints.examination import EndpointReport
 
 if TYPE_CHECKING:
@@ -655,6 +655,17 @@ def test_a_server_that_completes_no_handshake_above_the_floor_is_unknown(
             True,
         )
         assert each.cut_off(TLS1_0)[0] == "no"
+
+
+@pytest.mark.parametrize("reason", ["TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"])
+def test_no_failure_about_the_version_is_called_one_of_another_reason(
+    reason: str, context: ssl.SSLContext
+) -> None:
+    """A load balancer, for example, whose servers speak different versions."""
+    attempts = [Attempt(version, "ecdhe", "accepted") for version in (TLS1_2, TLS1_3)]
+    text = negotiation.explain_failure(attempts, context, reason)
+    assert text == f"it does not accept from this Python what it accepted in a hello: {reason}"
+    assert "other than its version" in negotiation.explain_failure(attempts, context, "EOF")
 
 
 def test_a_closed_connection_can_be_a_refusal_and_silence_cannot() -> None:

@@ -174,4 +174,6 @@ def explain_failure(attempts: Iterable[Attempt], context: ssl.SSLContext, reason
             "this Python does not connect to it, with or without a floor: it accepts static RSA "
             "key exchange only, and no cipher suite of this Python has that"
         )
+    if "PROTOCOL_VERSION" in reason or "UNSUPPORTED_PROTOCOL" in reason:
+        return f"it does not accept from this Python what it accepted in a hello: {reason}"
     return f"this Python does not connect to it, for a reason other than its version: {reason}"
