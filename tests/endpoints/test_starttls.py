@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -431,6 +432,13 @@ def test_the_protocol_of_an_endpoint(
 ) -> None:
     found = check.parse_endpoint(text, protocol=protocol)
     assert (found.host, found.port, found.starttls, found.starttls_from) == expected
+
+
+def test_a_protocol_may_have_the_name_of_its_scheme() -> None:
+    parser = argparse.ArgumentParser()
+    check.options(parser)
+    for name, protocol in {**starttls.SCHEMES, "SMTP": "smtp", "none": "none"}.items():
+        assert parser.parse_args(["--starttls", name, "localhost"]).starttls == protocol
 
 
 def test_the_report_says_what_was_spoken_and_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -205,10 +205,19 @@ def test_every_format_says_what_an_earlier_run_tried(kind: str, made: Path) -> N
     assert time in done.stdout
 
 
-def test_a_report_that_is_missing_is_a_clear_error(made: Path) -> None:
-    done = verify(str(made / "all"), "--resume", "/no/such/file")
+@pytest.mark.parametrize("name", ["", "/no/such/file"])
+def test_a_report_that_is_missing_is_a_clear_error(name: str, made: Path) -> None:
+    done = verify(str(made / "all"), f"--resume={name}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: --resume /no/such/file: No such file or directory\nhint:")
+    assert done.stderr.startswith(f"error: --resume {name}: No such file or directory\nhint:")
+
+
+def test_a_report_on_other_targets_is_a_clear_error(made: Path) -> None:
+    done = verify(sys.executable, "--resume", str(made / "report.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(
+        ": it has none of the interpreters of this run\nhint: name the same targets\n"
+    )
 
 
 def drop_case(entry: Any) -> None:

@@ -68,6 +68,7 @@ SCHEMES = {
 }
 
 CLIENT_CERTIFICATES = {
+    "not requested": "it asks for no client certificate, so that of --cert was not presented",
     "requested": "it asks for a client certificate, and goes on without one",
     "required": "it demands a client certificate: --cert and --key present one",
     "accepted": "it asks for a client certificate, and accepts that of --cert",
@@ -87,6 +88,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add(
         "--starttls",
         metavar="PROTOCOL",
+        type=lambda name: starttls.SCHEMES.get(name.lower(), name.lower()),
         choices=known,
         help=f"what is spoken before TLS: {', '.join(known)} (default: by URL or port)",
     )

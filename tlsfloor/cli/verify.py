@@ -131,8 +131,9 @@ def run(arguments: argparse.Namespace) -> int:
         roles=ROLES[arguments.role],
     )
     earlier = None
-    if arguments.resume:
-        earlier = resume.read_earlier_run(arguments.resume, formats.report_as_dict(report))
+    if arguments.resume is not None:
+        now = formats.report_as_dict(report)
+        earlier = resume.read_earlier_run(arguments.resume, now, found.interpreters)
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_ended_by_signals())

@@ -48,7 +48,8 @@ class EndpointReport:
 
     ``state`` is ``"reached"``, or what the endpoint did instead; then ``reason`` has the details.
     ``unreliable`` says why dropped connections prove nothing; empty if the controls were answered.
-    ``client_certificate`` is empty if it asks for none, or requested, required, accepted, refused.
+    ``client_certificate`` is requested, required, accepted, refused or, if one was given, not
+    requested. It is empty if nothing became clear, and if none was given and none is asked for.
     """
 
     endpoint: Endpoint
@@ -219,7 +220,8 @@ def _client_certificate(report: EndpointReport, *, given: bool) -> str:
     """
     asked = [attempt for attempt in report.attempts if attempt.certificate_requested]
     if not asked:
-        return ""
+        completed = any(attempt.handshake == "completed" for attempt in report.attempts)
+        return "not requested" if given and completed else ""
     found = report.negotiated
     if given and found is not None and found.state in ("negotiated", REFUSED, CLOSED):
         return "accepted" if found.state == "negotiated" else "refused"

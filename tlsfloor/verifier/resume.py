@@ -121,8 +121,10 @@ def _distrust(at: os.stat_result) -> str:
     return ""
 
 
-def read_earlier_run(path: str, now: dict[str, Any]) -> EarlierRun:
-    """Read the JSON of an earlier run. ``now`` is the report of this run, as JSON types.
+def read_earlier_run(path: str, now: dict[str, Any], found: list[Interpreter]) -> EarlierRun:
+    """Read the JSON of an earlier run.
+
+    ``now`` is the report of this run, as JSON types, and ``found`` are its interpreters.
 
     Raises:
         VerifyError: the file is not the JSON of a run that this one can go on with.
@@ -136,28 +138,30 @@ def read_earlier_run(path: str, now: dict[str, Any]) -> EarlierRun:
             distrust = _distrust(os.fstat(file.fileno()))
             if distrust:
                 raise fail(distrust)
-            found = json.load(file)
+            report = json.load(file)
     except OSError as error:
         raise fail(error.strerror or "it cannot be read") from None
     except (ValueError, RecursionError):
         raise fail("it is not JSON, or cut short") from None
     try:
-        entries = {each["path"]: each for each in found["interpreters"]}
-        roles = found["roles"]
+        entries = {each["path"]: each for each in report["interpreters"]}
+        roles = report["roles"]
         pairs = (
-            ("schema", found["schema"], now["schema"], ""),
-            ("version of tlsfloor", found["tool"]["version"], now["tool"]["version"], ""),
-            ("host", found["run"]["host"], now["run"]["host"], ""),
-            ("user id", found["run"]["user_id"], now["run"]["user_id"], ""),
-            ("floor", found["floor"], now["floor"], f"--floor {found['floor']}"),
-            ("evidence", found["evidence"], now["evidence"], "give --hello both times or never"),
+            ("schema", report["schema"], now["schema"], ""),
+            ("version of tlsfloor", report["tool"]["version"], now["tool"]["version"], ""),
+            ("host", report["run"]["host"], now["run"]["host"], ""),
+            ("user id", report["run"]["user_id"], now["run"]["user_id"], ""),
+            ("floor", report["floor"], now["floor"], f"--floor {report['floor']}"),
+            ("evidence", report["evidence"], now["evidence"], "give --hello both times or never"),
             ("role", roles, now["roles"], f"--role {roles[0] if len(roles) == 1 else 'both'}"),
         )
-        time = str(found["run"]["time"])
+        time = str(report["run"]["time"])
     except (LookupError, TypeError, AttributeError):
         raise fail("it is not what tlsfloor verify --format json writes") from None
     for what, there, here, hint in pairs:
         if there != here:
             text = f"its {what} is {there}, and the {what} of this run is {here}"
             raise fail(text, *filter(None, [hint]))
+    if entries and not entries.keys() & {each.path for each in found}:
+        raise fail("it has none of the interpreters of this run", "name the same targets")
     return EarlierRun(time, entries)
