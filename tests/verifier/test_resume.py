@@ -96,6 +96,20 @@ def test_a_file_of_the_same_size_and_time_changes_the_fingerprint(
     assert fingerprint.fingerprint(found, launches, None, time.time()) == ""
 
 
+def test_start_up_files_in_a_folder_that_did_not_exist_count(made: Path, tmp_path: Path) -> None:
+    """The folder of the user, for example, is only then on the path."""
+    found = find.find_interpreters([str(made / "all")]).interpreters[0]
+    report = json.loads((made / "report.json").read_text())
+    facts = report["interpreters"][0]["launches"][1]["facts"]
+    assert str(packages_of(made / "all" / "one")) in facts["site_folders"]
+    folder = tmp_path / "site-packages"
+    facts = {"site_folders": [str(folder)]}
+    launches = [judge.LaunchResult("isolated"), judge.LaunchResult("as started", facts=facts)]
+    before = fingerprint.fingerprint(found, launches, None, float("inf"))
+    folder.mkdir()
+    assert fingerprint.fingerprint(found, launches, None, float("inf")) not in (before, "")
+
+
 def test_what_the_configuration_of_openssl_includes_counts(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

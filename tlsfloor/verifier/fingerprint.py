@@ -57,6 +57,7 @@ def fingerprint(
     names.update(map(str, started.fact_list("loaded_libraries")))
     names.update((*_LINKER, interpreter.path))
     folders = {*map(str, started.fact_list("sys_path")), interpreter.venv}
+    folders.update(map(str, started.fact_list("site_folders")))
     folders.add(str(started.facts.get("standard_library", "")))
     digest = hashlib.sha256()
     try:

@@ -153,6 +153,10 @@ def facts(job):
         "sys_path": sys.path,
         "standard_library": os.path.dirname(os.__file__),
     }
+    site = sys.modules.get("site")
+    if hasattr(site, "getsitepackages"):  # not in all environments of Python 2
+        # Those that do not exist are not on the path, and may have start-up files later.
+        found["site_folders"] = site.getsitepackages() + [site.getusersitepackages()]
     try:
         import ssl
     except ImportError as error:
