@@ -12,7 +12,7 @@ from tlsfloor.errors import VerifyError
 
 def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
     """Declare the options."""
-    parser.add_argument("--format", choices=formats, default="text", help="default: text")
+    parser.add_argument("--format", choices=[*formats], default="text", help="default: text")
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="--format json"
     )

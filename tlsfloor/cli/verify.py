@@ -67,7 +67,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     floor_option(parser)
     parser.add_argument(
-        "--role", choices=ROLES, default="both", help="the role that is tried (default: both)"
+        "--role", choices=[*ROLES], default="both", help="the role that is tried (default: both)"
     )
     parser.add_argument(
         "--hello",
