@@ -72,7 +72,7 @@ FORMATS: dict[str, Callable[[dict[str, str]], str]] = {
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--format", choices=FORMATS, default="sh", help="default: sh")
+    parser.add_argument("--format", choices=[*FORMATS], default="sh", help="default: sh")
     floor_option(parser)
     on_error_option(parser, None)
     parser.add_argument(
