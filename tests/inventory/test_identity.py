@@ -19,8 +19,6 @@ from tlsfloor.peers.base import CA_FILE, PEER_FILE
 from tlsfloor.stacks import _coverage
 from tlsfloor.verifier import launch
 
-PROBE = Path(launch.__file__).with_name("probe.py")
-
 #: The first argument of OpenSSL_version() (include/openssl/crypto.h).
 OPENSSL_BUILT_ON = 2
 
@@ -149,13 +147,15 @@ def test_a_python_that_contains_its_openssl_is_the_library_of_its_ssl(tmp_path: 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the mapped files")
 def test_the_probe_names_the_program_only_if_its_ssl_is_in_it(tmp_path: Path) -> None:
     """Every Python maps its program; the names of files do not tell which has OpenSSL in it."""
-    job = json.dumps({"ca": CA_FILE, "identity": PEER_FILE, "timeout": 1, "cases": []})
+    job = {"ca": CA_FILE, "identity": PEER_FILE, "timeout": 1, "cases": []}
+    file = tmp_path / "probe"
+    file.write_bytes(launch.probe_for(job))
     pretend = "import sys; sys.builtin_module_names += ('_ssl',); "
     program = os.path.realpath(sys.executable)
     found = {}
     for name, before in {"separate": "", "whole": pretend}.items():
-        code = f"{before}exec(compile(open({str(PROBE)!r}).read(), 'probe', 'exec'))"
-        done = python("-c", code, job, env=clean_environment())
+        code = f"{before}exec(compile(open({str(file)!r}).read(), 'probe', 'exec'))"
+        done = python("-c", code, env=clean_environment())
         facts = json.loads(done.stdout.partition("<tlsfloor-facts>")[2].partition("</")[0])["facts"]
         found[name] = facts["loaded_libraries"]
     assert (program in found["separate"]) == ("_ssl" in sys.builtin_module_names)
