@@ -54,9 +54,12 @@ def make(folder: str, number: int, pythons: list[str], *options: str) -> None:
             shutil.copytree(first, to, symlinks=True, copy_function=os.link)
 
 
-def verifying(folder: str, *options: str) -> Callable[[], float]:
-    """Return a function that measures the seconds of ``tlsfloor verify``, whatever the verdict."""
-    command = [sys.executable, "-m", "tlsfloor", "verify", *options, folder]
+def verifying(folder: str, *options: str, on: tuple[str, ...] = ()) -> Callable[[], float]:
+    """Return a function that measures the seconds of ``tlsfloor verify``, whatever the verdict.
+
+    ``on`` is a command that limits it to some cores.
+    """
+    command = [*on, sys.executable, "-m", "tlsfloor", "verify", *options, folder]
 
     def run() -> None:
         done = subprocess.run(command, env=environment(), capture_output=True, check=False)
@@ -73,9 +76,12 @@ def rows(*, quick: bool = False) -> Iterator[Row]:
         yield Row(
             f"tlsfloor verify --each, {TRIED} environments",
             "second",
+            # With one job on two cores, the probe and the verifier already work at the same time.
             {
-                f"--jobs {jobs}": verifying(folder, "--each", "--jobs", jobs, *quickly)
-                for jobs in "12"
+                "--jobs 1, one core": verifying(
+                    folder, "--each", "--jobs", "1", *quickly, on=("taskset", "--cpu-list", "0")
+                ),
+                "--jobs 2": verifying(folder, "--each", "--jobs", "2", *quickly),
             },
             most=1 / SPEEDUP,
         )
