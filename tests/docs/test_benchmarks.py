@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import parts
 import pytest
-from programs import TIME_LIMIT, clean_environment
+from programs import python
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
     parts.need("pyperf")
-    return subprocess.run(
-        [sys.executable, *args],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
+    return python(*args, cwd=ROOT)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import parts
-from programs import TIME_LIMIT, clean_environment
+from programs import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,24 +19,12 @@ SERVERS = [
 ]
 
 
-def run(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *args],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT,
-        check=False,
-    )
-
-
 def test_check_and_s_client_say_what_the_configuration_of_each_server_says(tmp_path: Path) -> None:
     parts.need("certifi", "rich", "tlslite", "urllib3")
     for program in ("openssl", "haproxy", "dovecot"):
         parts.need_program(program)
     tool = ["--tool", "openssl s_client", "--into", str(tmp_path)]
-    done = run("-m", "benchmarks.parity", *SERVERS, *tool)
+    done = python("-m", "benchmarks.parity", *SERVERS, *tool, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "parity.json").read_text())
     assert [*report["servers"]] == SERVERS
@@ -52,8 +38,8 @@ def test_check_and_s_client_say_what_the_configuration_of_each_server_says(tmp_p
 
 def test_an_unknown_server_or_a_missing_tool_is_named(tmp_path: Path) -> None:
     into = ["--into", str(tmp_path)]
-    unknown = run("-m", "benchmarks.parity", "nosuch", *into)
-    missing = run("-m", "benchmarks.parity", "--sslyze", "/nosuch/sslyze", *into)
+    unknown = python("-m", "benchmarks.parity", "nosuch", *into, cwd=ROOT)
+    missing = python("-m", "benchmarks.parity", "--sslyze", "/nosuch/sslyze", *into, cwd=ROOT)
     assert (unknown.returncode, missing.returncode) == (2, 2)
     assert "no such server: nosuch" in unknown.stderr
     assert "not found: " in missing.stderr
@@ -63,7 +49,7 @@ def test_an_unknown_server_or_a_missing_tool_is_named(tmp_path: Path) -> None:
 
 def test_the_page_shows_the_result_and_a_reason_for_each_difference() -> None:
     program = "from benchmarks import parity_page as p; print(p.written() == p.PAGE.read_text())"
-    done = run("-c", program)
+    done = python("-c", program, cwd=ROOT)
     assert done.stdout == "True\n", done.stderr
 
 

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -79,6 +80,29 @@ def python(
         check=False,
         **more,
     )
+
+
+def interrupt(words: list[str], number: int, started: Path) -> tuple[int, str]:
+    """Run a command of tlsfloor, and send it a signal as soon as a file has something in it.
+
+    Returns:
+        Its exit status, and what it printed on stderr.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "tlsfloor", *words],
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    return process.returncode, errors
 
 
 def drive(program: str, route: str, floor: str, job: dict[str, Any], **more: str) -> Any:

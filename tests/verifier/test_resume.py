@@ -15,7 +15,7 @@ from typing import Any, Callable
 import pytest
 
 from parts import need
-from programs import clean_environment, python
+from programs import clean_environment, interrupt, python
 from tlsfloor.cli.verify import resume_command
 from tlsfloor.verifier import cases, find, fingerprint, judge, resume
 from tlsfloor.verifier.examine import InterpreterResult
@@ -297,25 +297,12 @@ def test_an_interrupted_run_can_be_resumed(number: int, made: Path, tmp_path: Pa
         shutil.copytree(made / "all" / name, top / name, symlinks=True)
     started = tmp_path / "started"
     customize = packages_of(top / "two") / "sitecustomize.py"
-    customize.write_text(f"import time\nopen({str(started)!r}, 'w').close()\ntime.sleep(600)\n")
+    customize.write_text(f"import time\nopen({str(started)!r}, 'w').write('1')\ntime.sleep(600)\n")
     time.sleep(0.2)
     output = tmp_path / "report.json"
     words = [*OPTIONS, "--jobs", "1", str(top), "--output", str(output)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tlsfloor", "verify", *words],
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while not started.exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(number)
-            _, errors = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 128 + number
+    status, errors = interrupt(["verify", *words], number, started)
+    assert status == 128 + number
     report = json.loads(output.read_text())
     assert (report["finished"], report["exit_status"]) == (False, report["exit_status"] or 3)
     assert report["problems"] == ["interrupted: 1 of 2 interpreters are not verified"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from programs import BOOTSTRAP, PROGRAMS, clean_environment, python
+from programs import BOOTSTRAP, PROGRAMS, clean_environment, interrupt, python
 from parts import need, old_pythons
 from tlsfloor import versions
 from tlsfloor.peers import handshakes, hello_peers
@@ -692,19 +692,8 @@ def test_an_interrupted_run_leaves_nothing_running(number: int, venv: Path, tmp_
     path = misbehave(
         venv, f"import os, time\nopen({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
     )
-    command = [sys.executable, "-m", "tlsfloor", "verify", path]
-    with subprocess.Popen(
-        command, env=clean_environment(), stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(number)
-            _, errors = process.communicate(timeout=30)
-        finally:
-            process.kill()
-    assert process.returncode == 128 + number
+    status, errors = interrupt(["verify", path], number, pid)
+    assert status == 128 + number
     assert "Traceback" not in errors
     assert not is_running(int(pid.read_text())) or sys.platform != "linux"
 
