@@ -229,12 +229,13 @@ def test_the_advice_of_sarif_is_about_the_floor_of_the_report(floor: str) -> Non
 
 
 def test_sarif_and_junit_name_the_run_and_the_libraries() -> None:
-    """Whoever gets only this file knows what it is about, and which files were tried."""
+    """So the file alone says what it is about, and which files were tried."""
     report = REPORTS["shared"]
     suites = ET.fromstring(formats.to_junit(report))
     properties = [(each.get("name"), each.get("value")) for each in suites[1].iter("property")]
     [run] = json.loads(sarif.to_sarif(report))["runs"]
     [invocation] = run["invocations"]
+    assert run["tool"]["driver"]["informationUri"] == sarif.ADDRESS
     for name, value in {"floor": "1.2", "evidence": "handshake", "tool": "tlsfloor 0.1"}.items():
         assert (name, value) in properties
         assert invocation["properties"][name] == value

@@ -3,7 +3,7 @@
 How it works: RFC 8017 allows any number of primes (section 3.1), and the private operation takes
 the time of their size cubed. With the usual two it takes 6 ms in pure Python, which was most of a
 handshake, and with eight 1 ms. A client cannot tell the difference: it sees a modulus of 2048 bits.
-Whoever tries can factor such a modulus. That harms nothing, because the key is public anyway.
+Such a modulus is easier to factor. That does no harm, because the key is public anyway.
 """
 
 from __future__ import annotations
