@@ -16,15 +16,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The variables that are read as a process is armed, and no others.
+#: The variables that are read as a process is armed, and LABELS, which only commands read.
 FLOOR, CLUSTER_FLOOR = "TLSFLOOR", "TLS_MIN_VERSION"
 MODE, ON_ERROR = "TLSFLOOR_MODE", "TLSFLOOR_ON_ERROR"
 UNCOVERED, STACKS = "TLSFLOOR_UNCOVERED", "TLSFLOOR_STACKS"
 UNKNOWN = "TLSFLOOR_UNKNOWN"
 EVENTS, EXEMPTIONS = "TLSFLOOR_EVENTS", "TLSFLOOR_EXEMPTIONS"
+LABELS = "TLSFLOOR_LABELS"
 VARIABLES = (
     *(FLOOR, CLUSTER_FLOOR, ON_ERROR, MODE),
-    *(UNCOVERED, STACKS, UNKNOWN, EVENTS, EXEMPTIONS),
+    *(UNCOVERED, STACKS, UNKNOWN, EVENTS, EXEMPTIONS, LABELS),
 )
 
 #: The folder that arms a Python from PYTHONPATH. It holds one file, so nothing else is found there.

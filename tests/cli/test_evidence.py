@@ -17,7 +17,8 @@ import pytest
 from parts import need
 
 from programs import clean_environment, python
-from tlsfloor.cli._evidence import about_run, without_secrets
+from tlsfloor.cli._evidence import about_run, labels_in, without_secrets
+from tlsfloor.errors import PolicyError
 from tlsfloor.peers.base import CA_FILE
 
 COMMANDS = {
@@ -87,3 +88,47 @@ def test_the_command_in_the_evidence_has_no_password(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "argv", ["tlsfloor", "check", "postgresql://app:s3cret@db/prod"])
     run = about_run()["run"]
     assert run["command"] == [sys.executable, "tlsfloor", "check", "postgresql://***@db/prod"]
+
+
+LABELS = {
+    "owner=payments,image=shop:1.2": {"owner": "payments", "image": "shop:1.2"},
+    " owner = payments , note=a%2Cb%25=c": {"owner": "payments", "note": "a,b%=c"},
+    "": None,
+    "owner": None,
+    "owner=": None,
+    "=payments": None,
+    "owner=payments,": None,
+    "own\ner=payments": None,
+}
+
+
+@pytest.mark.parametrize("text", LABELS)
+def test_labels_are_names_and_values(text: str) -> None:
+    expected = LABELS[text]
+    environment = {"TLSFLOOR_LABELS": text}
+    if expected is not None:
+        assert labels_in(environment) == expected
+        return
+    with pytest.raises(PolicyError, match="TLSFLOOR_LABELS is not a list"):
+        labels_in(environment)
+
+
+def test_labels_may_come_from_opentelemetry() -> None:
+    attributes = "service.namespace=payments,container.image.name=shop,k8s.pod.name=shop-1"
+    otel = {"OTEL_RESOURCE_ATTRIBUTES": f"{attributes},service.name=unused"}
+    named = {**otel, "OTEL_SERVICE_NAME": "checkout"}
+    found = {"owner": "payments", "image": "shop", "service": "checkout"}
+    assert labels_in(named) == found
+    assert labels_in({**named, "TLSFLOOR_LABELS": "image=shop:2"}) == {**found, "image": "shop:2"}
+    assert labels_in(otel)["service"] == "unused"
+    assert labels_in({"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,b"}) == {}  # as its SDKs do
+
+
+def test_a_command_records_labels_or_names_the_mistake(tmp_path: Path) -> None:
+    env = clean_environment(TLSFLOOR_LABELS="owner=payments", TLSFLOOR_MODE="enforce")
+    done = python("-m", "tlsfloor", "status", "--json", env=env, cwd=tmp_path)
+    assert json.loads(done.stdout)["run"]["labels"] == {"owner": "payments"}
+    done = python("-m", "tlsfloor", "status", "--json", env={**env, "TLSFLOOR_LABELS": "payments"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: TLSFLOOR_LABELS is not a list" in done.stderr
+    assert "hint: TLSFLOOR_LABELS=owner=payments,image=shop:1.2" in done.stderr

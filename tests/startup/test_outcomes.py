@@ -662,7 +662,8 @@ SERVICE = {
 def test_misspelt_variables_are_named_once(executable: str) -> None:
     env = {"PYTHONPATH": BOOTSTRAP, "PYTHONDONTWRITEBYTECODE": "1", "TLS_MIN_VERSION": "1.2"}
     program = "import ssl"
-    for given in ({}, {"TLSFLOOR": "1.3", "TLSFLOOR_ON_ERROR": "block"}, SERVICE):
+    labels = {"TLSFLOOR_LABELS": "anything: it is for reports"}
+    for given in ({}, {"TLSFLOOR": "1.3", "TLSFLOOR_ON_ERROR": "block"}, SERVICE, labels):
         done = python("-c", program, executable=executable, env=clean_environment(**env, **given))
         assert (done.returncode, done.stderr) == (0, "")
     given = dict.fromkeys(MISSPELT, "1.3")
@@ -695,6 +696,17 @@ def test_a_legacy_python_names_the_variables_that_it_does_not_read(executable: s
     assert [line in done.stderr for line in lines] == [old] * len(lines)
     if old:
         assert done.stderr.count("\n") == len(lines)
+
+
+def test_labels_load_nothing() -> None:
+    """A process that does not use TLS starts as cheaply with labels as without."""
+    program = "import sys; print([name for name in sys.modules if name.startswith('tlsfloor')])"
+    for given, loaded in (
+        ({"TLSFLOOR_LABELS": "owner=payments"}, False),
+        ({"TLSFLOOR_LABEL": "owner=payments"}, True),  # the control
+    ):
+        env = clean_environment(PYTHONPATH=BOOTSTRAP, TLSFLOOR="1.2", **given)
+        assert ("tlsfloor.arm" in python("-c", program, env=env).stdout) == loaded
 
 
 def test_a_call_names_misspelt_variables_too() -> None:

@@ -14,7 +14,7 @@ REMEDY = "; hint: a part of the package is missing or damaged: mount all that `t
 MODERN = sys.version_info >= (3, 8)
 VARIABLES = (
     "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "
-    "TLSFLOOR_UNKNOWN TLSFLOOR_EVENTS TLSFLOOR_EXEMPTIONS"
+    "TLSFLOOR_UNKNOWN TLSFLOOR_EVENTS TLSFLOOR_EXEMPTIONS TLSFLOOR_LABELS"
 )
 # Values that need no check. With any other value tlsfloor is loaded before the program runs.
 PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
@@ -47,6 +47,7 @@ def arm_process(state):
             given.update({name: os.environ[name] for name in VARIABLES.split() if name in os.environ})
             if names.count(code("=TLSFLOOR")) + ("TLS_MIN_VERSION" in given) > len(given):
                 given["?"] = "?"  # a misspelt one, which tlsfloor.startup.failure names
+            given.pop("TLSFLOOR_LABELS", None)  # it is for reports, and changes nothing in this process
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
     plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")

@@ -7,7 +7,7 @@ import sys
 
 
 # Misspelt names, without their prefix TLSFLOOR_, and the variable that was probably meant.
-LIKELY_NAMES = {name: "TLSFLOOR_" + name for name in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS".split()}
+LIKELY_NAMES = {name: "TLSFLOOR_" + name for name in "ON_ERROR MODE UNCOVERED STACKS UNKNOWN EVENTS EXEMPTIONS LABELS".split()}
 LIKELY_NAMES.update(dict.fromkeys(("", "S", "FLOOR", "VERSION", "MIN", "MIN_VERSION", "MINIMUM"), "TLSFLOOR"))
 
 
