@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import operator
 import os
 import random
 import time
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tlsfloor import events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     # A line of a schedule: seconds since the day began, which run of the program, which facts, and
@@ -177,69 +178,74 @@ class _Clock:
         return self.now
 
 
+def counted(steps: Iterable[tuple[float, str, dict[str, Any]]], end: float) -> Iterator[Any]:
+    """Yield the events that a process delivers: it does these things, and ends.
+
+    A step is when something happened, the kind of event, and its facts.
+    """
+    clock = _Clock()
+    vars(events)["time"] = clock  # it has the only function that is called
+    try:
+        events._forget_parent()
+        for number, (when, kind, facts) in enumerate(steps):
+            clock.now = when
+            if not number:
+                events._last_delivery = when
+            yield from events._count(kind, facts)
+        clock.now = end
+        yield from events._undelivered()
+    finally:
+        vars(events)["time"] = time
+        events._forget_parent()
+
+
 @functools.lru_cache(None)
 def schedule(service: Service, seed: int) -> Schedule:
     """Let ``tlsfloor.events`` count what a process of a service does in a day."""
     chance = random.Random(f"{service} {seed}")
-    clock = _Clock()
-    facts: dict[str, int] = {}
+    known: dict[str, int] = {}
     kept: list[tuple[str, dict[str, Any]]] = []
     lines: list[Line] = []
     handshakes = 0
-
-    def written(made: list[dict[str, Any]], run: int) -> None:
-        for event in made:
+    for run in range(service.behaviour.runs):
+        begin = run * DAY / service.behaviour.runs + chance.random() * 5
+        end = begin + service.behaviour.seconds
+        steps = [(begin, "armed", _armed(service)), *_traffic(service, chance, begin, end)]
+        handshakes += len(steps) - 1
+        for event in counted(steps, end):
             header = {name: event.pop(name) for name in events._HEADER}
             key = json.dumps([header["kind"], event])
-            if key not in facts:
-                facts[key] = len(kept)
+            if key not in known:
+                known[key] = len(kept)
                 kept.append((header["kind"], event))
-            lines.append((header["time"], run, facts[key], header["count"]))
-
-    vars(events)["time"] = clock  # it has the only function that is called
-    try:
-        for run in range(service.behaviour.runs):
-            events._forget_parent()
-            clock.now = events._last_delivery = run * DAY / service.behaviour.runs
-            clock.now += chance.random() * 5
-            end = clock.now + service.behaviour.seconds
-            written(events._count("armed", _armed(service)), run)
-            for when, connection in _traffic(service, chance, clock.now, end):
-                clock.now = when
-                written(events._count(*_facts(service, connection, chance)), run)
-                handshakes += 1
-            clock.now = end
-            written(events._undelivered(), run)
-    finally:
-        vars(events)["time"] = time
-        events._forget_parent()
+            lines.append((header["time"], run, known[key], header["count"]))
     return Schedule(kept, lines, handshakes)
 
 
 def _traffic(
     service: Service, chance: random.Random, begin: float, end: float
-) -> Iterator[tuple[float, Connection]]:
-    """Yield when a process connects; the first time soon after its start."""
+) -> list[tuple[float, str, dict[str, Any]]]:
+    """Return the handshakes of a process; it connects to each peer soon after its start."""
     found = []
     for each in service.connections:
         when = begin + 1 + chance.random()
         while when < end:
-            found.append((when, each))
+            found.append((when, *_facts(service, each, chance)))
             when += chance.expovariate(1 / each.every)
-    return iter(sorted(found))
+    return sorted(found, key=operator.itemgetter(0))
 
 
-def _armed(service: Service) -> dict[str, object]:
+def _armed(service: Service) -> dict[str, Any]:
     text = "start-up file: /opt/tlsfloor/bootstrap on PYTHONPATH"
     return {"floor": "1.2", "mode": service.mode, "text": text}
 
 
 def _facts(
     service: Service, connection: Connection, chance: random.Random
-) -> tuple[str, dict[str, object]]:
+) -> tuple[str, dict[str, Any]]:
     """Return kind and facts of a handshake, in the order in which a process has them."""
     address = chance.randrange(connection.addresses)
-    facts: dict[str, object] = {"mode": service.mode, "floor": "1.2", "stack": "ssl"}
+    facts: dict[str, Any] = {"mode": service.mode, "floor": "1.2", "stack": "ssl"}
     name = f"{connection.server}-{service.number % 8}.internal.example"
     fails = service.mode == "enforce" and connection.version < "TLS 1.2"
     if fails:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import outputs
+import pytest
 from programs import python
-from tlsfloor.report.reader import EventFiles
-from tlsfloor.report.tally import Tally
+from reports import ReportRun
 
 ROOT = Path(__file__).parents[2]
 LINES = 16_000
@@ -22,18 +22,19 @@ def day(folder: Path, *options: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.iterdir())]
 
 
-def test_the_report_reads_a_day_and_finds_each_damaged_line(tmp_path: Path) -> None:
+def test_the_report_reads_a_day_and_finds_each_damaged_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     files = day(tmp_path, "--damage", "500")
     assert sum(len(file.splitlines()) for file in files) == LINES
-    tally = Tally()
-    found = EventFiles(tally.take)
-    found.read([str(tmp_path)])
-    wrong = [problem for file in found.invalid.values() for problem in file]
-    damaged = sum(sum(file.values()) for file in found.invalid.values())
-    assert found.events + damaged == LINES
+    facts = ReportRun(capsys, tmp_path, "--format", "json").facts
+    invalid = facts["files"]["invalid_lines"]
+    wrong = [problem for file in invalid.values() for problem in file]
+    damaged = sum(sum(file.values()) for file in invalid.values())
+    assert facts["files"]["event_lines"] + damaged == LINES
     assert damaged > 20
     assert {"not JSON", "not text", "of another schema", "too long", "truncated"} < {*wrong}
-    assert tally.untimed  # of the host without a clock
+    assert facts["lines_without_time"]  # of the host without a clock
     validator = outputs.validator_of("event")
     lines = [line for file in files for line in file.splitlines()[:40] if b"\xff" not in line]
     whole = [line for line in lines if line.endswith(b"}") and b"99," not in line]
