@@ -20,9 +20,13 @@ APART = [
     "tests/floor/test_tools.py",
 ]
 
+# It needs the extra `lint`.
+TYPES = "tests/test_types.py"
+
 # Tests that do not depend on the interpreter, or that start every interpreter themselves, and tests
 # that need other extras: guides, agents and other TLS libraries.
 ELSEWHERE = [
+    TYPES,
     "tests/docs",
     "tests/endpoints",
     "tests/peers",
@@ -84,9 +88,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Run mypy."""
-    session.install(".[lint]")
+    """Run mypy, and three type checkers on programs that use tlsfloor."""
+    session.install(".[lint,pytest]")
     session.run("mypy")
+    session.run("pytest", TYPES, *session.posargs)
 
 
 @nox.session

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tlsfloor._enforce import enforce, raise_context
     from tlsfloor._status import Status, require, status
+    from tlsfloor._types import Floor
     from tlsfloor.errors import (
         FloorNotHeldError,
         GuardError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0.dev0"
 
 __all__ = [
+    "Floor",
     "FloorNotHeldError",
     "GuardError",
     "InstallError",
@@ -50,11 +52,12 @@ _MODULES = {
     "require": "_status",
     "status": "_status",
     "Status": "_status",
+    "Floor": "_types",
     "verify": "verifier.in_process",
 }
 
 
-def __getattr__(name):  # type: (str) -> object
+def _load(name):  # type: (str) -> object
     if name not in __all__:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     # A tool that was imported earlier may instrument modules as they are loaded, and break ours.
@@ -63,6 +66,10 @@ def __getattr__(name):  # type: (str) -> object
     hooks.insert()
     module = ".".join((__name__, _MODULES.get(name, "errors")))
     return getattr(__import__(module, fromlist=[name]), name)
+
+
+if not TYPE_CHECKING:  # a type checker that sees it believes that every name exists
+    __getattr__ = _load
 
 
 def __dir__():  # type: () -> list[str]

@@ -14,19 +14,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from tlsfloor._status import Status
+    from tlsfloor._types import Floor
 
 
 def enforce(
-    floor: object,
+    floor: Floor,
     *,
-    mode: str = "enforce",
+    mode: Literal["enforce", "observe"] = "enforce",
     children: bool = False,
-    uncovered: str | None = None,
-    stacks: Mapping[str, str] | None = None,
-    unknown: str | None = None,
+    uncovered: Literal["warn", "block"] | None = None,
+    stacks: Mapping[str, Literal["warn", "block"]] | None = None,
+    unknown: Literal["warn", "block"] | None = None,
     on_event: Callable[[dict[str, Any]], object] | None = None,
 ) -> Status:
     """Hold every TLS connection of this process at ``floor`` or above, from now on.
@@ -116,7 +117,7 @@ def _findings() -> tuple[str, ...]:
     return tuple(str(observed) for observed in found if observed.outcome != "refused")
 
 
-def raise_context(context: ssl.SSLContext, floor: object) -> None:
+def raise_context(context: ssl.SSLContext, floor: Floor) -> None:
     """Raise one context to ``floor``, and change nothing else in the process.
 
     A bound of the context that is below the floor is set to the floor. The program can still lower

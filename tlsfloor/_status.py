@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tlsfloor._types import Arming, Exemption, Floor, FloorName, Library
+
 
 class Status:
     """What holds in this process, as ``status()`` and ``enforce()`` return it.
@@ -53,16 +55,16 @@ class Status:
     )
 
     held: bool
-    floor: str | None
-    observed: str | None
-    armings: list[dict[str, str]]
+    floor: FloorName | None
+    observed: FloorName | None
+    armings: list[Arming]
     stacks: dict[str, str]
-    libraries: list[dict[str, Any]]
+    libraries: list[Library]
     counts: dict[str, int]
     below: list[str]
     problems: list[str]
     events: dict[str, str]
-    exemptions: list[dict[str, Any]]
+    exemptions: list[Exemption]
     children: str
 
     def __init__(self, **facts: Any) -> None:
@@ -102,7 +104,7 @@ def status() -> Status:
 def _verified() -> Status:
     """Return what the guards report, and the verifier if ``ssl`` is loaded."""
     found = from_guards()
-    if found.held and sys.modules.get("ssl") is not None:
+    if found.held and found.floor and sys.modules.get("ssl") is not None:
         from tlsfloor.verifier import in_process
 
         accepted = in_process.verify(found.floor).below
@@ -204,7 +206,7 @@ def _process_problems() -> list[str]:
     return [off, *filter(None, [policy.unrun_startup_file()])]
 
 
-def require(floor: object) -> None:
+def require(floor: Floor) -> None:
     """Raise an error unless this process holds ``floor`` or a higher one. Changes nothing.
 
     It is for a library that must not run without a floor, and may not set one: only the application
@@ -217,7 +219,7 @@ def require(floor: object) -> None:
 
     Raises:
         FloorNotHeldError: nothing is armed, or a lower floor, or a guard is not in place; the
-            attribute ``status`` of the error has the facts, as ``Status.as_dict()``.
+            attribute ``status`` of the error is the ``Status``.
         PolicyError: the floor cannot be understood.
 
     .. versionadded:: 0.1
@@ -238,5 +240,5 @@ def require(floor: object) -> None:
     raise FloorNotHeldError(
         f"this process does not hold TLS {name}: {', '.join(reasons)}",
         hint=next(filter(None, hints), usual),
-        status=found.as_dict(),
+        status=found,
     )

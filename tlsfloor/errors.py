@@ -22,6 +22,13 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ssl import SSLError
+
+    from tlsfloor._status import Status
+    from tlsfloor._types import FloorName
+
 
 def printable(text: str) -> str:
     """Return a text of unknown origin as one line that cannot move a cursor.
@@ -76,6 +83,9 @@ class PolicyError(TLSFloorError, ValueError):
     .. versionadded:: 0.1
     """
 
+    value: object = None
+    source: str = ""
+
 
 class GuardError(TLSFloorError, ImportError):
     """The floor cannot be held on a TLS stack.
@@ -91,10 +101,14 @@ class GuardError(TLSFloorError, ImportError):
 
 
 class FloorNotHeldError(TLSFloorError, RuntimeError):
-    """``require()`` found that the process does not hold the floor; ``status`` has the facts.
+    """``require()`` found that the process does not hold the floor.
+
+    ``status`` is what ``status()`` returns, with no ``libraries``.
 
     .. versionadded:: 0.1
     """
+
+    status: Status
 
 
 class VerifyError(TLSFloorError, RuntimeError):
@@ -111,18 +125,16 @@ class InstallError(TLSFloorError, RuntimeError):
     """
 
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ssl import SSLError
 
     class ProtocolRefused(TLSFloorError, SSLError):  # noqa: N818 - it reads so in a traceback
-        """See ``__getattr__``."""
+        """See ``_create``."""
 
-        floor: str
+        floor: FloorName
         set_by: str
 
 
-def __getattr__(name: str) -> object:
+def _create(name: str) -> object:
     if name != "ProtocolRefused":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ssl import SSLError
@@ -154,3 +166,7 @@ def __getattr__(name: str) -> object:
 
     ProtocolRefused.__qualname__ = name
     return globals().setdefault(name, ProtocolRefused)
+
+
+if not TYPE_CHECKING:  # a type checker that sees it believes that every name exists
+    __getattr__ = _create

@@ -605,7 +605,7 @@ attempt(tlsfloor.require, "nonsense")
 try:
     tlsfloor.require("1.3")
 except tlsfloor.FloorNotHeldError as error:
-    say(error.status["floor"], error.hint)
+    say(error.status.floor, error.hint)
 say("__init__" in ssl.SSLContext.__dict__, tlsfloor.status().floor)
 """
 

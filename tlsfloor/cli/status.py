@@ -28,7 +28,8 @@ from tlsfloor.cli import JSON_SCHEMA, json_option, quiet_option, tell
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+
+    from tlsfloor._types import Exemption
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +95,7 @@ def describe_status(found: tlsfloor.Status, ssl_error: str) -> Iterator[tuple[st
         yield "ssl", f"cannot be imported: {ssl_error}"
 
 
-def _describe_exemption(exemption: dict[str, Any]) -> str:
+def _describe_exemption(exemption: Exemption) -> str:
     port = f":{exemption['port']}" if exemption["port"] else ""
     until = "until" if exemption["applies"] else "expired on"
     allowed = f"{exemption['host']}{port} may use {exemption['minimum']}"

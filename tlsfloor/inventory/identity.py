@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 _BUILT = rb"built on: (\w{3} \w{3} [ \d]\d [\d:]{8} \d{4} UTC)\0"
@@ -41,12 +41,12 @@ class FileFacts(NamedTuple):
     built: str = ""
 
 
-def with_identity(libraries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_identity(libraries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return libraries, as JSON types, with what identifies their files."""
     return [_identified(library) for library in libraries]
 
 
-def _identified(library: dict[str, Any]) -> dict[str, Any]:
+def _identified(library: Mapping[str, Any]) -> dict[str, Any]:
     known = tuple(filter(_VERSION.search, library["implementation"].split(", ")))
     own, *others = (
         facts_of(each["path"], known) for each in ({"path": library["path"]}, *library["parts"])

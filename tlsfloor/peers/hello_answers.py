@@ -32,10 +32,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from tlsfloor._types import Outcome
     from tlsfloor.wire import ClientHello
 
 #: The outcomes. ``INCONCLUSIVE`` proves nothing.
-ACCEPTED, REFUSED, INCONCLUSIVE = "accepted", "refused", "inconclusive"
+ACCEPTED: Outcome = "accepted"
+REFUSED: Outcome = "refused"
+INCONCLUSIVE: Outcome = "inconclusive"
 
 #: The evidence for a client that sends nothing after a ServerHello: it waits for the certificate.
 SILENT = "it says nothing"
@@ -57,7 +60,7 @@ _ABOUT_THE_OFFER = {
 class HelloAnswer:
     """An outcome and the evidence for it; ``suite`` is the number of the suite of a ServerHello."""
 
-    outcome: str
+    outcome: Outcome
     evidence: str
     suite: int | None = None
 

@@ -134,7 +134,7 @@ def coverage(floor: str | None) -> dict[str, str]:
     return {row: facts[2].get(floor or "", "uncovered") for row, facts in ABOUT.items()}
 
 
-def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[dict[str, Any]]:
+def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[Any]:
     """Return each library of the inventory with its rows and their coverage, as JSON types.
 
     A library of the system belongs to the rows of all libraries that are linked to it. It is also

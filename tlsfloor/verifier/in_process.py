@@ -30,7 +30,7 @@ import sys
 from _thread import _local
 from dataclasses import dataclass
 from types import FunctionType, SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tlsfloor import versions
 from tlsfloor.errors import PolicyError, VerifyError
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
     from typing import Any
+
+    from tlsfloor._types import Floor, FloorName, Outcome, Role
 
 # Copies of the probe's functions in a namespace without a __name__. CPython drops a warning about a
 # line of such a module (Python/_warnings.c, warn_explicit(): "module can be None if a warning is
@@ -80,10 +82,10 @@ class Observation:
     ``setup`` says how the context was set up, and ``version`` is a wire number (0x0301 is TLS 1.0).
     """
 
-    role: str
+    role: Role
     setup: str
     version: int
-    outcome: str
+    outcome: Outcome
     evidence: str
 
     def __str__(self) -> str:
@@ -99,7 +101,7 @@ class Verification:
     one sentence.
     """
 
-    floor: str
+    floor: FloorName
     observations: tuple[Observation, ...]
 
     @property
@@ -143,7 +145,7 @@ class Verification:
         return f"<{type(self).__name__}: {self}>"
 
 
-def verify(floor: object = "1.2") -> Verification:
+def verify(floor: Floor = "1.2") -> Verification:
     """Try, in this process and in memory, every way to get a version below ``floor`` from ``ssl``.
 
     It is meant for a health check, or for a test of a library: it needs no network and no
@@ -167,9 +169,11 @@ def verify(floor: object = "1.2") -> Verification:
     try:
         wire = versions.parse(floor)
     except ValueError as error:
-        raise PolicyError(f"verify(): {error}", hint="write 1.2 or 1.3", value=floor) from None
+        raise PolicyError(
+            f"verify(): {error}", hint="write 1.2 or 1.3", value=floor, source="verify()"
+        ) from None
     try:
-        return Verification(versions.floor_name(wire), tuple(observe_ssl()))
+        return Verification(cast("FloorName", versions.floor_name(wire)), tuple(observe_ssl()))
     except ImportError as error:
         raise VerifyError(f"there is no ssl to verify: {error}") from error
 
@@ -236,7 +240,8 @@ class _Warnings:
 
 def _observe_all(ssl: Any) -> list[Observation]:
     found = []
-    for role in ("client", "server"):
+    roles: tuple[Role, ...] = ("client", "server")
+    for role in roles:
         for setup in SETUPS[role, "ssl"]:
             asked = [each for each in VERSIONS if FIXED_VERSIONS.get(setup, each) == each]
             # A server checks the version before it needs a key, but it offers no TLS 1.3 without.
