@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from events import BEGIN, PROGRAM, event, handshake, many, write
 from programs import clean_environment, python
 from reports import FINE, OLD, ReportRun, impact_of
 from tlsfloor.report import impact as judged
-from tlsfloor.report import phrases, reader, tally
+from tlsfloor.report import phrases, reader, sums, tally
 from tlsfloor.report.as_html import report_html
 from tlsfloor.report.as_json import report_facts, report_json
 from tlsfloor.report.as_text import report_text
@@ -386,6 +387,60 @@ def test_a_closed_stdin_is_reported(
     assert "stdin: it is closed" in report.printed
 
 
+# --- the order of events
+
+
+def any_events(most: int = 40) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Events that differ in few places, so that many are about the same connection."""
+    few = st.sampled_from(["", "a", "b", "c", "long" * 60])
+    return st.lists(
+        st.builds(
+            event,
+            kind=st.sampled_from([*tally.KINDS, "measured"]),
+            mode=st.sampled_from(["observe", "enforce"]),
+            floor=st.sampled_from(["1.0", "1.2", "1.3", None]),
+            version=st.sampled_from([None, "TLS 1.0", "TLSv1.2", "TLS 1.3", "QUIC 9"]),
+            role=st.sampled_from(["client", "server"]),
+            host=few,
+            program=few,
+            server_name=few,
+            suite=few,
+            text=few,
+            peer=st.sampled_from([None, "::1", "::2"]),
+            count=st.sampled_from([1, 2, 1000]),
+            time=st.sampled_from([BEGIN, BEGIN + 0.5, BEGIN + 10**5, BEGIN + 10**7, 0, 4e9]),
+        ),
+        max_size=most,
+    )
+
+
+def set_small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in {"ROWS": 2, "HOSTS": 2, "NAMES": 3, "MACHINES": 3}.items():
+        monkeypatch.setattr(tally, f"MOST_{name}", most)
+    monkeypatch.setattr(tally, "_MOST_CACHED", 5)
+    monkeypatch.setattr(sums, "MOST_SLOTS", 4)
+    monkeypatch.setattr(reader, "MOST_NAMED", 2)
+    monkeypatch.setattr(time, "time", lambda: BEGIN + 10**8)
+
+
+@given(any_events(), st.randoms(use_true_random=False), st.booleans())
+@settings(deadline=None)
+def test_the_order_of_events_does_not_matter(
+    made: list[dict[str, Any]], chance: random.Random, small: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if small:
+            set_small_limits(patch)
+        else:
+            patch.setattr(time, "time", lambda: BEGIN + 10**8)
+        before = impact_of(*made)
+        chance.shuffle(made)
+        after = impact_of(*made)
+        for write_it in (report_json, report_text, report_html):
+            assert write_it(after) == write_it(before)
+        assert after.tally.hosts == before.tally.hosts
+
+
 # --- what is kept is bounded
 
 
@@ -423,10 +478,13 @@ def test_a_full_cache_does_not_change_the_result(monkeypatch: pytest.MonkeyPatch
 
 def test_the_number_of_names_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MOST_NAMES", 3)
-    summed = tally.Tally()
-    for number in range(9):
-        summed.take(handshake(program=f"{number}", host=f"{number}"))
-    assert (len(summed.programs), len(summed.hosts)) == (3, 3)
+    monkeypatch.setattr(tally, "MOST_MACHINES", 4)
+    made = [handshake(program=f"{number}", host=f"{number}") for number in range(9)]
+    assert impact_of(*made[:3]).scope()[1:3] == ["3 programs", "3 machines (0, 1 and 2)"]
+    assert impact_of(*made).scope()[1:3] == [
+        "more than 3 programs",
+        "more than 4 machines (0, 1, 2 and 3)",
+    ]
 
 
 def test_the_number_of_observed_machines_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -439,11 +497,11 @@ def test_the_number_of_observed_machines_is_limited(monkeypatch: pytest.MonkeyPa
         return bool(impact_of(*made).doubts["1.3"])
 
     assert not doubted(50)  # more machines than a row names
-    monkeypatch.setattr(tally, "MOST_NAMES", 3)
+    monkeypatch.setattr(tally, "MOST_ROWS", 0)
+    assert not doubted(50)
+    monkeypatch.setattr(tally, "MOST_MACHINES", 3)
     assert not doubted(3)
     assert doubted(4)
-    monkeypatch.setattr(tally, "MOST_ROWS", 0)
-    assert doubted(1)
 
 
 def test_long_texts_are_cut_off() -> None:
@@ -458,7 +516,7 @@ def test_a_long_line_takes_no_memory(tmp_path: Path) -> None:
     file = tmp_path / "events.jsonl"
     with open(file, "wb") as opened:
         opened.truncate(50 * 2**20)  # a hole
-    files = EventFiles(tally.Tally().take)
+    files = EventFiles(tally.Tally())
     tracemalloc.start()
     try:
         files.read([str(file)])
@@ -483,11 +541,11 @@ def test_a_long_line_takes_no_memory(tmp_path: Path) -> None:
     )
 )
 def test_the_timeline_has_every_handshake_in_its_slot(made: list[tuple[int, int, int]]) -> None:
-    line = tally.Timeline()
+    line = sums.Timeline()
     for when, version, count in made:
         line.add(when, version, count)
     starts = line.starts()
-    assert 1 <= len(starts) <= tally.MOST_SLOTS
+    assert 1 <= len(starts) <= sums.MOST_SLOTS
     for start in starts:
         for version in (TLS1_2, TLS1_3):
             expected = sum(
@@ -499,7 +557,7 @@ def test_the_timeline_has_every_handshake_in_its_slot(made: list[tuple[int, int,
 
 
 def test_weeks_begin_on_monday() -> None:
-    line = tally.Timeline()
+    line = sums.Timeline()
     for day in (0, 600):
         line.add(BEGIN + day * 86400, TLS1_2, 1)
     assert line.width == 604_800
@@ -593,7 +651,7 @@ def test_every_encoding_of_stdout_can_be_written_to(encoding: str, tmp_path: Pat
 )
 def test_no_input_causes_a_traceback_or_a_false_zero(made: list[bytes]) -> None:
     summed = tally.Tally()
-    files = EventFiles(summed.take)
+    files = EventFiles(summed)
     files.read_file("file", io.BufferedReader(io.BytesIO(b"\n".join(made))))
     impact = Impact("1.2", summed, files, "0")
     for write_it in (report_json, report_text, report_html):

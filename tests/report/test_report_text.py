@@ -230,14 +230,14 @@ def test_no_line_is_wider_than_the_terminal(
     printed = re.sub(r"\x1b\[\d*m", "", ReportRun(capsys, file).printed)
     assert max(map(cells.cell_len, printed.splitlines())) <= width
     # What is to be pasted means the same, though it is folded.
-    [command] = re.findall(r"tlsfloor check(?:.*\\\n)*.*", printed[printed.index("words") :])
+    command = re.findall(r"tlsfloor check(?:.*\\\n)*.*", printed[printed.index("words") :])[0]
     shell = f"tlsfloor() {{ printf '%s ' \"$@\"; }}; {command}"
     done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
     assert done.stdout == f"check {long}:443 "
     if sys.version_info >= (3, 11):
         tomllib = pytest.importorskip("tomllib")
         entries = tomllib.loads(printed[printed.index("[[exemption]]") :])["exemption"]
-        assert [each["host"] for each in entries] == ["erp.example", long]
+        assert [each["host"] for each in entries] == [long, "erp.example"]
 
 
 def test_a_terminal_gets_colours(

@@ -37,7 +37,7 @@ class ReportRun:
 def impact_of(*events: dict[str, Any], floor: str = "1.2") -> Impact:
     """Return the impact that the report sees in some events."""
     tally = Tally()
-    files = EventFiles(tally.take)
+    files = EventFiles(tally)
     for event in events:
         tally.take(event)
         files.events += 1

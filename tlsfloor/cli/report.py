@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     tally = Tally()
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
-            files = EventFiles(tally.take, advance)
+            files = EventFiles(tally, advance)
             files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")

@@ -110,8 +110,9 @@ def _timeline(impact: Impact) -> Iterator[str]:
         if len(starts) >= _FULL:
             shown = [labels[0], labels[len(labels) // 2], labels[-1]]
         yield f'<div class="axis"><span>{"</span><span>".join(shown)}</span></div>\n'
-    if impact.tally.untimed:
-        lines = phrases.many(impact.tally.untimed, "line")
+    untimed = impact.tally.total("untimed")
+    if untimed:
+        lines = phrases.many(untimed, "line")
         yield _soft(
             f"Not drawn: {lines} without a valid time (missing, before 2020 or in the future)."
         )
@@ -186,7 +187,7 @@ def _programs(impact: Impact) -> Iterator[str]:
             count = spoken[program][wire]
             row[phrases.version(wire)] = ("count", f"{count:,}" if count else "")
         rows.append(row)
-    yield from _table("Programs", phrases.at_least(impact.tally.programs), rows)
+    yield from _table("Programs", phrases.number_of(impact.tally.names), rows)
     if len(order) > _MOST:
         yield _soft(f"and {len(order) - _MOST:,} more.")
     yield "</section>\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tlsfloor import versions
 from tlsfloor.report import phrases
 from tlsfloor.report.impact import FLOORS, Impact, list_of
 from tlsfloor.report.tally import Row
@@ -40,9 +39,9 @@ def report_facts(impact: Impact) -> dict[str, Any]:
         "first": _time(impact.first_time),
         "last": _time(impact.last_time),
         "events": sum(row.count for row in impact.rows),
-        "lines_without_time": tally.untimed,
+        "lines_without_time": tally.total("untimed"),
         "hosts": len(tally.hosts),
-        "programs": len(tally.programs),
+        "programs": len(tally.names.kept),
         "handshakes": [
             {"version": name, "count": impact.handshakes[wire], "last": _time(impact.last[wire])}
             for wire, name in seen.items()
@@ -67,26 +66,16 @@ def report_facts(impact: Impact) -> dict[str, Any]:
 
 
 def _row_facts(row: Row) -> dict[str, Any]:
-    facts = {
-        "kind": row.kind,
-        "mode": row.mode,
-        "floor": row.floor and versions.floor_name(row.floor),
-        "version": row.version and versions.name(row.version),
-        "asked": row.asked and versions.name(row.asked),
-        **{name: getattr(row, name) for name in ("stack", "role", "program", "where", "library")},
-        "server_name": row.name,
-        **{name: getattr(row, name) for name in ("peer", "port", "suite", "text")},
-        "exempted": row.exempted,
-    }
     return {
-        **{name: value or None for name, value in facts.items()},
+        **{name: value or None for name, value in row.facts().items()},
+        "exempted": row.exempted or None,
         "list": list_of(row),
         "breaks": {name: row.breaks(wire) for name, wire in FLOORS.items()},
         "summed": row.rest,
         "count": row.count,
         "first": _time(row.first if row.last else 0),
         "last": _time(row.last),
-        "hosts": sorted(row.hosts - {""}),
+        "hosts": sorted(row.hosts),
         "more_hosts": row.more_hosts,
     }
 

@@ -63,6 +63,7 @@ class Impact:
         self.floor, self.tally, self.files, self.tool = floor, tally, files, tool
         self.run = run or {}
         self.created = time.time()
+        tally.settle()
         self.rows = [*tally.rows.values(), *tally.rest.values()]
         _exempt(self.rows)
         self.rows.sort(key=_worst_first)
@@ -171,10 +172,10 @@ class Impact:
     def scope(self) -> list[str]:
         """Return how many handshakes were seen, of which machines and when."""
         known = self.tally
-        machines = phrases.plural(phrases.at_least(known.hosts), "machine")
+        machines = phrases.plural(phrases.number_of(known.machines), "machine")
         if 0 < len(known.hosts) <= phrases.FEW:
             machines += f" ({phrases.some(known.hosts, 'machine')})"
-        programs = phrases.plural(phrases.at_least(known.programs), "program")
+        programs = phrases.plural(phrases.number_of(known.names), "program")
         found = [phrases.many(self.total, "handshake"), programs, machines]
         if self.last_time:
             first, last = phrases.moment(self.first_time), phrases.moment(self.last_time)

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterable
 
 from tlsfloor import versions
-from tlsfloor.report.tally import ATTEMPTED, MOST_NAMES, UNSEEN, Row
+from tlsfloor.report.sums import Smallest
+from tlsfloor.report.tally import ATTEMPTED, UNSEEN, Row
 
 #: Up to this many machines are named; of more, only the number is given.
 FEW = 5
@@ -44,9 +45,9 @@ def many(count: int, noun: str) -> str:
     return plural(f"{count:,}", noun)
 
 
-def at_least(names: set[str]) -> str:
-    """Return the number of names, of which no more than ``MOST_NAMES`` are kept."""
-    return "at least " * (len(names) >= MOST_NAMES) + f"{len(names):,}"
+def number_of(names: Smallest) -> str:
+    """Return the number of names, of which no more than a limit are kept."""
+    return "more than " * names.more + f"{len(names.kept):,}"
 
 
 def times(rows: list[Row]) -> str:
@@ -86,10 +87,9 @@ def some(names: Iterable[str], noun: str) -> str:
 
 def hosts(row: Row) -> str:
     """Return the names of a row's machines where they are few, and else their number."""
-    known = row.hosts - {""}
-    if len(known) > FEW:
-        return "more than " * row.more_hosts + many(len(known), "machine")
-    return some(known, "machine")
+    if len(row.hosts) > FEW:
+        return "more than " * row.more_hosts + many(len(row.hosts), "machine")
+    return some(row.hosts, "machine")
 
 
 def moment(when: float, form: str = "%Y-%m-%d %H:%M") -> str:

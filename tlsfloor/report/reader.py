@@ -17,6 +17,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tlsfloor.report.sums import Smallest
+from tlsfloor.report.tally import Tally
+
 #: The schema of the events that are read.
 SCHEMA = 1
 
@@ -38,7 +41,33 @@ OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
 TRUNCATED = "truncated"
 
-_decode = json.JSONDecoder().decode  # faster than json.loads, which chooses a decoder
+# Faster than json.loads, which chooses a decoder and looks for white space around the value.
+_decoder: Any = json.JSONDecoder()  # mypy does not know its scan_once
+_scan: Any = _decoder.scan_once
+_ENDS = frozenset(("\n", "", "\r\n"))
+
+
+def decode(line: bytes) -> Any:
+    """Return the JSON of a line.
+
+    Raises:
+        ValueError, RecursionError, StopIteration: it is not JSON; ``problem_of`` says why.
+    """
+    text = line.decode("utf-8")
+    found, end = _scan(text, 0)
+    return found if text[end:] in _ENDS else _decoder.decode(text)
+
+
+def problem_of(line: bytes) -> str:
+    """Return what is wrong with a line that is not JSON; empty for an empty line."""
+    text = line.strip()
+    if text[:1] == b"{" and text[-1:] != b"}":  # its writer may have been interrupted
+        return TRUNCATED
+    try:
+        line.decode("utf-8")
+    except ValueError:
+        return NOT_TEXT
+    return "" if not text else NOT_TEXT if b"\0" in line else NOT_JSON
 
 
 class EventFiles:
@@ -48,25 +77,30 @@ class EventFiles:
         targets: the files and folders that the user named.
         files: how many were opened.
         events: how many lines were events.
-        invalid: path -> problem -> how many lines of the file have it.
-        unreadable: path -> why it could not be read, or not to its end.
         more: how many more files have problems.
     """
 
-    def __init__(
-        self, take: Callable[[dict[str, Any]], None], progress: Callable[[], object] = bool
-    ) -> None:
-        """Pass each event to ``take``, and call ``progress`` after each file.
-
-        ``take`` raises TypeError or ValueError if an event is invalid, and then counts nothing.
-        """
-        self._take = take
+    def __init__(self, tally: Tally, progress: Callable[[], object] = bool) -> None:
+        """Count each event in ``tally``, and call ``progress`` after each file."""
+        self._tally = tally
         self._progress = progress
         self.targets: list[str] = []
         self.files = self.events = self.more = 0
-        self.invalid: dict[str, dict[str, int]] = {}
-        self.unreadable: dict[str, str] = {}
+        self._invalid = Smallest(MOST_NAMED, self._unnamed)
+        self._unreadable = Smallest(MOST_NAMED, self._unnamed)
         self._seen: set[tuple[int, int] | str] = set()
+
+    @property
+    def invalid(self) -> dict[str, dict[str, int]]:
+        """Path -> problem -> how many lines of the file have it."""
+        self._invalid.trim()
+        return self._invalid.kept
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Path -> why it could not be read, or not to its end."""
+        self._unreadable.trim()
+        return self._unreadable.kept
 
     def read(self, targets: list[str]) -> None:
         """Read files, folders and ``-``, which is stdin.
@@ -133,7 +167,7 @@ class EventFiles:
             self._problem(path, getattr(error, "strerror", None) or str(error))
             return
         # In a folder, an empty file may be one that was just created by a rotation.
-        has_problem = path in self.invalid or path in self.unreadable
+        has_problem = path in self._invalid.kept or path in self._unreadable.kept
         if named and self.events == before and not has_problem:
             self._problem(path, "no event in it")
 
@@ -148,37 +182,41 @@ class EventFiles:
                     invalid[problem] = invalid.get(problem, 0) + 1
         except (EOFError, OSError, zlib.error) as error:
             self._problem(path, f"not read to its end: {error}")
-        if invalid and len(self.invalid) < MOST_NAMED:
-            self.invalid[path] = invalid
-        elif invalid:
-            self.more += path not in self.unreadable
+        if invalid:
+            self.add_invalid(path, invalid)
         self._progress()
 
     def _line(self, line: bytes) -> str:
-        """Pass an event on; return what is wrong with a line that is not an event."""
+        """Count an event; return what is wrong with a line that is not an event."""
         if len(line) > LONGEST:
             return TOO_LONG
         try:
-            event = _decode(line.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            if not line.endswith(b"\n"):  # its writer may have been interrupted
-                return TRUNCATED if line.strip() else ""
-            is_text = b"\0" not in line and not isinstance(error, UnicodeDecodeError)
-            return "" if not line.strip() else NOT_JSON if is_text else NOT_TEXT
+            event = decode(line)
+        except (ValueError, RecursionError, StopIteration):
+            return problem_of(line)
         try:
             if event.get("schema") != SCHEMA:
                 return OTHER_SCHEMA
-            self._take(event)
+            self._tally.take(event)
         except (AttributeError, TypeError, ValueError):
             return NO_EVENT
         self.events += 1
         return ""
 
-    def _problem(self, path: str, why: str) -> None:
-        if len(self.unreadable) < MOST_NAMED:
-            self.unreadable[path] = why
+    def add_invalid(self, path: str, problems: dict[str, int]) -> None:
+        """Remember how many lines of a file have which problem."""
+        known = self._invalid.kept.get(path)
+        if known is None:
+            self._invalid.put(path, dict(problems))
         else:
-            self.more += 1
+            known.update({what: many + known.get(what, 0) for what, many in problems.items()})
+
+    def _problem(self, path: str, why: str) -> None:
+        before = self._unreadable.kept.pop(path, why)
+        self._unreadable.put(path, min(before, why))
+
+    def _unnamed(self, _path: str, _problem: object) -> None:
+        self.more += 1
 
 
 def _lines_of(file: io.BufferedReader) -> Iterator[bytes]:
