@@ -67,6 +67,7 @@ class Image:
         self.settings["python"] = str(python / "bin")
 
     def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "image.json").write_text(json.dumps(self.settings))
 
     def here(self, text: str, mounts: dict[str, str] | None = None) -> str:
@@ -103,6 +104,8 @@ def build(args: argparse.Namespace) -> None:
     for step in dockerfile.parse_file(args.file):
         words = list(step.value)
         if step.cmd.upper() == "FROM":
+            image.save()  # the stage before, if it has a name
+            image = Image(words[2] if len(words) > 1 else args.tag)  # FROM base AS name
             image.start_from(words[0])
         elif step.cmd.upper() == "ENV":
             for name, value in zip(words[::2], words[1::2]):
@@ -111,6 +114,8 @@ def build(args: argparse.Namespace) -> None:
                 image.settings["env"][name] = printed
         elif step.cmd.upper() == "COPY":
             copy(image, args.context, [*step.flags], words)
+        elif step.cmd.upper() == "ADD":
+            shutil.unpack_archive(f"{args.context}/{words[0]}", image.here(words[1]))
         elif step.cmd.upper() == "WORKDIR":
             image.settings["workdir"] = words[0]
         elif step.cmd.upper() == "CMD":

@@ -149,9 +149,10 @@ class Reader:
 
 
 def _check_out(folder: Path) -> None:
-    """Copy what a checkout has for pip: a page may write to the folder."""
+    """Copy what a checkout has for pip and for a page: the page may write to the folder."""
     without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "tlsfloor", folder / "tlsfloor", ignore=without)
+    for name in ("tlsfloor", "docs/how-to/fleet"):
+        shutil.copytree(ROOT / name, folder / name, ignore=without)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
 

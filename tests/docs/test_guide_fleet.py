@@ -1,0 +1,441 @@
+"""``docs/how-to/fleet.md``: the page, followed; and the recipes that it links.
+
+Each recipe is validated by its schema or linter. Its commands are run with a Python that accepts
+less than TLS 1.2, with which it must fail, and with one that has a floor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import docker_stand_in
+import guides
+import outputs
+import parts
+import s3_server
+from follow import follow
+from kubernetes_files import check, environment, here
+from programs import IMPORT_PATH, TESTS, TIME_LIMIT, clean_environment
+
+PAGE = "how-to/fleet.md"
+FLEET = guides.DOCS / "how-to" / "fleet"
+
+#: What a recipe is tried with -> the exit status of ``verify``.
+PYTHONS = {"permits": 1, "enforced": 0}
+
+#: The packages of the archive, apart from rich, without which there is JSON too.
+PACKAGES = ("tlsfloor", "tlslite", "ecdsa", "six", "certifi", "urllib3")
+
+LABELS = {"owner": "payments", "image": "shop:1"}
+
+
+@pytest.mark.timeout(600)
+def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+    parts.need("dockerfile", since=(3, 9))
+    parts.need("ansible", since=(3, 11))
+    follow(
+        PAGE,
+        tmp_path,
+        skip=["on a cluster", "in an AWS account"],
+        programs=docker_stand_in.install(tmp_path / "programs"),
+    )
+
+
+# What the recipes are run with.
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page's archive, with packages of this environment, so that none is downloaded."""
+    folder = tmp_path_factory.mktemp("archive")
+    judge = folder / "tlsfloor-verify"
+    judge.mkdir()
+    for name in PACKAGES:
+        parts.need(name)
+        file = Path(sys.modules[name].__file__ if name in sys.modules else _found(name))
+        if file.name == "__init__.py":
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(file.parent, judge / name, ignore=ignored)
+        else:
+            shutil.copy(file, judge)
+    (judge / "__main__.py").write_text(guides.block(PAGE, "file: __main__.py"))
+    with tarfile.open(folder / "tlsfloor-verify.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.add(judge, judge.name)
+    return folder / "tlsfloor-verify.tar.gz"
+
+
+def _found(name: str) -> str:
+    import importlib.util
+
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return spec.origin
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders with the names of ``PYTHONS``, in each a virtual environment ``.venv``."""
+    folder = tmp_path_factory.mktemp("projects")
+    for name in PYTHONS:
+        venv = folder / name / ".venv"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    [packages] = venv.glob("lib/python*/site-packages")
+    (packages / "checkout.pth").write_text(IMPORT_PATH)
+    install = [f"{venv}/bin/python", "-m", "tlsfloor", "install", "--floor", "1.2"]
+    subprocess.run(install, check=True, capture_output=True, env=clean_environment())
+    return folder
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return a recipe in YAML."""
+    parts.need("yaml")
+    import yaml
+
+    found: dict[str, Any] = yaml.safe_load((FLEET / name).read_text("utf-8"))
+    return found
+
+
+def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a recipe, which find this Python as ``python3``.
+
+    Hellos are tried in place of handshakes, which take longer, and of which the page has some.
+    """
+    quicker = [
+        word.replace(" verify --floor", " verify --hello --role client --floor") for word in command
+    ]
+    assert quicker != command
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    return subprocess.run(
+        quicker,
+        cwd=folder,
+        env=clean_environment(PATH=env.pop("PATH", path), **env),
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+    )
+
+
+def check_report(text: str, python: str) -> dict[str, str]:
+    """Check that a text is the report on that Python, and no other text; return the labels."""
+    report = json.loads(text)
+    outputs.validate_json("verify", report)
+    [interpreter] = report["interpreters"]
+    assert (report["exit_status"], interpreter["flagged"]) == (PYTHONS[python], PYTHONS[python])
+    labels: dict[str, str] = report["run"]["labels"]
+    return labels
+
+
+def test_the_recipes_are_those_that_the_page_links() -> None:
+    linked = re.findall(r"\]\((fleet/[^)#]+)\)", (guides.DOCS / PAGE).read_text("utf-8"))
+    files = [each for each in FLEET.rglob("*") if each.is_file()]
+    role = FLEET / "ansible" / "roles"
+    alone = {f"fleet/{each.relative_to(FLEET)}" for each in files if role not in each.parents}
+    assert alone <= set(linked)
+    assert all((FLEET.parent / link).is_file() for link in linked)
+
+
+# Ansible. The page runs the role for a Python that accepts less.
+
+
+@pytest.mark.timeout(300)
+def test_the_role_passes_the_strictest_profile_of_the_linter(tmp_path: Path) -> None:
+    parts.need("ansiblelint", since=(3, 11))
+    shutil.copytree(FLEET / "ansible", tmp_path / "ansible")
+    lint = [f"{os.path.dirname(sys.executable)}/ansible-lint", "--profile", "production"]
+    done = _ansible([*lint, "--offline", "--nocolor", "."], tmp_path / "ansible", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "profile 'production' was required, and it passed" in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.timeout(300)
+def test_the_role_fails_only_where_it_should(archive: Path, projects: Path, tmp_path: Path) -> None:
+    parts.need("ansible", since=(3, 11))
+    inventory = {
+        name: {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "tlsfloor_verify_folder": str(tmp_path / name),
+            "tlsfloor_verify_targets": [str(projects / name)],
+            "tlsfloor_verify_labels": "owner=payments,image=shop:1",
+        }
+        for name in PYTHONS
+    }
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": inventory}}))
+    given = {
+        "tlsfloor_verify_archive": str(archive),
+        "tlsfloor_verify_reports": str(tmp_path / "reports"),
+        "tlsfloor_verify_options": ["--hello"],
+        "tlsfloor_verify_fail": True,
+    }
+    playbook = f"{os.path.dirname(sys.executable)}/ansible-playbook"
+    command = [playbook, "--inventory", str(tmp_path / "hosts.json"), "verify.yml"]
+    done = _ansible([*command, "--extra-vars", json.dumps(given)], FLEET / "ansible", tmp_path)
+    recap = dict(re.findall(r"^(\w+) +: .* failed=(\d)", done.stdout, re.M))
+    assert recap == {"permits": "1", "enforced": "0"}, done.stdout
+    for name in PYTHONS:
+        assert check_report((tmp_path / "reports" / f"{name}.json").read_text(), name) == LABELS
+    # A second run changes nothing on the hosts, and a run that only checks makes no report.
+    shutil.rmtree(tmp_path / "reports")
+    given["tlsfloor_verify_fail"] = False
+    extra = ["--extra-vars", json.dumps(given), "--check"]
+    done = _ansible([*command, *extra], FLEET / "ansible", tmp_path)
+    assert done.stdout.count("changed=0 ") == len(PYTHONS), done.stdout
+    assert not (tmp_path / "reports").exists()
+
+
+def _ansible(command: list[str], folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    env = clean_environment(HOME=str(home), LANG="C.UTF-8", ANSIBLE_NOCOLOR="1")
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIME_LIMIT
+    )
+
+
+# Kubernetes.
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("name", ["job", "daemonset"])
+def test_a_pod_reports_on_its_python(
+    archive: Path, projects: Path, tmp_path: Path, name: str, python: str
+) -> None:
+    resource = read(f"kubernetes/{name}.yaml")
+    check(resource)
+    pod = resource["spec"]["template"]["spec"]
+    bring, *others = [*pod["initContainers"], *pod["containers"]]
+    [verify] = [each for each in others if each["name"] == "verify"]
+    volume, programs = tmp_path / "volume", tmp_path / "programs"
+    volume.mkdir()
+    programs.mkdir()
+    stand_in = programs / "chroot"
+    stand_in.write_text('#!/bin/sh\nshift\nexec "$@"\n')
+    stand_in.chmod(0o755)
+    target = f"{projects / python}/.venv"
+    places = {
+        "/tmp/": f"{volume}/",  # the first, because what replaces the others begins with it
+        "/opt/tlsfloor-verify": str(archive.parent / "tlsfloor-verify"),
+        "/judge": str(volume),
+        "/dev/termination-log": str(tmp_path / "termination-log"),
+        "/usr /opt /srv": target,
+        '"$(command -v python3)"': target,
+    }
+    command = [here(word, places) for word in bring["command"]]
+    subprocess.run(command, check=True)
+    env = environment(verify, places)
+    env["PATH"] = f"{programs}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    command = [here(word, places) for word in [*verify["command"], *verify["args"]]]
+    done = run(command, tmp_path, **env)
+    # A pod of a DaemonSet would start again.
+    assert done.returncode == (PYTHONS[python] if name == "job" else 0), done
+    assert done.stderr == ""
+    owner = {"job": "payments", "daemonset": "platform"}[name]
+    assert check_report(done.stdout, python)["owner"] == owner
+
+
+@pytest.mark.parametrize("name", ["job", "daemonset"])
+def test_a_pod_without_tlsfloor_has_no_report(tmp_path: Path, name: str) -> None:
+    pod = read(f"kubernetes/{name}.yaml")["spec"]["template"]["spec"]
+    containers = [*pod["initContainers"], *pod["containers"]]
+    [verify] = [each for each in containers if each["name"] == "verify"]
+    log = tmp_path / "termination-log"
+    places = {"/tmp/": f"{tmp_path}/", "/judge": "/nowhere", "/dev/termination-log": str(log)}
+    done = run(["sh", "-c", here(verify["args"][0], places)], tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such file" in (log.read_text() if name == "job" else done.stderr)
+
+
+# GitHub Actions, GitLab CI.
+
+
+@pytest.mark.parametrize(
+    ("python", "fail"), [("permits", "true"), ("permits", "false"), ("enforced", "true")]
+)
+def test_the_workflow_fails_only_where_it_should(
+    archive: Path, projects: Path, tmp_path: Path, python: str, fail: str
+) -> None:
+    steps = read("github-workflow.yml")["jobs"]["verify"]["steps"]
+    [step] = [each for each in steps if each.get("name") == "Verify its Python"]
+    assert set(re.findall(r"\$(\w+)", step["run"])) <= {
+        "ARCHIVE",
+        "RUNNER_TEMP",
+        "FLOOR",
+        "FAIL",
+        "status",
+    }
+    values = {"github.repository_owner": "payments", "github.repository": "shop:1"}
+    given = {name: _github(text, values) for name, text in step["env"].items()}
+    env = {
+        **given,
+        "ARCHIVE": str(archive),
+        "RUNNER_TEMP": str(tmp_path),
+        "FAIL": fail,
+        "FLOOR": "1.2",
+    }
+    # The shell of a step `run`, by GitHub's page "Workflow syntax".
+    done = run(["bash", "-e", "-c", step["run"]], projects / python, **env)
+    assert done.returncode == (PYTHONS[python] if fail == "true" else 0), done
+    assert done.stdout.count("::warning title=tlsfloor::a Python accepts less") == PYTHONS[python]
+    report = projects / python / "tlsfloor-verify.json"
+    assert check_report(report.read_text(), python) == LABELS
+
+
+def _github(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"\$\{\{ (\S+) \}\}", lambda found: values[found[1]], text)
+
+
+def test_the_workflow_is_valid(tmp_path: Path) -> None:
+    workflow: dict[Any, Any] = read("github-workflow.yml")
+    workflow["on"] = workflow.pop(True)  # YAML 1.1 has more words for it
+    outputs.validate_stored(workflow, outputs.GITHUB_WORKFLOW)
+    job = workflow["jobs"]["verify"]
+    job["step"] = job.pop("steps")
+    with pytest.raises(Exception, match="verify"):
+        outputs.validate_stored(workflow, outputs.GITHUB_WORKFLOW)
+
+
+def test_the_workflow_passes_the_linter(tmp_path: Path) -> None:
+    zizmor = f"{os.path.dirname(sys.executable)}/zizmor"
+    if not os.path.exists(zizmor):
+        parts.leave_out("zizmor", "it is not installed; hint: an extra of pyproject.toml has it")
+    for name, change, status in (
+        ("good", ("", ""), 0),
+        (
+            "bad",
+            ("${{ github.repository_owner }}", "x\n        run: echo ${{ github.head_ref }}"),
+            14,
+        ),
+    ):
+        file = tmp_path / f"{name}.yml"
+        file.write_text((FLEET / "github-workflow.yml").read_text().replace(*change))
+        command = [zizmor, "--offline", "--no-progress", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT)
+        assert (done.returncode == 0) is (status == 0), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_job_of_the_template_fails_only_where_it_should(
+    archive: Path, projects: Path, python: str
+) -> None:
+    template = read("gitlab-template.yml")
+    outputs.validate_stored(template, outputs.GITLAB_CI)
+    job = template[".tlsfloor-verify"]
+    values = {"$CI_PROJECT_ROOT_NAMESPACE": "payments", "$CI_PROJECT_PATH": "shop:1"}
+    env = {name: here(text, values) for name, text in job["variables"].items()}
+    script = "\n".join(["set -eo pipefail", *job["script"]])  # as GitLab's runner does
+    folder = archive.parent / python
+    folder.mkdir()
+    done = run(
+        ["bash", "-c", script.replace("/tmp", str(folder))],
+        projects / python,
+        **{**env, "ARCHIVE": str(archive)},
+    )
+    assert done.returncode == PYTHONS[python], done
+    [report] = job["artifacts"]["paths"]
+    assert check_report((projects / python / report).read_text(), python) == LABELS
+
+
+def test_the_example_in_the_template_is_valid() -> None:
+    import yaml
+
+    lines = (FLEET / "gitlab-template.yml").read_text("utf-8").splitlines()
+    example = "\n".join(line[4:] for line in lines if line.startswith("#   "))
+    pipeline = yaml.safe_load(example)
+    assert pipeline["verify-tls"]["extends"] == ".tlsfloor-verify"
+    outputs.validate_stored(pipeline, outputs.GITLAB_CI)
+    pipeline["verify-tls"]["artefacts"] = {}
+    with pytest.raises(Exception, match="artefacts"):
+        outputs.validate_stored(pipeline, outputs.GITLAB_CI)
+
+
+# AWS Systems Manager.
+
+
+def _document() -> dict[str, Any]:
+    parts.need("jsonschema")
+    import jsonschema
+
+    document = read("ssm-document.yaml")
+    schema = json.loads((TESTS / "schemas" / "ssm-command.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(document)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("python", "fail"), [("permits", "true"), ("permits", "false"), ("enforced", "true")]
+)
+def test_the_command_of_the_document_fails_only_where_it_should(
+    archive: Path, projects: Path, tmp_path: Path, python: str, fail: str
+) -> None:
+    parts.need("awscli", since=(3, 10))
+    document = _document()
+    given = {
+        "Archive": "s3://example-bucket/tlsfloor-verify.tar.gz",
+        "Reports": "s3://example-bucket/reports",
+        "Targets": str(projects / python),
+        "Labels": "owner=payments,image=shop:1",
+        "Fail": fail,
+    }
+    objects = {"/example-bucket/tlsfloor-verify.tar.gz": archive.read_bytes()}
+    with s3_server.serve(objects) as url:
+        done = _send(document, given, tmp_path, url)
+        assert done.returncode == (PYTHONS[python] if fail == "true" else 0), done
+        report = objects["/example-bucket/reports/i-0123456789abcdef0.json"]
+        assert check_report(report.decode(), python) == LABELS
+    assert os.listdir(tmp_path) == []  # nothing is left on the instance
+
+
+def test_the_command_fails_without_the_archive(projects: Path, tmp_path: Path) -> None:
+    parts.need("awscli", since=(3, 10))
+    place = "s3://example-bucket/x"
+    given = {"Archive": place, "Reports": place, "Targets": str(projects)}
+    with s3_server.serve({}) as url:
+        done = _send(_document(), given, tmp_path, url)
+    assert done.returncode not in (0, 3)
+    assert "404" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["/usr; reboot", "/usr $(reboot)", "/usr\nreboot", '/usr" "'])
+def test_the_document_takes_no_commands_as_targets(value: str) -> None:
+    assert re.match(_document()["parameters"]["Targets"]["allowedPattern"], "/usr /opt")
+    for parameter in _document()["parameters"].values():
+        allowed = parameter.get("allowedPattern")
+        assert (
+            not re.search(allowed.replace("$", r"\Z"), value)
+            if allowed
+            else (value not in parameter["allowedValues"])
+        )
+
+
+def _send(
+    document: dict[str, Any], given: dict[str, str], folder: Path, url: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the script of a document as the agent does, with parameters in place of their names."""
+    [step] = document["mainSteps"]
+    [script] = step["inputs"]["runCommand"]
+    values = {}
+    for name, parameter in document["parameters"].items():
+        values[name] = value = given.get(name, parameter.get("default"))
+        assert re.search(parameter.get("allowedPattern", ""), value)
+        assert value in parameter.get("allowedValues", [value])
+    script = re.sub(r"\{\{ (\w+) \}\}", lambda found: values[found[1]], script)
+    return run(
+        ["sh", "-c", script],
+        folder,
+        TMPDIR=str(folder),
+        AWS_SSM_INSTANCE_ID="i-0123456789abcdef0",
+        AWS_ENDPOINT_URL=url,
+        AWS_ACCESS_KEY_ID="nobody",
+        AWS_SECRET_ACCESS_KEY="nothing",
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
