@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -35,6 +37,7 @@ ELSEWHERE = [
     "tests/stacks/test_stack*.py",
     "tests/deploy/test_bundle.py",
     "tests/floor/test_hooks_everywhere.py",
+    "tests/test_repository.py",
     "tests/verifier/test_verify_targets.py",
     *APART,
 ]
@@ -80,10 +83,11 @@ def hooks(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run ruff."""
+    """Run ruff and codespell."""
     session.install(".[lint]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("codespell")
 
 
 @nox.session
@@ -118,6 +122,29 @@ def man(session: nox.Session) -> None:
     """Make the manual page from the parsers, as docs/_build/man/tlsfloor.1."""
     session.install(".[docs]")
     session.run("sphinx-build", "-W", "-b", "man", "docs", "docs/_build/man", *session.posargs)
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build what a release consists of into dist/. With a version, check that it is the one."""
+    session.install("build", "cyclonedx-bom", "twine")
+    folder = Path("dist")
+    for each in folder.glob("*"):
+        each.unlink()
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    files = sorted(map(str, folder.glob("*")))
+    session.run("twine", "check", "--strict", *files)
+    [wheel] = folder.glob("*.whl")
+    if session.posargs and f"-{session.posargs[0]}-" not in wheel.name:
+        session.error(f"{wheel.name} is not version {session.posargs[0]}")
+    # The bill of materials lists what `pip install 'tlsfloor[verify]'` brings today.
+    place = session.create_tmp()
+    session.run("python", "-m", "venv", "--clear", "--without-pip", place)
+    python = shutil.which("python", path=f"{place}/bin{os.pathsep}{place}/Scripts")
+    session.run("pip", "--python", str(python), "install", "--quiet", f"{wheel}[verify]")
+    about = ["--pyproject", "pyproject.toml", "--mc-type", "library", "--output-reproducible"]
+    bill = ["--output-file", str(folder / "sbom.cdx.json")]
+    session.run("cyclonedx-py", "environment", *about, *bill, str(python))
 
 
 @nox.session

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = guides.DOCS.parent
-PAGES = sorted([*ROOT.glob("*.md"), *guides.DOCS.glob("*/*.md"), *guides.DOCS.glob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob(".github/*.md"),
+        *guides.DOCS.glob("*/*.md"),
+        *guides.DOCS.glob("*.md"),
+    ]
+)
 
 
 # --- links
