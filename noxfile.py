@@ -19,6 +19,7 @@ GUIDES = sorted(map(str, Path("tests/docs").glob("test_guide_*.py")))
 APART = [
     "tests/startup/test_launchers.py",
     "tests/startup/test_neighbours.py",
+    "tests/test_metrics.py",
     "tests/floor/test_tools.py",
 ]
 
@@ -100,7 +101,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def apart(session: nox.Session) -> None:
-    """Run the tests of guides, agents and launchers, each with its own packages."""
+    """Run the tests of guides, agents, metrics and launchers, each with its own packages."""
     left_out = "--left-out" in session.posargs
     install(session, ".[test,guides]")
     # In CI too, a test is left out here if something is missing. The next run reports it.

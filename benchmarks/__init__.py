@@ -6,7 +6,7 @@ import sysconfig
 from pathlib import Path
 
 #: The programs that ``python -m benchmarks`` runs, and those that it runs only if they are named.
-PROGRAMS = ("starts", "gates", "data", "threads", "verifier", "commands")
+PROGRAMS = ("starts", "gates", "metrics", "data", "threads", "verifier", "commands")
 ON_REQUEST = ("many", "rebuild")
 
 #: The folder of the results, from which the page is written.

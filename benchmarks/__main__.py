@@ -21,7 +21,7 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"one of {', '.join(names)} (default: the first six)",
+        help=f"one of {', '.join(names)} (default: the first seven)",
     )
     parser.add_argument(
         "--into",

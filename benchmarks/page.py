@@ -22,6 +22,7 @@ BEGIN, END = "<!-- measured -->\n", "<!-- end of measured -->"
 HEADINGS = {
     "starts": "Starting Python",
     "gates": "Contexts, TLS objects, handshakes",
+    "metrics": "Handshakes that OpenTelemetry counts",
     "data": "After the handshake",
     "threads": "Threads",
     "verifier": "Verifying",

@@ -80,6 +80,21 @@ def handshake(version: str, pem: str, ca: str) -> Call:
     return lambda: _connect(*contexts)
 
 
+def counted(version: str, pem: str, ca: str, counts: str) -> Call:
+    """Complete a handshake in a program with OpenTelemetry, which counts it or does not."""
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
+    events = sys.modules["tlsfloor.events"]
+    if counts == "no":
+        events.count_handshake = events.measure = None  # type: ignore[attr-defined]
+    elif events.count_handshake is None:
+        raise SystemExit("error: tlsfloor has no instruments")
+    return handshake(version, pem, ca)
+
+
 def new_client(version: str, pem: str, ca: str) -> Call:
     """Complete a handshake with a new context, as many programs do for each connection."""
     _, server = _contexts(version, pem, ca)

@@ -220,6 +220,14 @@ def _report_arming(arming: "dict[str, Any]") -> None:
         floor = versions.floor_name(arming["floor"])
         text = f"{arming['route']}: {arming['set_by']}"
         events.note("armed", floor=floor, mode=arming["mode"], text=text)
+    if hooks.OPENTELEMETRY in sys.modules:
+        _start_metrics()
+
+
+def _start_metrics() -> None:
+    from tlsfloor import metrics
+
+    metrics.start()
 
 
 def _read_file_settings() -> None:
@@ -265,7 +273,7 @@ def before_import(name: str) -> None:
     Raises:
         GuardError: it may not, or its guard cannot be imported.
     """
-    if current.threshold != current.NO_FLOOR:
+    if current.threshold != current.NO_FLOOR and name != hooks.OPENTELEMETRY:
         ask = getattr(_guard_of(name), "before_import", None)
         if ask is not None and current.is_held():
             ask(name)
@@ -279,6 +287,9 @@ def guard_module(module: "ModuleType") -> None:
     """
     name = hooks.imported_name(module)
     if current.threshold == current.NO_FLOOR:
+        return
+    if name == hooks.OPENTELEMETRY:
+        _start_metrics()
         return
     guard = _guard_of(name)
     try:

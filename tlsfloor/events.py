@@ -41,6 +41,11 @@ failures: dict[str, str] = {}
 #: Called with each event, a dict of its own.
 callbacks: list[Sink] = []
 
+#: ``metrics`` sets these once the program has loaded OpenTelemetry's metrics: a function that
+#: counts a handshake, and one that counts an event of another kind.
+count_handshake: Callable[[int, str, object, Callable[[], dict[str, Any]]], None] | None = None
+measure: Callable[[str, dict[str, Any]], None] | None = None
+
 #: A file for JSON lines, or ``-`` for stderr; empty if there is none.
 file = ""
 
@@ -86,15 +91,15 @@ if hasattr(os, "register_at_fork"):
 def has_sink() -> bool:
     """Tell whether any event may have a sink; in most programs none has."""
     loaded = sys.modules
-    return bool("logging" in loaded or file or callbacks or "opentelemetry.metrics" in loaded)
+    return bool("logging" in loaded or file or callbacks or measure is not None)
 
 
 def is_wanted(kind: str) -> bool:
     """Tell whether an event of this kind would be delivered or counted in a metric."""
-    return "opentelemetry.metrics" in sys.modules or _is_delivered(kind)
+    return measure is not None or is_delivered(kind)
 
 
-def _is_delivered(kind: str) -> bool:
+def is_delivered(kind: str) -> bool:
     """Tell whether an event of this kind would be delivered, and not only be counted."""
     if file or callbacks:
         return True
@@ -111,7 +116,11 @@ def note(
 
     ``more`` returns facts that are expensive to find. No metric has them.
     """
-    if current.is_internal() or _actor() in _delivering or not is_wanted(kind):
+    if current.is_internal() or _actor() in _delivering:
+        return
+    if measure is not None:
+        call_safely("opentelemetry", measure, kind, facts)
+    if not is_delivered(kind):
         return
     with Delivery():
         call_safely("events", _record, kind, more, facts, sys._getframe(1))
@@ -123,11 +132,7 @@ def _record(
     facts: dict[str, object],
     frame: FrameType,
 ) -> None:
-    delivered = _is_delivered(kind)
     kind = "handshake" if kind == BELOW_FLOOR else kind
-    call_safely("opentelemetry", _measure, kind, facts)
-    if not delivered:
-        return
     facts.update(more() if more else {})
     known = {name: value for name, value in facts.items() if value not in (None, "")}
     # "armed" has its own text for it, and a default of Python is the same at each line.
@@ -331,9 +336,31 @@ def _log_waiting() -> None:
         level = _LEVELS.get(BELOW_FLOOR if below else event["kind"], _WARNING)
         if event["kind"] == "clamped" and event.get("asked") == _USUAL:
             level = _DEBUG
-        logger.log(
-            level, "%s: %s (%d)", event["kind"], text, event["count"], extra={"tlsfloor": event}
-        )
+        extra: dict[str, Any] = {"tlsfloor": event}
+        if any(type(handler).__module__.startswith("opentelemetry.") for handler in handlers):
+            extra.update(_semantic(event))
+        logger.log(level, "%s: %s (%d)", event["kind"], text, event["count"], extra=extra)
+
+
+# The keys of an event -> the attributes of OpenTelemetry's semantic conventions that mean the same.
+_SEMANTIC = {"server_name": "server.address", "port": "server.port", "peer": "network.peer.address"}
+
+
+def _semantic(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as attributes for OpenTelemetry; its resource knows host and process."""
+    from tlsfloor import versions
+
+    known = {name: value for name, value in event.items() if name not in _HEADER[:5]}
+    found = {_SEMANTIC.get(name, f"tlsfloor.{name}"): value for name, value in known.items()}
+    if event["kind"] in ("refused", "failed", "discarded"):
+        found["error.type"] = event["kind"]
+    if event.get("role") == "client" and "peer" in event:
+        found.setdefault("server.address", event["peer"])
+    version = found.pop("tlsfloor.version", None)
+    if version:
+        names = ("tls.protocol.name", "tls.protocol.version")
+        found.update(zip(names, versions.protocol(version)))
+    return found
 
 
 def _handlers(logger: Any) -> Iterator[Any]:
@@ -352,28 +379,3 @@ def _is_busy(handler: Any) -> bool:
         return True
     lock.release()
     return False
-
-
-# OpenTelemetry's metrics: kind of event -> the name of its counter.
-_METRICS = {
-    "handshake": "tlsfloor.handshakes",
-    "raised": "tlsfloor.raises",
-    "clamped": "tlsfloor.raises",
-    "refused": "tlsfloor.refusals",
-    "failed": "tlsfloor.refusals",
-    "discarded": "tlsfloor.refusals",
-}
-_meters: dict[str, Any] = {}
-_ATTRIBUTES = {"version": "tls.protocol.version", "role": "role", "stack": "stack", "mode": "mode"}
-
-
-def _measure(kind: str, facts: dict[str, object]) -> None:
-    """Count in OpenTelemetry's metrics, if the program or its agent has loaded them."""
-    metrics: Any = sys.modules.get("opentelemetry.metrics")
-    if kind not in _METRICS or not hasattr(metrics, "get_meter"):
-        return
-    name = _METRICS[kind]
-    if name not in _meters:
-        _meters[name] = metrics.get_meter("tlsfloor").create_counter(name, "1")
-    attributes = {key: facts[fact] for fact, key in _ATTRIBUTES.items() if fact in facts}
-    _meters[name].add(1, attributes)

@@ -80,6 +80,9 @@ unknown_policies = set()  # type: set[str | None]
 #: A loaded library that carries TLS and is in no row of the table -> what was found in it.
 unknown = {}  # type: dict[str, str]
 
+#: The packages of such libraries that are only observed.
+unknown_observed = set()  # type: set[str]
+
 #: The process id of a forkserver that was started before ``enforce(children=True)``.
 forkserver = None  # type: int | None
 

@@ -55,9 +55,12 @@ if TYPE_CHECKING:
 # any other extension module is loaded. Nothing is called before watch().
 _on_before = _on_executed = _on_unlisted = None  # type: Callable[[Any], object] | None
 
-# The names that are looked up at each import: those of the table, and tlsfloor's own modules once
-# they are loaded.
-_watched = dict.fromkeys(TABLE)  # type: dict[str, Any]
+#: The module of OpenTelemetry's API that ``executed()`` is also called for.
+OPENTELEMETRY = "opentelemetry.metrics"
+
+# The names that are looked up at each import: those of the table, OpenTelemetry's, and tlsfloor's
+# own modules once they are loaded.
+_watched = dict.fromkeys([*TABLE, OPENTELEMETRY])  # type: dict[str, Any]
 
 # The extension module whose guard was called last, so that it is called once for each import.
 _last_guarded = None  # type: Any

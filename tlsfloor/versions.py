@@ -55,6 +55,12 @@ def floor_name(wire: int) -> str:
     return name(wire).replace("TLS ", "")
 
 
+def protocol(name: str) -> tuple[str, str]:
+    """Return what OpenTelemetry calls the name and version: ``("tls", "1.2")`` for "TLS 1.2"."""
+    family, number = name[:3].lower(), name[3:].lstrip(" v")
+    return (family, number) if family in ("tls", "ssl") else ("_OTHER", "_OTHER")
+
+
 def parse(value: object) -> int:
     """Return the wire number of a TLS version from 1.0 to 1.3.
 

@@ -19,13 +19,15 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["starts", "gates", "data", "threads", "verifier", "commands", "many"]
+    "name", ["starts", "gates", "metrics", "data", "threads", "verifier", "commands", "many"]
 )
 def test_a_program_runs_and_writes_its_samples(name: str, tmp_path: Path) -> None:
     if name in ("starts", "gates"):
         parts.need_program("valgrind")
-    if name in ("gates", "data"):
+    if name in ("gates", "metrics", "data"):
         parts.need("trustme")
+    if name == "metrics":
+        parts.need("opentelemetry.sdk")
     done = run("-m", "benchmarks", name, "--quick", "--into", str(tmp_path))
     assert done.returncode == 0, done.stderr
     suite = json.loads((tmp_path / f"{name}.json").read_text())

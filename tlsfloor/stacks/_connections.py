@@ -109,15 +109,23 @@ def is_open(native: Any) -> bool:
 
 def _note_handshake(holder: Any, native: Any, caller: FrameType) -> None:
     version = versions.OPENSSL_NAMES.get(native.version(), 0)
+
+    def found() -> dict[str, object]:
+        return endpoints(native, holder, caller)
+
+    if events.count_handshake is not None:
+        name, role = native.server_hostname, _role(native)
+        if name is None and role == "client":  # it has connected to an address
+            name = found().get("peer")
+        events.call_safely("opentelemetry", events.count_handshake, version, role, name, found)
     kind = "handshake" if version >= current.observed else events.BELOW_FLOOR
-    if events.is_wanted(kind):
+    if events.is_delivered(kind):
         observes = current.observed > current.held
         floor, mode = (current.observed, "observe") if observes else (current.held, "enforce")
         facts = {"version": versions.name(version), "role": _role(native)}
 
         def more() -> dict[str, object]:
-            suite = (native.cipher() or ("",))[0]
-            return {"suite": suite, **endpoints(native, holder, caller)}
+            return {"suite": (native.cipher() or ("",))[0], **found()}
 
         note_ssl(kind, floor, mode, more, **facts)
 

@@ -64,9 +64,10 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
         with stdlib.exemption_lock if flexible else contextlib.nullcontext():
             minimum = current.held if found is None else exempted_minimum(base, self, found)
             if minimum < current.held:
+                owner = kwargs.get("owner")
+                stdlib.report_handshakes_of(owner)
                 with lowered(base, self, minimum, current.held):
                     born = wrap(self, *args, **kwargs)
-                owner = kwargs.get("owner")
                 if hasattr(owner, "__dict__"):
                     setattr(owner, EXEMPT, minimum)
                 return born

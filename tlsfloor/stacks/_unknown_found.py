@@ -106,6 +106,7 @@ def note_unknown(name: str, path: str, found: str, policies: Container[object]) 
     floor = versions.floor_name(asked)
     events.note("unknown", stack=package, floor=floor, mode=mode, text=text)
     if mode == "observe":
+        current.unknown_observed.add(package)
         return
     problem = f"{name} ({path}) carries TLS ({found}), and no row of the table covers it"
     if refused:

@@ -65,7 +65,7 @@ _WARNS = sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 if _WARNS:  # the function that C calls; the Python module may be gone as the program ends
     from _warnings import warn
 
-# The classes of TLS objects whose handshakes are reported, see ``_report_handshakes_of()``.
+# The classes of TLS objects whose handshakes are reported, see ``report_handshakes_of()``.
 _seen = set()  # type: set[type]
 
 # The ``__init__`` of each class with gates, and all the gates of each class.
@@ -241,7 +241,7 @@ def _gated_wraps(base: "Any") -> "dict[str, Any]":
         if get_minimum(self) < current.threshold:
             _check_use(base, self, server_side, owner)
         if type(owner) not in _seen:
-            _report_handshakes_of(owner)
+            report_handshakes_of(owner)
         return wrap_socket(self, sock, server_side, server_hostname, owner=owner, session=session)
 
     def _wrap_bio(
@@ -251,7 +251,7 @@ def _gated_wraps(base: "Any") -> "dict[str, Any]":
         if get_minimum(self) < current.threshold:
             _check_use(base, self, server_side, owner)
         if type(owner) not in _seen:
-            _report_handshakes_of(owner)
+            report_handshakes_of(owner)
         return wrap_bio(
             self, incoming, outgoing, server_side, server_hostname, owner=owner, session=session
         )
@@ -319,7 +319,7 @@ def _try_call(module: str, function: str, *args: "Any") -> bool:
     return True
 
 
-def _report_handshakes_of(owner: "Any") -> None:
+def report_handshakes_of(owner: "Any") -> None:
     """Report the handshakes of TLS objects of this class from now on."""
     if _try_call(_CONNECTIONS, "see", owner):
         _seen.add(type(owner))
