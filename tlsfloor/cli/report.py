@@ -1,18 +1,21 @@
 """Show from the events of many processes which connections a floor would break.
 
-Also show what still uses old versions.
+Also show what still uses old versions. It reads the JSON of verify, check, stacks and status as
+well, from many machines, and shows what they flagged.
 
 Examples:
   $ tlsfloor report /var/log/tlsfloor
       all files of events in a folder
   $ kubectl logs deploy/shop | tlsfloor report -
       from a log
+  $ tlsfloor report fleet/
+      what verify, check, stacks and status printed as JSON on many machines
   $ tlsfloor report events.jsonl --format html --output report.html
       write a page
 
 Exit statuses:
-  0     the floor would break nothing
-  1     the floor would break something
+  0     the floor would break nothing, and nothing is flagged
+  1     the floor would break something, or something is flagged
   2     the call was wrong; nothing was done
   3     there is no answer: nothing could be read, or too little was seen
   130   interrupted by Ctrl-C
@@ -40,8 +43,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         "targets",
         nargs="+",
         metavar="FILE|DIR",
-        help="a file of events (see TLSFLOOR_EVENTS), plain or gzip; or a folder: all files in it "
-        "and below that end in .jsonl or .json, and rotated ones; - is stdin",
+        help="a file of events (see TLSFLOOR_EVENTS) or of JSON that verify, check, stacks or "
+        "status printed, plain or gzip; or a folder: all files in it and below that end in .jsonl "
+        "or .json, and rotated ones; - is stdin",
     )
     parser.add_argument(
         "--floor",

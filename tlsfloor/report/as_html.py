@@ -17,8 +17,10 @@ from string import Template
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
+from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.impact import FLOORS, Impact
-from tlsfloor.report.tally import UNKNOWN, YES, Row
+from tlsfloor.report.machines import KINDS, VERDICTS
+from tlsfloor.report.tally import NO, UNKNOWN, YES, Row
 from tlsfloor.versions import TLS1_2, TLS1_3
 
 # Rows of a table, and doubts; and doubts that are not folded away. The JSON has all.
@@ -42,11 +44,12 @@ def report_html(impact: Impact) -> str:
     css = _file("page.css")
     page = Template(_file("page.html")).substitute(
         digest=str(base64.b64encode(hashlib.sha256(css.encode("utf-8")).digest()), "ascii"),
-        title=_sentence(impact.headline(impact.floor).partition(": ")[0], end=""),
+        title=_sentence(impact.headlines()[0].partition(": ")[0], end=""),
+        heading="What a TLS floor would break" if impact.has_events else "Where a TLS floor holds",
         css=css,
-        scope=_escaped(" · ".join(impact.scope())),
+        scope="<br>".join(_escaped(" · ".join(parts)) for parts in impact.scopes()),
         origin=_sentence(impact.origin()),
-        cards="".join(_card(impact, name) for name in FLOORS),
+        cards="".join(_cards(impact)),
         sections="".join(_sections(impact)),
     )
     # ASCII, like the JSON, so that no encoding of stdout can damage it.
@@ -58,17 +61,29 @@ def _file(name: str) -> str:
         return file.read()
 
 
-def _card(impact: Impact, name: str) -> str:
+def _cards(impact: Impact) -> Iterator[str]:
+    for name in FLOORS if impact.has_events else ():
+        subject = f"Floor {name} would break"
+        yield _card(impact.tone(name), subject, impact.verdict(name), impact.reason(name))
+    for name, answer in impact.flagged.items():
+        if impact.fleet and (name == impact.floor or not impact.has_events):
+            held = {YES: "not everywhere", NO: "on everything that was examined", UNKNOWN: UNKNOWN}
+            reason = impact.fleet.reason(FLOORS[name], answer)
+            yield _card(answer, f"Floor {name} is held", held[answer], reason)
+
+
+def _card(tone: str, subject: str, verdict: str, reason: str) -> str:
     return (
-        f'<div class="card {impact.tone(name)}"><span class="floor">Floor {name} would break</span>'
-        f"<strong>{impact.verdict(name)}</strong><p>{_sentence(impact.reason(name))}</p></div>\n"
+        f'<div class="card {tone}"><span class="floor">{subject}</span>'
+        f"<strong>{verdict}</strong><p>{_sentence(reason)}</p></div>\n"
     )
 
 
 def _sections(impact: Impact) -> Iterator[str]:
     doubts = impact.all_doubts()
     if doubts:
-        yield '<div class="doubts"><strong>Not all traffic was seen</strong>\n'
+        what = "Not all traffic was seen" if impact.has_events else "Not everything was examined"
+        yield f'<div class="doubts"><strong>{what}</strong>\n'
         yield _items(doubts[:_FEW_DOUBTS], "")
         more = doubts[_FEW_DOUBTS:]
         if more:
@@ -82,6 +97,12 @@ def _sections(impact: Impact) -> Iterator[str]:
             yield from _list(impact, name)
     if impact.rows:
         yield from _programs(impact)
+    if impact.fleet:
+        for kind in KINDS:
+            yield from _flagged(impact.fleet, kind, FLOORS[impact.floor])
+        if any(each.owner or each.image for each in impact.fleet.findings):
+            yield from _verdicts(impact.fleet, "Owners and images", "owner", "image")
+        yield from _verdicts(impact.fleet, "Machines", "host", "owner", "image")
 
 
 def _timeline(impact: Impact) -> Iterator[str]:
@@ -141,9 +162,7 @@ def _list(impact: Impact, name: str) -> Iterator[str]:
     yield from _table(
         _sentence(impact.heading(name), end=""), impact.size(name), cells, phrases.advice(rows)
     )
-    if len(rows) > _MOST:
-        more = f"{len(rows) - _MOST:,}"
-        yield _soft(f"and {more} more, which <code>--format json</code> lists.")
+    yield from _rest(len(rows))
     if any(row.rest for row in rows):
         yield _soft("Connections that have no row of their own are summed.")
     yield "</section>\n"
@@ -193,6 +212,57 @@ def _programs(impact: Impact) -> Iterator[str]:
     yield "</section>\n"
 
 
+def _flagged(fleet: Fleet, kind: str, floor: int) -> Iterator[str]:
+    """Show what is flagged or inconclusive of a kind."""
+    groups = fleet.groups(kind, floor)
+    rows = []
+    for group in groups[:_MOST]:
+        found = group.finding
+        rows.append(
+            {
+                "Verdict": (
+                    f"what {found.flagged(floor)}",
+                    _two_lines(found.verdict, found.detail),
+                ),
+                kind.capitalize(): ("", _two_lines(found.name, found.text)),
+                "Owner": ("", _two_lines(found.owner, found.image)),
+                "Machines": ("", _escaped(group.where())),
+                "Reported": ("when", phrases.moment(group.last)),
+            }
+        )
+    if rows:
+        yield from _table(_sentence(KINDS[kind], end=""), f"{len(groups):,}", rows)
+        yield from _rest(len(groups))
+        yield "</section>\n"
+
+
+def _verdicts(fleet: Fleet, heading: str, *fields: str) -> Iterator[str]:
+    """Show how often there is each verdict, for each machine or owner."""
+    found = fleet.verdicts(*fields)
+    seen = {each.verdict for each in fleet.findings}
+    rows = []
+    for key, hosts, counts in found[:_MOST]:
+        row = {field.capitalize(): ("", _escaped(text)) for field, text in zip(fields, key)}
+        if "host" not in fields:
+            row["Machines"] = ("count", f"{len(hosts):,}")
+        for verdict in VERDICTS:
+            if verdict in seen:
+                row[verdict.capitalize()] = (
+                    "count",
+                    f"{counts[verdict]:,}" * bool(counts[verdict]),
+                )
+        rows.append(row)
+    if rows:
+        yield from _table(heading, f"{len(found):,}", rows)
+        yield from _rest(len(found))
+        yield "</section>\n"
+
+
+def _rest(count: int) -> Iterator[str]:
+    if count > _MOST:
+        yield _soft(f"and {count - _MOST:,} more, which <code>--format json</code> lists.")
+
+
 def _table(
     heading: str, size: str, rows: list[dict[str, tuple[str, str]]], advice: Iterable[str] = ()
 ) -> Iterator[str]:
@@ -202,7 +272,8 @@ def _table(
         yield _items(advice, "todo")
     heads = [(column, kind * (kind == "count")) for column, (kind, _) in rows[0].items()]
     head = "".join(f"<th{_class(kind)}>{column}</th>" for column, kind in heads)
-    yield f"<table{_class('kinds' if 'What' in rows[0] else '')}>\n<thead><tr>{head}</tr></thead>\n"
+    layout = {"What": "kinds", "Verdict": "found"}.get(next(iter(rows[0])), "")
+    yield f"<table{_class(layout)}>\n<thead><tr>{head}</tr></thead>\n"
     yield "<tbody>\n"
     for row in rows:
         yield "<tr>"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tlsfloor import versions
 from tlsfloor.report import phrases
+from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.impact import FLOORS, Impact, list_of
+from tlsfloor.report.machines import Finding
 from tlsfloor.report.tally import Row
 
 #: The version of the JSON. It rises when a key changes its meaning, its name or is removed.
@@ -25,7 +28,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
         "created": _time(impact.created),
         "sources": files.targets,
         "floor": impact.floor,
-        "evidence": "events",
+        "evidence": impact.evidence,
         "exit_status": impact.status,
         "floors": {
             name: {
@@ -55,6 +58,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
             },
         },
         "rows": [_row_facts(row) for row in impact.rows],
+        "machines": impact.fleet and _machines_facts(impact, impact.fleet),
         "files": {
             "read": files.files,
             "event_lines": files.events,
@@ -77,6 +81,39 @@ def _row_facts(row: Row) -> dict[str, Any]:
         "last": _time(row.last),
         "hosts": sorted(row.hosts),
         "more_hosts": row.more_hosts,
+    }
+
+
+def _machines_facts(impact: Impact, fleet: Fleet) -> dict[str, Any]:
+    """Return what the reports of machines say, as JSON types."""
+    return {
+        "flagged": impact.flagged,
+        "doubts": fleet.doubts,
+        "reports": [
+            {
+                "command": scope.command,
+                "host": scope.host,
+                "image": scope.image or None,
+                "floor": scope.floor or None,
+                "targets": [*scope.targets],
+                "time": _time(when),
+            }
+            for scope, when in sorted(fleet.machines.newest.items())
+        ],
+        "findings": [_finding_facts(each) for each in fleet.findings],
+    }
+
+
+def _finding_facts(finding: Finding) -> dict[str, Any]:
+    texts = ("host", "owner", "image", "text", "detail")
+    return {
+        "kind": finding.kind,
+        "name": finding.name,
+        "verdict": finding.verdict,
+        "flagged": {name: finding.flagged(wire) for name, wire in FLOORS.items()},
+        "floor": versions.floor_name(finding.floor) if finding.floor else None,
+        **{name: getattr(finding, name) or None for name in texts},
+        "time": _time(finding.when),
     }
 
 

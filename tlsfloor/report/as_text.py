@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
-from tlsfloor.report.impact import Impact
+from tlsfloor.report.fleet import Fleet
+from tlsfloor.report.impact import FLOORS, Impact
+from tlsfloor.report.machines import KINDS
 from tlsfloor.report.tally import NO, UNKNOWN, YES, Row
 
 TYPE_CHECKING = False
@@ -77,17 +79,16 @@ def _folded(line: TextLine, width: int) -> str:
 
 
 def _lines(impact: Impact) -> Iterator[TextLine]:
-    for name in impact.breaks:
-        text = impact.headline(name)
-        yield TextLine(0, text, text, f"bold {_COLOURS[impact.tone(name)]}")
+    yield from _headlines(impact)
     doubts = impact.all_doubts()
     for doubt in doubts[:_FEW]:
         yield TextLine(0, f"in doubt: {printable(doubt)}", "in doubt:", "yellow")
     yield from _more(len(doubts), "json", 0, "in doubt:")
     yield TextLine(0, "")
-    yield TextLine(0, printable(", ".join(impact.scope())))
-    yield TextLine(0, printable(impact.origin()))
+    scopes = [", ".join(parts) for parts in impact.scopes()]
+    yield from (TextLine(0, printable(text)) for text in (*scopes, impact.origin()))
     yield from _versions(impact)
+    yield from _fleet(impact.fleet, FLOORS[impact.floor])
     advised: set[str] = set()
     for name, rows in impact.lists.items():
         heading = impact.heading(name)
@@ -136,6 +137,32 @@ def _versions(impact: Impact) -> Iterator[TextLine]:
         yield TextLine(0, "")
         for name, size, share, last_seen in table:
             yield TextLine(0, f"{name:{first}}  {size:>{second}}  {share:>{third}}  {last_seen}")
+
+
+def _headlines(impact: Impact) -> Iterator[TextLine]:
+    for name in impact.breaks if impact.has_events else ():
+        text = impact.headline(name)
+        yield TextLine(0, text, text, f"bold {_COLOURS[impact.tone(name)]}")
+    if impact.fleet:
+        text = impact.headlines()[-1]
+        yield TextLine(0, text, text, f"bold {_COLOURS[impact.flagged[impact.floor]]}")
+
+
+def _fleet(fleet: Fleet | None, floor: int) -> Iterator[TextLine]:
+    """Show what is flagged on which machines, and who has to act."""
+    for kind, heading in KINDS.items():
+        groups = fleet.groups(kind, floor) if fleet else []
+        if groups:
+            yield from _section(heading)
+        for group in groups[:_FEW]:
+            found = group.finding
+            what = printable(f"{found.verdict}: {found.name}")
+            detail = f" ({printable(found.detail)})" if found.detail else ""
+            yield TextLine(2, what + detail, what)
+            if found.text:
+                yield TextLine(4, printable(found.text))
+            yield TextLine(4, printable(", ".join(phrases.place(found, group.where(), group.last))))
+        yield from _more(len(groups), "json")
 
 
 def _row_lines(row: Row, listed: str) -> Iterator[TextLine]:

@@ -11,6 +11,7 @@ from collections import Counter
 
 from tlsfloor import versions
 from tlsfloor.report import phrases
+from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.reader import EventFiles
 from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES, Row, Tally
 
@@ -50,6 +51,8 @@ class Impact:
         last: version -> when the last one was, 0 if that is unknown.
         total: how many handshakes there were, with those that failed or were refused.
         first_time, last_time: of all events, 0 if unknown.
+        fleet: what the reports of machines say; None if none was read.
+        flagged: floor -> whether anything in them is flagged: yes, no or unknown.
     """
 
     def __init__(
@@ -78,17 +81,35 @@ class Impact:
         self.total = _handshakes(self.rows)
         self.first_time = min((row.first for row in self.rows if row.last), default=0)
         self.last_time = max((row.last for row in self.rows), default=0)
+        self.fleet = Fleet(files.machines) if files.machines.reports else None
         self.doubts, self.breaks = {}, {}
+        self.flagged: dict[str, str] = {}
         for name, wire in FLOORS.items():
             self.doubts[name] = self._doubts(wire)
             found = {row.breaks(wire) for row in self.rows}
             unsure = UNKNOWN in found or self.doubts[name]
             self.breaks[name] = YES if YES in found else UNKNOWN if unsure else NO
+            if self.fleet:
+                self.flagged[name] = self.fleet.answer(wire, doubtful=bool(self._unread()))
+
+    @property
+    def has_events(self) -> bool:
+        """Whether the report is about events: they were read, or nothing was."""
+        return bool(self.files.events or not self.fleet)
+
+    @property
+    def evidence(self) -> str:
+        """What the answer is based on."""
+        kinds = ["events"] * self.has_events + ["reports"] * bool(self.fleet)
+        return " and ".join(kinds)
 
     @property
     def status(self) -> int:
-        """The exit status, which is about ``floor``."""
-        return STATUSES[self.breaks[self.floor]]
+        """The exit status, which is about ``floor``: the worst of what was asked."""
+        answers = {self.breaks[self.floor]} if self.has_events else set()
+        if self.fleet:
+            answers.add(self.flagged[self.floor])
+        return STATUSES[next(each for each in (YES, UNKNOWN, NO) if each in answers)]
 
     def broken(self, name: str) -> list[Row]:
         """Return the rows that a floor breaks."""
@@ -132,8 +153,11 @@ class Impact:
 
     def all_doubts(self) -> list[str]:
         """Return the doubts about both floors, those about ``floor`` first."""
-        names = (self.floor, *FLOORS)
-        return list(dict.fromkeys(doubt for name in names for doubt in self.doubts[name]))
+        names = (self.floor, *FLOORS) if self.has_events else ()
+        found = [doubt for name in names for doubt in self.doubts[name]]
+        if self.fleet:
+            found += [*self.fleet.doubts, *self._unread()]
+        return list(dict.fromkeys(found))
 
     def headline(self, name: str) -> str:
         """Return the verdict on a floor as a sentence."""
@@ -182,11 +206,26 @@ class Impact:
             found.append(f"{first} to {last} UTC")
         return found
 
+    def scopes(self) -> list[list[str]]:
+        """Return what was seen in events, and what machines have examined."""
+        events = [self.scope()] if self.has_events else []
+        return events + ([[self.fleet.scope()]] if self.fleet else [])
+
+    def headlines(self) -> list[str]:
+        """Return the answers about ``floor``."""
+        answers = [self.headline(self.floor)] if self.has_events else []
+        if self.fleet:
+            answers.append(self.fleet.headline(FLOORS[self.floor], self.flagged[self.floor]))
+        return answers
+
     def origin(self) -> str:
         """Return when the report was made, by which version, and from which files."""
         files = self.files
         sources = f" from {phrases.some(files.targets, 'file')}" if files.targets else ""
-        size = f"{phrases.many(files.events, 'line')} in {phrases.many(files.files, 'file')}"
+        sizes = [phrases.many(files.events, "line")] if self.has_events else []
+        if self.fleet:
+            sizes.append(phrases.many(files.machines.reports, "report"))
+        size = f"{' and '.join(sizes)} in {phrases.many(files.files, 'file')}"
         return f"made {phrases.moment(self.created)} UTC by tlsfloor {self.tool}{sources}: {size}"
 
     def _doubts(self, floor: int) -> list[str]:
@@ -217,7 +256,12 @@ class Impact:
                 f"some processes enforce {versions.floor_name(held)}, which does not show all "
                 f"that {name} would break: observe {name} in them as well"
             )
-        doubts += [f"{path}: {why}" for path, why in files.unreadable.items()]
+        return doubts + self._unread()
+
+    def _unread(self) -> list[str]:
+        """Return what could not be read, as phrases."""
+        files = self.files
+        doubts = [f"{path}: {why}" for path, why in files.unreadable.items()]
         for path, problems in files.invalid.items():
             lines = ", ".join(f"{many:,} {what}" for what, many in problems.items())
             doubts.append(f"{path}: lines that are not events: {lines}")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 
 from tlsfloor import versions
+from tlsfloor.report.machines import Finding
 from tlsfloor.report.sums import Smallest
 from tlsfloor.report.tally import ATTEMPTED, UNSEEN, Row
 
@@ -90,6 +91,16 @@ def hosts(row: Row) -> str:
     if len(row.hosts) > FEW:
         return "more than " * row.more_hosts + many(len(row.hosts), "machine")
     return some(row.hosts, "machine")
+
+
+def place(finding: Finding, machines: str, last: float) -> list[str]:
+    """Return where something was found, whose it is, and when it was reported."""
+    return [
+        f"on {machines}",
+        *([f"owner {finding.owner}"] if finding.owner else []),
+        *([f"image {finding.image}"] if finding.image else []),
+        f"reported {moment(last) or 'at an unknown time'}",
+    ]
 
 
 def moment(when: float, form: str = "%Y-%m-%d %H:%M") -> str:

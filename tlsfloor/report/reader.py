@@ -17,6 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tlsfloor.report import documents
+from tlsfloor.report.machines import Machines
 from tlsfloor.report.sums import Smallest
 from tlsfloor.report.tally import Tally
 
@@ -77,6 +79,7 @@ class EventFiles:
         targets: the files and folders that the user named.
         files: how many were opened.
         events: how many lines were events.
+        machines: the reports of machines that were read.
         more: how many more files have problems.
     """
 
@@ -84,6 +87,7 @@ class EventFiles:
         """Count each event in ``tally``, and call ``progress`` after each file."""
         self._tally = tally
         self._progress = progress
+        self.machines = Machines()
         self.targets: list[str] = []
         self.files = self.events = self.more = 0
         self._invalid = Smallest(MOST_NAMED, self._unnamed)
@@ -156,7 +160,7 @@ class EventFiles:
         self._problem(str(error.filename), error.strerror or str(error))
 
     def _path(self, path: str, *, named: bool) -> None:
-        before = self.events
+        before = self.events + self.machines.reports
         try:
             with open(path, "rb") as file:
                 facts = os.fstat(file.fileno())
@@ -168,7 +172,7 @@ class EventFiles:
             return
         # In a folder, an empty file may be one that was just created by a rotation.
         has_problem = path in self._invalid.kept or path in self._unreadable.kept
-        if named and self.events == before and not has_problem:
+        if named and self.events + self.machines.reports == before and not has_problem:
             self._problem(path, "no event in it")
 
     def read_file(self, path: str, file: io.BufferedReader) -> None:
@@ -176,7 +180,7 @@ class EventFiles:
         self.files += 1
         invalid: dict[str, int] = {}
         try:
-            for line in _lines_of(file):
+            for line in documents.joined(_lines_of(file)):
                 problem = self._line(line)
                 if problem:
                     invalid[problem] = invalid.get(problem, 0) + 1
@@ -188,13 +192,15 @@ class EventFiles:
 
     def _line(self, line: bytes) -> str:
         """Count an event; return what is wrong with a line that is not an event."""
-        if len(line) > LONGEST:
+        if len(line) > LONGEST and not _is_short(line):
             return TOO_LONG
         try:
             event = decode(line)
         except (ValueError, RecursionError, StopIteration):
             return problem_of(line)
         try:
+            if "tool" in event:
+                return self.machines.take(event)
             if event.get("schema") != SCHEMA:
                 return OTHER_SCHEMA
             self._tally.take(event)
@@ -219,6 +225,11 @@ class EventFiles:
         self.more += 1
 
 
+def _is_short(line: bytes) -> bool:
+    """Return whether a line that is too long for an event is a report of a size that is read."""
+    return len(line) <= documents.LONGEST and documents.is_document(line)
+
+
 def _lines_of(file: io.BufferedReader) -> Iterator[bytes]:
     """Yield lines; of one that is too long, only as much as shows that."""
     if file.peek(2)[:2] == b"\x1f\x8b":
@@ -226,8 +237,10 @@ def _lines_of(file: io.BufferedReader) -> Iterator[bytes]:
     read, most = file.readline, LONGEST + 1
     line = read(most)
     while line:
+        if len(line) == most and documents.is_document(line):
+            line += read(documents.LONGEST)
         yield line
-        if len(line) == most:
+        if len(line) >= most:
             while line and line[-1:] != b"\n":
                 line = read(most)
         line = read(most)
