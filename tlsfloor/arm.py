@@ -1,8 +1,9 @@
 """Arming: policy + table + hooks. Every route arms a process through this module.
 
-The floor of a process can be raised and never lowered, and of two routes the strictest wins. The
-lock is held while state changes, and never while something is imported: otherwise a thread that
-holds an import lock and waits for this one would deadlock.
+The floor of a process can be raised and never lowered, and of two routes the strictest wins
+(``docs/explanation/design.md#rules``). The lock is held while state changes, and never while
+something is imported: otherwise a thread that holds an import lock and waits for this one would
+deadlock.
 
 Start-up files that are installed call ``start()``. It stays importable from here.
 """

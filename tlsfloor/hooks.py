@@ -16,7 +16,7 @@ however a module is imported, CPython has one way in for each kind:
   here. That is why a guard belongs at the extension module where there is one.
 
 So the hooks replace these functions. An idle process pays for replacing them, and an import for one
-look-up.
+look-up. (What was decided otherwise, and why: ``docs/explanation/design.md#decisions``.)
 
 The code objects of the hooks have the file name of importlib's own. CPython removes frames of that
 file from the traceback of a failed import (Python/import.c, ``remove_importlib_frames()``), so a

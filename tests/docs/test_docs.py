@@ -82,7 +82,29 @@ def test_the_pages_have_links_to_check() -> None:
     assert sum(1 for page in PAGES for _ in links(page)) > 20
 
 
+def test_the_source_refers_to_pages_that_exist() -> None:
+    """Docstrings, comments and messages name pages, and the design names tests."""
+    folders = ("tlsfloor", "tests", "benchmarks", "docs", ".ci", ".github")
+    kinds = {".py", ".md", ".yml", ".sh", ""}
+    files = [each for folder in folders for each in (ROOT / folder).rglob("*")]
+    found = set()
+    for file in [*files, *ROOT.glob("*")]:
+        if file.suffix in kinds and file.is_file() and "_build" not in file.parts:
+            found |= set(
+                re.findall(r"\bdocs/[\w-]+/[\w-]+\.md(?:#[\w-]+)?", file.read_text("utf-8"))
+            )
+    for page, _, anchor in (each.partition("#") for each in found):
+        assert (ROOT / page).exists(), page
+        assert not anchor or anchor in anchors(ROOT / page), (page, anchor)
+    assert "docs/explanation/design.md#rules-of-evidence" in found
+    tests = re.findall(r"`(tests/[\w/]+\.py)`", (guides.DOCS / DESIGN).read_text("utf-8"))
+    assert len(tests) > 10
+    assert [test for test in tests if not (ROOT / test).exists()] == []
+
+
 # --- tables and examples
+
+DESIGN = "explanation/design.md"
 
 API = "reference/api.md"
 

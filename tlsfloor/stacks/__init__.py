@@ -1,6 +1,8 @@
 """The table of TLS stacks.
 
-Adding a stack is one file in this folder and one row in ``TABLE``. The file has a function:
+Adding a stack is one file in this folder and one row in ``TABLE``; CONTRIBUTING.md describes the
+steps, and ``docs/explanation/design.md#rules`` what a guard has to keep true. The file has a
+function:
 
 * ``guard(module)``: hold ``floor.held`` on everything that the module creates. It is called after
   the module was executed, and again when the floor is raised, so it is idempotent. It returns one

@@ -1,7 +1,8 @@
 """Prove which TLS versions an interpreter accepts.
 
 The verifier shares only ``errors``, ``versions`` and ``wire`` with the code that holds a floor, so
-a fault in enforcement cannot hide from verification. Its modules, in the order in which they work:
+a fault in enforcement cannot hide from verification (``docs/explanation/design.md``). Its modules,
+in the order in which they work:
 
 * ``find`` finds the interpreters at or below a path, without starting any;
 * ``cases`` says what is tried, as data;

@@ -3,6 +3,8 @@
 Theory of operation
 -------------------
 
+The rules are those of ``docs/explanation/design.md#rules-of-evidence``.
+
 The module gets two observations of each case: what the probe inside the interpreter said, and what
 the peer at the other end saw. It starts nothing and prints nothing. First it gives each case an
 outcome:
