@@ -82,6 +82,14 @@ def hooks(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *HOOKS, *session.posargs)
 
 
+@nox.session(name="format")
+def format_(session: nox.Session) -> None:
+    """Format the code, and correct what ruff can correct."""
+    session.install(".[lint]")
+    session.run("ruff", "check", "--fix")
+    session.run("ruff", "format")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and codespell."""

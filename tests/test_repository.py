@@ -98,11 +98,14 @@ def test_every_action_is_pinned_by_its_commit() -> None:
     assert [action for action, known in pins.items() if len(known) > 1] == []
 
 
-def test_workflows_run_only_what_the_project_has() -> None:
+def test_workflows_and_contributors_run_only_sessions_that_nox_has() -> None:
     sessions = set(
         re.findall(r"@nox.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8"))
     )
+    sessions |= set(re.findall(r'name="(\w+)"', (ROOT / "noxfile.py").read_text("utf-8")))
     used = set()
+    named = re.findall(r"nox (?:-R )?-s ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    assert {"format", "lint", "types", "docs"} <= set(named) <= sessions
     for step in steps():
         for words in re.findall(r"nox --session ([\w ]+)", step.get("run", "")):
             used |= set(words.split())

@@ -30,6 +30,37 @@ def test_ci_runs_the_readmes_test_commands_as_they_are() -> None:
     assert not [line for line in ran[:first] if "pytest" in line or "pip install" in line]
 
 
+def test_a_new_contributor_sees_the_right_test_fail(tmp_path: Path) -> None:
+    """The first screen of CONTRIBUTING.md, in a copy of the checkout."""
+    [shown] = re.findall(
+        r"^\$ (sed .*)\n\$ pytest (\S+)\n\[…\]\n(FAILED \S+)$",
+        (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    command, tests, failed = shown
+    for name in ("tlsfloor", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    _, before, after, _ = command.split("'")[1].split("/")
+    file = tmp_path / command.split()[-1]
+    assert file.read_text("utf-8").count(before) == 1
+    file.write_text(file.read_text("utf-8").replace(before, after), "utf-8")
+    # Faster than all of them: the test, and the next one, which passes.
+    only = ["-k", "birth or invalid_values"]
+    env = {**clean_environment(), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", tests, *only],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert re.findall(r"^FAILED \S+", done.stdout, re.MULTILINE) == [failed], done.stdout
+    assert " 1 failed, " in done.stdout
+    assert " passed" in done.stdout
+
+
 #: Tests that need parts which are installed, missing, or installed later.
 SUITE = """
 import parts, pytest
