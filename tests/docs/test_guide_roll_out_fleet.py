@@ -1,4 +1,4 @@
-"""``docs/how-to/roll-out-fleet.md``, followed: twenty services, from observe to enforce and back."""
+"""``docs/how-to/roll-out-fleet.md``: twenty services, from observe to enforce and back."""
 
 from __future__ import annotations
 
