@@ -372,7 +372,8 @@ def test_the_guide_makes_a_report_on_a_fleet(tmp_path: Path) -> None:
     parts.need("rich", "tlslite")
     parts.need_program("sh")
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    commands = guides.commands(guides.block("how-to/report.md", "fleet"))
+    blocks = [guides.block("how-to/report.md", name) for name in ("fleet", "since")]
+    commands = guides.commands("".join(blocks))
     script = "".join(f"{command}\n" for command, _ in commands)
     done = subprocess.run(
         ["sh", "-c", script],

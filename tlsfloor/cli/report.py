@@ -10,6 +10,8 @@ Examples:
       from a log
   $ tlsfloor report fleet/
       what verify, check, stacks and status printed as JSON on many machines
+  $ tlsfloor report fleet/ --since yesterday.json --silent 2
+      what changed, and which machines are silent
   $ tlsfloor report events.jsonl --format html --output report.html
       write a page
 
@@ -52,6 +54,17 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="1.2",
         help="the floor that the exit status is about: 1.2 or 1.3 (default: 1.2)",
     )
+    parser.add_argument(
+        "--since",
+        metavar="FILE",
+        help="show what is new, worse or gone since an earlier report, which --json wrote",
+    )
+    parser.add_argument(
+        "--silent",
+        type=float,
+        metavar="DAYS",
+        help="name machines of which nothing was heard for so many days, and doubt the answer then",
+    )
     _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
@@ -59,6 +72,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if the floor breaks nothing, 1 if it breaks something, 3 if unknown."""
     from tlsfloor.report import as_html, as_json, as_text
+    from tlsfloor.report.changes import compare, read_earlier
     from tlsfloor.report.impact import FLOORS, Impact
     from tlsfloor.report.reader import EventFiles
     from tlsfloor.report.tally import Tally
@@ -66,7 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
+    if arguments.silent is not None and not 0 < arguments.silent < 1e5:
+        raise PolicyError(f"--silent {arguments.silent:g} is no number of days", hint="--silent 7")
     _output.check_output(arguments.output)
+    earlier = read_earlier(arguments.since) if arguments.since is not None else None
     tally = Tally()
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
@@ -75,7 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
         return 130
-    impact = Impact(floor, tally, files, tlsfloor.__version__, about_run()["run"])
+    run = about_run()["run"]
+    impact = Impact(floor, tally, files, tlsfloor.__version__, run, arguments.silent)
+    if earlier is not None:
+        impact.changes = compare(earlier, as_json.report_facts(impact), floor)
     if _output.is_for_terminal(arguments.format, arguments.output):
         # Without rich there are no colors, and the terminal breaks the lines.
         with contextlib.suppress(ImportError):

@@ -17,6 +17,7 @@ from string import Template
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
+from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.impact import FLOORS, Impact
 from tlsfloor.report.machines import KINDS, VERDICTS
@@ -35,6 +36,9 @@ _LEAST = 4
 
 # The colour of each list.
 _TONES = {"1.2": YES, "1.3": "between", UNKNOWN: UNKNOWN, "exempted": UNKNOWN, "changed": ""}
+
+# How something changed -> its colour.
+_CHANGED = {"new": YES, "worse": YES, "gone": NO, "not seen again": UNKNOWN}
 
 _UNITS = (("week", 604_800), ("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -90,6 +94,8 @@ def _sections(impact: Impact) -> Iterator[str]:
             yield f"<details><summary>and {len(more):,} more</summary>\n"
             yield _items(more[:_MOST], "") + "</details>\n"
         yield "</div>\n"
+    if impact.changes:
+        yield from _changes(impact.changes)
     if impact.total:
         yield from _timeline(impact)
     for name in _TONES:
@@ -98,11 +104,7 @@ def _sections(impact: Impact) -> Iterator[str]:
     if impact.rows:
         yield from _programs(impact)
     if impact.fleet:
-        for kind in KINDS:
-            yield from _flagged(impact.fleet, kind, FLOORS[impact.floor])
-        if any(each.owner or each.image for each in impact.fleet.findings):
-            yield from _verdicts(impact.fleet, "Owners and images", "owner", "image")
-        yield from _verdicts(impact.fleet, "Machines", "host", "owner", "image")
+        yield from _fleet(impact.fleet, FLOORS[impact.floor])
 
 
 def _timeline(impact: Impact) -> Iterator[str]:
@@ -212,6 +214,40 @@ def _programs(impact: Impact) -> Iterator[str]:
     yield "</section>\n"
 
 
+def _changes(changes: Changes) -> Iterator[str]:
+    """Show what changed since an earlier report."""
+    heading, _, amounts = phrases.changes(changes).partition(": ")
+    yield f"<section>\n<h2>{_sentence(heading, end='')}</h2>\n{_soft(_sentence(amounts))}"
+    rows = [
+        {
+            "Change": (f"what {_CHANGED[each.how]}", _escaped(each.how)),
+            "What": ("", _two_lines(each.name, each.kind)),
+            "Where": ("", _escaped(each.where)),
+            "Before": ("", _escaped(each.before)),
+            "Now": ("", _escaped(each.now)),
+        }
+        for each in changes.found[:_MOST]
+    ]
+    if rows:
+        yield from _rows(rows)
+        yield from _rest(len(changes.found))
+    if changes.silent:
+        names = phrases.some(changes.silent, "machine")
+        yield _soft(_sentence(f"machines that were not heard of since: {names}"))
+    if changes.partial:
+        yield _soft(_sentence(phrases.NOT_COMPARED))
+    yield "</section>\n"
+
+
+def _fleet(fleet: Fleet, floor: int) -> Iterator[str]:
+    """Show what is flagged on machines, and how much of it each owner and each machine has."""
+    for kind in KINDS:
+        yield from _flagged(fleet, kind, floor)
+    if any(each.owner or each.image for each in fleet.findings):
+        yield from _verdicts(fleet, "Owners and images", "owner", "image")
+    yield from _verdicts(fleet, "Machines", "host", "owner", "image")
+
+
 def _flagged(fleet: Fleet, kind: str, floor: int) -> Iterator[str]:
     """Show what is flagged or inconclusive of a kind."""
     groups = fleet.groups(kind, floor)
@@ -270,9 +306,13 @@ def _table(
     yield f'<section>\n<h2>{heading}<span class="n">{size}</span></h2>\n'
     if advice:
         yield _items(advice, "todo")
+    yield from _rows(rows)
+
+
+def _rows(rows: list[dict[str, tuple[str, str]]]) -> Iterator[str]:
     heads = [(column, kind * (kind == "count")) for column, (kind, _) in rows[0].items()]
     head = "".join(f"<th{_class(kind)}>{column}</th>" for column, kind in heads)
-    layout = {"What": "kinds", "Verdict": "found"}.get(next(iter(rows[0])), "")
+    layout = {"What": "kinds", "Verdict": "found", "Change": "changes"}.get(next(iter(rows[0])), "")
     yield f"<table{_class(layout)}>\n<thead><tr>{head}</tr></thead>\n"
     yield "<tbody>\n"
     for row in rows:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tlsfloor import versions
 from tlsfloor.report import phrases
+from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.impact import FLOORS, Impact, list_of
 from tlsfloor.report.machines import Finding
@@ -58,6 +59,9 @@ def report_facts(impact: Impact) -> dict[str, Any]:
             },
         },
         "rows": [_row_facts(row) for row in impact.rows],
+        "last_seen": _times(impact.last_seen),
+        "silent": None if impact.silent_days is None else _times(impact.silent),
+        "changes": impact.changes and _changes_facts(impact.changes),
         "machines": impact.fleet and _machines_facts(impact, impact.fleet),
         "files": {
             "read": files.files,
@@ -115,6 +119,23 @@ def _finding_facts(finding: Finding) -> dict[str, Any]:
         **{name: getattr(finding, name) or None for name in texts},
         "time": _time(finding.when),
     }
+
+
+def _changes_facts(changes: Changes) -> dict[str, Any]:
+    return {
+        "since": changes.since,
+        "partial": changes.partial,
+        "found": [
+            {key: value or None for key, value in each._asdict().items()} for each in changes.found
+        ],
+        "silent": [
+            {"host": host, "last": last or None} for host, last in sorted(changes.silent.items())
+        ],
+    }
+
+
+def _times(hosts: dict[str, float]) -> list[dict[str, str | None]]:
+    return [{"host": host, "last": _time(last)} for host, last in sorted(hosts.items())]
 
 
 def _time(when: float) -> str | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tlsfloor.errors import printable
 from tlsfloor.report import phrases
+from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.impact import FLOORS, Impact
 from tlsfloor.report.machines import KINDS
@@ -88,6 +89,7 @@ def _lines(impact: Impact) -> Iterator[TextLine]:
     scopes = [", ".join(parts) for parts in impact.scopes()]
     yield from (TextLine(0, printable(text)) for text in (*scopes, impact.origin()))
     yield from _versions(impact)
+    yield from _changes(impact.changes)
     yield from _fleet(impact.fleet, FLOORS[impact.floor])
     advised: set[str] = set()
     for name, rows in impact.lists.items():
@@ -146,6 +148,23 @@ def _headlines(impact: Impact) -> Iterator[TextLine]:
     if impact.fleet:
         text = impact.headlines()[-1]
         yield TextLine(0, text, text, f"bold {_COLOURS[impact.flagged[impact.floor]]}")
+
+
+def _changes(changes: Changes | None) -> Iterator[TextLine]:
+    """Show what changed since an earlier report."""
+    if changes is None:
+        return
+    yield from _section(phrases.changes(changes))
+    for each in changes.found[:_FEW]:
+        what = printable(f"{each.how}: {each.kind} {each.name}")
+        yield TextLine(2, what, what)
+        yield TextLine(4, printable(", ".join(phrases.change(each))))
+    yield from _more(len(changes.found), "json")
+    if changes.silent:
+        names = phrases.some(changes.silent, "machine")
+        yield TextLine(2, printable(f"machines that were not heard of since: {names}"))
+    if changes.partial:
+        yield TextLine(2, phrases.NOT_COMPARED)
 
 
 def _fleet(fleet: Fleet | None, floor: int) -> Iterator[TextLine]:

@@ -11,6 +11,7 @@ from collections import Counter
 
 from tlsfloor import versions
 from tlsfloor.report import phrases
+from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.reader import EventFiles
 from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES, Row, Tally
@@ -53,6 +54,9 @@ class Impact:
         first_time, last_time: of all events, 0 if unknown.
         fleet: what the reports of machines say; None if none was read.
         flagged: floor -> whether anything in them is flagged: yes, no or unknown.
+        last_seen: machine -> when it was heard of last, by an event or a report; 0 if unknown.
+        silent: machine -> the same, if that is longer ago than the limit.
+        changes: what changed since an earlier report; None if there is none.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Impact:
         files: EventFiles,
         tool: str,
         run: dict[str, object] | None = None,
+        silent_days: float | None = None,
     ) -> None:
         self.floor, self.tally, self.files, self.tool = floor, tally, files, tool
         self.run = run or {}
@@ -82,6 +87,15 @@ class Impact:
         self.first_time = min((row.first for row in self.rows if row.last), default=0)
         self.last_time = max((row.last for row in self.rows), default=0)
         self.fleet = Fleet(files.machines) if files.machines.reports else None
+        self.changes: Changes | None = None
+        self.last_seen = dict(tally.hosts)
+        for host, last in files.machines.hosts.items():
+            self.last_seen[host] = max(last, self.last_seen.get(host, 0))
+        self.silent_days = silent_days
+        self.silent: dict[str, float] = {}
+        if silent_days is not None:
+            limit = self.created - silent_days * 86400
+            self.silent = {host: last for host, last in self.last_seen.items() if last < limit}
         self.doubts, self.breaks = {}, {}
         self.flagged: dict[str, str] = {}
         for name, wire in FLOORS.items():
@@ -90,7 +104,7 @@ class Impact:
             unsure = UNKNOWN in found or self.doubts[name]
             self.breaks[name] = YES if YES in found else UNKNOWN if unsure else NO
             if self.fleet:
-                self.flagged[name] = self.fleet.answer(wire, doubtful=bool(self._unread()))
+                self.flagged[name] = self.fleet.answer(wire, doubtful=bool(self._missing()))
 
     @property
     def has_events(self) -> bool:
@@ -156,7 +170,7 @@ class Impact:
         names = (self.floor, *FLOORS) if self.has_events else ()
         found = [doubt for name in names for doubt in self.doubts[name]]
         if self.fleet:
-            found += [*self.fleet.doubts, *self._unread()]
+            found += [*self.fleet.doubts, *self._missing()]
         return list(dict.fromkeys(found))
 
     def headline(self, name: str) -> str:
@@ -256,12 +270,17 @@ class Impact:
                 f"some processes enforce {versions.floor_name(held)}, which does not show all "
                 f"that {name} would break: observe {name} in them as well"
             )
-        return doubts + self._unread()
+        return doubts + self._missing()
 
-    def _unread(self) -> list[str]:
-        """Return what could not be read, as phrases."""
+    def _missing(self) -> list[str]:
+        """Return what could not be read, and who was not heard of, as phrases."""
         files = self.files
-        doubts = [f"{path}: {why}" for path, why in files.unreadable.items()]
+        doubts = []
+        if self.silent:
+            names = phrases.some(self.silent, "machine")
+            days = f"{self.silent_days:g} day{'s' * (self.silent_days != 1)}"
+            doubts.append(f"not heard of for more than {days}: {names}")
+        doubts += [f"{path}: {why}" for path, why in files.unreadable.items()]
         for path, problems in files.invalid.items():
             lines = ", ".join(f"{many:,} {what}" for what, many in problems.items())
             doubts.append(f"{path}: lines that are not events: {lines}")

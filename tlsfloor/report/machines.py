@@ -41,8 +41,6 @@ KINDS = {
     "endpoint": "endpoints that accept old versions, or nothing else",
 }
 
-_PLURALS = {"process": "processes", "library": "libraries"}
-
 #: Each verdict, the worst first, and whether it is flagged.
 VERDICTS = {
     "leaks": YES,

@@ -11,12 +11,16 @@ import time
 from collections.abc import Iterable
 
 from tlsfloor import versions
+from tlsfloor.report.changes import Change, Changes
 from tlsfloor.report.machines import Finding
 from tlsfloor.report.sums import Smallest
 from tlsfloor.report.tally import ATTEMPTED, UNSEEN, Row
 
 #: Up to this many machines are named; of more, only the number is given.
 FEW = 5
+
+#: Said of an incomplete comparison.
+NOT_COMPARED = "connections that have no row of their own were not compared"
 
 #: What to do about events of a kind, or of a kind and a role.
 ADVICE = {
@@ -91,6 +95,19 @@ def hosts(row: Row) -> str:
     if len(row.hosts) > FEW:
         return "more than " * row.more_hosts + many(len(row.hosts), "machine")
     return some(row.hosts, "machine")
+
+
+def changes(found: Changes) -> str:
+    """Return how much changed, and since when."""
+    amounts = ", ".join(f"{count:,} {how}" for how, count in found.amounts().items() if count)
+    since = found.since.replace("T", " ")[:16]
+    return f"since the report of {since} UTC: {amounts or 'nothing is new, worse or gone'}"
+
+
+def change(found: Change) -> list[str]:
+    """Return where something changed, what it is now, and what it was."""
+    was = found.before and f"{'was ' if found.now else 'it was '}{found.before}"
+    return [each for each in (found.where and f"on {found.where}", found.now, was) if each]
 
 
 def place(finding: Finding, machines: str, last: float) -> list[str]:
