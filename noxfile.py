@@ -92,11 +92,19 @@ def format_(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run ruff and codespell."""
+    """Run ruff and codespell, and read the entries of the changelog."""
     session.install(".[lint]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell")
+    session.run("towncrier", "build", "--draft", silent=True)
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Show the next section of the changelog."""
+    session.install("towncrier")
+    session.run("towncrier", "build", "--draft")
 
 
 @nox.session

@@ -275,6 +275,20 @@ def test_another_project_verifies_its_environment_by_the_hook(tmp_path: Path) ->
     assert (status, "exit code: 2" in printed) == (1, True), printed
 
 
+# --- the changelog
+
+
+def test_an_entry_of_the_changelog_is_a_list_of_a_known_kind() -> None:
+    known = {each["directory"] for each in metadata()["tool"]["towncrier"]["type"]}
+    assert known == {"added", "changed", "deprecated", "removed", "fixed", "security"}
+    for file in (ROOT / "changelog.d").glob("*.md"):
+        if file.name != "README.md":
+            assert file.name.split(".")[-2] in known, file
+            assert re.match(r"(\*[\w ]+\*\n\n)?- ", file.read_text("utf-8")), file
+    mark = metadata()["tool"]["towncrier"]["start_string"]
+    assert (ROOT / "CHANGELOG.md").read_text("utf-8").count(mark) == 1
+
+
 # --- metadata
 
 

@@ -32,6 +32,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *ROOT.glob(".github/*.md"),
+        *ROOT.glob("changelog.d/*.md"),
         *guides.DOCS.glob("*/*.md"),
         *guides.DOCS.glob("*.md"),
     ]
@@ -73,7 +74,10 @@ def test_the_target_of_every_link_exists(page: Path) -> None:
         if url.scheme:
             assert url.scheme == "https", link
             continue
-        target = page.parent / unquote(url.path) if url.path else page
+        # The entries of the changelog are written for the file that they become part of.
+        entry = page.parent.name == "changelog.d" and page.name != "README.md"
+        folder = ROOT if entry else page.parent
+        target = folder / unquote(url.path) if url.path else page
         assert target.exists(), link
         assert not url.fragment or url.fragment in anchors(target), link
 
