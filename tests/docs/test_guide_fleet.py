@@ -6,6 +6,7 @@ less than TLS 1.2, with which it must fail, and with one that has a floor.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -25,7 +26,7 @@ import parts
 import s3_server
 from follow import follow
 from kubernetes_files import check, environment, here
-from programs import IMPORT_PATH, TESTS, TIME_LIMIT, clean_environment
+from programs import TESTS, TIME_LIMIT, clean_environment
 
 PAGE = "how-to/fleet.md"
 FLEET = guides.DOCS / "how-to" / "fleet"
@@ -61,26 +62,25 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     judge = folder / "tlsfloor-verify"
     judge.mkdir()
     for name in PACKAGES:
-        parts.need(name)
-        file = Path(sys.modules[name].__file__ if name in sys.modules else _found(name))
-        if file.name == "__init__.py":
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(file.parent, judge / name, ignore=ignored)
-        else:
-            shutil.copy(file, judge)
+        _copy(name, judge)
     (judge / "__main__.py").write_text(guides.block(PAGE, "file: __main__.py"))
     with tarfile.open(folder / "tlsfloor-verify.tar.gz", "w:gz", compresslevel=1) as tar:
         tar.add(judge, judge.name)
     return folder / "tlsfloor-verify.tar.gz"
 
 
-def _found(name: str) -> str:
-    import importlib.util
-
+def _copy(name: str, folder: Path) -> None:
+    """Copy a package of this environment into a folder."""
+    parts.need(name)
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.origin is not None
-    return spec.origin
+    file = Path(spec.origin)
+    if file.name == "__init__.py":
+        without = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(file.parent, folder / name, ignore=without)
+    else:
+        shutil.copy(file, folder)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
         venv = folder / name / ".venv"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     [packages] = venv.glob("lib/python*/site-packages")
-    (packages / "checkout.pth").write_text(IMPORT_PATH)
+    _copy("tlsfloor", packages)
     install = [f"{venv}/bin/python", "-m", "tlsfloor", "install", "--floor", "1.2"]
     subprocess.run(install, check=True, capture_output=True, env=clean_environment())
     return folder
