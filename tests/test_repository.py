@@ -189,6 +189,18 @@ def test_hooks_have_the_versions_of_the_extras() -> None:
     assert len(used & pinned) == 4  # ruff, codespell, zizmor, mypy
 
 
+def test_both_files_for_pre_commit_are_valid(tmp_path: Path) -> None:
+    pre_commit = tool("pre-commit")
+    for command, name in (("config", "config"), ("manifest", "hooks")):
+        wrong = tmp_path / name
+        wrong.write_text("repos: [{repo: local}]")
+        for file, status in ((ROOT / f".pre-commit-{name}.yaml", 0), (wrong, 1)):
+            done = subprocess.run(
+                [pre_commit, f"validate-{command}", str(file)], capture_output=True, check=False
+            )
+            assert done.returncode == status, done.stdout
+
+
 def test_the_hook_for_others_brings_what_verify_needs() -> None:
     parts.need("yaml")
     import yaml
