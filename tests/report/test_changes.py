@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from events import event, handshake, write
-from machine_reports import of
+from machine_reports import verified
 from reports import ReportRun
 from tlsfloor.report import tally
 
@@ -20,35 +20,6 @@ if TYPE_CHECKING:
 
 NOW = int(time.time())
 DAY = 86400
-
-
-def verified(host: str, ago: float, verdict: str, path: str = "/opt/python", **more: Any) -> Any:
-    """Return a report of ``verify`` on one interpreter; `test_machines` uses real ones."""
-    flagged = verdict not in ("enforced", "immune")
-    found = {
-        "path": path,
-        "implementation": "CPython",
-        "version": "3.13.1",
-        "openssl": "OpenSSL 3.5.1",
-        "verdict": verdict,
-        "flagged": flagged,
-        "summary": verdict.upper(),
-        "reasons": ["why"],
-    }
-    report = {
-        "schema": 2,
-        "tool": {"name": "tlsfloor", "version": "0.2"},
-        "run": {"command": ["python", "tlsfloor", "verify"], "directory": "/"},
-        "floor": "1.2",
-        "evidence": "handshake",
-        "roles": ["client"],
-        "targets": ["/opt"],
-        "exit_status": 3 if verdict == "inconclusive" else int(flagged),
-        "finished": True,
-        "problems": [],
-        "interpreters": [found],
-    }
-    return of(report, host, ago, **more)
 
 
 def seen(version: str, ago: float, **more: Any) -> dict[str, Any]:

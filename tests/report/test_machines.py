@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -219,6 +220,24 @@ def test_a_huge_document_is_not_kept(
         facts = ReportRun(capsys, file, "--json").facts
         assert facts["files"]["invalid_lines"] == {str(file): {reader.TOO_LONG: 1}}
         assert facts["files"]["event_lines"] == 1
+
+
+def test_a_thousand_reports_fit_in_memory(
+    real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps(of(real["open"], "a machine", owner="payments"), indent=2).encode() + b"\n"
+    with (tmp_path / "all.json").open("wb") as file:
+        for number in range(1000):
+            file.write(text.replace(b'"a machine"', b'"web-%d"' % number))
+    tracemalloc.start()
+    report = ReportRun(capsys, tmp_path / "all.json", "--json")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 25e6 < (tmp_path / "all.json").stat().st_size
+    assert len(report.facts["machines"]["findings"]) == 1000
+    written = ReportRun(capsys, tmp_path / "all.json").printed
+    assert "1,000 of 1,000 interpreters are flagged" in written
+    assert written.count("/open/bin/python") == 1
 
 
 # --- which report counts

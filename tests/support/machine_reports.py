@@ -90,3 +90,32 @@ def of(report: Any, host: str, ago: float = 0, **labels: str) -> Any:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago))
     made["run"].update(host=host, time=stamp, labels=labels)
     return made
+
+
+def verified(host: str, ago: float, verdict: str, path: str = "/opt/python", **more: Any) -> Any:
+    """Return the least of a report of ``verify`` on one interpreter that the report reads."""
+    flagged = verdict not in ("enforced", "immune")
+    found = {
+        "path": path,
+        "implementation": "CPython",
+        "version": "3.13.1",
+        "openssl": "OpenSSL 3.5.1",
+        "verdict": verdict,
+        "flagged": flagged,
+        "summary": verdict.upper(),
+        "reasons": ["why"],
+    }
+    report = {
+        "schema": 2,
+        "tool": {"name": "tlsfloor", "version": "0.2"},
+        "run": {"command": ["python", "tlsfloor", "verify"], "directory": "/"},
+        "floor": "1.2",
+        "evidence": "handshake",
+        "roles": ["client"],
+        "targets": ["/opt"],
+        "exit_status": 3 if verdict == "inconclusive" else int(flagged),
+        "finished": True,
+        "problems": [],
+        "interpreters": [found],
+    }
+    return of(report, host, ago, **more)

@@ -33,12 +33,12 @@ COMMANDS = {
     "process": "status",
 }
 
-#: What a finding is about -> how a list of flagged ones is called.
+#: What a finding is about -> the heading of what is flagged or inconclusive.
 KINDS = {
-    "interpreter": "interpreters that permit a downgrade",
+    "interpreter": "interpreters that permit a downgrade, or may permit one",
     "process": "processes that hold no floor, or a lower one",
-    "library": "TLS libraries that nothing holds",
-    "endpoint": "endpoints that accept old versions, or nothing else",
+    "library": "TLS libraries that nothing holds, or that could not be read",
+    "endpoint": "endpoints that accept old versions, or may accept them",
 }
 
 #: Each verdict, the worst first, and whether it is flagged.
