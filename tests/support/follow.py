@@ -151,7 +151,7 @@ class Reader:
 def _check_out(folder: Path) -> None:
     """Copy what a checkout has for pip and for a page: the page may write to the folder."""
     without = shutil.ignore_patterns("__pycache__")
-    for name in ("tlsfloor", "docs/how-to/fleet"):
+    for name in ("tlsfloor", "docs/how-to/fleet", "docs/how-to/monitor"):
         shutil.copytree(ROOT / name, folder / name, ignore=without)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
