@@ -334,6 +334,17 @@ def test_equal_findings_are_one_entry_with_their_machines(
     assert "    on db-1, owner data, reported 20" in written
 
 
+def test_old_connections_are_shown_with_the_owners_of_their_machines(
+    real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [of(real["armed"], "web-1", owner="payments"), of(real["held"], "web-2", owner="shop")]
+    events = [handshake("TLS 1.0", host=host) for host in ("web-1", "web-2", "web-3")]
+    file = write(tmp_path / "all.json", pretty(*found), *events)
+    for kind in ("text", "html"):
+        written = ReportRun(capsys, file, "--format", kind).printed
+        assert "on web-1, web-2 and web-3 (owner payments and shop)" in written
+
+
 HOSTILE = "\x1b[2J\0\udcff]]>&<script>alert(1)</script>\"'é\u202e\n\r[red]x[/red]"
 
 

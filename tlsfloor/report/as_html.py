@@ -173,7 +173,7 @@ def _list(impact: Impact, name: str) -> Iterator[str]:
 def _cells(impact: Impact, row: Row, name: str) -> dict[str, tuple[str, str]]:
     """Return what the table of a list shows of a row: column -> class of the cell, and its HTML."""
     where = " by ".join(filter(None, (row.where, phrases.through(row))))
-    machines = phrases.hosts(row)
+    machines = impact.machines(row)
     where = ", ".join(filter(None, (where, machines and f"on {machines}")))
     role = {"client": "as a client", "server": "as a server"}.get(row.role, "")
     command = phrases.command(row, name)

@@ -100,7 +100,7 @@ def _lines(impact: Impact) -> Iterator[TextLine]:
             yield from (TextLine(2, sentence) for sentence in advice)
             advised.update(advice)
             for row in rows[:_FEW]:
-                yield from _row_lines(row, name)
+                yield from _row_lines(impact, row, name)
             yield from _more(len(rows), "json")
     yield from _exemptions(impact)
 
@@ -184,7 +184,7 @@ def _fleet(fleet: Fleet | None, floor: int) -> Iterator[TextLine]:
         yield from _more(len(groups), "json")
 
 
-def _row_lines(row: Row, listed: str) -> Iterator[TextLine]:
+def _row_lines(impact: Impact, row: Row, listed: str) -> Iterator[TextLine]:
     what, program, peer = map(
         printable, (phrases.what(row), phrases.program(row), phrases.peer(row))
     )
@@ -196,7 +196,7 @@ def _row_lines(row: Row, listed: str) -> Iterator[TextLine]:
     to = " " if row.role == "server" else " to "
     yield TextLine(2, f"{what}, {where}" + (to + peer if peer else ""), what)
     seen = f"{phrases.times([row])}, last {phrases.moment(row.last) or 'at an unknown time'}"
-    machines = phrases.hosts(row)
+    machines = impact.machines(row)
     yield TextLine(4, printable(f"{seen}, on {machines}" if machines else seen))
     if row.exempted or row.text:
         yield TextLine(4, printable(row.exempted or row.text))

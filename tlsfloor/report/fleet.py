@@ -39,6 +39,14 @@ class Fleet:
         self.machines = machines
         self.findings = machines.findings()
         self.doubts = machines.doubts()
+        self._owners: dict[str, set[str]] = {}
+        for each in self.findings:
+            if each.owner:
+                self._owners.setdefault(each.host, set()).add(each.owner)
+
+    def owners(self, hosts: set[str]) -> set[str]:
+        """Return whose machines these are, as far as their reports say it."""
+        return set().union(*(self._owners.get(host, ()) for host in hosts))
 
     def flagged(self, floor: int, answer: str = YES) -> list[Finding]:
         """Return the findings that permit something below a floor, or have another answer."""

@@ -225,6 +225,12 @@ class Impact:
         events = [self.scope()] if self.has_events else []
         return events + ([[self.fleet.scope()]] if self.fleet else [])
 
+    def machines(self, row: Row) -> str:
+        """Return the machines of a row and their owners, as far as they are known."""
+        owners = self.fleet.owners(row.hosts) if self.fleet else set()
+        of = f" (owner {phrases.some(owners, 'owner')})" if owners else ""
+        return phrases.hosts(row) + of
+
     def headlines(self) -> list[str]:
         """Return the answers about ``floor``."""
         answers = [self.headline(self.floor)] if self.has_events else []
