@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import guides
 from events import BEGIN, PROGRAM, event, handshake, many, write
 from programs import clean_environment, python
-from reports import FINE, OLD, ReportRun, impact_of
+from reports import FINE, OLD, ReportRun, any_events, impact_of, set_small_limits
 from tlsfloor.report import impact as judged
 from tlsfloor.report import phrases, reader, sums, tally
 from tlsfloor.report.as_html import report_html
@@ -217,7 +217,9 @@ BAD = {
     "as long as can be": (b"x" * (reader.LONGEST + 1) + b"\n", reader.TOO_LONG),
     "torn": (b'{"schema": 1, "kind": "hands', reader.TRUNCATED),
     "torn in a character": (b'{"schema": 1, "program": "\xc3', reader.TRUNCATED),
-    "another schema": ({**FINE, "schema": 2}, reader.OTHER_SCHEMA),
+    "torn, and another line after it": (b'{"schema": 1, "kind": "hands\n', reader.TRUNCATED),
+    "another schema": ({**FINE, "schema": 3}, reader.OTHER_SCHEMA),
+    "of schema 2, but not condensed": ({**FINE, "schema": 2}, reader.NO_EVENT),
     "no schema": ({}, reader.OTHER_SCHEMA),
     "a list": (b"[]\n", reader.NO_EVENT),
     "half a surrogate is one": (handshake(program="\udcff"), None),
@@ -388,39 +390,6 @@ def test_a_closed_stdin_is_reported(
 
 
 # --- the order of events
-
-
-def any_events(most: int = 40) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Events that differ in few places, so that many are about the same connection."""
-    few = st.sampled_from(["", "a", "b", "c", "long" * 60])
-    return st.lists(
-        st.builds(
-            event,
-            kind=st.sampled_from([*tally.KINDS, "measured"]),
-            mode=st.sampled_from(["observe", "enforce"]),
-            floor=st.sampled_from(["1.0", "1.2", "1.3", None]),
-            version=st.sampled_from([None, "TLS 1.0", "TLSv1.2", "TLS 1.3", "QUIC 9"]),
-            role=st.sampled_from(["client", "server"]),
-            host=few,
-            program=few,
-            server_name=few,
-            suite=few,
-            text=few,
-            peer=st.sampled_from([None, "::1", "::2"]),
-            count=st.sampled_from([1, 2, 1000]),
-            time=st.sampled_from([BEGIN, BEGIN + 0.5, BEGIN + 10**5, BEGIN + 10**7, 0, 4e9]),
-        ),
-        max_size=most,
-    )
-
-
-def set_small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, most in {"ROWS": 2, "HOSTS": 2, "NAMES": 3, "MACHINES": 3}.items():
-        monkeypatch.setattr(tally, f"MOST_{name}", most)
-    monkeypatch.setattr(tally, "_MOST_CACHED", 5)
-    monkeypatch.setattr(sums, "MOST_SLOTS", 4)
-    monkeypatch.setattr(reader, "MOST_NAMED", 2)
-    monkeypatch.setattr(time, "time", lambda: BEGIN + 10**8)
 
 
 @given(any_events(), st.randoms(use_true_random=False), st.booleans())

@@ -21,8 +21,8 @@ from parts import need
 SCHEMAS = Path(tlsfloor.__file__).parent / "schemas"
 JUNIT = Path(__file__).parents[1] / "schemas" / "junit-10.xsd"
 
-#: The commands that print JSON; ``event`` is a line of events.
-NAMES = ("status", "stacks", "check", "report", "verify", "event")
+#: The commands that print JSON; ``event`` and ``condensed`` are lines of events.
+NAMES = ("status", "stacks", "check", "report", "verify", "event", "condensed")
 
 #: What GitHub's code scanning takes at most: its page "SARIF support for code scanning".
 LIMITS = {"runs": 20, "results": 25_000, "rules": 25_000, "locations": 1_000, "tags": 20}
@@ -34,8 +34,8 @@ def validate(text: str) -> str:
     if text.lstrip().startswith("<?xml") and "<testsuites" in text:
         kind = "junit"
         junit_schema().validate(text)
-    elif text.startswith('{"schema": 1,'):
-        kind = "event"
+    elif text.startswith(('{"schema": 1, "time"', '{"schema": 2, "condensed"')):
+        kind = "condensed" if "condensed" in json.loads(text.splitlines()[0]) else "event"
         for line in text.splitlines():
             validate_json(kind, json.loads(line))
     elif text.lstrip().startswith("{"):
@@ -59,8 +59,8 @@ def _kind_of(found: dict[str, Any]) -> str:
     if "sarif" in str(found.get("$schema")):
         return "sarif"
     command = found["run"]["command"] if "run" in found and "tool" in found else []
-    event = "event" if {"schema", "kind"} <= set(found) else ""
-    return next((name for name in NAMES if name in command), event)
+    line = "condensed" if "condensed" in found else "event"
+    return next((name for name in NAMES if name in command), line if "kind" in found else "")
 
 
 @functools.lru_cache(maxsize=None)

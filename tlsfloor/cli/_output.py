@@ -9,6 +9,10 @@ import sys
 from tlsfloor.cli import color_option, is_shown
 from tlsfloor.errors import VerifyError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def options(parser: argparse.ArgumentParser, formats: tuple[str, ...]) -> None:
     """Declare the options."""
@@ -38,15 +42,16 @@ def is_for_terminal(kind: str, output: str | None) -> bool:
     return kind == "text" and not output and is_shown(sys.stdout)
 
 
-def write_report(text: str, output: str | None) -> None:
-    """Write a report to a file or to stdout.
+def write_report(text: str | Iterable[str], output: str | None, option: str = "--output") -> None:
+    """Write a report, or its parts, to a file or to stdout.
 
     Raises:
         VerifyError: the file cannot be written.
     """
     if not output:
         encoding = sys.stdout.encoding or "utf-8"  # which may lack characters
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        for part in (text,) if isinstance(text, str) else text:
+            sys.stdout.write(part.encode(encoding, "backslashreplace").decode(encoding))
         return
     from tlsfloor.deploy.atomic_files import write_atomically
 
@@ -54,4 +59,4 @@ def write_report(text: str, output: str | None) -> None:
         write_atomically(output, text)
     except OSError as error:
         problem = f"{output} cannot be written: {error.strerror}"
-        raise VerifyError(problem, hint="--output FILE") from None
+        raise VerifyError(problem, hint=f"{option} FILE") from None

@@ -14,6 +14,8 @@ Examples:
       what changed, and which machines are silent
   $ tlsfloor report events.jsonl --format html --output report.html
       write a page
+  $ tlsfloor report --condense web-1.jsonl /var/log/tlsfloor
+      write few lines that mean the same, to report on them elsewhere, with those of other machines
 
 Exit statuses:
   0     the floor would break nothing, and nothing is flagged
@@ -27,16 +29,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 
 import tlsfloor
 from tlsfloor.cli import _output, complain, console, quiet_option
 from tlsfloor.cli._evidence import about_run
 from tlsfloor.cli._progress import progress
-from tlsfloor.errors import PolicyError
+from tlsfloor.errors import PolicyError, say
 from tlsfloor.policy import floor_of
 from tlsfloor.versions import floor_name
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.report.reader import EventFiles
+    from tlsfloor.report.tally import Tally
+
 FORMATS = ("text", "json", "html")
+
+# Problems of files that are named when events are condensed.
+_MOST_WARNINGS = 20
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +76,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="DAYS",
         help="name machines of which nothing was heard for so many days, and doubt the answer then",
     )
+    parser.add_argument(
+        "--condense",
+        metavar="OUT",
+        help="write no report, but as few lines of events as possible on which the report is the "
+        "same, to a file or to - (stdout); the exit status is 3 if there are problems, else 0",
+    )
     _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
@@ -82,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
     if arguments.silent is not None and not 0 < arguments.silent < 1e5:
         raise PolicyError(f"--silent {arguments.silent:g} is no number of days", hint="--silent 7")
+    if arguments.condense:
+        _check_condense(arguments)
     _output.check_output(arguments.output)
     earlier = read_earlier(arguments.since) if arguments.since is not None else None
     tally = Tally()
@@ -93,6 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         complain("interrupted, so there is no report")
         return 130
     run = about_run()["run"]
+    if arguments.condense:
+        return _condense(tally, files, arguments.condense, run["host"])
     impact = Impact(floor, tally, files, tlsfloor.__version__, run, arguments.silent)
     if earlier is not None:
         impact.changes = compare(earlier, as_json.report_facts(impact), floor)
@@ -108,3 +129,39 @@ def run(arguments: argparse.Namespace) -> int:
     }
     _output.write_report(formats[arguments.format](impact), arguments.output)
     return impact.status
+
+
+def _check_condense(arguments: argparse.Namespace) -> None:
+    """Raise an error if the options do not fit, or if the next run would read what is written."""
+    from tlsfloor.report.reader import NAMES
+
+    out = arguments.condense
+    if arguments.output or arguments.format != "text" or arguments.since or arguments.silent:
+        raise PolicyError("--condense writes no report", hint=f"--condense {out}")
+    if out == "-":
+        return
+    _output.check_output(out)
+    for target in filter(os.path.isdir, arguments.targets):
+        folder = os.path.join(os.path.realpath(target), "")
+        if NAMES.search(out) and os.path.realpath(out).startswith(folder):
+            raise PolicyError(
+                f"{out} is in {target}, so the next report on that folder would count events twice",
+                hint="name a file in another folder",
+            )
+
+
+def _condense(tally: Tally, files: EventFiles, out: str, host: str) -> int:
+    """Write condensed events; return 0 if all was read, 3 if not."""
+    from tlsfloor.report.condensed import condensed_lines
+
+    if files.machines.reports:
+        problem = f"{files.machines.reports:,} reports of machines were read: only events condense"
+        raise PolicyError(problem, hint="name files that contain events only")
+    lines = condensed_lines(tally, files, host)
+    _output.write_report(lines, None if out == "-" else out, "--condense")
+    problems = files.problems()
+    for text in problems[:_MOST_WARNINGS]:
+        say(f"warning: {text}")
+    if len(problems) > _MOST_WARNINGS:
+        say(f"warning: {len(problems) - _MOST_WARNINGS:,} more, which the report on {out} lists")
+    return 3 if problems else 0

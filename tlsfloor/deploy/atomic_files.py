@@ -11,9 +11,15 @@ import tempfile
 
 import tlsfloor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def write_atomically(path: str, text: str) -> None:
-    """Write a file. Until it is completely on the disk, what was there before stays.
+
+def write_atomically(path: str, text: str | Iterable[str]) -> None:
+    """Write a file, from a text or its parts.
+
+    Until it is completely on the disk, what was there before stays.
 
     A link stays a link. Something that is not a regular file, such as a pipe or ``/dev/null``, is
     written to directly.
@@ -22,12 +28,13 @@ def write_atomically(path: str, text: str) -> None:
         OSError: the file cannot be written; nothing has changed.
     """
     path = os.path.realpath(path)
+    parts = (text,) if isinstance(text, str) else text
     mode = None
     if os.path.exists(path):
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+                file.writelines(parts)
             return
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name[:64]}.{secrets.token_hex(4)}")
@@ -37,7 +44,7 @@ def write_atomically(path: str, text: str) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             if mode is not None:
                 os.chmod(temporary, stat.S_IMODE(mode))
-            file.write(text)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -286,12 +286,7 @@ class Impact:
             names = phrases.some(self.silent, "machine")
             days = f"{self.silent_days:g} day{'s' * (self.silent_days != 1)}"
             doubts.append(f"not heard of for more than {days}: {names}")
-        doubts += [f"{path}: {why}" for path, why in files.unreadable.items()]
-        for path, problems in files.invalid.items():
-            lines = ", ".join(f"{many:,} {what}" for what, many in problems.items())
-            doubts.append(f"{path}: lines that are not events: {lines}")
-        if files.more:
-            doubts.append(f"{files.more:,} more files with problems")
+        doubts += files.problems()
         return doubts
 
 

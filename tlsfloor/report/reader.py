@@ -17,7 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tlsfloor.report import documents
+from tlsfloor.report import condensed, documents
+from tlsfloor.report.condensed import Condensed
 from tlsfloor.report.machines import Machines
 from tlsfloor.report.sums import Smallest
 from tlsfloor.report.tally import Tally
@@ -42,6 +43,7 @@ NO_EVENT = "JSON, but not an event"
 OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
 TRUNCATED = "truncated"
+PROBLEMS = {NOT_JSON, NOT_TEXT, NO_EVENT, OTHER_SCHEMA, TOO_LONG, TRUNCATED}
 
 # Faster than json.loads, which chooses a decoder and looks for white space around the value.
 _decoder: Any = json.JSONDecoder()  # mypy does not know its scan_once
@@ -93,6 +95,10 @@ class EventFiles:
         self._invalid = Smallest(MOST_NAMED, self._unnamed)
         self._unreadable = Smallest(MOST_NAMED, self._unnamed)
         self._seen: set[tuple[int, int] | str] = set()
+        self.condensed = Condensed(tally, self)
+        # How many other lines were valid, and the labels of files that were read before.
+        self._others = 0
+        self._carried: set[str] = set()
 
     @property
     def invalid(self) -> dict[str, dict[str, int]]:
@@ -119,6 +125,45 @@ class EventFiles:
                 self._folder(target)
             else:
                 self._path(target, named=True)
+        self.finish()
+
+    def finish(self) -> None:
+        """Judge, after the last line, whether condensed outputs are whole."""
+        found: dict[str, list[str]] = {}
+        for path, problem in self.condensed.problems():
+            found.setdefault(path, []).append(problem)
+        for path, problems in found.items():
+            more = f"; and {len(problems) - 3:,} more" * (len(problems) > 3)
+            self._problem(path, "; ".join(sorted(problems)[:3]) + more)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the files, as phrases."""
+        found = [f"{path}: {why}" for path, why in self.unreadable.items()]
+        for path, problems in self.invalid.items():
+            lines = ", ".join(f"{many:,} {what}" for what, many in problems.items())
+            found.append(f"{path}: lines that are not events: {lines}")
+        if self.more:
+            found.append(f"{self.more:,} more files with problems")
+        return found
+
+    def label(self, path: str, host: str) -> str:
+        """Return the name by which a file is known elsewhere: ``web-1:/srv/events.jsonl``."""
+        return path if path in self._carried else f"{host}:{path}"
+
+    def carry(self, label: str, invalid: dict[str, int], why: str) -> None:
+        """Remember problems of a file that was read before.
+
+        Raises:
+            ValueError: they are no problems of a file; nothing was remembered.
+        """
+        if not label or not (invalid or why) or not set(invalid) <= PROBLEMS:
+            raise ValueError("the problem is invalid")
+        if invalid:
+            self.add_invalid(label, invalid)
+        if why:
+            self._problem(label, why)
+        if label in self._invalid.kept or label in self._unreadable.kept:
+            self._carried.add(label)
 
     def _stdin(self) -> None:
         if sys.stdin is None:  # in a service, for example
@@ -160,7 +205,7 @@ class EventFiles:
         self._problem(str(error.filename), error.strerror or str(error))
 
     def _path(self, path: str, *, named: bool) -> None:
-        before = self.events + self.machines.reports
+        before = self._found()
         try:
             with open(path, "rb") as file:
                 facts = os.fstat(file.fileno())
@@ -172,8 +217,11 @@ class EventFiles:
             return
         # In a folder, an empty file may be one that was just created by a rotation.
         has_problem = path in self._invalid.kept or path in self._unreadable.kept
-        if named and self.events + self.machines.reports == before and not has_problem:
+        if named and self._found() == before and not has_problem:
             self._problem(path, "no event in it")
+
+    def _found(self) -> int:
+        return self.events + self.machines.reports + self._others
 
     def read_file(self, path: str, file: io.BufferedReader) -> None:
         """Read an open file; ``path`` is its name in the report."""
@@ -181,7 +229,7 @@ class EventFiles:
         invalid: dict[str, int] = {}
         try:
             for line in documents.joined(_lines_of(file)):
-                problem = self._line(line)
+                problem = self._line(line, path)
                 if problem:
                     invalid[problem] = invalid.get(problem, 0) + 1
         except (EOFError, OSError, zlib.error) as error:
@@ -190,7 +238,7 @@ class EventFiles:
             self.add_invalid(path, invalid)
         self._progress()
 
-    def _line(self, line: bytes) -> str:
+    def _line(self, line: bytes, path: str) -> str:
         """Count an event; return what is wrong with a line that is not an event."""
         if len(line) > LONGEST and not _is_short(line):
             return TOO_LONG
@@ -199,14 +247,28 @@ class EventFiles:
         except (ValueError, RecursionError, StopIteration):
             return problem_of(line)
         try:
-            if "tool" in event:
-                return self.machines.take(event)
-            if event.get("schema") != SCHEMA:
-                return OTHER_SCHEMA
+            if event.get("schema") != SCHEMA or "tool" in event:
+                return self.take_other(event, line, path)
             self._tally.take(event)
         except (AttributeError, TypeError, ValueError):
             return NO_EVENT
         self.events += 1
+        return ""
+
+    def take_other(self, event: Any, line: bytes, path: str, times: int = 1) -> str:
+        """Count what an object says that is no event of schema 1, and is in a file so many times.
+
+        Return what is wrong with it.
+        """
+        try:
+            if "tool" in event:
+                return self.machines.take(event)
+            if event.get("schema") != condensed.SCHEMA:
+                return OTHER_SCHEMA
+            self.condensed.take(event, line, path, times)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return NO_EVENT
+        self._others += times
         return ""
 
     def add_invalid(self, path: str, problems: dict[str, int]) -> None:

@@ -81,6 +81,11 @@ class Timeline:
         slots = [slot for slot, _ in self.counts]
         return range(min(slots), max(slots) + 1) if slots else range(0)
 
+    def widen(self, width: int) -> None:
+        """Make the slots at least as wide as this, which is one of ``WIDTHS``."""
+        while self.width < width:
+            self._widen()
+
     def _widen(self) -> None:
         width = WIDTHS[WIDTHS.index(self.width) + 1]
         wider: Counter[tuple[int, int]] = Counter()

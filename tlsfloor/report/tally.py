@@ -179,7 +179,7 @@ class Tally:
         self.rest: dict[tuple[Any, ...], Row] = {}
         self.timeline = Timeline()
         self.machines, self.names = Smallest(MOST_MACHINES), Smallest(MOST_NAMES)
-        self.held = Smallest(MOST_MACHINES, self._forget)
+        self.held = Smallest(MOST_MACHINES, lambda _who, held: self.forget(held))
         self.held_elsewhere = 0
         self.latest = time.time() + 86400
         # The texts and the port of an event -> its row; a row and a machine -> when it was seen.
@@ -250,7 +250,7 @@ class Tally:
         port = event.get("port", 0)
         if type(port) is not int:
             raise ValueError("the port is of another type")
-        return self._row((*texts, port)), _shortened(texts[_PROGRAM])
+        return self._row((*texts, port)), shortened(texts[_PROGRAM])
 
     def met(self, row: Row, program: str, host: str, last: float = 0) -> None:
         """Remember that a program was seen on a machine, in a row, and when that was last."""
@@ -265,6 +265,11 @@ class Tally:
             self._met.clear()
         return seen
 
+    def add_program(self, program: str) -> None:
+        """Remember the name of a program."""
+        if program not in self.names.kept:
+            self.names.put(program, None)
+
     def hold(self, program: str, host: str, held: int) -> None:
         """Remember floors that a program enforces or observes on a machine."""
         known = self.held.kept.get((program, host))
@@ -272,6 +277,10 @@ class Tally:
             self.held.kept[program, host] = known | held
         elif held:
             self.held.put((program, host), held)
+
+    def forget(self, held: int) -> None:
+        """Remember floors that are enforced where it is not known which are observed."""
+        self.held_elsewhere |= held & _ENFORCED
 
     def held_below(self, floor: int) -> list[int]:
         """Return floors below this one that were enforced where this one was not observed."""
@@ -291,9 +300,6 @@ class Tally:
         self._cache.clear()
         self._met.clear()
 
-    def _forget(self, _who: tuple[str, str], held: int) -> None:
-        self.held_elsewhere |= held & _ENFORCED
-
     def _sum_up(self, key: tuple[Any, ...], row: Row) -> None:
         self.sum_of(key[0]).absorb(row)
 
@@ -303,11 +309,11 @@ class Tally:
 
     def _meet(self, row: Row, program: str, host: str) -> list[float]:
         """Remember a machine of a row, and which floor is enforced or observed there."""
-        name = _shortened(host)
+        name = shortened(host)
         row.meet(name)
         if row.floor:
             bit = 1 << (row.floor & 7)
-            self.hold(_shortened(program), name, bit << 4 if row.mode == "observe" else bit)
+            self.hold(shortened(program), name, bit << 4 if row.mode == "observe" else bit)
         seen = self.saw(name, 0)
         if not row.rest and host == name:  # a row that sums up others is of many programs
             if len(self._met) >= _MOST_CACHED:
@@ -320,7 +326,7 @@ class Tally:
         *texts, port = literal
         is_plain = set(map(type, texts)) == _ONLY_TEXTS and max(map(len, texts)) <= LONGEST_TEXT
         if not is_plain:
-            texts = list(map(_shortened, texts))
+            texts = list(map(shortened, texts))
         if not 0 <= port < 65536:
             raise ValueError("the port is invalid")
         subject, group = _subject(*texts[: len(_SUBJECT)])
@@ -338,8 +344,7 @@ class Tally:
             row = self.sum_of(subject)
         else:
             row.explain(*texts[-2:])
-        if program not in self.names.kept:
-            self.names.put(program, None)
+        self.add_program(program)
         if is_plain:  # so the key of the cache is small
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
@@ -365,10 +370,19 @@ def _subject(
     return subject, breaks.count(NO)
 
 
-def _shortened(value: object) -> str:
+def subject_of(event: dict[str, Any]) -> tuple[str, str, int, int, int]:
+    """Return what an event is about, which a row that sums up others has, too.
+
+    Raises:
+        TypeError, ValueError: it is not an event.
+    """
+    return _subject(*(shortened(event.get(name)) for name in _SUBJECT))[0]
+
+
+def shortened(value: object, longest: int = LONGEST_TEXT) -> str:
     """Return a text of an event, cut off where it is long; an empty one if it is missing."""
     if value is None:
         return ""
     if type(value) is not str:
         raise ValueError("a text is of another type")
-    return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
+    return value if len(value) <= longest else value[:longest] + "…"
