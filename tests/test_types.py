@@ -1,4 +1,4 @@
-"""Type checkers find mistakes in programs that use tlsfloor, and find none where there is none."""
+"""Type checkers find mistakes in programs that use tlsfloor, and what another system lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import guides
 import outputs
 import tlsfloor
-from programs import PROGRAMS, clean_environment, python
+from programs import PROGRAMS, TESTS, clean_environment, python
 from tlsfloor import _types, policy, versions
 
 #: It says on which lines what mistake is.
@@ -36,6 +36,9 @@ PYRIGHT = {"typeCheckingMode": "strict", "pythonVersion": "3.8"}
 
 #: An error or a warning of one of them. "note" and "information" are none.
 _REPORTED = re.compile(r"(\w+\.py):(\d+)[:\d]* (?:- )?(?:error|warning)")
+
+#: What typeshed does not have: a name of ours in ``sys``, and two of ``importlib``.
+OF_NO_SYSTEM = ("_tlsfloor", "_path_isfile", "_load_unlocked")
 
 #: Executes a program whose marked statements may raise, and prints what each raises.
 EXECUTE = """
@@ -106,6 +109,37 @@ def test_each_mistake_is_one() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     outcomes = json.loads(done.stdout.splitlines()[-1])
     assert {int(line): outcome for line, outcome in outcomes.items()} == expected
+
+
+@pytest.mark.parametrize(
+    ("system", "lacks"), [("win32", {"fork", "memfd_create"}), ("darwin", {"memfd_create"})]
+)
+def test_no_name_that_a_system_lacks_is_used_without_a_guard(
+    system: str, lacks: set[str], tmp_path: Path
+) -> None:
+    """mypy knows which names of Python's modules exist where, and which ``if`` keeps them apart.
+
+    ``unguarded.py`` shows that it looks; ``OF_NO_SYSTEM``, that it looks into every module.
+    """
+    parts.need("mypy")
+    (tmp_path / "unguarded.py").write_text("import os\nos.fork()\nos.memfd_create('a')\n")
+    options = ["--config-file=", "--check-untyped-defs", "--ignore-missing-imports"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", *options, "--no-site-packages", "--platform", system),
+            *("--cache-dir", str(tmp_path), "-p", "tlsfloor", "-m", "unguarded"),
+        ],
+        cwd=TESTS.parent,
+        env=clean_environment(MYPYPATH=str(tmp_path)),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    found = re.findall(r"^(.+): error: Module has no attribute \"(\w+)\"", done.stdout, re.M)
+    in_package = [(name, place) for place, name in found if place.startswith("tlsfloor")]
+    in_control = [name for place, name in found if not place.startswith("tlsfloor")]
+    assert set(in_control) == lacks, f"{done.stdout}{done.stderr}"
+    assert {name for name, _ in in_package} == set(OF_NO_SYSTEM), in_package
 
 
 def test_the_types_name_what_is_accepted() -> None:

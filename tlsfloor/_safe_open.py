@@ -43,6 +43,8 @@ def open_nonblocking(path: str, flags: int) -> int:
 
 
 def _walk(path: str, flags: int) -> int:
+    if sys.platform == "win32":
+        raise NotImplementedError  # it has no openat()
     names, links, untrusted = _parts(path), 0, False
     folder = os.open("/" if path.startswith("/") else ".", _flags(_WALK))
     try:
@@ -98,7 +100,7 @@ def everyone_may_write(folder: int | str) -> bool:
     # The folder that Kubernetes makes of a ConfigMap has such a mode, is full of links, and is
     # mounted read-only.
     return bool(
-        os.name == "posix"
+        sys.platform != "win32"
         and os.stat(folder).st_mode & stat.S_IWOTH
         and not os.statvfs(folder).f_flag & getattr(os, "ST_RDONLY", 1)  # PyPy lacks the name
     )
@@ -109,8 +111,10 @@ def everyone_may_replace(folder: int | str, owner: int) -> bool:
 
     In a sticky folder such as ``/tmp`` nobody else can replace what belongs to us, or to root.
     """
-    return everyone_may_write(folder) and not (
-        os.stat(folder).st_mode & stat.S_ISVTX and owner in (0, os.geteuid())
+    return (
+        sys.platform != "win32"
+        and everyone_may_write(folder)
+        and not (os.stat(folder).st_mode & stat.S_ISVTX and owner in (0, os.geteuid()))
     )
 
 
@@ -122,7 +126,7 @@ def write_nonblocking(descriptor: int, data: bytes) -> int:
     Raises:
         OSError: it takes nothing.
     """
-    if os.name != "posix" or stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if sys.platform == "win32" or stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.write(descriptor, data)
     import select
 
@@ -144,6 +148,8 @@ def write_nonblocking(descriptor: int, data: bytes) -> int:
 
 def _write_to_terminal(descriptor: int, data: bytes) -> int:
     """Write to a terminal that may be stopped: open it again, as non-blocking."""
+    if sys.platform == "win32":
+        raise NotImplementedError  # it has no such names
     name = f"/proc/self/fd/{descriptor}"  # also for a terminal that has no name in this container
     name = name if os.path.exists(name) else os.ttyname(descriptor)
     again = os.open(name, os.O_WRONLY | _flags(_SAFE))

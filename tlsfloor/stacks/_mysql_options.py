@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 
 from tlsfloor import floor as current
 from tlsfloor import versions
@@ -130,10 +131,14 @@ class LibMariaDB:
 class MemoryFile:
     """A file in memory, for one reader of its name."""
 
+    _file: int
+
     def __init__(self, text: str) -> None:
         self._text = os.fsencode(text)
 
     def __enter__(self) -> str:
+        if sys.platform == "win32":  # where no C module exports the functions of libmariadb
+            raise NotImplementedError
         if hasattr(os, "memfd_create"):
             self._file = os.memfd_create("tlsfloor")
             os.write(self._file, self._text)

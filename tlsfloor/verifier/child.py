@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 import threading
 from typing import IO, Any
 
@@ -130,7 +131,7 @@ def end_of(status: int) -> str:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
+    if sys.platform != "win32":
         # There is no such group any more; or it consists of zombies, for which macOS raises
         # PermissionError.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -141,6 +142,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _kill_others(mark: str) -> None:
     """Kill the processes whose mark begins so: they left their group. This needs /proc."""
+    if sys.platform == "win32":
+        return
     wanted = f"\0{_MARK}={mark}".encode()
     for _ in range(_PASSES if os.path.isdir("/proc/self") else 0):
         killed = 0
