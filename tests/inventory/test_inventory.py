@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,8 +16,11 @@ import parts
 from compiled import compiled, libpython
 from programs import BOOTSTRAP, armed_environment, clean_environment, python
 from parts import need
-from tlsfloor.stacks import COVERED, TABLE, _coverage
+from tlsfloor.stacks import COVERED, TABLE, _coverage, _unknown
 from tlsfloor.inventory import libraries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OPENSSL = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
 
@@ -90,6 +93,48 @@ def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> Non
     found, unread = libraries.search_folder(str(tmp_path))
     assert [str(library) for library in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
     assert unread == {}
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        (
+            "windows",
+            {
+                "_mysql": {"Schannel"},
+                "_psycopg": {"libpq"},
+                "libpq": {"libpq", "libssl"},
+                "libssl": {"libssl", "OpenSSL"},
+            },
+        ),
+        (
+            "macos",
+            {
+                "_psycopg": {"libpq", "libssl"},
+                "libldap": {"libldap", "libssl"},
+                "libpq": {"libldap", "libpq", "libssl"},
+                "libssl": {"libssl", "OpenSSL"},
+            },
+        ),
+    ],
+)
+def test_the_libraries_in_wheels_of_other_systems_are_recognised(
+    system: str, expected: dict[str, set[str]], fetched: Callable[[str], str]
+) -> None:
+    def stem(name: str) -> str:
+        return re.split(r"[-.]", name)[0]
+
+    found, unread = libraries.search_folder(fetched(system))
+    assert {
+        stem(Path(library.path).name): set(map(stem, library.names)) for library in found
+    } == expected
+    [libssl] = [library for library in found if "OpenSSL" in library.names]
+    assert [stem(Path(part).name) for part in libssl.parts] == ["libcrypto"]
+    assert re.fullmatch(r"3\.\d+\.\d+", libssl.names["OpenSSL"])
+    assert unread == {}
+    extensions = [library.path for library in found if Path(library.path).name.startswith("_")]
+    assert extensions
+    assert all(map(_unknown.find_tls, extensions))
 
 
 def test_installed_libraries_are_listed_with_what_covers_them() -> None:

@@ -174,6 +174,12 @@ def test_a_file_of_32_bits_is_read(tmp_path: Path) -> None:
         (b"\xcf\xfa\xed\xfe\0@loader_path/../.dylibs/libssl.3.dylib\0", "libssl.3.dylib"),
         (b"MZ\x90\0KERNEL32.dll\0libssl-3-x64.dll\0", "libssl-3-x64.dll"),
         (b"MZ\x90\0KERNEL32.dll\0libcrypto-3-x64.dll\0", ""),
+        (b"MZ\x90\0KERNEL32.dll\0WINHTTP.dll\0", "WINHTTP.dll"),
+        (b"MZ\x90\0Secur32.dll\0", ""),  # it has other uses
+        (b"MZ\x90\0Microsoft Unified Security Protocol Provider\0", "Schannel"),
+        (b"MZ" + "Microsoft Unified Security Protocol Provider".encode("utf-16-le"), "Schannel"),
+        (b"\xcf\xfa\xed\xfe\0_SSLHandshake\0", "Secure Transport"),
+        (b"\xcf\xfa\xed\xfe\0my_SSLHandshake\0", ""),
         (b"", ""),
         (b"\x7fELF", ""),
         (b"\x7fELF\2" + b"\xff" * 4091, ""),

@@ -20,15 +20,21 @@ from typing import NoReturn
 import pytest
 from filelock import FileLock
 
+# How pip gets what another system would install. Nothing of it is executed.
+_FOREIGN = ["--no-deps", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp"]
+
 #: Packages that cannot be installed into the environment of the tests: another urllib3 than
 #: botocore's, with a requests that accepts it; the last cryptography with OpenSSL 1.1.1, and a
-#: pyOpenSSL that has methods of a single version; packages with a start-up file of their own.
+#: pyOpenSSL that has methods of a single version; packages with a start-up file of their own; and
+#: those of other systems.
 PACKAGES = {
     "certs": ["pip-system-certs"],
+    "macos": [*_FOREIGN, "--platform=macosx_11_0_arm64", "psycopg2-binary"],
     "pyopenssl-20": ["pyOpenSSL==20.0.1", "cryptography==3.4.8"],
     "typeguard": ["typeguard"],
     "urllib3-1": ["urllib3<2", "requests<2.30"],
     "urllib3-2": ["urllib3>=2", "requests>=2.30"],
+    "windows": [*_FOREIGN, "--platform=win_amd64", "mysqlclient", "psycopg2-binary"],
 }
 
 #: Names of ``PACKAGES`` that pip could not install in this run -> the error.

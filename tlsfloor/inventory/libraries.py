@@ -39,10 +39,21 @@ _TEXTS = (
     ("Go crypto/tls", b"crypto/tls.(*Conn)", b""),
 )
 
-# Libraries of the system that implement TLS, or use it for others, as a linked file names them.
+# What a file has that uses the TLS of Windows (UNISP_NAME of schannel.h, in both encodings, or the
+# library for HTTP) or of macOS. ELF files are not searched for it.
+_SCHANNEL = "Microsoft Unified Security Protocol Provider"
+_TEXTS_OF_SYSTEMS = (
+    ("Schannel", _SCHANNEL.encode("ascii"), b""),
+    ("Schannel", _SCHANNEL.encode("utf-16-le"), b""),
+    ("Schannel", b"WINHTTP.dll\0", b""),
+    ("Secure Transport", b"\0_SSLHandshake\0", b""),
+)
+
+# Libraries that implement TLS, or use it for others, as a linked file names them. On macOS there is
+# a path before the name, and on Windows a number before a library's own name.
 _LINKED = (
-    rb"\0(lib(ssl|gnutls|ldap|pq|mariadb|mysqlclient|curl|nss3|s2n)[\w.+-]*?"
-    rb"\.(?:so|dylib)[.\d]*)\0"
+    rb"\0?(?<![\w.+-])(lib(ssl|gnutls|ldap|pq|mariadb|mysqlclient|curl|nss3|s2n)[\w.+-]*?"
+    rb"\.(?:so|dylib|dll)[.\d]*)\0"
 )
 
 # A text that every implementation of TLS up to 1.2 needs (RFC 5246, section 7.4.9).
@@ -119,13 +130,13 @@ def implementations_in(path: str) -> dict[str, str]:
 def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
     found: dict[str, str] = {}
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        data = _texts_in(whole)
-    for name, text, version in _TEXTS:
+        data, elf = _texts_in(whole), whole[:4] == b"\x7fELF"
+    for name, text, version in _TEXTS if elf else _TEXTS + _TEXTS_OF_SYSTEMS:
         match = next(_matches(data, text, version), None) if version else None
         if match or (not version and text in data):
             found.setdefault(name, match.group(1).decode("ascii") if match else "")
     linked: dict[bytes, str] = {}
-    for match in _matches(data, b"\0lib", _LINKED):
+    for match in _matches(data, b"\0lib" if elf else b"lib", _LINKED):
         linked.setdefault(match.group(2), match.group(1).decode("ascii"))
     if b"ssl" in linked and _LABEL not in data:
         found.pop("OpenSSL", None)  # the version that it was built for: it is not in this file

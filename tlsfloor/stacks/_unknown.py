@@ -56,10 +56,12 @@ _WITHOUT_TLS = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
 # change TLS objects that ssl has created, and create none.
 _OF_SSL = {"_pypy_openssl", "_sslkeylog", "sslpsk", "sslpsk2", "sslpsk3"}
 
-# Libraries that speak TLS. A file name is "lib", one of these, and then a hash or a version.
+# Libraries that speak TLS. A file name is "lib", one of these, and then a hash or a version. The
+# last two are what ``_unknown_found`` calls the TLS of Windows and macOS.
 _TLS_LIBRARIES = (
     " ssl ssl3 gnutls gnutlsxx nss3 s2n mbedtls wolfssl tls curl ldap ldap_r pq mariadb "
     "mariadbclient mysqlclient git2 sybdb rdkafka qpid hiredis_ssl mongoc websockets "
+    "WINHTTP winhttp Schannel Secure Transport "
 )
 
 # Libraries that many modules need and that speak no TLS: they are not looked for.

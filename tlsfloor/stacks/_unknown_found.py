@@ -30,6 +30,15 @@ _WORDS: tuple[tuple[str, bytes, tuple[bytes, ...]], ...] = (
 )
 
 
+# What a program has that uses the TLS of its system: a part of UNISP_NAME (schannel.h) in both
+# encodings, and a function of macOS.
+_OF_SYSTEMS = {
+    b"Unified Security Protocol": "Schannel",
+    "Unified Security Protocol".encode("utf-16-le"): "Schannel",
+    b"\0_SSLHandshake\0": "Secure Transport",
+}
+
+
 def describe_implementation(file: FileIO, places: Sequence[tuple[int, int]]) -> str:
     """Return the names and versions of the implementations in these parts of a file."""
     names: dict[str, str] = {}
@@ -64,9 +73,10 @@ def _version(data: bytearray, end: int, before: bytes) -> str:
 
 
 def needed_by_other(file: FileIO, size: int) -> list[str]:
-    """Return the libraries that a file of a format other than ELF names."""
+    """Return the libraries that a file of a format other than ELF names, and the system's TLS."""
     found = []
     for data, read in _unknown.chunks(file, [(0, size)]):
+        found += [name for text, name in _OF_SYSTEMS.items() if data.find(text, 0, read) >= 0]
         for end in (b".dylib\0", b".dll\0"):
             at = data.find(end, 0, read)
             while at >= 0:
