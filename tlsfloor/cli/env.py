@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import posixpath
 import shlex
 
 from tlsfloor import policy, versions
@@ -86,13 +87,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the lines."""
     folder = policy.bootstrap_folder()
     if arguments.path is not None:
-        folder = os.path.join(arguments.path, bundle_folder.BOOTSTRAP)
-        if not os.path.isabs(folder):
+        # On Windows too, the lines may be for a container.
+        paths = posixpath if arguments.path.startswith("/") else os.path
+        folder = paths.join(arguments.path, *bundle_folder.BOOTSTRAP.split(os.sep))
+        if not paths.isabs(folder):
             raise PolicyError(
                 f"--path {arguments.path} is relative: each process would look in another folder",
                 hint=f"--path {os.path.abspath(arguments.path)}",
             )
-    if os.pathsep in folder or not folder.isprintable():
+    separator = ":" if folder.startswith("/") else os.pathsep
+    if separator in folder or not folder.isprintable():
         raise PolicyError(f"{folder!r} cannot be on PYTHONPATH", hint="--path /opt/tlsfloor")
     variables = {
         "PYTHONPATH": folder,
