@@ -284,16 +284,21 @@ def _templates(service: Service, variant: int, zone: int) -> tuple[list[str], li
     return texts, made.lines
 
 
-def host_lines(number: int, chance: random.Random) -> list[str]:
-    """Return what one process of a host writes in a day."""
-    [service] = chance.choices(SERVICES, WEIGHTS)
-    texts, lines = _templates(service, chance.randrange(VARIANTS), number % ZONES)
+def process_lines(service: Service, variant: int, number: int, chance: random.Random) -> list[str]:
+    """Return what a process of a service writes in a day, on the host with this number."""
+    texts, lines = _templates(service, variant, number % ZONES)
     host, pid = f"node-{number:05}", chance.randrange(300, 30_000)
     begin = chance.random() + (BEGIN if number % WITHOUT_CLOCK else 0)
     return [
         texts[facts] % (round(begin + when, 3), host, pid + run, count)
         for when, run, facts, count in lines
     ]
+
+
+def host_lines(number: int, chance: random.Random) -> list[str]:
+    """Return what one of the processes of a host writes in a day."""
+    [service] = chance.choices(SERVICES, WEIGHTS)
+    return process_lines(service, chance.randrange(VARIANTS), number, chance)
 
 
 def _damaged(line: str, kind: int) -> bytes:
@@ -322,9 +327,9 @@ def write_group(path: Path, hosts: range, lines: int, seed: int, damage: int) ->
             for number in hosts:
                 made = host_lines(number, chance)[:left]
                 left -= len(made)
-                file.write("".join(made).encode() if made else b"")
-                while left and made and chance.random() < len(made) / damage:
-                    file.write(_damaged(made[-1], damaged))
+                file.write("".join(made).encode())
+                for _ in range(min(left, int(len(made) / damage + chance.random()))):
+                    file.write(_damaged(chance.choice(made), damaged))
                     left -= 1
                     damaged += 1
                 if not left:
@@ -336,13 +341,15 @@ def write_group(path: Path, hosts: range, lines: int, seed: int, damage: int) ->
     return damaged
 
 
-def write_day(folder: Path, lines: int, seed: int = 20, damage: int = DAMAGED) -> int:
+def write_day(
+    folder: Path, lines: int, seed: int = 20, damage: int = DAMAGED, hosts: int = 0
+) -> int:
     """Write the files of a day; return how many of the lines are damaged.
 
-    The same lines and seed give the same files.
+    The same numbers give the same files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    hosts = min(HOSTS, max(FILES, lines // LINES_OF_A_HOST))
+    hosts = hosts or min(HOSTS, max(FILES, lines // LINES_OF_A_HOST))
     if hosts > len(SERVICES) * VARIANTS:  # else only a part of them is needed
         for service in SERVICES:  # before the pool, so that its processes do not repeat it
             for variant in range(VARIANTS):
