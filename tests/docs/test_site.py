@@ -72,7 +72,7 @@ def test_every_page_command_key_and_name_is_in_the_site(site: Path) -> None:
     for name in cli.COMMANDS:
         assert f'id="tlsfloor-{name}"' in commands
     keys = (site / "reference" / "status.html").read_text("utf-8")
-    for name in outputs.NAMES[:-1]:  # the last is in a table of its own page
+    for name in outputs.NAMES[:-2]:  # the last two have a page of their own
         schema = outputs.schema(name)
         for part in (schema, *schema["$defs"].values()):
             for key in part.get("properties", ()):
