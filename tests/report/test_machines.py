@@ -10,16 +10,19 @@ import random
 import re
 import subprocess
 import sys
+import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import guides
 import machine_reports
 import parts
 from events import handshake, write
-from machine_reports import of
+from machine_reports import of, verified
 from programs import clean_environment
 from reports import FINE, OLD, ReportRun
 from tlsfloor.report import documents, machines, reader
@@ -364,14 +367,48 @@ def test_a_hostile_name_is_escaped(
     assert "alert(1)" in page
 
 
-def test_findings_are_not_limited_by_the_order(real: dict[str, Any]) -> None:
-    """Doubts are named up to a limit, and all are counted."""
+VERIFIED = st.builds(
+    verified,
+    st.sampled_from(["web-1", "web-2"]),
+    st.sampled_from([-9e6, 0, 60, 120]),
+    st.sampled_from(["leaks", "enforced", "inconclusive"]),
+    st.sampled_from(["/opt/a", "/opt/b"]),
+    image=st.sampled_from(["shop:1", "shop:2"]),
+)
+
+
+@given(st.data(), st.lists(VERIFIED, max_size=8))
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_reports_makes_no_difference(data: st.DataObject, made: list[Any]) -> None:
+    for number, each in enumerate(made):
+        if number % 3 == 0:
+            each.update(finished=False, problems=["interrupted"])
+            each["exit_status"] = each["exit_status"] or 3
+    answers = []
+    for order in (made, data.draw(st.permutations(made)), [*made, *made]):
+        known = machines.Machines()
+        assert [known.take(each) for each in order] == [""] * len(order)
+        answers.append((known.findings(), known.doubts(), known.newest, known.hosts))
+    assert answers[0] == answers[1] == answers[2]
+    # What the newest reports say is there: no report hides another one of its time.
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    valid = [each for each in made if each["run"]["time"] <= now]
+    newest = max((each["run"]["time"] for each in valid), default="")
+    names = {(found.host, found.image, found.name) for found in answers[0][0]}
+    for each in valid:
+        run, path = each["run"], each["interpreters"][0]["path"]
+        if run["time"] == newest:
+            assert (run["host"], run["labels"]["image"], path) in names
+
+
+def test_the_same_doubt_about_two_folders_is_kept() -> None:
+    """Only one of them was examined again."""
     known = machines.Machines()
-    for number in range(machines.MOST_DOUBTS + 5):
-        assert known.take(of(real["nothing found"], f"web-{number}")) == ""
-    doubts = known.doubts()
-    assert len(doubts) > machines.MOST_DOUBTS
-    assert "more doubts of reports of machines" in doubts[-1]
+    for targets, ago, problems in ((["/a"], 9, ["why"]), (["/b"], 5, ["why"]), (["/b"], 1, [])):
+        made = verified("web-1", ago, "inconclusive")
+        made.update(targets=targets, problems=problems)
+        assert known.take(made) == ""
+    assert known.doubts() == ["web-1: verify: why"]
 
 
 def test_an_object_that_is_no_report_counts_nothing() -> None:

@@ -60,9 +60,6 @@ OTHER_TOOL = "report of another tool"
 OTHER_SCHEMA = "report of another schema"
 OF_EVENTS = "report of `tlsfloor report`: name it after --since"
 
-#: Doubts that are kept; further ones are only counted.
-MOST_DOUBTS = 1000
-
 
 class Finding(NamedTuple):
     """What a report says of one thing. ``floor`` is a wire number, 0 if a process holds none."""
@@ -105,17 +102,15 @@ class Machines:
         reports: how many reports were read.
         newest: scope -> when the newest report on it was made, 0 if that is unknown.
         hosts: machine -> when its last report was made.
-        more_doubts: how many doubts are not in ``doubts``.
     """
 
     def __init__(self) -> None:
         self.reports = 0
         self.newest: dict[Scope, float] = {}
         self.hosts: dict[str, float] = {}
-        self.more_doubts = 0
         self._found: dict[tuple[Scope, str, str], Finding] = {}
         self._replaced: dict[Scope, float] = {}
-        self._doubts: dict[str, tuple[Scope, float]] = {}
+        self._doubts: dict[tuple[Scope, str], float] = {}
         self._latest = time.time() + 86400
 
     def take(self, report: dict[str, Any]) -> str:
@@ -165,14 +160,8 @@ class Machines:
         if command != "check" and report.get("finished", True):
             self._replaced[scope] = max(when, self._replaced.get(scope, 0))
         for doubt in (*doubts, *more):
-            self._doubt(f"{host}: {command}: {doubt}", scope, when)
-
-    def _doubt(self, text: str, scope: Scope, when: float) -> None:
-        if text in self._doubts or len(self._doubts) < MOST_DOUBTS:
-            before = self._doubts.get(text, (scope, 0.0))
-            self._doubts[text] = max(before, (scope, when), key=lambda each: each[1])
-        else:
-            self.more_doubts += 1
+            of = scope, f"{host}: {command}: {doubt}"
+            self._doubts[of] = max(when, self._doubts.get(of, 0))
 
     def findings(self) -> list[Finding]:
         """Return the findings of the newest reports, the worst first."""
@@ -182,10 +171,10 @@ class Machines:
 
     def doubts(self) -> list[str]:
         """Return why the newest reports do not prove what they say, as phrases."""
-        known = sorted(self._doubts.items())
-        found = [text for text, (scope, when) in known if when >= self._replaced.get(scope, 0)]
-        more = self.more_doubts
-        return found + [f"{more:,} more doubts of reports of machines"] * bool(more)
+        known = self._doubts.items()
+        return sorted(
+            {text for (scope, text), when in known if when >= self._replaced.get(scope, 0)}
+        )
 
 
 def _worst_first(finding: Finding) -> tuple[Any, ...]:
