@@ -83,5 +83,5 @@ if sys.version_info >= (3, 8) and not hasattr(sys, "_tlsfloor") and "bootstrap" 
     from tlsfloor.startup import failure
 
     _problem = policy.unrun_startup_file()
-    if _problem:
+    if _problem and not policy.is_called_by_opentelemetry():
         failure.print_line("tlsfloor: error: %s" % _problem)

@@ -15,6 +15,7 @@ from tlsfloor.errors import PolicyError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import FrameType
 
 #: The variables that are read as a process is armed, and LABELS, which only commands read.
 FLOOR, CLUSTER_FLOOR = "TLSFLOOR", "TLS_MIN_VERSION"
@@ -244,6 +245,17 @@ def unrun_startup_file() -> str:
                 "where the program starts, or see docs/how-to/launchers.md"
             )
     return ""
+
+
+def is_called_by_opentelemetry() -> bool:
+    """Tell whether OpenTelemetry's start-up file is importing tlsfloor, to run ours."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        name = frame.f_globals.get("__name__") or ""
+        if str(name).startswith("opentelemetry.instrumentation.auto_instrumentation"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_startup_file(file: str) -> bool:

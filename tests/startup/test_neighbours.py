@@ -143,6 +143,7 @@ def trace(
     command = (TRACED, *agent.options, *ports)
     done = launched(agent, before, between, *command, executable=executable)
     assert done.returncode == 0, done.stderr
+    assert "tlsfloor: error" not in done.stderr or not agent.chains
     [line] = [line for line in done.stdout.splitlines() if line.startswith('{"reached"')]
     report: dict[str, Any] = json.loads(line)
     recorded = report["noted"] + re.findall(r'"http.url": "(\S+?)"', done.stdout)
