@@ -136,8 +136,11 @@ def serve() -> None:
     threading.Thread(target=_read, args=(sys.stdin.buffer, calls), daemon=True).start()
     while True:
         function, args, more = calls.get()
-        pickle.dump(function(*args, **more), answers)
-        answers.flush()
+        answer = function(*args, **more)
+        # Nobody reads it if what asked was killed. Then _read() is about to end this process.
+        with contextlib.suppress(BrokenPipeError):
+            pickle.dump(answer, answers)
+            answers.flush()
 
 
 def _read(requests: IO[bytes], calls: queue.SimpleQueue[Any]) -> None:
