@@ -283,7 +283,7 @@ def test_unreadable_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixtur
         (cut, "not read to its end: "),
         (damaged, "not read to its end: "),
         (tmp_path / "folder", "no file in it"),
-        (empty, "no event in it"),
+        (empty, "no event and no report in it"),
         ("a\0b", "null"),
     ):
         report = ReportRun(capsys, good, target, "--json")

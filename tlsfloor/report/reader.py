@@ -218,7 +218,7 @@ class EventFiles:
         # In a folder, an empty file may be one that was just created by a rotation.
         has_problem = path in self._invalid.kept or path in self._unreadable.kept
         if named and self._found() == before and not has_problem:
-            self._problem(path, "no event in it")
+            self._problem(path, "no event and no report in it")
 
     def _found(self) -> int:
         return self.events + self.machines.reports + self._others
