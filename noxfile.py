@@ -86,7 +86,7 @@ def hooks(session: nox.Session) -> None:
 @nox.session(name="format")
 def format_(session: nox.Session) -> None:
     """Format the code, and correct what ruff can correct."""
-    session.install(".[lint]")
+    session.install(".[style]")
     session.run("ruff", "check", "--fix")
     session.run("ruff", "format")
 
@@ -94,7 +94,7 @@ def format_(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Run ruff and codespell, and read the entries of the changelog."""
-    session.install(".[lint]")
+    session.install(".[style]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("codespell")

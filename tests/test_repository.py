@@ -177,7 +177,8 @@ def requirements(extra: str) -> set[str]:
 
 def test_hooks_have_the_versions_of_the_extras() -> None:
     [local] = read(ROOT / ".pre-commit-config.yaml")["repos"]
-    pinned = {each for each in requirements("lint") | requirements("test") if "==" in each}
+    tools = requirements("style") | requirements("lint") | requirements("test")
+    pinned = {each for each in tools if "==" in each}
     known = pinned | requirements("verify") | requirements("cyclonedx") | {"tomli"}
     used = {
         each.partition(";")[0]
