@@ -45,7 +45,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the Prometheus of a reader who has followed the page."""
     parts.need_program("prometheus")
     parts.need_program("curl")
-    parts.need("opentelemetry.distro", "opentelemetry.exporter.prometheus", "tlslite")
+    packages = ("distro", "exporter.prometheus", "instrumentation.logging")
+    parts.need(*(f"opentelemetry.{name}" for name in packages), "tlslite")
     home = tmp_path_factory.mktemp("reader")
     reader = Reader(home, ports=PORTS)
     try:
