@@ -342,6 +342,8 @@ sys.exit(cli.main(["report", "--condense", *sys.argv[2:]]))
         (("--condense", "{0}/x.jsonl", "{0}/a.jsonl", "--json"), "writes no report", "--condense"),
         (("--condense", "{0}/no/x", "{0}"), "cannot be written", "mkdir -p"),
         (("--condense", "{0}", "{0}/a.jsonl"), "Is a directory", "--condense FILE"),
+        (("--condense", "{0}/a.jsonl", "{0}/a.jsonl"), "would be replaced", "another file"),
+        (("--output", "{0}/./a.jsonl", "{0}/a.jsonl"), "would be replaced", "another file"),
     ],
 )
 def test_a_wrong_call_writes_nothing(
@@ -352,8 +354,10 @@ def test_a_wrong_call_writes_nothing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    before = [path.read_bytes() for path in two]
     run = ReportRun(capsys, *(word.format(tmp_path) for word in words))
     assert run.status == 2
+    assert [path.read_bytes() for path in two] == before
     assert problem in run.messages
     assert hint in run.messages.splitlines()[-1]
     assert sorted(tmp_path.iterdir()) == two

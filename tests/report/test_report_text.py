@@ -194,6 +194,14 @@ def test_every_kind_is_in_the_table_and_on_the_page(kind: str, mode: str | None)
     assert "/srv/found.py" in report_html(impact)  # which lists all programs
 
 
+def test_lines_of_the_future_are_counted_and_named() -> None:
+    impact = impact_of(FINE, handshake(time=4e9), handshake(time=1.0))
+    said = "2 lines without a valid time (missing, before 2020 or in the future)"
+    assert said in report_text(impact).splitlines()
+    assert f"Not drawn: {said}." in report_html(impact)
+    assert "without a valid time" not in report_text(impact_of(FINE))
+
+
 def test_machines_are_named_if_they_are_few() -> None:
     def machines(count: int) -> str:
         [row] = impact_of(*(handshake(host=f"h{number:02}") for number in range(count))).rows

@@ -101,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise PolicyError(f"--silent {arguments.silent:g} is no number of days", hint="--silent 7")
     if arguments.condense:
         _check_condense(arguments)
+    _check_kept(arguments)
     _output.check_output(arguments.output)
     earlier = read_earlier(arguments.since) if arguments.since is not None else None
     tally = Tally()
@@ -129,6 +130,18 @@ def run(arguments: argparse.Namespace) -> int:
     }
     _output.write_report(formats[arguments.format](impact), arguments.output)
     return impact.status
+
+
+def _check_kept(arguments: argparse.Namespace) -> None:
+    """Raise an error if a file that is read would be lost. Condensed events can be added to."""
+    out = arguments.condense or arguments.output or ""
+    read = [target for target in arguments.targets if os.path.isfile(target)]
+    if os.path.isfile(out) and any(os.path.samefile(out, target) for target in read):
+        with open(out, "rb") as file:
+            is_condensed = b'"condensed"' in file.readline(100)
+        if arguments.output or not is_condensed:
+            problem = f"{out} is one of the files to read, and would be replaced"
+            raise PolicyError(problem, hint="name another file to write to")
 
 
 def _check_condense(arguments: argparse.Namespace) -> None:

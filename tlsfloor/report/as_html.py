@@ -135,10 +135,7 @@ def _timeline(impact: Impact) -> Iterator[str]:
         yield f'<div class="axis"><span>{"</span><span>".join(shown)}</span></div>\n'
     untimed = impact.tally.total("untimed")
     if untimed:
-        lines = phrases.many(untimed, "line")
-        yield _soft(
-            f"Not drawn: {lines} without a valid time (missing, before 2020 or in the future)."
-        )
+        yield _soft(f"Not drawn: {phrases.without_time(untimed)}.")
     yield "</section>\n"
 
 

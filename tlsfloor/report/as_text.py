@@ -88,6 +88,9 @@ def _lines(impact: Impact) -> Iterator[TextLine]:
     yield TextLine(0, "")
     scopes = [", ".join(parts) for parts in impact.scopes()]
     yield from (TextLine(0, printable(text)) for text in (*scopes, impact.origin()))
+    untimed = impact.tally.total("untimed")
+    if untimed:
+        yield TextLine(0, phrases.without_time(untimed))
     yield from _versions(impact)
     yield from _changes(impact.changes)
     yield from _fleet(impact.fleet, FLOORS[impact.floor])

@@ -50,6 +50,11 @@ def many(count: int, noun: str) -> str:
     return plural(f"{count:,}", noun)
 
 
+def without_time(count: int) -> str:
+    """Return how many lines have a time that cannot be used."""
+    return f"{many(count, 'line')} without a valid time (missing, before 2020 or in the future)"
+
+
 def number_of(names: Smallest) -> str:
     """Return the number of names, of which no more than a limit are kept."""
     return "more than " * names.more + f"{len(names.kept):,}"
