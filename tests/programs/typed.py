@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, cast
 
 import tlsfloor
 import tlsfloor.verifier.in_process
+from tlsfloor.verify import cases  # wrong: ModuleNotFoundError
 from tlsfloor import Floor, FloorNotHeldError
 from tlsfloor import observe  # wrong: ImportError
 from tlsfloor.errors import PolicyError, ProtocolRefused
