@@ -61,7 +61,7 @@ color_when = "auto"
 _CANNOT_BE_WRITTEN = ("ENOSPC", "EDQUOT", "EFBIG", "EIO")
 
 #: The extra that installs a package, if it is not ``verify``.
-_EXTRAS = {"botocore": "aws", "cyclonedx": "cyclonedx", "shtab": "cli"}
+_EXTRAS = {"botocore": "aws", "cyclonedx": "cyclonedx", "shtab": "cli", "sqlglot": "fleet"}
 
 
 def _narrow(prog: str) -> argparse.HelpFormatter:

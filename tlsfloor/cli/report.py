@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tlsfloor.report import as_html, as_json, as_text
     from tlsfloor.report.changes import compare, read_earlier
     from tlsfloor.report.impact import FLOORS, Impact
-    from tlsfloor.report.reader import EventFiles
+    from tlsfloor.report.on_duckdb import LargeFiles
     from tlsfloor.report.tally import Tally
 
     floor = floor_name(floor_of(arguments.floor, "--floor"))
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     tally = Tally()
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
-            files = EventFiles(tally, advance)
+            files = LargeFiles(tally, advance, warn=_warn)
             files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
@@ -178,3 +178,7 @@ def _condense(tally: Tally, files: EventFiles, out: str, host: str) -> int:
     if len(problems) > _MOST_WARNINGS:
         say(f"warning: {len(problems) - _MOST_WARNINGS:,} more, which the report on {out} lists")
     return 3 if problems else 0
+
+
+def _warn(problem: str) -> None:
+    say(f"warning: {problem}")

@@ -165,6 +165,10 @@ class EventFiles:
         if label in self._invalid.kept or label in self._unreadable.kept:
             self._carried.add(label)
 
+    def put_off(self, _path: str, _size: int, *, named: bool) -> bool:  # noqa: ARG002 - for engines
+        """Return whether a file of this size is read later, by another engine."""
+        return False
+
     def _stdin(self) -> None:
         if sys.stdin is None:  # in a service, for example
             self._problem("stdin", "it is closed")
@@ -204,13 +208,16 @@ class EventFiles:
     def _not_walked(self, error: OSError) -> None:
         self._problem(str(error.filename), error.strerror or str(error))
 
-    def _path(self, path: str, *, named: bool) -> None:
+    def _path(self, path: str, *, named: bool, again: bool = False) -> None:
         before = self._found()
         try:
             with open(path, "rb") as file:
                 facts = os.fstat(file.fileno())
-                if stat.S_ISREG(facts.st_mode) and not self._new((facts.st_dev, facts.st_ino)):
-                    return
+                if stat.S_ISREG(facts.st_mode) and not again:
+                    if not self._new((facts.st_dev, facts.st_ino)):
+                        return
+                    if self.put_off(path, facts.st_size, named=named):
+                        return
                 self.read_file(path, file)
         except (OSError, ValueError) as error:  # ValueError: the path contains a null
             self._problem(path, getattr(error, "strerror", None) or str(error))
@@ -275,9 +282,11 @@ class EventFiles:
         """Remember how many lines of a file have which problem."""
         known = self._invalid.kept.get(path)
         if known is None:
-            self._invalid.put(path, dict(problems))
-        else:
-            known.update({what: many + known.get(what, 0) for what, many in problems.items()})
+            self._invalid.put(path, dict(sorted(problems.items())))
+            return
+        summed = {**known, **{what: many + known.get(what, 0) for what, many in problems.items()}}
+        known.clear()  # in the same order, whatever was found first
+        known.update(sorted(summed.items()))
 
     def _problem(self, path: str, why: str) -> None:
         before = self._unreadable.kept.pop(path, why)

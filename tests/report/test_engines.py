@@ -1,0 +1,92 @@
+"""The same answer from each engine that groups lines of events, however damaged they are."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import damage
+import parts
+from events import handshake, write
+from tlsfloor.report import on_duckdb
+from tlsfloor.report.as_html import report_html
+from tlsfloor.report.as_json import report_facts
+from tlsfloor.report.as_text import report_text
+from tlsfloor.report.impact import Impact
+from tlsfloor.report.on_duckdb import LargeFiles
+from tlsfloor.report.reader import EventFiles
+from tlsfloor.report.tally import Tally
+
+
+def answer(files: EventFiles, *targets: Path) -> dict[str, Any]:
+    """Return the report on some files, without when and how it was made."""
+    files.read(list(map(str, targets)))
+    impact = Impact("1.2", files._tally, files, "0")
+    impact.created = 0
+    facts = report_facts(impact)
+    del facts["run"]
+    return {"facts": facts, "text": report_text(impact), "page": report_html(impact)}
+
+
+@pytest.fixture
+def by_duckdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let DuckDB read files of any size; return the warnings."""
+    parts.need("duckdb")
+    monkeypatch.setattr(on_duckdb, "LARGE", 1)
+    return []
+
+
+def counted_by_duckdb(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets how many files DuckDB read, each time."""
+    counts: list[int] = []
+    judge = LargeFiles._judge
+
+    def spy(self: LargeFiles, base: object, known: Any) -> None:
+        counts.append(len(known))
+        judge(self, base, known)
+
+    monkeypatch.setattr(LargeFiles, "_judge", spy)
+    return counts
+
+
+# --- DuckDB
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["with returns", "without"])
+def test_duckdb_gives_the_answer_of_the_reader(
+    by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, returns: bool
+) -> None:
+    counts = counted_by_duckdb(monkeypatch)
+
+    @settings(max_examples=12, deadline=None)
+    @given(st.integers(0, 2**32))
+    def same(seed: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            named = damage.write_files(Path(folder, "x"), 700, seed, returns=returns)
+            targets = [Path(folder), *named, Path(folder, "none.jsonl")]
+            found = answer(LargeFiles(Tally(), warn=by_duckdb.append), *targets)
+            assert found == answer(EventFiles(Tally()), *targets)
+            assert found["facts"]["events"] > 500
+
+    same()
+    assert not by_duckdb
+    # Else the reader was compared with itself.
+    assert min(counts) >= (0 if returns else 4), counts
+
+
+def test_beyond_the_limits_of_a_report_the_answer_is_the_same(
+    by_duckdb: list[str], tmp_path: Path
+) -> None:
+    made = [
+        handshake("TLS 1.0", program=f"/srv/{n % 7000}.py", host=f"h{n % 900}", time=1.7e9 + n * 60)
+        for n in range(9000)
+    ]
+    write(tmp_path / "e.jsonl", *made)
+    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), tmp_path)
+    assert found == answer(EventFiles(Tally()), tmp_path)
+    assert any(row["summed"] for row in found["facts"]["rows"])

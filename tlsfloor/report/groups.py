@@ -1,0 +1,174 @@
+"""Groups of equal lines, as an SQL engine finds them, and what they mean.
+
+The engine knows nothing of events. ``groups.sql`` says which lines are equal, and this module
+judges each group as ``reader`` judges a line. So the answer does not depend on the engine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from tlsfloor.errors import VerifyError
+from tlsfloor.report import reader
+from tlsfloor.report.reader import EventFiles
+from tlsfloor.report.tally import EARLIEST, MOST_COUNTED, Tally
+
+# What groups.sql writes in place of the time, the host and the count of a line. No event has them.
+_TIME, _HOST, _COUNT = -1.5e87, "? any host ?", -87
+
+#: Seconds of a slot if the time that the events span is not known: right from one day on.
+WIDTH = 900
+
+#: The names that ``--sql`` takes, and what sqlglot calls them.
+DIALECTS = ("athena", "clickhouse", "duckdb", "spark", "trino")
+
+# What a row is a sum of: the value of its column `missing`.
+_OF_PATH, _OF_HOST, _OF_SLOT, _OF_ALL = 6, 5, 3, 7
+
+
+class Group(NamedTuple):
+    """A row of the answer of ``groups.sql``; ``key`` is bytes where the engine has bytes."""
+
+    key: str | bytes | None
+    missing: int
+    path: str | None
+    host: str | None
+    lines: int
+    size: int
+    events: str | None
+    first: str | None
+    last: str | None
+
+
+def query(width: int = WIDTH) -> str:
+    """Return the text of the query, in the dialect of DuckDB; ``lines`` is what it reads."""
+    with open(os.path.join(os.path.dirname(__file__), "groups.sql"), encoding="utf-8") as file:
+        text = "".join(line for line in file if not line.startswith("--"))
+    for name, value in {
+        "earliest": str(EARLIEST),
+        "latest": str(int(time.time()) + 86400 - 1),
+        "time": str(_TIME),
+        "host": json.dumps(_HOST),
+        "count": str(_COUNT),
+        "width": str(width),
+    }.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def query_for(dialect: str, width: int = WIDTH) -> str:
+    """Return the query in another dialect.
+
+    Raises:
+        ModuleNotFoundError: sqlglot is not installed.
+    """
+    import sqlglot
+
+    [text] = sqlglot.transpile(query(width), read="duckdb", write=dialect, pretty=True)
+    return text
+
+
+def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
+    """Count what rows say, which are sorted by their key.
+
+    Raises:
+        VerifyError: rows are missing, or there are too many.
+    """
+    found = 0
+    expected = None
+    for key, group in itertools.groupby(rows, key=lambda row: row.key):
+        if key is None:
+            expected = sum(row.lines for row in group)
+            continue
+        same = list(group)
+        of_paths = [row for row in same if row.missing == _OF_PATH]
+        lines = sum(row.lines for row in of_paths)
+        found += lines
+        if sum(row.lines for row in same) != 3 * lines:
+            raise _incomplete()
+        line = key if isinstance(key, bytes) else key.encode("utf-8", "surrogatepass")
+        problem = _take(tally, files, line, same, of_paths)
+        for row in of_paths:
+            if problem:
+                files.add_invalid(row.path or "", {problem: row.lines})
+    if found != (expected or 0):
+        raise _incomplete()
+
+
+def _take(
+    tally: Tally, files: EventFiles, line: bytes, same: list[Group], of_paths: list[Group]
+) -> str:
+    """Count the lines of a group; return what is wrong with them."""
+    if len(line) >= reader.LONGEST:
+        return reader.TOO_LONG
+    try:
+        event = reader.decode(line)
+    except (ValueError, RecursionError, StopIteration):
+        return reader.problem_of(line)
+    try:
+        if event.get("schema") != reader.SCHEMA or "tool" in event:
+            return _take_others(files, event, line, of_paths)
+        _count(tally, event, same)
+    except (AttributeError, TypeError, ValueError):
+        return reader.NO_EVENT
+    files.events += sum(row.lines for row in of_paths)
+    return ""
+
+
+def _take_others(files: EventFiles, event: Any, line: bytes, of_paths: list[Group]) -> str:
+    """Count lines that are no events of schema 1; return what is wrong with them."""
+    problem = ""
+    for row in of_paths:
+        # A report of a machine is counted one by one.
+        repeats = row.lines if "tool" in event else 1
+        for _ in range(repeats):
+            problem = files.take_other(event, line, row.path or "", row.lines // repeats)
+    return problem
+
+
+def _count(tally: Tally, event: dict[str, Any], same: list[Group]) -> None:
+    """Count the lines of a group of events.
+
+    Raises:
+        TypeError, ValueError: they are no events; nothing was counted.
+    """
+    # Where a key is repeated, JSON has its last value, and the engine may have replaced another
+    # one. The value that counts is then the same in all lines.
+    when, host, count = event.get("time", 0), event.get("host", ""), event.get("count", 1)
+    if type(host) is not str:
+        raise ValueError("the host is of another type")
+    each = 0 if count == _COUNT and all(part.events for part in same) else count
+    if type(count) is not int or not 0 <= each <= MOST_COUNTED or count == 0:
+        raise ValueError("the count is invalid")
+    is_timed = type(when) in (float, int) and EARLIEST <= when <= tally.latest
+
+    def count_of(part: Group) -> int:
+        return each * part.lines or int(part.events or 0)
+
+    def times_of(part: Group) -> tuple[float, float]:
+        if when == _TIME and part.first and part.last:
+            return float(part.first), float(part.last)
+        return (when, when) if is_timed else (0, 0)
+
+    row, program = tally.row_of(event)
+    for part in same:
+        first, last = times_of(part)
+        if part.missing == _OF_PATH:
+            row.add(count_of(part), part.lines, 0 if last else part.lines, first, last)
+        elif part.missing == _OF_HOST:
+            name = part.host.strip(' "') if host == _HOST and part.host else host
+            tally.met(row, program, name, last)
+        elif last and row.kind == "handshake":
+            tally.timeline.add(last, row.version, count_of(part))
+
+
+def _incomplete() -> VerifyError:
+    return VerifyError(
+        "the answer of the SQL engine is incomplete: it does not have as many lines as were read",
+        hint="run the query again, and read everything that it writes",
+    )

@@ -1,0 +1,243 @@
+"""Reads large event files by DuckDB, which groups lines on all cores, in bounded memory.
+
+DuckDB's reader of CSV files yields lines fast, but not every line as it is: it also ends a line
+at a carriage return, and drops one that is too long. So each file is looked through first, and
+afterwards DuckDB's sums are compared with what is in the file. If they differ, the reader of
+events reads the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from tlsfloor.report import groups
+from tlsfloor.report.documents import is_document
+from tlsfloor.report.groups import Group
+from tlsfloor.report.reader import LONGEST, SCHEMA, EventFiles, decode
+from tlsfloor.report.tally import Tally
+
+#: Bytes of all files from which on DuckDB is faster.
+LARGE = 50_000_000
+
+#: Bytes of the files that are grouped in one query.
+BATCH = 1_000_000_000
+
+#: What DuckDB may use.
+SETTINGS = {
+    "autoinstall_known_extensions": False,
+    "memory_limit": "2GB",
+    "preserve_insertion_order": False,
+    "threads": min(8, os.cpu_count() or 1),
+}
+
+# A file is looked through in pieces of this size. The first and the last few lines are a sample.
+_PIECE, _SAMPLE = 1 << 20, 4096
+
+# Lines of a file that DuckDB drops: so many are kept, to be judged like the other ones.
+_MOST_DROPPED = 1000
+
+# A line in a file of text with one column, whose separator is in no JSON.
+_READ = (
+    "read_csv({paths}, filename = 'path', compression = {compression},"
+    " columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = '\x01',"
+    " quote = '', escape = '', comment = '', new_line = '\\n', ignore_errors = true,"
+    f" max_line_size = {LONGEST})"
+)
+
+# For read_csv, a blank line is NULL.
+_LINES = (
+    "CREATE OR REPLACE TEMP VIEW lines AS SELECT path, coalesce(line, '') AS line FROM found_lines"
+)
+
+# The first line of a report in many lines, and lines that may be cut off.
+_NOT_GROUPED = (
+    "SELECT path FROM found WHERE missing = 6 AND (length(key) > 65000 OR length(key) < 9 AND "
+    "contains(key, '{'))"
+)
+
+
+_SIZES = "SELECT path, sum(size) + sum(lines) FROM found WHERE missing = 6 GROUP BY path"
+
+# Characters of a name that DuckDB takes for a pattern.
+_PATTERN = re.compile(r"[*?\[\]{}]|://")
+
+
+class _Content(NamedTuple):
+    """How a file is compressed, the characters of its lines with a newline each, and other lines.
+
+    DuckDB drops those other lines: they are not UTF-8, or too long.
+    """
+
+    compression: str
+    size: int
+    dropped: list[bytes]
+
+
+class _Waiting(NamedTuple):
+    path: str
+    size: int
+    named: bool
+
+
+class LargeFiles(EventFiles):
+    """Reads files by DuckDB if they are large and it is installed."""
+
+    def __init__(
+        self,
+        tally: Tally,
+        progress: Callable[[], object] = bool,
+        warn: Callable[[str], object] = bool,
+    ) -> None:
+        """Count in ``tally``; call ``warn`` with a text if DuckDB fails."""
+        super().__init__(tally, progress)
+        self._warn = warn
+        self._waiting: list[_Waiting] = []
+
+    def put_off(self, _path: str, _size: int, *, named: bool) -> bool:
+        """Remember a file."""
+        self._waiting.append(_Waiting(_path, _size, named))
+        return True
+
+    def finish(self) -> None:
+        """Read the files that wait."""
+        waiting, self._waiting = self._waiting, []
+        if sum(each.size for each in waiting) >= LARGE:
+            with contextlib.suppress(ImportError):  # then the reader reads all
+                import duckdb
+
+                batches = list(_batches(waiting))
+                waiting = [each for batch in batches for each in self._group(duckdb, batch)]
+        for each in waiting:
+            self._path(each.path, named=each.named, again=True)
+        super().finish()
+
+    def _group(self, duckdb: Any, batch: list[_Waiting]) -> list[_Waiting]:
+        """Count what DuckDB can read of some files; return the other ones."""
+        sample = Tally()
+        contents = {each.path: _look_through(each.path, sample) for each in batch}
+        known = {path: content for path, content in contents.items() if content}
+        with tempfile.TemporaryDirectory(prefix="tlsfloor-") as folder:
+            settings = {**SETTINGS, "temp_directory": folder}
+            try:
+                with duckdb.connect(config=settings) as base:
+                    while known:
+                        wrong = _find(base, known, sample.timeline.width)
+                        if not wrong:
+                            self._judge(base, known)
+                            break
+                        for path in wrong:
+                            del known[path]
+            except duckdb.Error as error:
+                why = str(error).partition("\n")[0]
+                self._warn(f"DuckDB failed, so the files are read without it, more slowly: {why}")
+                return batch
+        return [each for each in batch if each.path not in known]
+
+    def _judge(self, base: Any, known: dict[str, _Content]) -> None:
+        """Count what was found in files."""
+        groups.judge(self._tally, self, _rows(base.execute("SELECT * FROM found ORDER BY key")))
+        for path, content in known.items():
+            for line in content.dropped:
+                self.add_invalid(path, {self._line(line + b"\n", path): 1})
+            self.files += 1
+            self._progress()
+
+
+def _batches(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
+    """Yield files that have about ``BATCH`` bytes."""
+    batch: list[_Waiting] = []
+    for each in waiting:
+        batch.append(each)
+        if sum(known.size for known in batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _look_through(path: str, sample: Tally) -> _Content | None:
+    """Return what a file has, or None if DuckDB cannot read it; count some lines in ``sample``."""
+    size, begin, piece = 0, b"", b"\n"
+    dropped: list[bytes] = []
+    try:
+        path.encode("utf-8")
+        with open(path, "rb") as file:
+            is_gzip = file.peek(2)[:2] == b"\x1f\x8b"
+            source: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
+            for piece in iter(lambda: source.read(_PIECE) + source.readline(_PIECE), b""):
+                begin = begin or piece
+                if b"\r" in piece:
+                    return None
+                size += len(piece) if _is_usual(piece) else _sift(piece, dropped)
+                if len(dropped) > _MOST_DROPPED or (len(piece) > _PIECE + LONGEST):
+                    return None
+    except (EOFError, OSError, ValueError, zlib.error):
+        return None  # the reader says why
+    if _PATTERN.search(path) or any(map(is_document, dropped)):
+        return None
+    for line in [*begin[:_SAMPLE].split(b"\n")[:-1], *piece[-_SAMPLE:].split(b"\n")[1:]]:
+        with contextlib.suppress(
+            AttributeError, RecursionError, StopIteration, TypeError, ValueError
+        ):
+            event = decode(line)
+            if event.get("schema") == SCHEMA:
+                sample.take(event)
+    size += _is_usual(piece) and not piece.endswith(b"\n")
+    return _Content("gzip" if is_gzip else "none", size, dropped)
+
+
+def _is_usual(piece: bytes) -> bool:
+    """Return whether lines are ASCII, and none can be too long."""
+    half = LONGEST // 2  # of a line that is too long, half as many bytes have no newline in them
+    starts = range(0, len(piece) - half, half)
+    return piece.isascii() and all(piece.find(b"\n", at, at + half) >= 0 for at in starts)
+
+
+def _sift(piece: bytes, dropped: list[bytes]) -> int:
+    """Return the characters of the lines that DuckDB keeps; add the others to ``dropped``."""
+    size = 0
+    for line in piece[: -1 if piece.endswith(b"\n") else None].split(b"\n"):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            dropped.append(line)
+            continue
+        if len(line) < LONGEST:
+            size += len(text) + 1
+        else:
+            dropped.append(line)
+    return size
+
+
+def _find(base: Any, known: dict[str, _Content], width: int) -> set[str]:
+    """Group the lines of files; return the files of which not every line was read as it is."""
+    relations = []
+    for kind in ("none", "gzip"):
+        paths = [_quoted(path) for path, content in known.items() if content.compression == kind]
+        if paths:
+            relations.append(_READ.format(paths=f"[{', '.join(paths)}]", compression=_quoted(kind)))
+    lines = " UNION ALL ".join(f"FROM {each}" for each in relations)
+    base.execute(f"CREATE OR REPLACE TEMP VIEW found_lines AS {lines}")
+    base.execute(_LINES)
+    base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {groups.query(width)}")
+    sizes = dict(base.execute(_SIZES).fetchall())
+    wrong = {path for path, content in known.items() if sizes.get(path, 0) != content.size}
+    return wrong.union(path for [path] in base.execute(_NOT_GROUPED).fetchall())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _rows(found: Any) -> Iterator[Group]:
+    while True:
+        rows = found.fetchmany(10_000)
+        if not rows:
+            return
+        yield from map(Group._make, rows)
