@@ -79,11 +79,10 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
     Raises:
         VerifyError: rows are missing, or there are too many.
     """
-    found = 0
-    expected = None
-    for key, group in itertools.groupby(rows, key=lambda row: row.key):
-        if key is None:
-            expected = sum(row.lines for row in group)
+    found = expected = 0
+    for key, group in itertools.groupby(rows, key=lambda row: (row.missing == _OF_ALL, row.key)):
+        if key[0]:
+            expected += sum(row.lines for row in group)
             continue
         same = list(group)
         of_paths = [row for row in same if row.missing == _OF_PATH]
@@ -91,12 +90,13 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
         found += lines
         if sum(row.lines for row in same) != 3 * lines:
             raise _incomplete()
-        line = key if isinstance(key, bytes) else key.encode("utf-8", "surrogatepass")
+        line = same[0].key or b""
+        line = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
         problem = _take(tally, files, line, same, of_paths)
         for row in of_paths:
             if problem:
                 files.add_invalid(row.path or "", {problem: row.lines})
-    if found != (expected or 0):
+    if found != expected:
         raise _incomplete()
 
 

@@ -25,7 +25,8 @@ WITH begun AS (
   FROM headed
 ), time_found AS (
   SELECT path, line, size, head, moment, usual, plain, place, CASE WHEN place > 0 THEN
-    regexp_extract(substr(line, place + 7, 20), '^( ?[1-9][0-9]{9}(?:[.][0-9]{1,7})?)[,}]', 1)
+    coalesce(
+      regexp_extract(substr(line, place + 7, 20), '^( ?[1-9][0-9]{9}(?:[.][0-9]{1,7})?)[,}]', 1), '')
     ELSE '' END AS token
   FROM time_placed
 ), timed AS (
@@ -42,7 +43,8 @@ WITH begun AS (
     CASE WHEN usual THEN 0 ELSE strpos(key, '"host":') END AS place FROM timed
 ), host_found AS (
   SELECT path, line, size, plain, usual, moment, host, key, place, CASE WHEN place > 0 THEN
-    regexp_extract(substr(key, place + 7, 128), '^( ?"[A-Za-z0-9._-]*")[,}]', 1) ELSE '' END AS token
+    coalesce(regexp_extract(substr(key, place + 7, 128), '^( ?"[A-Za-z0-9._-]*")[,}]', 1), '')
+    ELSE '' END AS token
   FROM host_placed
 ), hosted AS (
   SELECT path, line, size, plain, moment, CASE WHEN usual THEN host ELSE nullif(token, '') END AS host,
@@ -56,7 +58,8 @@ WITH begun AS (
 ), count_found AS (
   SELECT path, line, size, plain, moment, host, key, place,
     CASE WHEN place > 0 AND substr(key, place + 8, 3) <> ' 1,' THEN
-    regexp_extract(substr(key, place + 8, 14), '^( ?[1-9][0-9]{0,11})[,}]', 1) ELSE '' END AS token
+    coalesce(regexp_extract(substr(key, place + 8, 14), '^( ?[1-9][0-9]{0,11})[,}]', 1), '')
+    ELSE '' END AS token
   FROM count_placed
 ), counted AS (
   SELECT path, line, size, plain, moment, host, nullif(trim(token), '') AS many,
