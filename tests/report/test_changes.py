@@ -215,6 +215,11 @@ def test_machines_that_are_silent_leave_the_answer_in_doubt(
     assert "in doubt: not heard of for more than 3 days: web-1 and web-4\n" in written
     assert "web-1 and web-4" in ReportRun(capsys, file, "--silent", "3", "--format", "html").printed
     assert ReportRun(capsys, file, "--silent", "30").status == 0
+    # One that is heard of may have a report that is old.
+    write(file, seen("TLS 1.3", 0, host="web-4"), verified("web-4", 8 * DAY, "enforced"))
+    report = ReportRun(capsys, file, "--silent", "3")
+    assert report.status == 3
+    assert "in doubt: reports that are older than 3 days: verify on web-4\n" in report.printed
     # What is known to be flagged stays so.
     write(file, verified("web-4", 8 * DAY, "leaks"))
     assert ReportRun(capsys, file, "--silent", "1").status == 1

@@ -92,10 +92,8 @@ class Impact:
         for host, last in files.machines.hosts.items():
             self.last_seen[host] = max(last, self.last_seen.get(host, 0))
         self.silent_days = silent_days
-        self.silent: dict[str, float] = {}
-        if silent_days is not None:
-            limit = self.created - silent_days * 86400
-            self.silent = {host: last for host, last in self.last_seen.items() if last < limit}
+        self._limit = 0.0 if silent_days is None else self.created - silent_days * 86400
+        self.silent = {host: last for host, last in self.last_seen.items() if last < self._limit}
         self.doubts, self.breaks = {}, {}
         self.flagged: dict[str, str] = {}
         for name, wire in FLOORS.items():
@@ -280,14 +278,20 @@ class Impact:
 
     def _missing(self) -> list[str]:
         """Return what could not be read, and who was not heard of, as phrases."""
-        files = self.files
         doubts = []
-        if self.silent:
-            names = phrases.some(self.silent, "machine")
+        if self.silent_days is not None:
             days = f"{self.silent_days:g} day{'s' * (self.silent_days != 1)}"
-            doubts.append(f"not heard of for more than {days}: {names}")
-        doubts += files.problems()
-        return doubts
+            old = {
+                f"{scope.command} on {scope.host}"
+                for scope, when in self.files.machines.newest.items()
+                if when < self._limit and scope.host not in self.silent
+            }
+            for names, text in (
+                (phrases.some(self.silent, "machine"), f"not heard of for more than {days}"),
+                (phrases.some(old, "report"), f"reports that are older than {days}"),
+            ):
+                doubts += [f"{text}: {names}"] * bool(names)
+        return doubts + self.files.problems()
 
 
 def _exempt(rows: list[Row]) -> None:
