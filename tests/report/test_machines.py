@@ -25,7 +25,7 @@ from events import handshake, write
 from machine_reports import of, verified
 from programs import clean_environment
 from reports import FINE, OLD, ReportRun
-from tlsfloor.report import documents, machines, reader
+from tlsfloor.report import documents, machines, on_duckdb, reader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,6 +253,31 @@ def test_a_thousand_machines_are_one_entry(
     assert len(ReportRun(capsys, file, "--json").facts["machines"]["findings"]) == 1000
     page = ReportRun(capsys, file, "--format", "html").printed
     assert "and 800 more, which" in page
+
+
+def test_duckdb_leaves_the_reports_of_machines_to_the_reader(
+    real: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They have many lines, or are long, and DuckDB sees single lines."""
+    parts.need("duckdb")
+    found = [of(real[name], f"web-{number}") for number, name in enumerate(real)]
+    for number, each in enumerate(found):
+        write(tmp_path / "all" / f"{number}.json", pretty(each))
+    lines = [json.dumps(each).encode() + b"\n" for each in found]
+    write(tmp_path / "all" / "lines.jsonl", FINE, *lines[:9], OLD, *lines[9:])
+    write(tmp_path / "all" / "mixed.jsonl", OLD, *map(pretty, found), FINE, pretty(found[0])[:-9])
+    write(tmp_path / "all" / "events.jsonl", FINE, OLD, FINE)
+    answers = []
+    for limit in (10**9, 1):
+        monkeypatch.setattr(on_duckdb, "LARGE", limit)
+        report = ReportRun(capsys, tmp_path / "all", "--json")
+        assert report.messages == ""
+        answers.append({**report.facts, "run": "", "created": ""})
+    assert answers[0] == answers[1]
+    assert len(answers[0]["machines"]["reports"]) == len(found)
 
 
 # --- which report counts
