@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,48 @@ def test_duckdb_gives_the_answer_of_the_reader(
     assert not by_duckdb
     # Else the reader was compared with itself.
     assert min(counts) >= (0 if returns else 4), counts
+
+
+def test_without_a_folder_for_temporary_files_the_reader_reads(
+    by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A container may have a file system that nobody can write to."""
+    path = write(tmp_path / "e.jsonl", handshake("TLS 1.0"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    [warning] = by_duckdb
+    assert "DuckDB failed, so the files are read without it" in warning
+    assert found == answer(EventFiles(Tally()), path)
+
+
+def test_a_duckdb_that_cannot_be_imported_is_named(
+    by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "e.jsonl", handshake("TLS 1.0"))
+    (tmp_path / "duckdb.py").write_text("raise RuntimeError('another processor')")
+    monkeypatch.delitem(sys.modules, "duckdb")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    [warning] = by_duckdb
+    assert warning.endswith("more slowly: another processor")
+    assert found == answer(EventFiles(Tally()), path)
+
+
+def test_a_failure_amid_the_answer_counts_nothing_twice(
+    by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "e.jsonl", handshake(), handshake("TLS 1.2"))
+    rows = on_duckdb._rows
+
+    def failing(found: Any) -> Any:
+        yield next(rows(found))
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(on_duckdb, "_rows", failing)
+    facts = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)["facts"]
+    assert facts["events"] <= 2
+    assert facts["exit_status"] == 3
+    assert facts["files"]["unreadable"] == {str(path): "not read to its end: the disk is full"}
 
 
 def test_beyond_the_limits_of_a_report_the_answer_is_the_same(

@@ -37,6 +37,8 @@ SETTINGS = {
     "threads": min(8, os.cpu_count() or 1),
 }
 
+_FAILED = "DuckDB failed, so the files are read without it, more slowly"
+
 # A file is looked through in pieces of this size. The first and the last few lines are a sample.
 _PIECE, _SAMPLE = 1 << 20, 4096
 
@@ -109,9 +111,13 @@ class LargeFiles(EventFiles):
         """Read the files that wait."""
         waiting, self._waiting = self._waiting, []
         if sum(each.size for each in waiting) >= LARGE:
-            with contextlib.suppress(ImportError):  # then the reader reads all
+            try:
                 import duckdb
-
+            except ImportError:
+                pass  # the reader reads all
+            except Exception as error:  # noqa: BLE001 - a build that does not fit can raise anything
+                self._warn(f"{_FAILED}: {error}")
+            else:
                 batches = list(_batches(waiting))
                 waiting = [each for batch in batches for each in self._group(duckdb, batch)]
         for each in waiting:
@@ -123,21 +129,24 @@ class LargeFiles(EventFiles):
         sample = Tally()
         contents = {each.path: _look_through(each.path, sample) for each in batch}
         known = {path: content for path, content in contents.items() if content}
-        with tempfile.TemporaryDirectory(prefix="tlsfloor-") as folder:
-            settings = {**SETTINGS, "temp_directory": folder}
-            try:
-                with duckdb.connect(config=settings) as base:
-                    while known:
-                        wrong = _find(base, known, sample.timeline.width)
-                        if not wrong:
-                            self._judge(base, known)
-                            break
-                        for path in wrong:
-                            del known[path]
-            except duckdb.Error as error:
-                why = str(error).partition("\n")[0]
-                self._warn(f"DuckDB failed, so the files are read without it, more slowly: {why}")
+        has_begun = False
+        try:
+            with _connected(duckdb) as base:
+                while known:
+                    wrong = _find(base, known, sample.timeline.width)
+                    if not wrong:
+                        has_begun = True
+                        self._judge(base, known)
+                        break
+                    for path in wrong:
+                        del known[path]
+        except (OSError, duckdb.Error) as error:  # OSError: no folder for temporary files
+            why = str(error).partition("\n")[0]
+            if not has_begun:
+                self._warn(f"{_FAILED}: {why}")
                 return batch
+            for path in known:  # the reader would count again what was counted
+                self._problem(path, f"not read to its end: {why}")
         return [each for each in batch if each.path not in known]
 
     def _judge(self, base: Any, known: dict[str, _Content]) -> None:
@@ -148,6 +157,16 @@ class LargeFiles(EventFiles):
                 self.add_invalid(path, {self._line(line + b"\n", path): 1})
             self.files += 1
             self._progress()
+
+
+@contextlib.contextmanager
+def _connected(duckdb: Any) -> Iterator[Any]:
+    """Yield a database in memory, with a folder for what does not fit into it."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tlsfloor-"))
+        base = stack.enter_context(duckdb.connect(config={**SETTINGS, "temp_directory": folder}))
+        base.execute("SET enable_progress_bar = false")  # it would be on stdout
+        yield base
 
 
 def _batches(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
