@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,22 @@ def test_a_duckdb_that_cannot_be_imported_is_named(
     [warning] = by_duckdb
     assert warning.endswith("more slowly: another processor")
     assert found == answer(EventFiles(Tally()), path)
+
+
+def test_ctrl_c_in_a_query_ends_the_report_without_an_answer(
+    by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """DuckDB ends a query by an error of another type. Exit status 1 would be an answer."""
+    path = write(tmp_path / "e.jsonl", handshake())
+    endless = (
+        "CREATE TABLE x AS SELECT sum(a.range * b.range) FROM range(9999999) a, range(9999999) b"
+    )
+    monkeypatch.setattr(on_duckdb, "_find", lambda base, *_: base.execute(endless))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    assert not by_duckdb
 
 
 def test_a_failure_amid_the_answer_counts_nothing_twice(

@@ -140,6 +140,10 @@ class LargeFiles(EventFiles):
                         break
                     for path in wrong:
                         del known[path]
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from None
+            raise
         except (OSError, duckdb.Error) as error:  # OSError: no folder for temporary files
             why = str(error).partition("\n")[0]
             if not has_begun:
