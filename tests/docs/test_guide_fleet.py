@@ -146,6 +146,17 @@ def check_report(text: str, python: str) -> dict[str, str]:
     return labels
 
 
+def test_the_archive_runs_on_an_older_python(archive: Path, projects: Path) -> None:
+    # The oldest from 3.8 on that this machine has in addition to this one.
+    command = [parts.pythons()[:2][-1], str(archive.parent / "tlsfloor-verify")]
+    words = ["verify", "--hello", "--role", "client", "--json", str(projects / "permits")]
+    done = subprocess.run(
+        [*command, *words], env=clean_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert check_report(done.stdout, "permits") == {}
+
+
 def test_every_recipe_is_linked() -> None:
     linked = re.findall(r"\]\((fleet/[^)#]+)\)", (guides.DOCS / PAGE).read_text("utf-8"))
     files = [each for each in FLEET.rglob("*") if each.is_file()]
