@@ -334,6 +334,19 @@ def test_another_image_floor_role_or_folder_is_another_scope(
     assert hosts(run={"host": "web-2"}) == 2
 
 
+def test_machines_of_equal_names_are_told_apart_by_a_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the newer report would replace that of another machine."""
+    made = [
+        verified("localhost", 60, "leaks", host="rack-1"),
+        verified("localhost", 0, "enforced", host="rack-2"),
+    ]
+    facts = ReportRun(capsys, write(tmp_path / "all.json", *made), "--json").facts
+    found = [(each["host"], each["verdict"]) for each in facts["machines"]["findings"]]
+    assert found == [("rack-1", "leaks"), ("rack-2", "enforced")]
+
+
 def test_a_process_may_get_a_floor(
     real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

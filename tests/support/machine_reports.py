@@ -84,15 +84,15 @@ def make(folder: Path) -> dict[str, Any]:
             return dict(zip(NAMES, pool.map(run, NAMES)))
 
 
-def of(report: Any, host: str, ago: float = 0, **labels: str) -> Any:
+def of(report: Any, name: str, ago: float = 0, **labels: str) -> Any:
     """Return a report as another machine would write it, so many seconds ago."""
     made = copy.deepcopy(report)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago))
-    made["run"].update(host=host, time=stamp, labels=labels)
+    made["run"].update(host=name, time=stamp, labels=labels)
     return made
 
 
-def verified(host: str, ago: float, verdict: str, path: str = "/opt/python", **more: Any) -> Any:
+def verified(name: str, ago: float, verdict: str, path: str = "/opt/python", **more: Any) -> Any:
     """Return the least of a report of ``verify`` on one interpreter that the report reads."""
     flagged = verdict not in ("enforced", "immune")
     found = {
@@ -118,4 +118,4 @@ def verified(host: str, ago: float, verdict: str, path: str = "/opt/python", **m
         "problems": [],
         "interpreters": [found],
     }
-    return of(report, host, ago, **more)
+    return of(report, name, ago, **more)

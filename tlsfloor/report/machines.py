@@ -130,7 +130,8 @@ class Machines:
     def _take(self, command: str, report: dict[str, Any]) -> None:
         run = report["run"]
         labels = run.get("labels", {})  # which the first reports of schema 2 do not have
-        host, owner, image = map(_text, (run["host"], labels.get("owner"), labels.get("image")))
+        named = labels.get("host", run["host"])  # where names of machines are not unique
+        host, owner, image = map(_text, (named, labels.get("owner"), labels.get("image")))
         doubts: list[str] = []
         when = float(calendar.timegm(time.strptime(run["time"], "%Y-%m-%dT%H:%M:%SZ")))
         if not EARLIEST <= when <= self._latest:
