@@ -25,9 +25,7 @@ class Smallest:
         more: whether there were more.
     """
 
-    def __init__(
-        self, most: int, drop: Callable[[Any, Any], object] = lambda *_entry: None
-    ) -> None:
+    def __init__(self, most: int, drop: Callable[[Any, Any], object] | None = None) -> None:
         self.kept: dict[Any, Any] = {}
         self.more = False
         self._most, self._drop, self._last = most, drop, None
@@ -39,7 +37,8 @@ class Smallest:
     def put(self, key: Any, value: Any) -> bool:
         """Keep a new entry, or drop it; return whether others were dropped."""
         if self._last is not None and key > self._last:
-            self._drop(key, value)
+            if self._drop:
+                self._drop(key, value)
             return False
         self.kept[key] = value
         # Not each time: sorting costs much more than the entry.
@@ -51,7 +50,8 @@ class Smallest:
         before, self.kept = self.kept, {key: self.kept[key] for key in keys[: self._most]}
         for key in keys[self._most :]:
             self.more = True
-            self._drop(key, before[key])
+            if self._drop:
+                self._drop(key, before[key])
         if len(keys) > self._most > 0:
             self._last = keys[self._most - 1]
         return len(keys) > self._most

@@ -259,16 +259,18 @@ class Tally:
 
     def saw(self, host: str, last: float) -> list[float]:
         """Remember a machine, and when it was last seen; return the entry."""
-        seen: list[float] = self.machines.kept.get(host) or [0.0]
-        seen[0] = max(seen[0], last)
-        if host and host not in self.machines.kept and self.machines.put(host, seen):
-            self._met.clear()
+        seen: list[float] | None = self.machines.kept.get(host)
+        if seen is None:
+            seen = [last]
+            if host and self.machines.put(host, seen):
+                self._met.clear()
+        elif last > seen[0]:
+            seen[0] = last
         return seen
 
     def add_program(self, program: str) -> None:
         """Remember the name of a program."""
-        if program not in self.names.kept:
-            self.names.put(program, None)
+        self.names.put(program, None)
 
     def hold(self, program: str, host: str, held: int) -> None:
         """Remember floors that a program enforces or observes on a machine."""
@@ -344,8 +346,10 @@ class Tally:
             row = self.sum_of(subject)
         else:
             row.explain(*texts[-2:])
-        self.add_program(program)
-        if is_plain:  # so the key of the cache is small
+        if program not in self.names.kept:  # written out, for speed
+            self.add_program(program)
+        # The key of the cache is to be small, and a row that sums up others has too many keys.
+        if is_plain and not row.rest:
             if len(self._cache) >= _MOST_CACHED:
                 self._cache.clear()
             self._cache[literal] = row
