@@ -7,7 +7,7 @@ from pathlib import Path
 
 #: The programs that ``python -m benchmarks`` runs, and those that it runs only if they are named.
 PROGRAMS = ("starts", "gates", "metrics", "data", "threads", "verifier", "commands")
-ON_REQUEST = ("many", "rebuild")
+ON_REQUEST = ("many", "rebuild", "fleet")
 
 #: The folder of the results, from which the page is written.
 RESULTS = Path(__file__).parent.parent / "docs" / "reference" / "benchmarks"

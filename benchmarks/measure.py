@@ -49,9 +49,11 @@ FACTS = ("cpu_count", "cpu_model_name", "load_avg_1min", "platform", "python_imp
 PARTS = (
     "boto3",
     "ddtrace",
+    "duckdb",
     "numpy",
     "opentelemetry-distro",
     "pandas",
+    "pyspark",
     "redis",
     "truststore",
     "urllib3",

@@ -29,6 +29,7 @@ HEADINGS = {
     "commands": "The processor time of commands",
     "many": "Verifying many interpreters",
     "rebuild": "Compared with rebuilding OpenSSL and Python",
+    "fleet": "Reading the events of a fleet",
 }
 
 #: The rows of the picture at the top: the program, its row, and the label in the picture. Each

@@ -19,7 +19,8 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["starts", "gates", "metrics", "data", "threads", "verifier", "commands", "many"]
+    "name",
+    ["starts", "gates", "metrics", "data", "threads", "verifier", "commands", "many", "fleet"],
 )
 def test_a_program_runs_and_writes_its_samples(name: str, tmp_path: Path) -> None:
     if name in ("starts", "gates"):
@@ -50,5 +51,14 @@ def test_an_unknown_program_is_named() -> None:
 
 def test_the_page_shows_the_results() -> None:
     program = "from benchmarks import page; print(page.written() == page.PAGE.read_text('utf-8'))"
+    done = run("-c", program)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_the_page_about_a_fleet_shows_the_results() -> None:
+    program = (
+        "from benchmarks import fleet_page as page; "
+        "print(page.written() == page.PAGE.read_text('utf-8'))"
+    )
     done = run("-c", program)
     assert done.stdout == "True\n", done.stderr
