@@ -164,6 +164,15 @@ def test_the_command_checks_the_floor_of_its_list() -> None:
     assert "[[exemption]]" in report_text(impact_of(handshake("TLS 1.2"), floor="1.3"))
 
 
+def test_a_server_has_one_exemption_if_one_of_its_handshakes_says_the_version() -> None:
+    failed = {**OLD, "kind": "failed", "version": None}
+    assert 'minimum = ""' in report_text(impact_of(failed))
+    printed = report_text(impact_of(OLD, failed))
+    assert printed.count("[[exemption]]") == printed.count('minimum = "1.0"') == 1
+    elsewhere = {**failed, "port": 8443}
+    assert report_text(impact_of(OLD, elsewhere)).count("[[exemption]]") == 2
+
+
 def test_an_exemption_applies_once_it_has_a_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,7 +112,13 @@ def _exemptions(impact: Impact) -> Iterator[TextLine]:
     """Show an exemption for each server that the floor would break, if the operator needs it."""
     broken = impact.broken(impact.floor)
     found = dict.fromkeys(phrases.exemption(row, impact.created) for row in broken)
-    entries = list(filter(None, found))
+    # A handshake that failed does not say what its server accepts. Another one may have said it.
+    named = {entry.partition("minimum")[0] for entry in found if 'minimum = ""' not in entry}
+    entries = [
+        entry
+        for entry in found
+        if entry and ('minimum = ""' not in entry or entry.partition("minimum")[0] not in named)
+    ]
     if entries:
         yield from _section(
             "to keep a server reachable, add its entry to the file of TLSFLOOR_EXEMPTIONS:"
