@@ -236,7 +236,7 @@ def engines(model: dict[str, Any], inputs: Inputs) -> str:
 COLORS = {PYTHON: "#48c", DUCKDB: "#2a7", SPARK: "#d73", JQ: "#a5c", GREP: "#888"}
 
 #: Pixels of the picture.
-WIDTH, HEIGHT, LEFT, RIGHT, BELOW, ABOVE = 560, 320, 60, 110, 40, 14
+WIDTH, HEIGHT, LEFT, RIGHT, BELOW, ABOVE, LINE = 560, 320, 60, 110, 40, 14, 14
 
 
 def picture(seconds: Mapping[int, Mapping[str, float]]) -> str:
@@ -268,14 +268,18 @@ def picture(seconds: Mapping[int, Mapping[str, float]]) -> str:
     for lines in seconds:
         x = place(lines, 10.0**low).split()[0]
         drawn.append(f'<text x="{x}" y="{HEIGHT - 16}" text-anchor="middle">{lines:,} lines</text>')
+    ends: list[tuple[float, str]] = []
     for name, color in COLORS.items():
         points = [place(lines, each[name]) for lines, each in seconds.items() if name in each]
         if points:
-            x, y = points[-1].split()
-            drawn += [
-                f'<path d="M{"L".join(points)}" fill="none" stroke="{color}" stroke-width="2" />',
-                f'<text x="{float(x) + 8:.1f}" y="{float(y) + 4:.1f}" fill="{color}">{name}</text>',
-            ]
+            shape = f'fill="none" stroke="{color}" stroke-width="2"'
+            drawn.append(f'<path d="M{"L".join(points)}" {shape} />')
+            ends.append((float(points[-1].split()[1]), name))
+    lowest = 0.0
+    for end_y, name in sorted(ends):
+        lowest = max(end_y + 4, lowest + LINE)  # names of lines that end close together
+        at = f'x="{WIDTH - RIGHT + 8}" y="{lowest:.1f}"'
+        drawn.append(f'<text {at} fill="{COLORS[name]}">{name}</text>')
     return "\n".join([*drawn, "</svg>"]) + "\n"
 
 
