@@ -79,12 +79,13 @@ class Measured:
 
     def seconds(self, name: str) -> float:
         """Run a command, and return its seconds."""
-        with tempfile.TemporaryFile() as said:
+        # grep stops at the first line if its output is /dev/null.
+        with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as printed:
             begin = pyperf.perf_counter()
             process = subprocess.Popen(
                 self._commands[name],
                 env=environment(),
-                stdout=subprocess.DEVNULL,
+                stdout=printed,
                 stderr=said,
                 start_new_session=True,
             )

@@ -224,9 +224,11 @@ def engines(model: dict[str, Any], inputs: Inputs) -> str:
     machine = ", ".join(
         f"{name.replace('_', ' ')} {known[name]}" for name in names if name in known
     )
+    missing = [name for name in COLORS if name not in seconds[most]]
+    left_out = f"Not measured in this run: {', '.join(missing)}.\n\n" if missing else ""
     a_host = processor[most][PYTHON] / most * means(model)["lines"] * inputs.processes
     return (
-        f"{grid([*head, *more], lines)}{machine}, {known['date']}.\n\n"
+        f"{grid([*head, *more], lines)}{machine}, {known['date']}.\n\n{left_out}"
         f"To read, or to condense, the day of one host takes {a_host:.2g} s of processor time in "
         "the Python reader.\n"
     )
