@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 import damage
 import parts
-from events import handshake, write
+from events import handshake, many, write
+from reports import ReportRun
 from tlsfloor.report import on_duckdb
 from tlsfloor.report.as_html import report_html
 from tlsfloor.report.as_json import report_facts
@@ -152,3 +154,107 @@ def test_beyond_the_limits_of_a_report_the_answer_is_the_same(
     found = answer(LargeFiles(Tally(), warn=by_duckdb.append), tmp_path)
     assert found == answer(EventFiles(Tally()), tmp_path)
     assert any(row["summed"] for row in found["facts"]["rows"])
+
+
+# --- what other engines write
+
+
+def rows_by_duckdb(query: str, file: Path) -> bytes:
+    import duckdb
+
+    from tlsfloor.report.on_duckdb import _LINES, _READ
+
+    out = file.with_name("rows")
+    with duckdb.connect() as base:
+        read = _READ.format(paths=f"['{file}']", compression="'none'")
+        base.execute(f"CREATE TEMP VIEW found_lines AS FROM {read}")
+        base.execute(_LINES)
+        base.execute(f"COPY ({query}) TO '{out}' (FORMAT json)")
+    return out.read_bytes()
+
+
+def rows_by_clickhouse(query: str, file: Path) -> bytes:
+    import chdb
+
+    lines = f"SELECT _path AS path, line FROM file('{file}', 'LineAsString', 'line String')"
+    text = query.replace("WITH begun", f"WITH lines AS ({lines}), begun", 1)
+    return bytes(chdb.query(text, "JSONEachRow").bytes())
+
+
+ENGINES = {"duckdb": rows_by_duckdb, "clickhouse": rows_by_clickhouse}
+
+
+@pytest.fixture(params=ENGINES)
+def rows(request: pytest.FixtureRequest, tmp_path: Path, capsys: Any) -> tuple[Path, Path]:
+    """Return a file of events, and one with what an engine made of it by the printed query."""
+    parts.need("sqlglot", {"clickhouse": "chdb"}.get(request.param, request.param))
+    clean = request.param == "duckdb"  # it does not read lines that are not UTF-8
+    share = 0 if clean else 0.2
+    file = tmp_path / "e.jsonl"
+    file.write_bytes(b"\n".join(damage.lines(1500, 7, share, returns=False)))
+    query = ReportRun(capsys, "--sql", request.param)
+    assert (query.status, query.messages) == (0, "")
+    written = tmp_path / "rows.jsonl"
+    written.write_bytes(ENGINES[request.param](query.printed, file))
+    return file, written
+
+
+def judged(files: EventFiles, *targets: Path) -> Any:
+    facts = answer(files, *targets)["facts"]
+    del facts["sources"]
+    return facts
+
+
+def test_what_another_engine_wrote_gives_the_same_answer(rows: tuple[Path, Path]) -> None:
+    file, written = rows
+    expected = judged(EventFiles(Tally()), file)
+    assert judged(EventFiles(Tally()), written) == expected
+    assert expected["events"] > 1000
+    lines = written.read_bytes().splitlines(keepends=True)
+    written.write_bytes(b"".join(reversed(lines)))  # the order does not matter
+    assert judged(EventFiles(Tally()), written) == expected
+
+
+def test_what_another_engine_wrote_must_be_complete(
+    rows: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, written = rows
+    lines = written.read_bytes().splitlines(keepends=True)
+    for cut in (lines[1:], lines[:-1], lines[: len(lines) // 2]):
+        written.write_bytes(b"".join(cut))
+        facts = ReportRun(capsys, written, "--json").facts
+        assert "is incomplete" in facts["files"]["unreadable"][str(written)]
+        assert facts["exit_status"] != 0
+
+
+@pytest.mark.parametrize("dialect", ["athena", "clickhouse", "duckdb", "spark", "trino"])
+def test_a_printed_query_is_valid_in_its_dialect(
+    dialect: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts.need("sqlglot")
+    import sqlglot
+
+    printed = ReportRun(capsys, "--sql", dialect).printed
+    [parsed] = sqlglot.parse(printed, read=dialect, error_level=sqlglot.ErrorLevel.RAISE)
+    assert parsed is not None
+    assert parsed.sql(dialect, pretty=True).split() == printed.split()
+
+
+def test_wrong_calls_have_a_hint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words in (["--sql", "oracle"], ["--sql", "trino", tmp_path], []):
+        with pytest.raises(SystemExit) if words[1:] == ["oracle"] else contextlib.nullcontext():
+            assert ReportRun(capsys, *words).status == 2
+        if words[1:] != ["oracle"]:
+            assert "hint: tlsfloor report" in ReportRun(capsys, *words).messages
+
+
+def test_a_failure_of_duckdb_is_a_warning_and_the_answer_is_the_same(
+    by_duckdb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "e.jsonl", *many(3000))
+    monkeypatch.setitem(on_duckdb.SETTINGS, "memory_limit", "1KB")
+    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), file)
+    assert found == answer(EventFiles(Tally()), file)
+    [warning] = by_duckdb
+    assert warning.startswith("DuckDB failed, so the files are read without it, more slowly: ")
+    assert "\n" not in warning

@@ -79,7 +79,7 @@ def damaged(line: bytes, chance: random.Random, *, returns: bool = True) -> byte
             line[:place] + b"\xff" + line[place:],
             line[:place] + bytes(chance.randrange(300)),
             line[:place] + b"\x01" + line[place:],
-            line[:place] + b"\n{\n" + line[place:] if returns else b"{",
+            line[:place] + b"\n{\n" + line[place:] if returns else b"}",
             line[:place] + b"\r" * returns + line[place:],
             line + b"\r" * returns,
             line + b"x" * 70_000,

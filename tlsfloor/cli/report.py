@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "html")
 
+#: What ``--sql`` takes, as sqlglot calls it.
+DIALECTS = ("athena", "clickhouse", "duckdb", "spark", "trino")
+
 # Problems of files that are named when events are condensed.
 _MOST_WARNINGS = 20
 
@@ -54,7 +57,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "targets",
-        nargs="+",
+        nargs="*",
         metavar="FILE|DIR",
         help="a file of events (see TLSFLOOR_EVENTS) or of JSON that verify, check, stacks or "
         "status printed, plain or gzip; or a folder: all files in it and below that end in .jsonl "
@@ -82,6 +85,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="write no report, but as few lines of events as possible on which the report is the "
         "same, to a file or to - (stdout); the exit status is 3 if there are problems, else 0",
     )
+    parser.add_argument(
+        "--sql",
+        choices=DIALECTS,
+        help="print a query that groups lines of events, for an SQL engine where the events are; "
+        "the report then reads the rows that it writes as JSON lines",
+    )
     _output.options(parser, FORMATS)
     quiet_option(parser, "show no progress")
 
@@ -94,6 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tlsfloor.report.on_duckdb import LargeFiles
     from tlsfloor.report.tally import Tally
 
+    if arguments.sql:
+        return _print_query(arguments)
+    if not arguments.targets:
+        raise PolicyError("no file or folder is named", hint="tlsfloor report FILE|DIR")
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
@@ -178,6 +191,19 @@ def _condense(tally: Tally, files: EventFiles, out: str, host: str) -> int:
     if len(problems) > _MOST_WARNINGS:
         say(f"warning: {len(problems) - _MOST_WARNINGS:,} more, which the report on {out} lists")
     return 3 if problems else 0
+
+
+def _print_query(arguments: argparse.Namespace) -> int:
+    """Print the query for an SQL engine; return 0."""
+    from tlsfloor.report.groups import query_for
+
+    if arguments.targets:
+        raise PolicyError(
+            "--sql prints a query and reads no file", hint=f"tlsfloor report --sql {arguments.sql}"
+        )
+    _output.check_output(arguments.output)
+    _output.write_report(query_for(arguments.sql), arguments.output)
+    return 0
 
 
 def _warn(problem: str) -> None:

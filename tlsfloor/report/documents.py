@@ -17,11 +17,15 @@ LONGEST = 64 * 1024 * 1024
 #: White space, and the mark that some editors put at the beginning of a file.
 _AROUND = b"\xef\xbb\xbf \t\r\n"
 
-_BEGIN = re.compile(rb'[\xef\xbb\xbf\s]*\{\s*"(schema":\s*\d+,\s*"tool"|\$schema"|bomFormat")')
+_BEGIN = re.compile(
+    rb'[\xef\xbb\xbf\s]*\{\s*"(schema":\s*\d+,\s*"tool"|\$schema"|bomFormat"|key":)'
+)
+#: The begin of a row that an SQL engine wrote: a line of events is in it.
+ROW = re.compile(rb'\{"key":')
 
 
 def is_document(line: bytes) -> bool:
-    """Return whether a line may be longer than an event: a report that became one line."""
+    """Return whether a line may be longer than an event: a report, or a row of an SQL engine."""
     return line[:8].strip(_AROUND) == b"{" or _BEGIN.match(line[:200]) is not None
 
 

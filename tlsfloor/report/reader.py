@@ -23,6 +23,10 @@ from tlsfloor.report.machines import Machines
 from tlsfloor.report.sums import Smallest
 from tlsfloor.report.tally import Tally
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tlsfloor.report.groups import Rows
+
 #: The schema of the events that are read.
 SCHEMA = 1
 
@@ -98,6 +102,7 @@ class EventFiles:
         self.condensed = Condensed(tally, self)
         # How many other lines were valid, and the labels of files that were read before.
         self._others = 0
+        self._rows: Rows | None = None
         self._carried: set[str] = set()
 
     @property
@@ -128,7 +133,10 @@ class EventFiles:
         self.finish()
 
     def finish(self) -> None:
-        """Judge, after the last line, whether condensed outputs are whole."""
+        """Judge, after the last line, what is known only then: rows, and condensed outputs."""
+        problem = self._rows.judge(self._tally, self) if self._rows else ""
+        if self._rows and problem:
+            self._problem(self._rows.path, problem)
         found: dict[str, list[str]] = {}
         for path, problem in self.condensed.problems():
             found.setdefault(path, []).append(problem)
@@ -252,7 +260,9 @@ class EventFiles:
         try:
             event = decode(line)
         except (ValueError, RecursionError, StopIteration):
-            return problem_of(line)
+            if not documents.ROW.match(line):
+                return problem_of(line)
+            return self._row(line, path)
         try:
             if event.get("schema") != SCHEMA or "tool" in event:
                 return self.take_other(event, line, path)
@@ -262,6 +272,13 @@ class EventFiles:
         self.events += 1
         return ""
 
+    def _row(self, line: bytes, path: str) -> str:
+        """Count a row of an SQL engine about lines that are not UTF-8; return what is wrong."""
+        try:
+            return self.take_other(json.loads(line.decode("utf-8", "surrogateescape")), line, path)
+        except ValueError:
+            return problem_of(line)
+
     def take_other(self, event: Any, line: bytes, path: str, times: int = 1) -> str:
         """Count what an object says that is no event of schema 1, and is in a file so many times.
 
@@ -270,9 +287,13 @@ class EventFiles:
         try:
             if "tool" in event:
                 return self.machines.take(event)
-            if event.get("schema") != condensed.SCHEMA:
+            if "missing" in event and "lines" in event:
+                self._rows = self._rows or groups_of_lines()
+                self._rows.take(event, path, times)
+            elif event.get("schema") == condensed.SCHEMA:
+                self.condensed.take(event, line, path, times)
+            else:
                 return OTHER_SCHEMA
-            self.condensed.take(event, line, path, times)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             return NO_EVENT
         self._others += times
@@ -294,6 +315,13 @@ class EventFiles:
 
     def _unnamed(self, _path: str, _problem: object) -> None:
         self.more += 1
+
+
+def groups_of_lines() -> Rows:
+    """Return an empty list of rows. Its module imports this one."""
+    from tlsfloor.report.groups import Rows
+
+    return Rows()
 
 
 def _is_short(line: bytes) -> bool:
