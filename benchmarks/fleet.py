@@ -53,6 +53,23 @@ START = "from tlsfloor.cli import main; sys.exit(main(sys.argv[1:]))"
 WITHOUT_DUCKDB = f"import sys; sys.modules['duckdb'] = None; {START}"
 WITH_DUCKDB = f"import sys; from tlsfloor.report import on_duckdb as on; on.LARGE = 0; {START}"
 
+#: Let Spark group the lines, and report from the rows that it writes.
+WITH_SPARK = """
+import os, sys, tempfile
+from pyspark.sql import SparkSession
+from tlsfloor.cli import main
+from tlsfloor.report.groups import query_for
+master, folder = sys.argv[1:]
+spark = SparkSession.builder.master(master).config("spark.ui.enabled", "false").getOrCreate()
+files = spark.read.option("lineSep", "\\n").text(os.path.join(folder, "*.jsonl"))
+files.selectExpr("input_file_name() AS path", "value AS line").createOrReplaceTempView("lines")
+with tempfile.TemporaryDirectory() as made:
+    rows = os.path.join(made, "rows")
+    spark.sql(query_for("spark")).write.option("ignoreNullFields", "false").json(rows)
+    spark.stop()
+    sys.exit(main(["report", "--quiet", "--format", "json", rows]))
+"""
+
 
 def commands(folder: str) -> dict[str, list[str]]:
     """Return what reads the files of a folder, as far as it is installed here."""
@@ -62,8 +79,7 @@ def commands(folder: str) -> dict[str, list[str]]:
     if find_spec("duckdb"):
         found[DUCKDB] = [sys.executable, "-c", WITH_DUCKDB, *report]
     if find_spec("pyspark") and which("java"):
-        spark = [sys.executable, "-m", "tlsfloor", *report, "--spark", f"local[{os.cpu_count()}]"]
-        found[SPARK] = spark
+        found[SPARK] = [sys.executable, "-c", WITH_SPARK, f"local[{os.cpu_count()}]", folder]
     if which("jq"):
         found[JQ] = ["jq", "-nR", QUERY, *files]
     return {**found, GREP: ["grep", "-c", "--text", PATTERN, *files]}

@@ -207,14 +207,17 @@ def engines(model: dict[str, Any], inputs: Inputs) -> str:
     lines = [
         [
             name,
-            *(f"{processor[each][name]:.3g} s" for each in processor),
-            f"{processor[most][name] / processor[most][PYTHON]:.2f}",
-            f"{seconds[most][name]:.3g} s",
-            f"{seconds[most][name] / seconds[most][PYTHON]:.2f}",
-            amount(memory[most][name], "byte"),
-            duration(processor[most][name] / most * fleet),
+            *(f"{each[name]:.3g} s" if name in each else "" for each in processor.values()),
+            f"{processor[largest][name] / processor[largest][PYTHON]:.2f}",
+            f"{seconds[largest][name]:.3g} s",
+            f"{seconds[largest][name] / seconds[largest][PYTHON]:.2f}",
+            amount(memory[largest][name], "byte"),
+            # Less than the most lines are mostly the start of an engine.
+            duration(processor[most][name] / most * fleet) if name in processor[most] else "",
         ]
-        for name in seconds[most]
+        for name in COLORS
+        for largest in [max((each for each in seconds if name in seconds[each]), default=0)]
+        if largest
     ]
     head = ["processor time for", *(f"{each:,} lines" for each in seconds), "ratio"]
     more = ["elapsed", "ratio", "memory", "processor time for every line of the fleet's day"]
@@ -225,7 +228,7 @@ def engines(model: dict[str, Any], inputs: Inputs) -> str:
         f"{name.replace('_', ' ')} {known[name]}" for name in names if name in known
     )
     missing = [name for name in COLORS if name not in seconds[most]]
-    left_out = f"Not measured in this run: {', '.join(missing)}.\n\n" if missing else ""
+    left_out = f"Measured with fewer lines: {', '.join(missing)}.\n\n" if missing else ""
     a_host = processor[most][PYTHON] / most * means(model)["lines"] * inputs.processes
     return (
         f"{grid([*head, *more], lines)}{machine}, {known['date']}.\n\n{left_out}"
