@@ -82,6 +82,11 @@ BREAKS = {
         "unknown",
     ),
     "exempted": ([OLD, {**OLD, "kind": "exempted"}], "no", "no"),
+    "exempted, as it is written": (
+        [OLD, {**OLD, "kind": "exempted", "mode": None}],
+        "no",
+        "no",
+    ),
     "exempted by address": (
         [
             handshake("TLS 1.0", server_name=None, peer="10.0.0.1"),
@@ -93,6 +98,37 @@ BREAKS = {
     "another one exempted": ([OLD, {**OLD, "kind": "exempted", "port": 444}], "yes", "yes"),
     "an exemption of another program": (
         [OLD, {**OLD, "kind": "exempted", "program": "x"}],
+        "yes",
+        "yes",
+    ),
+    "exempted on one of two machines": (
+        [OLD, {**OLD, "kind": "exempted"}, {**OLD, "host": "web-2"}],
+        "yes",
+        "yes",
+    ),
+    "exempted on both machines": (
+        [
+            {**OLD, "host": host, "kind": kind}
+            for host in ("a", "b")
+            for kind in ("exempted", "handshake")
+        ],
+        "no",
+        "no",
+    ),
+    "exempted on twenty machines": (
+        [
+            {**OLD, "host": f"web-{at:02}", "kind": kind}
+            for at in range(20)
+            for kind in ("exempted", "handshake")
+        ],
+        "no",
+        "no",
+    ),
+    "exempted on sixteen of twenty machines": (
+        [
+            *({**OLD, "host": f"web-{at:02}"} for at in range(20)),
+            *({**OLD, "host": f"web-{at:02}", "kind": "exempted"} for at in range(16)),
+        ],
         "yes",
         "yes",
     ),

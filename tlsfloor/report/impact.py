@@ -14,7 +14,7 @@ from tlsfloor.report import phrases
 from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.reader import EventFiles
-from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES, Row, Tally
+from tlsfloor.report.tally import ATTEMPTED, MOST_HOSTS, NO, UNKNOWN, UNSEEN, YES, Row, Tally
 
 #: The floors that are judged, whichever was asked about.
 FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}
@@ -295,7 +295,7 @@ class Impact:
 
 
 def _exempt(rows: list[Row]) -> None:
-    """Mark the handshakes that an exemption allows.
+    """Mark the handshakes that an exemption allows, on each machine where they were seen.
 
     An exemption that does not apply is left out. Where an event says that one does not apply, and
     not which one, none of that program counts.
@@ -305,16 +305,30 @@ def _exempt(rows: list[Row]) -> None:
         return
     sides = {each for row in ended for each in _keys(row)}
     programs = {row.program for row in ended if not _keys(row)}
-    reasons: dict[tuple[str, ...], str] = {}
+    used: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.kind == "exempted" and row.program not in programs:
-            reasons.update(dict.fromkeys(_keys(row), row.text or "exempted"))
+            for each in _keys(row):
+                used.setdefault(each, []).append(row)
     for each in sides:
-        reasons.pop(each, None)
+        used.pop(each, None)
     for row in rows:
         if row.kind == "handshake" and 0 < row.version < max(FLOORS.values()):
-            found = [reasons[each] for each in _keys(row) if each in reasons]
-            row.exempted = found[0] if found else ""
+            found = [exempted for each in _keys(row) for exempted in used.get(each, ())]
+            if found and _everywhere(row, found):
+                row.exempted = found[0].text or "exempted"
+
+
+def _everywhere(row: Row, exempted: list[Row]) -> bool:
+    """Return whether an exemption was used on each machine of a row, as far as they are known.
+
+    Of many machines, a row has the names of the first ones in alphabetical order.
+    """
+    known = set().union(*(each.hosts for each in exempted))
+    unnamed = [max(each.hosts) for each in exempted if each.more_hosts]
+    if row.more_hosts and not unnamed and len(known) <= MOST_HOSTS:
+        return False
+    return all(host in known or any(host > last for last in unnamed) for host in row.hosts)
 
 
 def _keys(row: Row) -> list[tuple[str, ...]]:

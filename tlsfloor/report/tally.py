@@ -313,7 +313,7 @@ class Tally:
         """Remember a machine of a row, and which floor is enforced or observed there."""
         name = shortened(host)
         row.meet(name)
-        if row.floor:
+        if row.floor and row.kind not in ("exempted", "unexempted"):  # they are of both modes
             bit = 1 << (row.floor & 7)
             self.hold(shortened(program), name, bit << 4 if row.mode == "observe" else bit)
         seen = self.saw(name, 0)
