@@ -6,8 +6,8 @@ well, from many machines, and shows what they flagged.
 Examples:
   $ tlsfloor report /var/log/tlsfloor
       all files of events in a folder
-  $ kubectl logs deploy/shop | tlsfloor report -
-      from a log
+  $ kubectl logs deploy/shop | grep '"schema": *1[,}]' | tlsfloor report -
+      from a log, of which only the events are selected
   $ tlsfloor report fleet/
       what verify, check, stacks and status printed as JSON on many machines
   $ tlsfloor report fleet/ --since yesterday.json --silent 2
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sql:
         return _print_query(arguments)
     if not arguments.targets:
-        raise PolicyError("no file or folder is named", hint="tlsfloor report FILE|DIR")
+        raise PolicyError("no file or folder is named", hint="tlsfloor report --help")
     floor = floor_name(floor_of(arguments.floor, "--floor"))
     if floor not in FLOORS:
         raise PolicyError(f"--floor {floor} is not 1.2 or 1.3", hint="--floor 1.2")
