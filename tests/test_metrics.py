@@ -164,6 +164,47 @@ def test_a_million_names_are_a_hundred_series_and_the_rest() -> None:
     assert (done.stderr, done.stdout) == ("", "202 1001000 [999900, 900]\n")
 
 
+TUNNEL = """
+import runpy, ssl, sys
+sys.argv = [sys.argv[1], "first", sys.argv[2]]
+program = runpy.run_path(sys.argv[0])
+from tlsfloor.peers import base
+class Transport:
+    def getpeername(self):
+        raise RuntimeError("a tunnel has no peer")
+class Channel:
+    _transport = Transport()
+    def connect(self):
+        here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client = context.wrap_bio(here, there)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(base.PEER_FILE)
+        server = context.wrap_bio(there, here, server_side=True)
+        for end in [client, server] * 3:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+        return client.version()
+print(Channel().connect())
+for name, attributes, value in program["points"]():
+    if name == "tlsfloor.problems" or attributes.get("tls.protocol.version") == "1.3":
+        print(attributes.get("tlsfloor.role", name), value)
+"""
+
+
+def test_an_address_that_cannot_be_found_ends_no_handshake(ports: list[str]) -> None:
+    """What the program's own transport raises is not for the program that connects."""
+    done = python("-W", "ignore", "-c", TUNNEL, METERED, ports[1], env=armed_environment("1.2"))
+    assert done.returncode == 0, done.stderr
+    printed, version, *counted = done.stdout.splitlines()
+    assert "handshakes" in printed
+    assert version == "TLSv1.3"
+    assert sorted(counted) == ["client 1", "server 1", "tlsfloor.problems 0"]
+
+
 def test_opentelemetry_is_never_imported(ports: list[str]) -> None:
     program = f"""
 import sys, runpy

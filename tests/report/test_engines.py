@@ -227,6 +227,17 @@ def test_what_another_engine_wrote_must_be_complete(
         assert facts["exit_status"] != 0
 
 
+def test_what_another_engine_wrote_is_not_read_twice(
+    rows: tuple[Path, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    _, written = rows
+    assert ReportRun(capsys, written, "--json").facts["files"]["unreadable"] == {}
+    again = tmp_path / "again.jsonl"
+    again.write_bytes(written.read_bytes())
+    facts = ReportRun(capsys, written, again, "--json").facts
+    assert "was read twice" in facts["files"]["unreadable"][str(written)]
+
+
 @pytest.mark.parametrize("dialect", ["athena", "clickhouse", "duckdb", "spark", "trino"])
 def test_a_printed_query_is_valid_in_its_dialect(
     dialect: str, capsys: pytest.CaptureFixture[str]

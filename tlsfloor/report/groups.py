@@ -126,7 +126,7 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
     """Count what rows say, which are sorted by their key.
 
     Raises:
-        VerifyError: rows are missing, or there are too many.
+        VerifyError: rows are missing, there are too many, or they were read twice.
     """
     found = expected = 0
     for key, group in itertools.groupby(rows, key=lambda row: (row.missing == _OF_ALL, row.key)):
@@ -139,6 +139,12 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
         found += lines
         if sum(row.lines for row in same) != 3 * lines:
             raise _incomplete()
+        timed = [row for row in of_paths if row.first]
+        if len(set(timed)) < len(timed):  # the same file, number of lines, first and last time
+            raise VerifyError(
+                "the answer of the SQL engine was read twice, so events are counted twice",
+                hint="name each file once",
+            )
         line = same[0].key or b""
         line = line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")
         problem = _take(tally, files, line, same, of_paths)

@@ -220,11 +220,12 @@ def socket_addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
             if hasattr(carrier, "get_extra_info"):
                 info = carrier.get_extra_info
                 return _inet(info("peername")), _inet(info("sockname"))
-        except (OSError, TypeError):  # no longer connected; uvloop's replacement of a socket
+            if frame is None:
+                break
+            carrier, frame = _carrier(frame.f_locals), frame.f_back
+        # No longer connected; uvloop's replacement of a socket; a transport of the program.
+        except Exception:  # noqa: BLE001 - which can raise anything, and is to see none of it
             break
-        if frame is None:
-            break
-        carrier, frame = _carrier(frame.f_locals), frame.f_back
     return None, None
 
 
