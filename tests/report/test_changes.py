@@ -190,7 +190,41 @@ def test_sums_of_connections_are_not_compared(
         assert report.facts["changes"]["partial"] is partial
         for kind in ("text", "html"):
             written = ReportRun(capsys, file, "--since", old, "--format", kind).printed
-            assert ("no row of their own were not compared" in written) is partial
+            assert ("are summed, and machines" in written.lower()) is partial
+
+
+def test_a_connection_of_many_machines_is_gone_only_if_all_machines_were_heard_of(
+    compare: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row names 16 machines, and web-90 is none of them."""
+    old = [seen("TLS 1.0", DAY, host=f"web-{number}") for number in range(10, 30)]
+    old.append(seen("TLS 1.0", DAY, host="web-90"))
+    now = [verified(f"web-{number}", 0, "enforced") for number in range(10, 30)]
+    assert [*compare(old, now)] == [("not seen again", "connection")]
+    file, since = tmp_path / "all.jsonl", tmp_path / "old.json"
+    assert hosts(
+        ReportRun(capsys, file, "--since", since, "--json").facts["changes"]["silent"]
+    ) == ["web-90"]
+    assert [*compare(old, [*now, verified("web-90", 0, "enforced")])] == [("gone", "connection")]
+
+
+def test_beyond_the_limit_it_is_unknown_who_is_silent(
+    compare: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = [seen("TLS 1.0", DAY, host=host) for host in ("web-1", "web-3")]
+    now = [seen("TLS 1.3", 0, host=f"web-{number}") for number in range(4)]
+    assert [*compare(old, now)] == [("gone", "connection")]
+    monkeypatch.setattr(tally, "MOST_MACHINES", 2)
+    assert [*compare(old, now)] == [("not seen again", "connection")]
+    file, since = tmp_path / "all.jsonl", tmp_path / "old.json"
+    changes = ReportRun(capsys, file, "--since", since, "--json").facts["changes"]
+    assert (changes["silent"], changes["partial"]) == ([], True)
+    report = ReportRun(capsys, file, "--silent", "3")
+    assert report.status == 3
+    assert "more than 2 machines: whether the others are silent is unknown" in report.printed
 
 
 # --- silent machines

@@ -177,7 +177,7 @@ def test_events_of_the_future_are_counted_without_a_time(monkeypatch: pytest.Mon
 
 
 def test_the_output_is_small_whatever_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, most in {"ROWS": 50, "NAMES": 60, "MACHINES": 70}.items():
+    for name, most in {"ROWS": 50, "NAMES": 60, "MACHINES": 70, "PAIRS": 70}.items():
         monkeypatch.setattr(tally, f"MOST_{name}", most)
     made = [
         handshake(name, server_name=f"{number}.example", program=f"{number}", host=f"{number}")

@@ -504,7 +504,7 @@ def test_the_number_of_observed_machines_is_limited(monkeypatch: pytest.MonkeyPa
     assert not doubted(50)  # more machines than a row names
     monkeypatch.setattr(tally, "MOST_ROWS", 0)
     assert not doubted(50)
-    monkeypatch.setattr(tally, "MOST_MACHINES", 3)
+    monkeypatch.setattr(tally, "MOST_PAIRS", 3)
     assert not doubted(3)
     assert doubted(4)
 

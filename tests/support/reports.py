@@ -71,7 +71,7 @@ def any_events(most: int = 40) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 def set_small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, most in {"ROWS": 2, "HOSTS": 2, "NAMES": 3, "MACHINES": 3}.items():
+    for name, most in {"ROWS": 2, "HOSTS": 2, "NAMES": 3, "MACHINES": 3, "PAIRS": 3}.items():
         monkeypatch.setattr(tally, f"MOST_{name}", most)
     monkeypatch.setattr(tally, "_MOST_CACHED", 5)
     monkeypatch.setattr(sums, "MOST_SLOTS", 4)

@@ -45,6 +45,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
         "events": sum(row.count for row in impact.rows),
         "lines_without_time": tally.total("untimed"),
         "hosts": len(tally.hosts),
+        "more_hosts": tally.machines.more,
         "programs": len(tally.names.kept),
         "handshakes": [
             {"version": name, "count": impact.handshakes[wire], "last": _time(impact.last[wire])}

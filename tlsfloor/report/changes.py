@@ -62,14 +62,18 @@ class Changes(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """One thing in a report: how bad it is, and when and on which machines it was seen."""
+    """One thing in a report: how bad it is, and when and on which machines it was seen.
+
+    ``hosts`` are all machines of the report where the row does not name all of its own, and none
+    where they are unknown.
+    """
 
     rank: tuple[int, int]
     verdict: str
     name: str
     where: str
     last: str
-    hosts: tuple[str, ...]
+    hosts: frozenset[str]
 
 
 def read_earlier(path: str) -> dict[str, Any]:
@@ -103,6 +107,9 @@ def compare(past: dict[str, Any], present: dict[str, Any], floor: str) -> Change
     """Return what changed from one report to another, which are JSON types."""
     before, now = _last_seen(past), _last_seen(present)
     silent = {host: last for host, last in before.items() if now.get(host, "") <= last}
+    are_all_known = not present.get("more_hosts")
+    if not are_all_known:
+        silent = {}  # it is unknown which ones are
     reported = _reported_again(past, present)
     rows, rows_before = _rows(present, floor), _rows(past, floor)
     for key, row in [*rows.items()]:
@@ -118,11 +125,11 @@ def compare(past: dict[str, Any], present: dict[str, Any], floor: str) -> Change
         *_changes(
             _connections(rows_before),
             _connections(rows),
-            lambda _, was, __: bool(was.hosts) and not silent.keys() & {*was.hosts},
+            lambda _, was, __: are_all_known and bool(was.hosts) and not silent.keys() & was.hosts,
         ),
     ]
     found.sort(key=lambda each: HOW.index(each.how))
-    partial = any(
+    partial = not are_all_known or any(
         row["breaks"][floor] == YES and _is_sum(row) for row in (*past["rows"], *present["rows"])
     )
     since = past["made"] if past["schema"] == 1 else past["created"]
@@ -160,7 +167,7 @@ def _findings(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
         verdict, host = each["verdict"], each["host"] or ""
         rank = (_RANKS[each["flagged"][floor]], SEVERITY[verdict])
         where = f"image {each['image']}" if each["image"] else host
-        seen = _Seen(rank, verdict, each["name"], where, each["time"] or "", (host,))
+        seen = _Seen(rank, verdict, each["name"], where, each["time"] or "", frozenset((host,)))
         key = (each["kind"], where, each["name"])
         found[key] = max(seen, found.get(key, seen))
     return found
@@ -193,6 +200,7 @@ def _examined(facts: dict[str, Any]) -> dict[_Key, str]:
 def _rows(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
     """Return what the floor would break and what it would not, row by row."""
     found: dict[_Key, _Seen] = {}
+    all_hosts = frozenset(() if facts.get("more_hosts") else _last_seen(facts))
     for row in facts["rows"]:
         if _is_sum(row):
             continue
@@ -207,9 +215,10 @@ def _rows(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
         if peer:
             port = f":{row['port']}" if row["port"] else ""
             name += f"{' from ' if row['role'] == 'server' else ' to '}{peer}{port}"
-        hosts = tuple(row["hosts"])
+        where = ", ".join(row["hosts"][:3])
+        hosts = all_hosts if row["more_hosts"] else frozenset(row["hosts"])
         key = tuple(row[each] for each in (*_OF_A_CONNECTION, *_OF_A_ROW))
-        found[key] = _Seen(rank, verdict, name, ", ".join(hosts[:3]), row["last"] or "", hosts)
+        found[key] = _Seen(rank, verdict, name, where, row["last"] or "", hosts)
     return found
 
 

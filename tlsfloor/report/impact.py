@@ -270,10 +270,13 @@ class Impact:
         # unknown whether it negotiates 1.2 or 1.3.
         for held in self.tally.held_below(floor):
             name = versions.floor_name(floor)
-            doubts.append(
+            text = (
                 f"some processes enforce {versions.floor_name(held)}, which does not show all "
                 f"that {name} would break: observe {name} in them as well"
             )
+            if self.tally.held_elsewhere:
+                text += " (some may: there are more programs on machines than a report remembers)"
+            doubts.append(text)
         return doubts + self._missing()
 
     def _missing(self) -> list[str]:
@@ -291,6 +294,9 @@ class Impact:
                 (phrases.some(old, "report"), f"reports that are older than {days}"),
             ):
                 doubts += [f"{text}: {names}"] * bool(names)
+            if self.tally.machines.more:
+                machines = phrases.number_of(self.tally.machines)
+                doubts.append(f"{machines} machines: whether the others are silent is unknown")
         return doubts + self.files.problems()
 
 

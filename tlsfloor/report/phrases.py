@@ -20,7 +20,7 @@ from tlsfloor.report.tally import ATTEMPTED, UNSEEN, Row
 FEW = 5
 
 #: Said of an incomplete comparison.
-NOT_COMPARED = "connections that have no row of their own were not compared"
+NOT_COMPARED = "connections that are summed, and machines beyond 50,000, were not compared"
 
 #: What to do about events of a kind, or of a kind and a role.
 ADVICE = {

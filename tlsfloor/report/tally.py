@@ -27,11 +27,12 @@ from tlsfloor.report.sums import Smallest, Timeline
 #: would break, and of others.
 MOST_ROWS = 5000
 
-#: Names that are kept: of machines of a row, of programs, and of machines. There are as many pairs
-#: of a program and a machine of which is known which floors they enforce.
+#: Names that are kept: of machines of a row, of programs, and of machines; and pairs of a program
+#: and a machine of which is known which floors are enforced there. A pair takes about 200 bytes.
 MOST_HOSTS = 16
 MOST_NAMES = 10_000
-MOST_MACHINES = 20_000
+MOST_MACHINES = 50_000
+MOST_PAIRS = 500_000
 
 #: Characters of a text that are kept.
 LONGEST_TEXT = 200
@@ -179,7 +180,7 @@ class Tally:
         self.rest: dict[tuple[Any, ...], Row] = {}
         self.timeline = Timeline()
         self.machines, self.names = Smallest(MOST_MACHINES), Smallest(MOST_NAMES)
-        self.held = Smallest(MOST_MACHINES, lambda _who, held: self.forget(held))
+        self.held = Smallest(MOST_PAIRS, lambda _who, held: self.forget(held))
         self.held_elsewhere = 0
         self.latest = time.time() + 86400
         # The texts and the port of an event -> its row; a row and a machine -> when it was seen.
