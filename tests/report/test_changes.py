@@ -89,7 +89,12 @@ def test_what_is_missing_is_gone_only_if_its_targets_were_examined_again(
     was = verified("pod-1", DAY, "leaks", "/old/python", image="shop:1")
     again = verified("pod-2", 0, "enforced", image="shop:1")
     assert [*compare([was], [again])] == [("gone", "interpreter")]
-    # A run that was interrupted has not examined everything.
+    # A run that was interrupted, or could not read something, has not examined everything.
+    was, again = (verified("web-1", ago, "leaks", f"/opt/{ago}") for ago in (DAY, 0))
+    assert ("gone", "interpreter") in compare([was], [again])
+    for problem, finished in (("interrupted", False), ("/opt/1: Permission denied", True)):
+        partial = {**again, "problems": [problem], "finished": finished}
+        assert ("not seen again", "interpreter") in compare([was], [partial])
     unfinished = copy.deepcopy(was)
     unfinished.update(finished=False, problems=["interrupted"])
     assert [*compare([was], [was, unfinished])] == []

@@ -338,10 +338,11 @@ sys.exit(cli.main(["report", "--condense", *sys.argv[2:]]))
 @pytest.mark.parametrize(
     ("words", "problem", "hint"),
     [
-        (("--condense", "{0}/x.jsonl", "{0}"), "count events twice", "another folder"),
+        (("--condense", "{0}/x.jsonl", "{0}"), "would read it", "another folder"),
         (("--condense", "{0}/x.jsonl", "{0}/a.jsonl", "--json"), "writes no report", "--condense"),
         (("--condense", "{0}/no/x", "{0}"), "cannot be written", "mkdir -p"),
         (("--condense", "{0}", "{0}/a.jsonl"), "Is a directory", "--condense FILE"),
+        (("--output", "{0}/a.jsonl", "{0}"), "would read it", "another folder"),
         (("--condense", "{0}/a.jsonl", "{0}/a.jsonl"), "would be replaced", "another file"),
         (("--output", "{0}/./a.jsonl", "{0}/a.jsonl"), "would be replaced", "another file"),
     ],

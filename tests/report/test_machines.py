@@ -331,6 +331,8 @@ def test_another_image_floor_role_or_folder_is_another_scope(
     assert hosts(floor="1.3") == 2
     assert hosts(targets=["/opt"]) == 2
     assert hosts(run={"labels": {"image": "shop:2"}}) == 2
+    assert hosts(run={"labels": {"image": "shop:1", "owner": "payments"}}) == 2
+    assert hosts(run={"labels": {"image": "shop:1", "service": "shop"}}) == 2
     assert hosts(run={"host": "web-2"}) == 2
 
 
@@ -356,6 +358,16 @@ def test_a_process_may_get_a_floor(
     assert ReportRun(capsys, write(tmp_path / "status.json", pretty(*found))).status == 1
 
 
+@pytest.mark.parametrize("own", [{"directory": "/srv/mail"}, {"user_id": 4711}])
+def test_two_services_may_share_an_interpreter(
+    own: dict[str, Any], real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The newer one, which holds a floor, does not speak for the other one."""
+    found = [of(real["no floor"], "web-1", 900), of(real["held"], "web-1")]
+    found[1]["run"].update(own)
+    assert ReportRun(capsys, write(tmp_path / "status.json", pretty(*found))).status == 1
+
+
 def test_a_wrong_clock_is_a_doubt(
     real: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +380,15 @@ def test_a_wrong_clock_is_a_doubt(
     report = ReportRun(capsys, write(tmp_path / "all.json", pretty(found[0])), "--json")
     assert report.status == 3
     assert "web-1: verify: its clock is wrong" in report.facts["machines"]["doubts"][0]
+    # It may be newer than the others, so it neither replaces them nor is replaced.
+    found = [of(real["armed"], "web-1"), of(real["open"], "web-1")]
+    found[1]["targets"] = found[0]["targets"]
+    found[1]["interpreters"][0]["path"] = found[0]["interpreters"][0]["path"]
+    found[1]["run"]["time"] = "1970-01-01T00:00:10Z"
+    for order in (found, found[::-1]):
+        report = ReportRun(capsys, write(tmp_path / "all.json", pretty(*order)), "--json")
+        assert report.status == 1
+        assert report.facts["machines"]["doubts"]
 
 
 # --- whose it is

@@ -146,7 +146,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_kept(arguments: argparse.Namespace) -> None:
-    """Raise an error if a file that is read would be lost. Condensed events can be added to."""
+    """Raise an error if a file that is read would be lost, or what is written would be read.
+
+    Condensed events can be added to.
+    """
+    from tlsfloor.report.reader import NAMES
+
     out = arguments.condense or arguments.output or ""
     read = [target for target in arguments.targets if os.path.isfile(target)]
     if os.path.isfile(out) and any(os.path.samefile(out, target) for target in read):
@@ -155,25 +160,22 @@ def _check_kept(arguments: argparse.Namespace) -> None:
         if arguments.output or not is_condensed:
             problem = f"{out} is one of the files to read, and would be replaced"
             raise PolicyError(problem, hint="name another file to write to")
+    real = os.path.realpath(out)
+    if out and NAMES.search(real):
+        for target in filter(os.path.isdir, arguments.targets):
+            if real.startswith(os.path.join(os.path.realpath(target), "")):
+                problem = f"{out} is in {target}, so the next report on that folder would read it"
+                raise PolicyError(problem, hint="name a file in another folder")
 
 
 def _check_condense(arguments: argparse.Namespace) -> None:
-    """Raise an error if the options do not fit, or if the next run would read what is written."""
-    from tlsfloor.report.reader import NAMES
-
+    """Raise an error if the options do not fit."""
     out = arguments.condense
     if arguments.output or arguments.format != "text" or arguments.since or arguments.silent:
         raise PolicyError("--condense writes no report", hint=f"--condense {out}")
     if out == "-":
         return
     _output.check_output(out)
-    for target in filter(os.path.isdir, arguments.targets):
-        folder = os.path.join(os.path.realpath(target), "")
-        if NAMES.search(out) and os.path.realpath(out).startswith(folder):
-            raise PolicyError(
-                f"{out} is in {target}, so the next report on that folder would count events twice",
-                hint="name a file in another folder",
-            )
 
 
 def _condense(tally: Tally, files: EventFiles, out: str, host: str) -> int:

@@ -98,10 +98,12 @@ def _machines_facts(impact: Impact, fleet: Fleet) -> dict[str, Any]:
             {
                 "command": scope.command,
                 "host": scope.host,
+                "owner": scope.owner or None,
                 "image": scope.image or None,
                 "floor": scope.floor or None,
                 "targets": [*scope.targets],
                 "time": _time(when),
+                "complete": scope not in fleet.machines.partial,
             }
             for scope, when in sorted(fleet.machines.newest.items())
         ],

@@ -175,7 +175,7 @@ def _findings(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
 
 def _reported_again(past: dict[str, Any], present: dict[str, Any]) -> set[_Key]:
     """Return of which kinds of things, and where, all that was examined was examined again."""
-    before, now = _examined(past), _examined(present)
+    before, now = _examined(past, is_past=True), _examined(present)
     missing, kinds = set(), {}
     for (command, where, *rest), last in before.items():
         kinds[command, where] = _KINDS[command], where
@@ -188,12 +188,14 @@ def _reported_again(past: dict[str, Any], present: dict[str, Any]) -> set[_Key]:
 _KINDS = dict(zip(("verify", "status", "stacks", "check"), KINDS))
 
 
-def _examined(facts: dict[str, Any]) -> dict[_Key, str]:
+def _examined(facts: dict[str, Any], *, is_past: bool = False) -> dict[_Key, str]:
+    """Return when everything of each scope was examined last. What was missed once counts, too."""
     found: dict[_Key, str] = {}
     for each in (facts.get("machines") or {}).get("reports", ()):
         where = f"image {each['image']}" if each["image"] else each["host"]
-        key = (each["command"], where, each["floor"], *each["targets"])
-        found[key] = max(each["time"] or "", found.get(key, ""))
+        key = (each["command"], where, each.get("owner"), each["floor"], *each["targets"])
+        last = (each["time"] or "") if each["complete"] or is_past else ""
+        found[key] = max(last, found.get(key, ""))
     return found
 
 

@@ -2,7 +2,7 @@
 
 Each of their reports is a JSON object of schema 2. What it says of one interpreter, endpoint,
 library or process is a ``Finding``. The order in which reports are read makes no difference: of
-several reports with the same scope (the same command, machine, floor and targets) the newest one
+several reports with the same scope (command, machine, owner, image, floor, targets) the newest one
 counts. A run of ``verify`` that was interrupted replaces nothing but what it reached.
 
 A finding is about the floor that its command was asked about. A machine that permits TLS 1.1 below
@@ -90,6 +90,7 @@ class Scope(NamedTuple):
 
     command: str
     host: str
+    owner: str
     image: str
     floor: str
     targets: tuple[str, ...]
@@ -102,15 +103,18 @@ class Machines:
         reports: how many reports were read.
         newest: scope -> when the newest report on it was made, 0 if that is unknown.
         hosts: machine -> when its last report was made.
+        partial: each scope whose newest report did not reach everything.
     """
 
     def __init__(self) -> None:
         self.reports = 0
         self.newest: dict[Scope, float] = {}
         self.hosts: dict[str, float] = {}
-        self._found: dict[tuple[Scope, str, str], Finding] = {}
+        self.partial: set[Scope] = set()
+        # With whether its time is known: what has none neither replaces anything nor is replaced.
+        self._found: dict[tuple[Scope, bool, str, str], Finding] = {}
         self._replaced: dict[Scope, float] = {}
-        self._doubts: dict[tuple[Scope, str], float] = {}
+        self._doubts: dict[tuple[Scope, bool, str], float] = {}
         self._latest = time.time() + 86400
 
     def take(self, report: dict[str, Any]) -> str:
@@ -141,11 +145,13 @@ class Machines:
         # What `status` found is the floor of the process, and none if that is not held.
         asked = "" if command == "status" else report["floor"]
         floor = versions.FLOORS[report["floor"]] if asked or report["held"] else 0
-        scope = Scope(command, host, image, asked, tuple(map(str, targets)))
+        if labels.get("service"):
+            targets = [*targets, f"service {_text(labels['service'])}"]
+        scope = Scope(command, host, owner, image, asked, tuple(map(str, targets)))
         who = (floor, host, owner, image)
         findings = [
             (
-                (scope, kind, name),
+                (scope, when > 0, kind, name),
                 Finding(when, verdict, kind, _text(name), *who, _text(text), _text(detail)),
             )
             for verdict, kind, name, text, detail in found
@@ -156,26 +162,32 @@ class Machines:
             before = self._found.get(key)
             if before is None or _rank(finding) > _rank(before):
                 self._found[key] = finding
-        self.newest[scope] = max(when, self.newest.get(scope, 0))
+        finished = report.get("finished", True)
+        if when >= self.newest.get(scope, 0):
+            equal = when == self.newest.get(scope) and scope in self.partial
+            is_partial = not finished or bool(doubts or more) or equal
+            (self.partial.add if is_partial else self.partial.discard)(scope)
+            self.newest[scope] = when
         self.hosts[host] = max(when, self.hosts.get(host, 0))
-        if command != "check" and report.get("finished", True):
+        if command != "check" and finished:
             self._replaced[scope] = max(when, self._replaced.get(scope, 0))
         for doubt in (*doubts, *more):
-            of = scope, f"{host}: {command}: {doubt}"
+            of = scope, when > 0, f"{host}: {command}: {doubt}"
             self._doubts[of] = max(when, self._doubts.get(of, 0))
 
     def findings(self) -> list[Finding]:
         """Return the findings of the newest reports, the worst first."""
         known = self._found.items()
-        kept = [each for key, each in known if each.when >= self._replaced.get(key[0], 0)]
+        kept = [each for key, each in known if self._is_newest(key[0], each.when)]
         return sorted(kept, key=_worst_first)
 
     def doubts(self) -> list[str]:
         """Return why the newest reports do not prove what they say, as phrases."""
         known = self._doubts.items()
-        return sorted(
-            {text for (scope, text), when in known if when >= self._replaced.get(scope, 0)}
-        )
+        return sorted({text for (scope, _, text), when in known if self._is_newest(scope, when)})
+
+    def _is_newest(self, scope: Scope, when: float) -> bool:
+        return not when or when >= self._replaced.get(scope, 0)
 
 
 def _worst_first(finding: Finding) -> tuple[Any, ...]:
@@ -276,7 +288,9 @@ def _status(report: dict[str, Any]) -> _Read:
     text = "; ".join(problems[:1]) if problems or not held else f"floor {report['floor']}"
     observed = f"floor {report['observed']} is only observed" if report["observed"] else ""
     found = [("held" if held else "not held", "process", report["interpreter"], text, observed)]
-    return found, [report["interpreter"]], []
+    # Services may share an interpreter: each is told by where it runs, and as whom.
+    run = report["run"]
+    return found, [report["interpreter"], f"in {run['directory']}", f"user {run['user_id']}"], []
 
 
 _READERS = {"verify": _verify, "check": _check, "stacks": _stacks, "status": _status}
