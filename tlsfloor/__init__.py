@@ -7,6 +7,8 @@
 Importing the package changes nothing, and imports nothing: each name is loaded when it is first
 used (PEP 562). It writes one line to stderr if a bootstrap folder is on the path and Python did not
 run its start-up file.
+
+PYTEST_DONT_REWRITE: pytest must not warn that the floor has imported this package before it.
 """
 
 import sys

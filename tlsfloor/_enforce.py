@@ -65,12 +65,35 @@ def enforce(
 
     .. versionadded:: 0.1
     """
-    arm.adopt()
     caller = sys._getframe(1)
-    set_by = f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}"
+    return arm_for(
+        f"enforce() at {caller.f_code.co_filename}:{caller.f_lineno}",
+        floor,
+        mode=mode,
+        children=children,
+        uncovered=uncovered,
+        stacks=stacks,
+        unknown=unknown,
+        on_event=on_event,
+    )
+
+
+def arm_for(
+    set_by: str,
+    floor: object,
+    *,
+    mode: str,
+    children: bool = False,
+    uncovered: str | None = None,
+    stacks: Mapping[str, str] | None = None,
+    unknown: str | None = None,
+    on_event: Callable[[dict[str, Any]], object] | None = None,
+) -> Status:
+    """Do what ``enforce()`` does, for the route that ``set_by`` names."""
+    arm.adopt()
     wire = policy.floor_of(floor, "enforce()")
     policy.mode_of(mode, "enforce()")
-    by_name: Mapping[str, str] = {} if stacks is None else stacks
+    by_name = {} if stacks is None else stacks
     uncovered_policy = policy.check_uncovered(uncovered, by_name, "enforce()", "enforce()")
     policy.unknown_of(unknown, "enforce()")
     if on_event is not None and not callable(on_event):

@@ -1,7 +1,8 @@
 """What is held in this process: the one state that start-up, hooks, gates and ``status()`` share.
 
 The module itself is the object: ``from tlsfloor import floor as current``. A gate compares with
-``current.threshold``. Only ``add()`` writes what the gates read, so a floor is never lowered.
+``current.threshold``. Only ``add()`` writes what the gates read, so a floor is never lowered. (The
+fixtures for tests take back a floor that is only observed.)
 
 Start-up files run before this module is loaded. They leave what they know in ``sys._tlsfloor``, and
 from then on that is this module's namespace. So there is one state even if a program drops the

@@ -165,7 +165,7 @@ def print_error(text):
 
 def make_package():
     # Make the package importable from this file's own folder. Nothing of it is read until it is used.
-    package = sys.modules["tlsfloor"] = type(sys)("tlsfloor")
+    package = sys.modules["tlsfloor"] = type(sys)("tlsfloor", "PYTEST_DONT_REWRITE")  # as in its own text
 
     def complete(name):
         import os

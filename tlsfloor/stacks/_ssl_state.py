@@ -59,7 +59,7 @@ def undone(module: ModuleType) -> str:
     missing = "" if native is module else describe_replaced(module)
     if not missing:
         try:
-            _contexts.check(current.held)
+            _contexts.check(current.held if current.is_held() else current.observed)
         except GuardError as error:
             return error.problem
     return missing
