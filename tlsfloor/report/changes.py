@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     _Key = tuple[Any, ...]
 
 #: The schemas of reports that can be compared.
-SCHEMAS = (1, 2, 3)
+SCHEMAS = (1, 2)
 
 #: How something can have changed, in the order of the report.
 HOW = ("new", "worse", "gone", "not seen again")

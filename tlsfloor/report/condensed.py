@@ -293,7 +293,7 @@ class Condensed:
             for name in _texts(event[key]):
                 held |= 1 << shift + (versions.FLOORS[name] & 7)
         if "machines" not in event:
-            self._tally.forget(held)
+            self._tally.hold_elsewhere(held)
             return
         programs, machines = _texts(event["programs"]), _texts(event["machines"])
         for program in programs:

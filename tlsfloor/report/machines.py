@@ -19,7 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tlsfloor import stacks, versions
-from tlsfloor.report.tally import EARLIEST, LONGEST_TEXT, NO, UNKNOWN, YES
+from tlsfloor.report.tally import EARLIEST, NO, UNKNOWN, YES, shortened
 
 #: The schema of the reports that are read.
 SCHEMA = 2
@@ -202,12 +202,7 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 
 def _text(value: object) -> str:
     """Return a text of a report, cut off where it is long. Equal texts are one object."""
-    if value is None:
-        return ""
-    if type(value) is not str:
-        raise ValueError("a text is of another type")
-    short = value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
-    return sys.intern(short)
+    return sys.intern(shortened(value))
 
 
 # Findings (verdict, kind, name, text, detail), what the report is about, and why it does not prove

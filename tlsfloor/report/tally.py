@@ -180,7 +180,7 @@ class Tally:
         self.rest: dict[tuple[Any, ...], Row] = {}
         self.timeline = Timeline()
         self.machines, self.names = Smallest(MOST_MACHINES), Smallest(MOST_NAMES)
-        self.held = Smallest(MOST_PAIRS, lambda _who, held: self.forget(held))
+        self.held = Smallest(MOST_PAIRS, lambda _who, held: self.hold_elsewhere(held))
         self.held_elsewhere = 0
         self.latest = time.time() + 86400
         # The texts and the port of an event -> its row; a row and a machine -> when it was seen.
@@ -281,7 +281,7 @@ class Tally:
         elif held:
             self.held.put((program, host), held)
 
-    def forget(self, held: int) -> None:
+    def hold_elsewhere(self, held: int) -> None:
         """Remember floors that are enforced where it is not known which are observed."""
         self.held_elsewhere |= held & _ENFORCED
 
