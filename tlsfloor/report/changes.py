@@ -209,9 +209,8 @@ def _rows(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
         broken = row["breaks"][floor] == YES
         spoken = row["version"] or row["asked"] or ""
         rank = (2 * broken, -VERSIONS.get(spoken, 0xFFFF))
-        verdict = " ".join(
-            filter(None, (row["kind"] if row["kind"] != "handshake" else "", spoken))
-        )
+        kind = "" if row["kind"] == "handshake" else row["kind"]
+        verdict = " ".join(filter(None, (kind, spoken, "exempted" if row.get("exempted") else "")))
         peer = str(row["server_name"] or row["peer"] or "")
         name = str(row["where"] or row["program"] or "")
         if peer:
