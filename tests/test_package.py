@@ -46,3 +46,8 @@ def test_the_metadata_agree_with_the_readme(wheel: zipfile.ZipFile) -> None:
     assert [each for each in facts.get_all("Requires-Dist") if "extra" not in each] == [
         "tomli>=1.1; python_version < '3.11'",
     ]
+
+
+def test_pytest_finds_the_plugin(wheel: zipfile.ZipFile) -> None:
+    (name,) = (each for each in wheel.namelist() if each.endswith("/entry_points.txt"))
+    assert "[pytest11]\ntlsfloor = tlsfloor.testing\n" in wheel.read(name).decode()

@@ -179,7 +179,8 @@ def test_hooks_have_the_versions_of_the_extras() -> None:
     [local] = read(ROOT / ".pre-commit-config.yaml")["repos"]
     tools = requirements("style") | requirements("lint") | requirements("test")
     pinned = {each for each in tools if "==" in each}
-    known = pinned | requirements("verify") | requirements("cyclonedx") | {"tomli"}
+    libraries = requirements("verify") | requirements("cyclonedx") | requirements("pytest")
+    known = pinned | libraries | {"tomli"}
     used = {
         each.partition(";")[0]
         for hook in local["hooks"]

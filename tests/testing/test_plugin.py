@@ -442,8 +442,3 @@ def test_without_tlslite_the_fixtures_name_the_extra(suite: Callable[..., Any]) 
     result = suite("def test_it(legacy_server): pass", conftest=block)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["tlsfloor: error: *; hint: pip install 'tlsfloor[[]verify]'"])
-
-
-def test_the_entry_point_is_declared() -> None:
-    text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
-    assert '[project.entry-points.pytest11]\ntlsfloor = "tlsfloor.testing"\n' in text
