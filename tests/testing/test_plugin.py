@@ -306,6 +306,18 @@ REPLACED = {
 }
 
 
+def test_a_suite_that_replaces_ssl_by_a_mock_keeps_its_results(suite: Callable[..., Any]) -> None:
+    code = """
+    import sys
+    from unittest import mock
+    sys.modules.update(ssl=mock.MagicMock(), _ssl=mock.MagicMock())
+    """
+    result = suite("def test_it(): pass", "--tls-floor=1.3", conftest=code)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["nothing was observed: *"])
+    assert "INTERNALERROR" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("what", REPLACED)
 def test_a_suite_that_replaces_ssl_is_named(suite: Callable[..., Any], what: str) -> None:
     code, line = REPLACED[what]

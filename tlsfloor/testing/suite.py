@@ -62,10 +62,11 @@ def start(config: pytest.Config) -> None:
         _enforce.arm_for(suite.set_by, wire, mode=mode, on_event=suite.recorder)
     except PolicyError as error:
         raise pytest.UsageError(f"tlsfloor: {error}") from None
-    except GuardError as error:
+    except Exception as error:  # noqa: BLE001 - a suite may have replaced ssl by anything
+        text = str(error) if isinstance(error, GuardError) else f"{type(error).__name__}: {error}"
         if mode == policy.ENFORCE:
-            raise pytest.UsageError(f"tlsfloor: no test was run: {error}") from None
-        suite.failure = str(error)
+            raise pytest.UsageError(f"tlsfloor: no test was run: {text}") from None
+        suite.failure = text
     if mode == policy.OBSERVE and not armed_earlier:
         # A test may look at all that is logged (``caplog``), and must see what it sees without us.
         logging.getLogger("tlsfloor").disabled = True
@@ -124,7 +125,10 @@ class Suite:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Look at what happened outside of the tests, and whether the floor could be held."""
-        found, notes = self._take(), self._unseen()
+        try:
+            found, notes = self._take(), self._unseen()
+        except Exception as error:  # noqa: BLE001 - as above; the results of the tests must stay
+            found, notes = [], [f"not observed: ssl: {type(error).__name__}: {error}"]
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[CARRIED] = [found, notes]
@@ -164,7 +168,7 @@ class Suite:
             states["ssl"] = replaced or _ssl_state.undone(module)
         not_done = "not observed: " if self.mode == policy.OBSERVE else "not held: "
         return [
-            f"{not_done}{_coverage.ABOUT[name][0]}: {state.replace(not_done, '')}"
+            f"{not_done}{_coverage.ABOUT.get(name, (name,))[0]}: {state.replace(not_done, '')}"
             for name, state in states.items()
             if state
         ]
