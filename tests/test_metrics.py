@@ -121,6 +121,51 @@ def test_exemptions_are_counted_and_say_when_they_end(
     assert ["tlsfloor.problems", {}, 1] in found
 
 
+CHILD = """
+import json, os, sys
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+temporality = {ObservableCounter: AggregationTemporality.DELTA}
+readers = [InMemoryMetricReader(preferred_temporality=temporality), InMemoryMetricReader()]
+metrics.set_meter_provider(MeterProvider(readers))
+import tlsfloor
+tlsfloor.enforce("1.2", mode="observe")
+from tlsfloor import events
+def connect(times):
+    for _ in range(times):
+        events.count_handshake(0x304, "client", "pay.example", dict)
+    return [
+        {metric.name: [[point.value, point.attributes.get("process.pid")] for point in points]
+        for resource in reader.get_metrics_data().resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if (points := metric.data.data_points) and metric.name[9:] in ("handshakes", "start")}
+        for reader in readers
+    ]
+found = [connect(5), connect(1)]
+if os.fork():
+    os.wait()
+    sys.exit()
+print(json.dumps([os.getpid(), *found, connect(2), connect(1)]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_never_takes_away_what_its_parent_has_counted() -> None:
+    """Their provider remembers the parent's counts, and would report a difference below zero."""
+    parts.need("opentelemetry.sdk")
+    done = python("-W", "ignore", "-c", CHILD, env=clean_environment(PYTHONPATH=IMPORT_PATH))
+    assert (done.returncode, done.stderr) == (0, "")
+    pid, *found = json.loads(done.stdout)
+    counts = [[each["tlsfloor.handshakes"] for each in both] for both in found]
+    assert counts[:2] == [[[[5, None]], [[5, None]]], [[[1, None]], [[6, None]]]]
+    assert counts[2:] == [[[[2, pid]], [[2, pid]]], [[[1, pid]], [[3, pid]]]]
+    starts = [each["tlsfloor.start"][0][0] for both in found for each in both]
+    assert starts[0] < starts[4]
+    assert starts == [starts[0]] * 4 + [starts[4]] * 4
+
+
 UNCOVERED = """
 import sys
 import opentelemetry.metrics

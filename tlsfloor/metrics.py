@@ -9,13 +9,16 @@ a meter provider, so a program may set one at any time, for example after a fork
 Names follow OpenTelemetry's semantic conventions: https://opentelemetry.io/docs/specs/semconv/
 
 The counts are written without a lock, as those of ``floor``. Each process counts for itself: a
-child begins with zero.
+child begins with zero, and has another ``tlsfloor.start``. If a provider has already asked its
+parent, the child inherits what that provider knows of the parent: in delta temporality, it would
+report less than nothing. So such a child has series of its own, by ``process.pid``.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 
 from tlsfloor import events, exemptions, hooks, versions
 from tlsfloor import floor as current
@@ -47,9 +50,18 @@ _addresses: dict[str, set[object]] = {}
 _inherited = dict.fromkeys(current.counts, 0)
 # The module of OpenTelemetry's API that has our instruments.
 _api: Any = None
+# When the counts of this process began, and whether a provider has asked for them.
+_start = time.time()
+_asked = False
+# What tells this process from its parent, if both have one provider.
+_process: dict[str, object] = {}
 
 
 def _forget_parent() -> None:
+    global _start
+    _start = time.time()
+    if _asked:
+        _process["process.pid"] = os.getpid()
     for counted in (_handshakes, _others, _addresses):
         counted.clear()
     _inherited.update(current.counts)
@@ -74,7 +86,9 @@ def _create_instruments(api: Any) -> None:
 
     def observing(points: Callable[[], Points]) -> list[Any]:
         def observe(_options: object) -> list[Any]:
-            return [api.Observation(value, attributes) for value, attributes in points()]
+            global _asked
+            _asked = True
+            return [api.Observation(value, {**each, **_process}) for value, each in points()]
 
         return [observe]
 
@@ -82,6 +96,7 @@ def _create_instruments(api: Any) -> None:
         ("counter", "handshakes", _handshake_points, "{handshake}", "Completed handshakes."),
         ("counter", "refusals", _refusal_points, "{refusal}", "Uses of TLS that were refused."),
         ("counter", "raises", _raise_points, "{context}", "Contexts that were raised."),
+        ("gauge", "start", _start_points, "s", "When these counts began, Unix time."),
         ("gauge", "armed", _armed_points, "{process}", "1 for each floor of the process."),
         ("gauge", "stacks", _stack_points, "{stack}", "1 for each TLS stack that is loaded."),
         ("gauge", "problems", _problem_points, "{problem}", "What tlsfloor cannot do or see."),
@@ -174,6 +189,10 @@ def _counted(attribute: str, *kinds: str) -> Points:
         if kind in kinds:
             attributes = {attribute: kind, "tlsfloor.mode": mode}
             yield count, {**attributes, **({"server.address": address} if address else {})}
+
+
+def _start_points() -> Points:
+    yield _start, {}
 
 
 def _armed_points() -> Points:
