@@ -94,6 +94,8 @@ def test_an_alert_fires_for_the_service_with_the_legacy_server_and_each_panel_ha
     assert [each["tlsfloor_outcome"] for each in used] == ["exempted"]
     names = awaited(prometheus, "target_info")
     assert {each["job"]: each["service_name"] for each in names} == {"shop": "shop", "mail": "mail"}
+    starts = awaited(prometheus, "tlsfloor_start_seconds == tlsfloor_start_seconds offset 1s")
+    assert {each["job"] for each in starts} == {"shop", "mail"}
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
             assert awaited(prometheus, target["expr"]), panel["title"]
