@@ -1,7 +1,8 @@
 """``docs/how-to/fleet.md``: the page, followed; and the recipes that it links.
 
 Each recipe is validated by its schema or linter. Its commands are run with a Python that accepts
-less than TLS 1.2, with which it must fail, and with one that has a floor.
+less than TLS 1.2, with which it must fail, and with one that has a floor. Where verify cannot run,
+each recipe fails and leaves no report, although there is one of an earlier run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,17 @@ PACKAGES = ("tlsfloor", "tlslite", "ecdsa", "six", "certifi", "urllib3")
 
 LABELS = {"owner": "payments", "image": "shop:1"}
 
+#: How ``python3`` fails -> what a program of that name does. All that are real end with 1.
+BROKEN = {
+    **{"too-old": f'exec {each} "$@"' for each in parts.old_pythons()[-1:]},
+    "cannot-start": f'PYTHONHOME=/nowhere exec {sys.executable} "$@"',
+    "missing": "exec /nowhere/python3",
+    "silent": "exit 3",
+}
+
+#: Where the report of an earlier run was: nothing in it is true now.
+OLD = '{"old": true}'
+
 
 @pytest.mark.timeout(600)
 def test_the_page_does_what_it_says(tmp_path: Path) -> None:
@@ -47,7 +59,7 @@ def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     follow(
         PAGE,
         tmp_path,
-        skip=["on a cluster", "in an AWS account"],
+        skip=["on a cluster", "in an AWS account", "with your own hosts"],
         programs=docker_stand_in.install(tmp_path / "programs"),
     )
 
@@ -106,6 +118,15 @@ def read(name: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(params=BROKEN)
+def broken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH on which ``python3`` cannot run verify."""
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "python3").write_text(f"#!/bin/sh\n{BROKEN[request.param]}\n")
+    (folder / "python3").chmod(0o755)
+    return os.pathsep.join([str(folder), os.path.dirname(sys.executable), os.environ["PATH"]])
+
+
 def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the commands of a recipe, which find this Python as ``python3``.
 
@@ -157,6 +178,39 @@ def test_the_archive_runs_on_an_older_python(archive: Path, projects: Path) -> N
     assert check_report(done.stdout, "permits") == {}
 
 
+@pytest.mark.parametrize("executable", parts.old_pythons())
+def test_the_archive_tells_an_older_python_what_it_needs(archive: Path, executable: str) -> None:
+    done = _start(archive.parent / "tlsfloor-verify", executable)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: tlsfloor needs Python 3.8 or newer, and ")
+
+
+@pytest.mark.parametrize(
+    "file", ["cli/__init__.py", "cli/verify.py", "verifier", "../tlslite/constants.py"]
+)
+@pytest.mark.parametrize("damage", ["gone", "cut off"])
+def test_a_damaged_archive_has_no_answer(
+    archive: Path, tmp_path: Path, file: str, damage: str
+) -> None:
+    judge = tmp_path / "tlsfloor-verify"
+    shutil.copytree(archive.parent / judge.name, judge)
+    part = judge / "tlsfloor" / file
+    if damage == "gone":
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    else:
+        part = part / "__init__.py" if part.is_dir() else part
+        part.write_text(part.read_text("utf-8")[:40] + "\n(", "utf-8")
+    done = _start(judge, sys.executable)
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert "error: " in done.stderr
+
+
+def _start(judge: Path, executable: str) -> subprocess.CompletedProcess[str]:
+    words = [executable, str(judge), "verify", "--role", "client", "--json", sys.executable]
+    return subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
+
+
 def test_every_recipe_is_linked() -> None:
     linked = re.findall(r"\]\((fleet/[^)#]+)\)", (guides.DOCS / PAGE).read_text("utf-8"))
     files = [each for each in FLEET.rglob("*") if each.is_file()]
@@ -182,6 +236,8 @@ def test_the_role_passes_the_strictest_profile_of_the_linter(tmp_path: Path) -> 
 @pytest.mark.timeout(300)
 def test_the_role_fails_only_where_it_should(archive: Path, projects: Path, tmp_path: Path) -> None:
     parts.need("ansible", since=(3, 11))
+    # These two may be below the floor, but verify does not run there: it ends with 1 and with 3.
+    broken = ("cannot-start", "silent")
     inventory = {
         name: {
             "ansible_connection": "local",
@@ -189,34 +245,49 @@ def test_the_role_fails_only_where_it_should(archive: Path, projects: Path, tmp_
             "tlsfloor_verify_folder": str(tmp_path / name),
             "tlsfloor_verify_targets": [str(projects / name)],
             "tlsfloor_verify_labels": "owner=payments,image=shop:1",
+            "tlsfloor_verify_fail": name in PYTHONS,
         }
-        for name in PYTHONS
+        for name in (*PYTHONS, *broken)
     }
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": inventory}}))
+    for name in inventory:
+        for folder, file in ((name, "tlsfloor-verify"), ("reports", name)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{file}.json").write_text(OLD)
+    # Ansible itself needs its Python, so it is replaced only where the role starts verify.
+    nice = tmp_path / "programs" / "nice"
+    nice.parent.mkdir()
+    lines = [f"*/{name}/tlsfloor-verify) shift; {BROKEN[name]} ;;" for name in broken]
+    nice.write_text("\n".join(["#!/bin/sh", 'case "$2" in', *lines, "esac", 'exec "$@"', ""]))
+    nice.chmod(0o755)
     given = {
         "tlsfloor_verify_archive": str(archive),
         "tlsfloor_verify_reports": str(tmp_path / "reports"),
         "tlsfloor_verify_options": ["--hello"],
-        "tlsfloor_verify_fail": True,
     }
     playbook = f"{os.path.dirname(sys.executable)}/ansible-playbook"
     command = [playbook, "--inventory", str(tmp_path / "hosts.json"), "verify.yml"]
-    done = _ansible([*command, "--extra-vars", json.dumps(given)], FLEET / "ansible", tmp_path)
-    recap = dict(re.findall(r"^(\w+) +: .* failed=(\d)", done.stdout, re.M))
-    assert recap == {"permits": "1", "enforced": "0"}, done.stdout
-    for name in PYTHONS:
-        assert check_report((tmp_path / "reports" / f"{name}.json").read_text(), name) == LABELS
-    # A second run changes nothing on the hosts, and a run that only checks makes no report.
-    shutil.rmtree(tmp_path / "reports")
-    given["tlsfloor_verify_fail"] = False
-    extra = ["--extra-vars", json.dumps(given), "--check"]
-    done = _ansible([*command, *extra], FLEET / "ansible", tmp_path)
+    command += ["--extra-vars", json.dumps(given)]
+    path = f"{nice.parent}:{os.environ['PATH']}"
+    done = _ansible(command, FLEET / "ansible", tmp_path, PATH=path)
+    recap = dict(re.findall(r"^([\w-]+) +: .* failed=(\d)", done.stdout, re.M))
+    assert recap == {"permits": "1", "enforced": "0", **dict.fromkeys(broken, "1")}, done.stdout
+    assert "verify said: Python path configuration" in done.stdout
+    reports = {each.stem: each.read_text() for each in (tmp_path / "reports").iterdir()}
+    assert reports.keys() == PYTHONS.keys()
+    for name, report in reports.items():
+        assert check_report(report, name) == {**LABELS, "host": name}
+    # A second run changes nothing on the hosts, and a run that only checks changes no report.
+    limit = ["--check", "--limit", ":".join(PYTHONS)]
+    done = _ansible([*command, *limit], FLEET / "ansible", tmp_path)
     assert done.stdout.count("changed=0 ") == len(PYTHONS), done.stdout
-    assert not (tmp_path / "reports").exists()
+    assert {e.stem: e.read_text() for e in (tmp_path / "reports").iterdir()} == reports
 
 
-def _ansible(command: list[str], folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    env = clean_environment(HOME=str(home), LANG="C.UTF-8", ANSIBLE_NOCOLOR="1")
+def _ansible(
+    command: list[str], folder: Path, home: Path, **more: str
+) -> subprocess.CompletedProcess[str]:
+    env = clean_environment(HOME=str(home), LANG="C.UTF-8", ANSIBLE_NOCOLOR="1", **more)
     return subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIME_LIMIT
     )
@@ -230,37 +301,54 @@ def _ansible(command: list[str], folder: Path, home: Path) -> subprocess.Complet
 def test_a_pod_reports_on_its_python(
     archive: Path, projects: Path, tmp_path: Path, name: str, python: str
 ) -> None:
-    resource = read(f"kubernetes/{name}.yaml")
-    check(resource)
-    pod = resource["spec"]["template"]["spec"]
+    check(read(f"kubernetes/{name}.yaml"))
+    done = _run_pod(archive, f"{projects / python}/.venv", tmp_path, name)
+    # A pod of a DaemonSet would start again.
+    assert done.returncode == (PYTHONS[python] if name == "job" else 0), done
+    assert done.stderr == ""
+    owner = {"job": "payments", "daemonset": "platform"}[name]
+    assert check_report(done.stdout, python)["owner"] == owner
+
+
+@pytest.mark.parametrize("name", ["job", "daemonset"])
+def test_a_pod_fails_where_verify_did_not_run(
+    archive: Path, tmp_path: Path, name: str, broken: str
+) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "report.json").write_text(OLD)
+    done = _run_pod(archive, "/nowhere", tmp_path, name, broken)
+    assert done.returncode != 0
+    assert done.stdout == ""
+
+
+def _run_pod(
+    archive: Path, target: str, folder: Path, name: str, path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the containers of a pod that verifies a target."""
+    pod = read(f"kubernetes/{name}.yaml")["spec"]["template"]["spec"]
     bring, *others = [*pod["initContainers"], *pod["containers"]]
     [verify] = [each for each in others if each["name"] == "verify"]
-    volume, programs = tmp_path / "volume", tmp_path / "programs"
-    volume.mkdir()
+    volume, programs = folder / "volume", folder / "programs"
+    volume.mkdir(exist_ok=True)
     programs.mkdir()
     stand_in = programs / "chroot"
     stand_in.write_text('#!/bin/sh\nshift\nexec "$@"\n')
     stand_in.chmod(0o755)
-    target = f"{projects / python}/.venv"
     places = {
         "/tmp/": f"{volume}/",  # the first, because what replaces the others begins with it
         "/opt/tlsfloor-verify": str(archive.parent / "tlsfloor-verify"),
         "/judge": str(volume),
-        "/dev/termination-log": str(tmp_path / "termination-log"),
+        "/dev/termination-log": str(folder / "termination-log"),
         "/usr /opt /srv": target,
         '"$(command -v python3)"': target,
     }
     command = [here(word, places) for word in bring["command"]]
     subprocess.run(command, check=True)
     env = environment(verify, places)
-    env["PATH"] = f"{programs}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    path = path or f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    env["PATH"] = f"{programs}:{path}"
     command = [here(word, places) for word in [*verify["command"], *verify["args"]]]
-    done = run(command, tmp_path, **env)
-    # A pod of a DaemonSet would start again.
-    assert done.returncode == (PYTHONS[python] if name == "job" else 0), done
-    assert done.stderr == ""
-    owner = {"job": "payments", "daemonset": "platform"}[name]
-    assert check_report(done.stdout, python)["owner"] == owner
+    return run(command, folder, **env)
 
 
 @pytest.mark.parametrize("name", ["job", "daemonset"])
@@ -275,6 +363,18 @@ def test_a_pod_without_tlsfloor_has_no_report(tmp_path: Path, name: str) -> None
     assert "No such file" in (log.read_text() if name == "job" else done.stderr)
 
 
+# Docker. The page builds images from Pythons that accept less, and do not.
+
+
+def test_a_build_fails_where_verify_did_not_run(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "tlsfloor-verify.json").write_text(OLD)
+    lines = (FLEET / "verified.Dockerfile").read_text("utf-8")
+    [command] = re.findall(r"^RUN (.+)", lines, re.M)
+    done = run(["sh", "-c", here(command, {"/tmp": str(tmp_path)})], tmp_path, PATH=broken)
+    assert done.returncode != 0
+    assert os.listdir(tmp_path) == []
+
+
 # GitHub Actions, GitLab CI.
 
 
@@ -284,6 +384,29 @@ def test_a_pod_without_tlsfloor_has_no_report(tmp_path: Path, name: str) -> None
 def test_the_workflow_fails_only_where_it_should(
     archive: Path, projects: Path, tmp_path: Path, python: str, fail: str
 ) -> None:
+    done = _run_workflow(archive, projects / python, tmp_path, fail)
+    assert done.returncode == (PYTHONS[python] if fail == "true" else 0), done
+    assert done.stdout.count("::warning title=tlsfloor::a Python accepts less") == PYTHONS[python]
+    assert check_report((tmp_path / "tlsfloor-verify.json").read_text(), python) == LABELS
+
+
+def test_the_workflow_fails_where_verify_did_not_run(
+    archive: Path, projects: Path, tmp_path: Path, broken: str
+) -> None:
+    report = tmp_path / "tlsfloor-verify.json"
+    report.write_text(OLD)
+    done = _run_workflow(archive, projects / "enforced", tmp_path, "false", PATH=broken)
+    assert done.returncode == 2, done
+    assert "::warning" not in done.stdout
+    assert not report.exists()
+
+
+def _run_workflow(
+    archive: Path, project: Path, temporary: Path, fail: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the step that verifies. The step after it keeps the file of the report that it names."""
+    *_, keep = read("github-workflow.yml")["jobs"]["verify"]["steps"]
+    assert keep["with"]["path"] == "${{ runner.temp }}/tlsfloor-verify.json"
     steps = read("github-workflow.yml")["jobs"]["verify"]["steps"]
     [step] = [each for each in steps if each.get("name") == "Verify its Python"]
     assert set(re.findall(r"\$(\w+)", step["run"])) <= {
@@ -298,16 +421,12 @@ def test_the_workflow_fails_only_where_it_should(
     env = {
         **given,
         "ARCHIVE": str(archive),
-        "RUNNER_TEMP": str(tmp_path),
+        "RUNNER_TEMP": str(temporary),
         "FAIL": fail,
         "FLOOR": "1.2",
     }
     # The shell of a step `run`, by GitHub's page "Workflow syntax".
-    done = run(["bash", "-e", "-c", step["run"]], projects / python, **env)
-    assert done.returncode == (PYTHONS[python] if fail == "true" else 0), done
-    assert done.stdout.count("::warning title=tlsfloor::a Python accepts less") == PYTHONS[python]
-    report = projects / python / "tlsfloor-verify.json"
-    assert check_report(report.read_text(), python) == LABELS
+    return run(["bash", "-e", "-c", step["run"]], project, **{**env, **more})
 
 
 def _github(text: str, values: dict[str, str]) -> str:
@@ -351,24 +470,49 @@ def test_the_workflow_passes_the_linter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_job_of_the_template_fails_only_where_it_should(
-    archive: Path, projects: Path, python: str
+    archive: Path, projects: Path, tmp_path: Path, python: str
 ) -> None:
+    done, report = _run_job(archive, projects / python, tmp_path)
+    assert done.returncode == {"permits": 191, "enforced": 0}[python], done
+    assert check_report(report.read_text(), python) == LABELS
+    assert f"exit_codes: [{191}, {193}]" in (FLEET / "gitlab-template.yml").read_text("utf-8")
+
+
+def test_the_job_knows_that_something_could_not_be_tried(archive: Path, tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    done, report = _run_job(archive, tmp_path, tmp_path, TARGETS=str(python))
+    assert done.returncode == 193, done
+    assert json.loads(report.read_text())["exit_status"] == 3
+
+
+def test_the_job_of_the_template_fails_where_verify_did_not_run(
+    archive: Path, projects: Path, tmp_path: Path, broken: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(projects / "enforced", project, symlinks=True)
+    (project / "tlsfloor-verify.json").write_text(OLD)  # of another run, and committed
+    done, report = _run_job(archive, project, tmp_path, PATH=broken)
+    assert done.returncode == 2, done
+    assert not report.exists()
+
+
+def _run_job(
+    archive: Path, project: Path, temporary: Path, **more: str
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run the script of the job; return also the file that is its artifact."""
     template = read("gitlab-template.yml")
     validate("gitlab-ci", template)
     job = template[".tlsfloor-verify"]
     values = {"$CI_PROJECT_ROOT_NAMESPACE": "payments", "$CI_PROJECT_PATH": "shop:1"}
     env = {name: here(text, values) for name, text in job["variables"].items()}
+    env = {**env, "ARCHIVE": str(archive), "CI_JOB_ID": "4711", **more}
     script = "\n".join(["set -eo pipefail", *job["script"]])  # as GitLab's runner does
-    folder = archive.parent / python
-    folder.mkdir()
-    done = run(
-        ["bash", "-c", script.replace("/tmp", str(folder))],
-        projects / python,
-        **{**env, "ARCHIVE": str(archive)},
-    )
-    assert done.returncode == PYTHONS[python], done
-    [report] = job["artifacts"]["paths"]
-    assert check_report((projects / python / report).read_text(), python) == LABELS
+    done = run(["bash", "-c", script.replace("/tmp", str(temporary))], project, **env)
+    [artifact] = job["artifacts"]["paths"]
+    return done, project / here(artifact, {"$CI_JOB_ID": "4711"})
 
 
 def test_the_example_in_the_template_is_valid() -> None:
@@ -417,7 +561,8 @@ def test_the_command_of_the_document_fails_only_where_it_should(
         done = _send(document, given, tmp_path, url)
         assert done.returncode == (PYTHONS[python] if fail == "true" else 0), done
         report = objects["/example-bucket/reports/i-0123456789abcdef0.json"]
-        assert check_report(report.decode(), python) == LABELS
+        labels = check_report(report.decode(), python)
+        assert labels == {**LABELS, "host": "i-0123456789abcdef0"}
     assert os.listdir(tmp_path) == []  # nothing is left on the instance
 
 
@@ -429,6 +574,23 @@ def test_the_command_fails_without_the_archive(projects: Path, tmp_path: Path) -
         done = _send(_document(), given, tmp_path, url)
     assert done.returncode not in (0, 3)
     assert "404" in done.stderr
+
+
+def test_the_command_fails_where_verify_did_not_run(
+    archive: Path, projects: Path, tmp_path: Path, broken: str
+) -> None:
+    parts.need("awscli", since=(3, 10))
+    given = {
+        "Archive": "s3://example-bucket/a",
+        "Reports": "s3://example-bucket/reports",
+        "Targets": str(projects),
+    }
+    objects = {"/example-bucket/a": archive.read_bytes()}
+    with s3_server.serve(objects) as url:
+        done = _send(_document(), given, tmp_path, url, PATH=broken)
+    assert done.returncode == 2, done
+    assert "accepts less" not in done.stdout
+    assert list(objects) == ["/example-bucket/a"]
 
 
 @pytest.mark.parametrize("value", ["/usr; reboot", "/usr $(reboot)", "/usr\nreboot", '/usr" "'])
@@ -444,7 +606,7 @@ def test_the_document_takes_no_commands_as_targets(value: str) -> None:
 
 
 def _send(
-    document: dict[str, Any], given: dict[str, str], folder: Path, url: str
+    document: dict[str, Any], given: dict[str, str], folder: Path, url: str, **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the script of a document as the agent does, with parameters in place of their names."""
     [step] = document["mainSteps"]
@@ -465,4 +627,5 @@ def _send(
         AWS_SECRET_ACCESS_KEY="nothing",
         AWS_DEFAULT_REGION="us-east-1",
         AWS_EC2_METADATA_DISABLED="true",
+        **more,
     )
