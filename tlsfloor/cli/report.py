@@ -14,6 +14,8 @@ Examples:
       what changed, and which machines are silent
   $ tlsfloor report events.jsonl --format html --output report.html
       write a page
+  $ tlsfloor report --spark spark://master:7077 s3a://bucket/events/
+      let a Spark cluster read the events of a fleet
   $ tlsfloor report --condense web-1.jsonl /var/log/tlsfloor
       write few lines that mean the same, to report on them elsewhere, with those of other machines
 
@@ -86,6 +88,12 @@ def options(parser: argparse.ArgumentParser) -> None:
         "same, to a file or to - (stdout); the exit status is 3 if there are problems, else 0",
     )
     parser.add_argument(
+        "--spark",
+        metavar="MASTER",
+        help="let a Spark cluster read the files, for example spark://HOST:7077; it must have them "
+        "at the same paths, or they are an address that Spark reads, such as s3a://BUCKET/FOLDER",
+    )
+    parser.add_argument(
         "--sql",
         choices=DIALECTS,
         help="print a query that groups lines of events, for an SQL engine where the events are; "
@@ -101,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tlsfloor.report.changes import compare, read_earlier
     from tlsfloor.report.impact import FLOORS, Impact
     from tlsfloor.report.on_duckdb import LargeFiles
+    from tlsfloor.report.on_spark import SparkFiles
     from tlsfloor.report.tally import Tally
 
     if arguments.sql:
@@ -120,7 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
     tally = Tally()
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
-            files = LargeFiles(tally, advance, warn=_warn)
+            files: EventFiles = (
+                LargeFiles(tally, advance, warn=_warn)
+                if arguments.spark is None
+                else SparkFiles(tally, arguments.spark, advance)
+            )
             files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")
