@@ -18,25 +18,11 @@ from hypothesis import strategies as st
 import damage
 import parts
 from events import handshake, many, write
-from reports import ReportRun
+from reports import ReportRun, answer
 from tlsfloor.report import on_duckdb
-from tlsfloor.report.as_html import report_html
-from tlsfloor.report.as_json import report_facts
-from tlsfloor.report.as_text import report_text
-from tlsfloor.report.impact import Impact
 from tlsfloor.report.on_duckdb import LargeFiles
 from tlsfloor.report.reader import EventFiles
 from tlsfloor.report.tally import Tally
-
-
-def answer(files: EventFiles, *targets: Path) -> dict[str, Any]:
-    """Return the report on some files, without when and how it was made."""
-    files.read(list(map(str, targets)))
-    impact = Impact("1.2", files._tally, files, "0")
-    impact.created = 0
-    facts = report_facts(impact)
-    del facts["run"]
-    return {"facts": facts, "text": report_text(impact), "page": report_html(impact)}
 
 
 @pytest.fixture

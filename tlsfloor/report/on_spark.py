@@ -14,30 +14,20 @@ import contextlib
 import gzip
 import os
 import re
-import shutil
-import socket
-import tempfile
-import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.report import groups
 from tlsfloor.report.documents import is_document
 from tlsfloor.report.groups import Group
 from tlsfloor.report.reader import LONGEST, NAMES, SCHEMA, EventFiles, decode
+from tlsfloor.report.spark_driver import check, started
 from tlsfloor.report.tally import Tally
-
-#: Seconds without any executor after which the cluster is given up.
-PATIENCE = 90.0
 
 # The first and the last bytes of so many files are a sample, which shows how wide a slot can be.
 _SAMPLE, _MOST_SAMPLED = 4096, 200
-
-_MASTER = re.compile(r"local(\[.*\])?|yarn|k8s://.+|spark://[^,/\s]+:\d+(,[^,/\s]+:\d+)*")
 
 # What a line is: characters that are the bytes of it.
 _LINES = (
@@ -53,43 +43,6 @@ _TORN = re.compile(
 )
 _NAMED = re.compile(r"reading file (\S+?)\.?\s")
 
-_SETTINGS = "PYSPARK_SUBMIT_ARGS='{} pyspark-shell'"
-
-# What is in an error of Spark, or else in what Java said -> what that means, and what helps.
-_MEANINGS = [
-    (
-        "local class incompatible|InvalidClassException",
-        "PySpark {version} and the cluster are of different versions",
-        "pip install pyspark==VERSION, with the version that the page of the master shows",
-    ),
-    (
-        "UnsupportedClassVersionError",
-        "Java is too old for PySpark {version}",
-        "install Java 17 or a newer one, and set JAVA_HOME to its folder",
-    ),
-    (
-        "No FileSystem for scheme|FileSystem not found",
-        "Spark has no package for this kind of address",
-        _SETTINGS.format("--packages org.apache.hadoop:hadoop-aws:VERSION")
-        + ", with the version of hadoop-client-api in the folder pyspark/jars",
-    ),
-    (
-        "AccessDenied|AccessControlException|Forbidden|NoAuthWithAWS|[Pp]ermission denied",
-        "Spark has no permission to read the files",
-        "check what the credentials of this machine and of the workers permit",
-    ),
-    (
-        "FILE_NOT_EXIST|FileNotFoundException|does not exist",
-        "a worker of Spark does not find a file",
-        "name a folder that each worker has at the same path, or an address like s3a://BUCKET/",
-    ),
-    (
-        "masters are unresponsive|Master removed|stopped SparkContext|SparkContext was shut down",
-        "the master of Spark does not answer",
-        "check that it runs, and that it reaches this machine (SPARK_LOCAL_IP is its address)",
-    ),
-]
-
 
 class _File(NamedTuple):
     """A file for Spark: its name in the report, its address, and what the reader needs."""
@@ -104,15 +57,13 @@ class _File(NamedTuple):
 class SparkFiles(EventFiles):
     """Reads files by Spark."""
 
-    def __init__(
-        self, tally: Tally, master: str, progress: Callable[[], object] = bool
-    ) -> None:
+    def __init__(self, tally: Tally, master: str, progress: Callable[[], object] = bool) -> None:
         """Count in ``tally``; ``master`` is the address of a cluster.
 
         Raises:
             ImportError, PolicyError, VerifyError: this cannot be done.
         """
-        _check(master)
+        check(master)
         super().__init__(tally, progress)
         self._master = master
         self._waiting: list[_File] = []
@@ -144,7 +95,7 @@ class SparkFiles(EventFiles):
     def finish(self) -> None:
         """Read the files that wait."""
         if self._waiting or self._urls:
-            with _started(self._master) as context:
+            with started(self._master) as context:
                 for url in self._urls:
                     self._find(context, url)
                 while not self._read_by_spark(context):
@@ -171,22 +122,23 @@ class SparkFiles(EventFiles):
                 raise
             self._problem(url, "No such file or directory")
             return
-        found = system.listFiles(folder, True)
-        before = len(self._waiting)
-        names_before = {each.address for each in self._waiting}
+        found = system.listFiles(folder, True)  # noqa: FBT003 - Java knows no names
+        known = {each.address for each in self._waiting}
+        files, is_empty = [], not is_file
         while found.hasNext():
             status = found.next()
             address = str(status.getPath().toString())
-            if address in names_before or not (is_file or NAMES.search(address)):
+            if not (is_file or NAMES.search(address)):
                 continue
+            is_empty = False
             name = address if "://" in address else address.replace("file:", "file://", 1)
             file = _File(name, address, int(status.getLen()), is_file, is_here=False)
-            if _is_usual(address, b"\x1f\x8b" if address.endswith(".gz") else b""):
-                self._waiting.append(file)
-            else:
+            if not _is_usual(address, b"\x1f\x8b" if address.endswith(".gz") else b""):
                 self._problem(name, "Spark does not read a file of such a name")
-        files = self._waiting[before:]
-        if not files and not is_file:
+            elif address not in known:
+                files.append(file)
+        self._waiting += files
+        if is_empty:
             self._problem(url, "no file in it ends in .jsonl or .json")
         for each in files[:: len(files) // _MOST_SAMPLED + 1]:
             if each.address.endswith(".gz"):
@@ -275,7 +227,9 @@ class _Rows:
             ignoreCorruptFiles="false",
             ignoreMissingFiles="false",
         )
-        patterns = [re.sub(r"([*?\[\]{}\\])", r"\\\1", file.address) for file in self._files.values()]
+        patterns = [
+            re.sub(r"([*?\[\]{}\\])", r"\\\1", file.address) for file in self._files.values()
+        ]
         lines = read.text(patterns).selectExpr(*_LINES)
         lines.createOrReplaceTempView("lines")
         found = session.sql(groups.query_for("spark", self._width))
@@ -304,107 +258,3 @@ def _is_usual(address: str, begin: bytes) -> bool:
 def _plain(address: str) -> str:
     """Return an address as one of its spellings: Java writes ``file:/x`` and ``file:///x``."""
     return re.sub("^file:/+", "file:/", address)
-
-
-def _check(master: str) -> None:
-    """Raise an error if it is clear that the cluster cannot be used."""
-    if not _MASTER.fullmatch(master):
-        problem = f"--spark {master} is no address of a Spark master"
-        raise PolicyError(problem, hint="--spark spark://HOST:7077")
-    try:
-        import pyspark  # noqa: F401 - to see whether it is there
-        import sqlglot  # noqa: F401
-    except ImportError as error:
-        raise VerifyError(
-            f"--spark needs PySpark: {error}", hint="pip install 'tlsfloor[spark]'"
-        ) from None
-    home = os.environ.get("JAVA_HOME")
-    if not (shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java")):
-        where = f"JAVA_HOME is {home}" if home else "it is not on PATH"
-        raise VerifyError(
-            f"--spark needs Java, and there is none: {where}",
-            hint="install Java 17 or a newer one (apt install default-jre-headless), and set "
-            "JAVA_HOME to its folder",
-        )
-    why = []
-    for address in master[8:].split(",") if master.startswith("spark://") else []:
-        host, _, port = address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), 5).close()
-        except (OSError, OverflowError) as error:
-            why.append(f"{address}: {error}")
-        else:
-            return
-    if why:
-        raise VerifyError(
-            f"the master of Spark cannot be reached: {', '.join(why)}",
-            hint="its log names its address: Starting Spark master at spark://HOST:PORT",
-        )
-
-
-@contextlib.contextmanager
-def _started(master: str) -> Iterator[Any]:
-    """Yield a connection to the cluster. What goes wrong becomes one error with a hint."""
-    import pyspark
-    from pyspark.java_gateway import launch_gateway
-
-    lost, done = threading.Event(), threading.Event()
-    settings = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
-    conf = pyspark.SparkConf().setMaster(master).setAppName("tlsfloor report")
-    conf.setAll(list(settings.items()))
-    is_kept = False
-    log = tempfile.NamedTemporaryFile(prefix="tlsfloor-spark-", suffix=".log", delete=False)
-    try:
-        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
-        with pyspark.SparkContext(conf=conf, gateway=gateway) as context:
-            if not master.startswith("local"):
-                arguments = (context, done, lost)
-                threading.Thread(target=_watch, args=arguments, daemon=True).start()
-            yield context
-    except VerifyError:
-        raise
-    except Exception as error:
-        is_kept = True
-        raise _failure(str(error), log.name, is_lost=lost.is_set()) from None
-    finally:
-        done.set()
-        log.close()
-        if not is_kept:
-            os.remove(log.name)
-
-
-def _watch(context: Any, done: threading.Event, lost: threading.Event) -> None:
-    """Cancel what runs if there is no executor for a long time. Spark itself waits for ever."""
-    last = time.monotonic()
-    with contextlib.suppress(Exception):  # the connection to Java was closed
-        while not done.wait(1):
-            if context._jsc.sc().getExecutorMemoryStatus().size() > 1:  # the driver is one
-                last = time.monotonic()
-            elif time.monotonic() - last > PATIENCE:
-                lost.set()
-                context.cancelAllJobs()
-
-
-def _failure(text: str, log: str, *, is_lost: bool) -> VerifyError:
-    """Return the error that says what an error of Spark means."""
-    import pyspark
-
-    if is_lost:
-        return VerifyError(
-            f"no worker of Spark has done anything for {PATIENCE:g} seconds, so there is no answer"
-            f" (log: {log})",
-            hint="see at the master whether workers have free cores and memory; set what to take: "
-            + _SETTINGS.format("--total-executor-cores 4 --executor-memory 1g"),
-        )
-    with open(log, encoding="utf-8", errors="replace") as file:
-        said = file.read()
-    for source in (text, said):
-        for pattern, problem, hint in _MEANINGS:
-            found = re.search(f".*({pattern}).*", source)
-            if found:
-                problem = problem.format(version=pyspark.__version__)
-                why = found[0].strip()[:300]
-                return VerifyError(f"{problem}: {why} (log: {log})", hint=hint)
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")]
-    why = " ".join(lines[:2])[:500]
-    return VerifyError(f"Spark failed, so there is no answer: {why}", hint=f"see {log}")
