@@ -200,3 +200,43 @@ def test_a_cluster_without_free_workers_is_given_up(cluster: Cluster, tmp_path: 
     assert (query.returncode, out) == (2, ""), messages
     assert messages.startswith("error: no worker of Spark has done anything for 5 seconds")
     assert "hint: see at the master whether workers have free cores and memory" in messages
+
+
+def test_what_spark_reads_otherwise_at_an_address_is_a_doubt(tmp_path: Path) -> None:
+    """The reader of events cannot look into an object store; ``file:`` is an address as well."""
+    parts.need("pyspark", "sqlglot")
+    parts.need_program("java")
+    line = json.dumps(handshake()).encode() + b"\n"
+    contents = {
+        "fine.jsonl": line * 3,
+        "a b%20.jsonl.gz": gzip.compress(line * 2),
+        "text.txt": line,
+        "mark.jsonl": b"\xef\xbb\xbf" + line,
+        "torn.jsonl.gz": gzip.compress(line)[:-9],
+        "plain.jsonl.gz": line,
+        "compressed.jsonl": gzip.compress(line),
+        "_hidden.jsonl": line,
+        "e.jsonl.bz2": b"BZh9",
+        "machine.json": b'{\n  "schema": 2\n}\n',
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    targets = [f"file://{tmp_path}", "file:///nowhere"]
+    facts = printed(started(ANSWER, "local[1]", *targets))["facts"]
+    assert facts["events"] == 3 + 2 + 1
+    assert facts["exit_status"] == 3
+    assert facts["files"]["unreadable"] == {
+        "file:///nowhere": "No such file or directory",
+        **{
+            f"file://{tmp_path}/{name}": why
+            for name, why in {
+                "mark.jsonl": f"Spark read {len(line):,} of {len(line) + 3:,} bytes of it",
+                "torn.jsonl.gz": "not read: it is no gzip file, or is cut short",
+                "plain.jsonl.gz": "not read: it is no gzip file, or is cut short",
+                "compressed.jsonl": "compressed, but its name does not end in .gz",
+                "_hidden.jsonl": "Spark does not read a file of such a name",
+                "e.jsonl.bz2": "Spark does not read a file of such a name",
+                "machine.json": "Spark does not read reports of machines: leave --spark out",
+            }.items()
+        },
+    }

@@ -35,7 +35,7 @@ _LINES = (
     "decode(cast(value AS BINARY), 'ISO-8859-1') AS line",
 )
 
-_MACHINES = "Spark does not read reports of machines: read them without --spark"
+_MACHINES = "Spark does not read reports of machines: leave --spark out"
 
 # What Spark says of a compressed file that is not whole, and which file it is.
 _TORN = re.compile(

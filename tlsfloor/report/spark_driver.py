@@ -172,7 +172,7 @@ def _failure(text: str, log: str, *, is_lost: bool) -> VerifyError:
             found = re.search(f".*({pattern}).*", source)
             if found:
                 what = problem.format(version=pyspark.__version__)
-                why = found[0].strip()[:300]
+                why = found[0].strip(" :")[:300]
                 return VerifyError(f"{what}: {why} (log: {log})", hint=hint)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("\tat ")]
     why = " ".join(lines[:2])[:500]
