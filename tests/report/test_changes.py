@@ -85,10 +85,13 @@ def test_what_is_missing_is_gone_only_if_its_targets_were_examined_again(
         handshake(time=NOW, host="web-1"),
     ):
         assert [*compare([was], [missing])] == [("not seen again", "interpreter")]
-    # A container has another name each time, so an image is compared with the same image.
-    was = verified("pod-1", DAY, "leaks", "/old/python", image="shop:1")
+    # A container has another name each time, so an image is compared with the same image. But one
+    # that is not heard of may have another environment.
+    was = verified("pod-1", DAY, "leaks", image="shop:1")
     again = verified("pod-2", 0, "enforced", image="shop:1")
-    assert [*compare([was], [again])] == [("gone", "interpreter")]
+    assert [*compare([was], [again])] == [("not seen again", "interpreter")]
+    alive = handshake(time=NOW, host="pod-1")
+    assert [*compare([was], [again, alive])] == [("gone", "interpreter")]
     # A run that was interrupted, or could not read something, has not examined everything.
     was, again = (verified("web-1", ago, "leaks", f"/opt/{ago}") for ago in (DAY, 0))
     assert ("gone", "interpreter") in compare([was], [again])
@@ -262,6 +265,20 @@ def test_machines_that_are_silent_leave_the_answer_in_doubt(
     # What is known to be flagged stays so.
     write(file, verified("web-4", 8 * DAY, "leaks"))
     assert ReportRun(capsys, file, "--silent", "1").status == 1
+
+
+def test_a_machine_of_the_earlier_report_may_be_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also if none of its files is there any more."""
+    file, old = tmp_path / "all.json", tmp_path / "old.txt"
+    write(file, verified("web-1", 3 * DAY, "leaks"), verified("web-2", 3 * DAY, "enforced"))
+    ReportRun(capsys, file, "--json", "--output", old)
+    write(file, verified("web-2", 0, "enforced"))
+    assert ReportRun(capsys, file, "--silent", "1").status == 0
+    report = ReportRun(capsys, file, "--silent", "1", "--since", old, "--json")
+    assert (report.status, hosts(report.facts["silent"])) == (3, ["web-1"])
+    assert ReportRun(capsys, file, "--silent", "7", "--since", old).status == 0
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "nan", "1e9"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -101,14 +102,17 @@ def test_ctrl_c_in_a_query_ends_the_report_without_an_answer(
 ) -> None:
     """DuckDB ends a query by an error of another type. Exit status 1 would be an answer."""
     path = write(tmp_path / "e.jsonl", handshake())
-    endless = (
-        "CREATE TABLE x AS SELECT sum(a.range * b.range) FROM range(9999999) a, range(9999999) b"
-    )
+    endless = "SELECT max(hash(range)) FROM range(100000000000)"
     monkeypatch.setattr(on_duckdb, "_find", lambda base, *_: base.execute(endless))
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    # In the background of a script, SIGINT is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not by_duckdb
 
 
@@ -255,3 +259,20 @@ def test_a_failure_of_duckdb_is_a_warning_and_the_answer_is_the_same(
     [warning] = by_duckdb
     assert warning.startswith("DuckDB failed, so the files are read without it, more slowly: ")
     assert "\n" not in warning
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"missing": 9}, {"lines": -3}, {"lines": 0}, {"key": None}, {"lines": "x"}]
+)
+def test_a_row_that_no_engine_wrote_is_a_doubt(
+    wrong: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = handshake("TLS 1.3")
+    row = {"schema": 2, "key": json.dumps(line), "path": "a", "lines": 1}
+    rows = [{**row, "missing": missing} for missing in (6, 5, 3)] + [{**row, "missing": 7}]
+    right = ReportRun(capsys, write(tmp_path / "rows.jsonl", *rows), "--json")
+    assert (right.status, right.facts["events"]) == (0, 1)
+    report = ReportRun(
+        capsys, write(tmp_path / "rows.jsonl", *rows, {**row, "missing": 6, **wrong})
+    )
+    assert report.status == 3

@@ -106,7 +106,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if the floor breaks nothing, 1 if it breaks something, 3 if unknown."""
     from tlsfloor.report import as_html, as_json, as_text
-    from tlsfloor.report.changes import compare, read_earlier
+    from tlsfloor.report.changes import compare, heard_of, read_earlier
     from tlsfloor.report.impact import FLOORS, Impact
     from tlsfloor.report.on_duckdb import LargeFiles
     from tlsfloor.report.on_spark import SparkFiles
@@ -141,7 +141,8 @@ def run(arguments: argparse.Namespace) -> int:
     run = about_run()["run"]
     if arguments.condense:
         return _condense(tally, files, arguments.condense, run["host"])
-    impact = Impact(floor, tally, files, tlsfloor.__version__, run, arguments.silent)
+    before = heard_of(earlier) if earlier is not None else None
+    impact = Impact(floor, tally, files, tlsfloor.__version__, run, arguments.silent, before)
     if earlier is not None:
         impact.changes = compare(earlier, as_json.report_facts(impact), floor)
     if _output.is_for_terminal(arguments.format, arguments.output):

@@ -7,7 +7,9 @@ same targets must have been read.
 
 from __future__ import annotations
 
+import calendar
 import json
+import time
 from typing import Any, NamedTuple
 
 from tlsfloor.errors import VerifyError
@@ -73,7 +75,7 @@ class _Seen(NamedTuple):
     name: str
     where: str
     last: str
-    hosts: frozenset[str]
+    hosts: frozenset[str]  # of a finding, those where it is flagged
 
 
 def read_earlier(path: str) -> dict[str, Any]:
@@ -119,7 +121,12 @@ def compare(past: dict[str, Any], present: dict[str, Any], floor: str) -> Change
         *_changes(
             _findings(past, floor),
             _findings(present, floor),
-            lambda key, _, seen: seen is not None or key[:2] in reported,
+            # Whether a container has the floor depends on its environment, and not on its image.
+            lambda key, was, seen: (
+                (seen is not None or key[:2] in reported)
+                and are_all_known
+                and not silent.keys() & was.hosts
+            ),
         ),
         # All its machines must have been heard of, also if it is in order on another one.
         *_changes(
@@ -167,9 +174,11 @@ def _findings(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
         verdict, host = each["verdict"], each["host"] or ""
         rank = (_RANKS[each["flagged"][floor]], SEVERITY[verdict])
         where = f"image {each['image']}" if each["image"] else host
-        seen = _Seen(rank, verdict, each["name"], where, each["time"] or "", frozenset((host,)))
         key = (each["kind"], where, each["name"])
-        found[key] = max(seen, found.get(key, seen))
+        hosts = frozenset((host,) if rank[0] else ())
+        seen = _Seen(rank, verdict, each["name"], where, each["time"] or "", hosts)
+        before = found.get(key, seen)
+        found[key] = max(seen, before)._replace(hosts=hosts | before.hosts)
     return found
 
 
@@ -234,6 +243,14 @@ def _connections(rows: dict[_Key, _Seen]) -> dict[_Key, _Seen]:
 
 def _is_sum(row: dict[str, Any]) -> bool:
     return bool(row["summed"] if "summed" in row else not row["kept_apart"])
+
+
+def heard_of(facts: dict[str, Any]) -> dict[str, float]:
+    """Return when each machine of an earlier report was heard of last, 0 if that is unknown."""
+    return {
+        host: float(calendar.timegm(time.strptime(last, "%Y-%m-%dT%H:%M:%SZ"))) if last else 0.0
+        for host, last in _last_seen(facts).items()
+    }
 
 
 def _last_seen(facts: dict[str, Any]) -> dict[str, str]:

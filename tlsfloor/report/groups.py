@@ -25,7 +25,7 @@ _TIME, _HOST, _COUNT = -1.5e87, "? any host ?", -87
 WIDTH = 900
 
 # What a row is a sum of: the value of its column `missing`.
-_OF_PATH, _OF_HOST, _OF_SLOT, _OF_ALL = 6, 5, 3, 7
+_OF_PATH, _OF_HOST, _OF_SLOT, _OF_ALL = _ALL_SETS = 6, 5, 3, 7
 
 
 class Group(NamedTuple):
@@ -92,9 +92,14 @@ class Rows:
         def text(name: str) -> str | None:
             return None if row.get(name) is None else str(row[name])
 
+        missing, is_sum = int(row["missing"]), int(row["missing"]) == _OF_ALL
+        if missing not in _ALL_SETS or int(row["lines"]) < (not is_sum):
+            raise ValueError("no row of the query")
+        if not is_sum and row.get("key") is None:
+            raise ValueError("a row without its lines")
         found = Group(
             text("key") or "",
-            int(row["missing"]),
+            missing,
             text("path"),
             text("host"),
             int(row["lines"]),
@@ -104,7 +109,6 @@ class Rows:
             text("last"),
         )
         float(found.first or 0), float(found.last or 0), int(found.events or 0)
-        is_sum = found.missing == _OF_ALL
         known = self._found.setdefault((is_sum, "" if is_sum else found.key or ""), [])
         known.extend([found] * times)
         self.path = self.path or path

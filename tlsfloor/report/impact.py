@@ -54,7 +54,8 @@ class Impact:
         first_time, last_time: of all events, 0 if unknown.
         fleet: what the reports of machines say; None if none was read.
         flagged: floor -> whether anything in them is flagged: yes, no or unknown.
-        last_seen: machine -> when it was heard of last, by an event or a report; 0 if unknown.
+        last_seen: machine -> when it was heard of last, by an event or a report, or before by an
+            earlier report (``heard_before``); 0 if unknown.
         silent: machine -> the same, if that is longer ago than the limit.
         changes: what changed since an earlier report; None if there is none.
     """
@@ -67,6 +68,7 @@ class Impact:
         tool: str,
         run: dict[str, object] | None = None,
         silent_days: float | None = None,
+        heard_before: dict[str, float] | None = None,
     ) -> None:
         self.floor, self.tally, self.files, self.tool = floor, tally, files, tool
         self.run = run or {}
@@ -89,7 +91,7 @@ class Impact:
         self.fleet = Fleet(files.machines) if files.machines.reports else None
         self.changes: Changes | None = None
         self.last_seen = dict(tally.hosts)
-        for host, last in files.machines.hosts.items():
+        for host, last in (*files.machines.hosts.items(), *(heard_before or {}).items()):
             self.last_seen[host] = max(last, self.last_seen.get(host, 0))
         self.silent_days = silent_days
         self._limit = 0.0 if silent_days is None else self.created - silent_days * 86400

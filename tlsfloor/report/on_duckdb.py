@@ -24,7 +24,7 @@ from tlsfloor.report.reader import LONGEST, SCHEMA, EventFiles, decode
 from tlsfloor.report.tally import Tally
 
 #: Bytes of all files from which on DuckDB is faster.
-LARGE = 50_000_000
+LARGE = 200_000_000
 
 #: Bytes of the files that are grouped in one query.
 BATCH = 1_000_000_000
