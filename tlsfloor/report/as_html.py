@@ -71,7 +71,9 @@ def _cards(impact: Impact) -> Iterator[str]:
         yield _card(impact.tone(name), subject, impact.verdict(name), impact.reason(name))
     for name, answer in impact.flagged.items():
         if impact.fleet and (name == impact.floor or not impact.has_events):
-            held = {YES: "not everywhere", NO: "on everything that was examined", UNKNOWN: UNKNOWN}
+            everything = "on everything that was examined"
+            proven = UNKNOWN if impact.fleet.is_of_files else everything
+            held = {YES: "not everywhere", NO: proven, UNKNOWN: UNKNOWN}
             reason = impact.fleet.reason(FLOORS[name], answer)
             yield _card(answer, f"Floor {name} is held", held[answer], reason)
 

@@ -65,11 +65,18 @@ class Fleet:
     def headline(self, floor: int, answer: str) -> str:
         """Return the answer as a sentence."""
         name, reason = versions.floor_name(floor), self.reason(floor, answer)
+        if answer == NO and self.is_of_files:
+            return f"nothing is flagged, but files do not show whether a floor is held: {reason}"
         return {
             YES: f"floor {name} is not held everywhere: {reason}",
             NO: f"floor {name} is held on everything that was examined: {reason}",
             UNKNOWN: f"unknown whether floor {name} is held everywhere: {reason}",
         }[answer]
+
+    @property
+    def is_of_files(self) -> bool:
+        """Whether all findings are about files: a covered library is held once a floor is armed."""
+        return all(each.kind == "library" for each in self.findings)
 
     def reason(self, floor: int, answer: str) -> str:
         """Return what the answer is based on, as a phrase."""
