@@ -316,6 +316,7 @@ def test_unreadable_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert ReportRun(capsys, good, "--json").status == 0
     for target, why in (
         (tmp_path / "missing", "No such file"),
+        ("s3://bucket/events", "only --spark reads addresses"),
         (cut, "not read to its end: "),
         (damaged, "not read to its end: "),
         (tmp_path / "folder", "no file in it"),

@@ -228,7 +228,8 @@ class EventFiles:
                         return
                 self.read_file(path, file)
         except (OSError, ValueError) as error:  # ValueError: the path contains a null
-            self._problem(path, getattr(error, "strerror", None) or str(error))
+            why = getattr(error, "strerror", None) or str(error)
+            self._problem(path, why + " (only --spark reads addresses)" * ("://" in path))
             return
         # In a folder, an empty file may be one that was just created by a rotation.
         has_problem = path in self._invalid.kept or path in self._unreadable.kept
