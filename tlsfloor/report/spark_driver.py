@@ -61,8 +61,12 @@ _MEANINGS = [
     ),
     (
         "masters are unresponsive|stopped SparkContext|SparkContext was shut down",
-        "the master of Spark does not answer",
-        "check that it runs, and that it reaches this machine (SPARK_LOCAL_IP is its address)",
+        # It writes InvalidClassException into its own log, and sends nothing.
+        "the master of Spark does not answer, or does not understand PySpark {version}",
+        (
+            "look into its log: `Running Spark version` must be that of PySpark (pip install "
+            "pyspark==VERSION), and it must reach this machine (SPARK_LOCAL_IP is its address)"
+        ),
     ),
 ]
 
