@@ -181,13 +181,17 @@ def test_a_folder_without_events_is_in_doubt_as_ever(
     assert "no file in it ends in .jsonl or .json" in run.printed
 
 
-def test_an_address_that_spark_cannot_read_is_an_error_and_no_answer() -> None:
+def test_an_address_that_spark_cannot_read_is_an_error_and_no_answer(tmp_path: Path) -> None:
     parts.need("pyspark", "sqlglot")
     parts.need_program("java")
-    query = started(COMMAND, "report", "--spark", "local[1]", "s3a://bucket/events")
+    query = started(
+        COMMAND, "report", "--spark", "local[1]", "s3a://bucket/events", TMPDIR=str(tmp_path)
+    )
     out, messages = query.communicate()
     assert (query.returncode, out) == (2, ""), messages
     assert messages.startswith("error: Spark has no package for this kind of address: ")
+    [log] = tmp_path.glob("tlsfloor-spark-*.log")
+    assert f"(log: {log})" in messages
     assert "hint: PYSPARK_SUBMIT_ARGS='--packages org.apache.hadoop:hadoop-aws" in messages
     assert len(messages.splitlines()) == 2
 
@@ -195,7 +199,15 @@ def test_an_address_that_spark_cannot_read_is_an_error_and_no_answer() -> None:
 def test_a_cluster_without_free_workers_is_given_up(cluster: Cluster, tmp_path: Path) -> None:
     path = write(tmp_path / "e.jsonl", handshake())
     greedy = "--driver-memory 512m --executor-memory 90g pyspark-shell"
-    query = started(COMMAND, "report", "--spark", cluster.master, path, PYSPARK_SUBMIT_ARGS=greedy)
+    query = started(
+        COMMAND,
+        "report",
+        "--spark",
+        cluster.master,
+        path,
+        PYSPARK_SUBMIT_ARGS=greedy,
+        TMPDIR=str(tmp_path),
+    )
     out, messages = query.communicate()
     assert (query.returncode, out) == (2, ""), messages
     assert messages.startswith("error: no worker of Spark has done anything for 5 seconds")
