@@ -72,6 +72,15 @@ def test_duckdb_gives_the_answer_of_the_reader(
     assert min(counts) >= (0 if returns else 4), counts
 
 
+def test_a_named_file_without_content_is_a_doubt(by_duckdb: list[str], tmp_path: Path) -> None:
+    blank, event = tmp_path / "blank.jsonl", write(tmp_path / "e.jsonl", handshake("TLS 1.3"))
+    blank.write_bytes(b"\n  \n\n")
+    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), blank, event)
+    assert found["facts"]["files"]["unreadable"] == {str(blank): "no event and no report in it"}
+    assert found == answer(EventFiles(Tally()), blank, event)
+    assert not by_duckdb
+
+
 def test_without_a_folder_for_temporary_files_the_reader_reads(
     by_duckdb: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

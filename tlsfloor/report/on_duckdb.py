@@ -194,7 +194,7 @@ def _look_through(path: str, sample: Tally) -> _Content | None:
             is_gzip = file.peek(2)[:2] == b"\x1f\x8b"
             source: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
             for piece in iter(lambda: source.read(_PIECE) + source.readline(_PIECE), b""):
-                begin = begin or piece
+                begin = begin or piece.lstrip()
                 if b"\r" in piece:
                     return None
                 size += len(piece) if _is_usual(piece) else _sift(piece, dropped)
@@ -202,8 +202,8 @@ def _look_through(path: str, sample: Tally) -> _Content | None:
                     return None
     except (EOFError, OSError, ValueError, zlib.error):
         return None  # the reader says why
-    if _PATTERN.search(path) or any(map(is_document, dropped)):
-        return None
+    if not begin or _PATTERN.search(path) or any(map(is_document, dropped)):
+        return None  # also for a file without content: the reader says so
     for line in [*begin[:_SAMPLE].split(b"\n")[:-1], *piece[-_SAMPLE:].split(b"\n")[1:]]:
         with contextlib.suppress(
             AttributeError, RecursionError, StopIteration, TypeError, ValueError
