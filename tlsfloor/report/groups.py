@@ -66,6 +66,7 @@ def query_for(dialect: str, width: int = WIDTH) -> str:
     """
     import sqlglot
 
+    text: str
     [text] = sqlglot.transpile(query(width), read="duckdb", write=dialect, pretty=True)
     if dialect == "clickhouse":
         # Elsewhere, a name in a SELECT is that of a column, too. And short circuits of nested
