@@ -514,7 +514,10 @@ def test_the_guide_makes_a_report_on_a_fleet(tmp_path: Path) -> None:
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     blocks = [guides.block("how-to/report.md", name) for name in ("fleet", "since")]
     commands = guides.commands("".join(blocks))
-    script = "".join(f"{command}\n" for command, _ in commands)
+    # A report has the second in which it was made, and the next one must be newer.
+    script = "".join(
+        "sleep 1\n" * ("--output monday" in command) + f"{command}\n" for command, _ in commands
+    )
     done = subprocess.run(
         ["sh", "-c", script],
         cwd=tmp_path,
