@@ -68,8 +68,8 @@ def test_duckdb_gives_the_answer_of_the_reader(
 
     same()
     assert not by_duckdb
-    # Else the reader was compared with itself.
-    assert min(counts) >= (0 if returns else 4), counts
+    # Else the reader was compared with itself. How many files it takes depends on their damage.
+    assert returns or sum(counts) >= 3 * len(counts), counts
 
 
 def test_a_named_file_without_content_is_a_doubt(by_duckdb: list[str], tmp_path: Path) -> None:

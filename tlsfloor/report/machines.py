@@ -283,7 +283,7 @@ def _status(report: dict[str, Any]) -> _Read:
     text = "; ".join(problems[:1]) if problems or not held else f"floor {report['floor']}"
     observed = f"floor {report['observed']} is only observed" if report["observed"] else ""
     found = [("held" if held else "not held", "process", report["interpreter"], text, observed)]
-    # Services may share an interpreter: each is told by where it runs, and as whom.
+    # Services may share an interpreter, so a process is known by its folder and its user, too.
     run = report["run"]
     return found, [report["interpreter"], f"in {run['directory']}", f"user {run['user_id']}"], []
 
