@@ -20,6 +20,7 @@ APART = [
     "tests/startup/test_launchers.py",
     "tests/startup/test_neighbours.py",
     "tests/test_metrics.py",
+    "tests/docs/test_frameworks.py",
     "tests/docs/test_monitor.py",
     "tests/floor/test_tools.py",
 ]
