@@ -84,6 +84,13 @@ def hooks(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *HOOKS, *session.posargs)
 
 
+@nox.session(python=[each for each in PYTHONS if each.startswith("3")])
+def cpython(session: nox.Session) -> None:
+    """Run CPython's own tests of ssl and of what is built on it under a floor."""
+    session.install(".[pytest]")
+    session.run("pytest", "tests/floor/test_cpython.py", *session.posargs)
+
+
 @nox.session(name="format")
 def format_(session: nox.Session) -> None:
     """Format the code, and correct what ruff can correct."""
