@@ -17,6 +17,7 @@ PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"
 # pin older versions, and an agent imports every library that it finds.
 GUIDES = sorted(map(str, Path("tests/docs").glob("test_guide_*.py")))
 APART = [
+    "tests/startup/test_jupyter.py",
     "tests/startup/test_launchers.py",
     "tests/startup/test_neighbours.py",
     "tests/test_metrics.py",

@@ -14,5 +14,6 @@ PAGE = "how-to/frameworks.md"
 @pytest.mark.timeout(600)
 def test_the_page_does_what_it_says(tmp_path: Path) -> None:
     parts.need("django", "fastapi", "uvicorn", "hypercorn", "celery", "joblib", "distributed")
+    parts.need("ipykernel", "papermill")
     parts.need_program("redis-server")
     follow(PAGE, tmp_path, ports=["8443", "8000", "6380"], skip=["packages"])
