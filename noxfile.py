@@ -8,7 +8,8 @@ from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "venv"
+# uv, if installed, creates an environment in seconds. NOX_DEFAULT_VENV_BACKEND=venv keeps to pip.
+nox.options.default_venv_backend = "uv|venv"
 nox.options.sessions = ["tests", "lint", "types"]
 
 PYTHONS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15", "pypy3"]
@@ -57,7 +58,7 @@ HOOKS = [
 
 
 def install(session: nox.Session, what: str) -> None:
-    """Install the package with some extras."""
+    """Install the package with some extras, and pip, which some tests call."""
     session.install("--upgrade", "pip")  # an old pip searches for minutes
     session.install(what)
 
@@ -88,8 +89,9 @@ def hooks(session: nox.Session) -> None:
 @nox.session(python=[each for each in PYTHONS if each.startswith("3")])
 def cpython(session: nox.Session) -> None:
     """Run CPython's own tests of ssl and of what is built on it under a floor."""
-    session.install(".[pytest]")
-    session.run("pytest", "tests/floor/test_cpython.py", *session.posargs)
+    session.install(".[pytest,verify]")
+    weekly = ["-m", "weekly or not weekly"]
+    session.run("pytest", *weekly, "tests/floor/test_cpython.py", *session.posargs)
 
 
 @nox.session(name="format")
@@ -154,7 +156,7 @@ def man(session: nox.Session) -> None:
 @nox.session
 def dist(session: nox.Session) -> None:
     """Build what a release consists of into dist/. With a version, check that it is the one."""
-    session.install("build", "cyclonedx-bom", "twine")
+    session.install("build", "cyclonedx-bom", "pip", "twine")
     folder = Path("dist")
     for each in folder.glob("*"):
         each.unlink()

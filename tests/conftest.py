@@ -64,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "needs(*modules, since): left out unless they are there")
+    config.addinivalue_line("markers", "weekly: too long for each push; a session of nox runs it")
     config.pluginmanager.register(LeftOut(config))
 
 
