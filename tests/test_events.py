@@ -536,16 +536,20 @@ if len(sys.argv) > 2:
 """
 
 
-@pytest.mark.parametrize("child", [False, True])
-def test_a_relative_path_starts_at_the_folder_of_the_start(child: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "child"), [("events.jsonl", 0), ("events.jsonl", 1), ("block", 0)]
+)
+def test_a_relative_path_starts_at_the_folder_of_the_start(
+    name: str, child: int, tmp_path: Path
+) -> None:
     start, other = tmp_path / "start", tmp_path / "other"
     start.mkdir()
     other.mkdir()
     words = ("child",) if child else ()
-    env = armed_environment(TLSFLOOR_EVENTS="events.jsonl")
+    env = armed_environment(TLSFLOOR_EVENTS=name)
     done = python("-c", MOVES, str(other), *words, env=env, cwd=start)
     assert (done.returncode, done.stderr, list(other.iterdir())) == (0, "", [])
-    assert len(events(start / "events.jsonl", "armed")) == 1 + child
+    assert len(events(start / name, "armed")) == 1 + child
 
 
 def test_a_relative_path_in_a_deleted_folder_is_an_error(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ _ALWAYS = ("mode", "floor", "stack", "role", "version")
 #: Seconds after which all counts are delivered, with the next event.
 MAX_DELAY = 60
 
+# The longest line that the report reads. It keeps 200 characters of a text.
+_LONGEST = 64 * 1024
+
 #: The last error of each sink: its name -> the error.
 failures: dict[str, str] = {}
 
@@ -134,12 +137,22 @@ def _record(
 ) -> None:
     kind = "handshake" if kind == BELOW_FLOOR else kind
     facts.update(more() if more else {})
-    known = {name: value for name, value in facts.items() if value not in (None, "")}
+    plain = ((name, _plain(name, value)) for name, value in facts.items())
+    known = {name: value for name, value in plain if value not in (None, "")}
     # "armed" has its own text for it, and a default of Python is the same at each line.
     if kind not in ("armed", "raised"):
         known.update(call_site(frame))
     for event in _count(kind, known):
         _deliver(event)
+
+
+def _plain(name: str, value: object) -> object:
+    # A program may hand over anything. An address of AF_VSOCK is two numbers of up to 32 bits.
+    if name == "port":
+        return value if isinstance(value, int) and 0 <= value < 2**16 else None
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "backslashreplace")
+    return value if value is None else str(value)
 
 
 def call_safely(name: str, function: Callable[..., object], *args: Any) -> None:
@@ -268,7 +281,11 @@ def _append(event: dict[str, Any]) -> None:
     from tlsfloor import _safe_open
 
     global _is_torn
-    line = (b"\n" if _is_torn else b"") + json.dumps(event).encode() + b"\n"
+    text = json.dumps(event)
+    if len(text) >= _LONGEST:
+        short = {key: fact[:200] if type(fact) is str else fact for key, fact in event.items()}
+        text = json.dumps(short)
+    line = (b"\n" if _is_torn else b"") + text.encode() + b"\n"
     if file == "-":
         if sys.__stderr__ is None:
             raise OSError("stderr is closed")

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import struct
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +87,20 @@ def test_a_shared_library_that_is_cut_off_is_searched_as_a_whole(tmp_path: Path)
     )
     for name in ("a.so", "b.so", "c.so"):
         assert libraries.implementations_in(str(tmp_path / name)) == {"OpenSSL": "3.0.19"}
+
+
+def test_a_file_cannot_ask_for_more_memory_than_it_has(tmp_path: Path) -> None:
+    """Its 60,000 sections are one, which is the whole file."""
+    header = b"\x7fELF\2\1" + bytes(34) + struct.pack("<Q10xHHH", 64, 0, 60_000, 0)
+    text = b"\0" + OPENSSL + bytes(100_000)
+    section = struct.pack("<IIQQQQ", 0, 3, 0, 0, 0, 64 + 48 + len(text))
+    write_files(tmp_path, {"a.so": header + section + text})
+    tracemalloc.start()
+    try:
+        assert libraries.implementations_in(str(tmp_path / "a.so")) == {"OpenSSL": "3.0.19"}
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> None:

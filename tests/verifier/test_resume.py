@@ -248,6 +248,10 @@ DAMAGED: dict[str, Callable[[Any], object]] = {
     "no launches": lambda entry: entry["launches"].clear(),
     "a missing case": drop_case,
     "an unknown case": lambda entry: entry["launches"][1]["cases"][0].update(library="other"),
+    "an unknown outcome": lambda entry: entry["launches"][1]["cases"][-1].update(outcome="refuse"),
+    "a case that is there twice": lambda entry: entry["launches"][1]["cases"].append(
+        entry["launches"][1]["cases"][0]
+    ),
     "another verdict": lambda entry: entry.update(verdict="immune"),
     "other outcomes": refuse_all,
     "another fingerprint": lambda entry: entry.update(fingerprint="0" * 64),

@@ -374,6 +374,14 @@ MISBEHAVIOUR = {
         printing("""b'{"facts": {}, "cases": [{"error": 2}]}'"""),
         "the probe printed no facts",
     ),
+    "names a file that cannot exist": (
+        printing(r"""b'{"facts": {"standard_library": "/a\\u0000"}, "cases": []}'"""),
+        "the probe printed no facts",
+    ),
+    "prints what JSON does not have": (
+        printing("""b'{"facts": {"version": NaN, "openssl": 1e999}, "cases": []}'"""),
+        "the probe printed no facts",
+    ),
     "raises a SystemExit": ("import sys; sys.exit('no')", "ended with status 1: "),
 }
 

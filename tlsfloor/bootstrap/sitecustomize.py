@@ -16,8 +16,10 @@ VARIABLES = (
     "TLSFLOOR TLS_MIN_VERSION TLSFLOOR_ON_ERROR TLSFLOOR_MODE TLSFLOOR_UNCOVERED TLSFLOOR_STACKS "
     "TLSFLOOR_UNKNOWN TLSFLOOR_EVENTS TLSFLOOR_EXEMPTIONS TLSFLOOR_LABELS"
 )
-# Values that need no check. With any other value tlsfloor is loaded before the program runs.
-PLAIN = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", "block", None}
+# What needs no check. With any other value of a variable tlsfloor is loaded before the program runs.
+FLOORS, OUTCOMES = {"1.2", "1.3", "VersionTLS12", "VersionTLS13", None}, {"block", None}
+PLAIN = {"TLSFLOOR": FLOORS, "TLS_MIN_VERSION": FLOORS}
+PLAIN.update(dict.fromkeys(("TLSFLOOR_ON_ERROR", "TLSFLOOR_UNCOVERED", "TLSFLOOR_UNKNOWN"), OUTCOMES))
 # The names of tlsfloor.stacks.TABLE.
 STACKS = set(
     "M2Crypto.m2 MySQLdb._mysql OpenSSL.SSL _awscrt _cffi_ssl._stdssl _interpreters _ldap "
@@ -49,7 +51,9 @@ def arm_process(state):
                 given["?"] = "?"  # a misspelt one, which tlsfloor.startup.failure names
             given.pop("TLSFLOOR_LABELS", None)  # it is for reports, and changes nothing in this process
     state.setdefault("pending", []).append((__file__, FLOOR, OUTCOME, time.time()))
-    plain = PLAIN.issuperset(state["environment"].values()) and PLAIN.issuperset((FLOOR, OUTCOME))
+    plain = FLOOR in FLOORS and OUTCOME in OUTCOMES
+    for name, value in state["environment"].items():
+        plain = plain and value in PLAIN.get(name, ())
     path = "" if FLOOR else os.environ.get("PYTHONPATH", "")
     if path[:1] != os.sep or os.pathsep in path:
         plain = plain and all(os.path.isabs(entry) or not entry for entry in path.split(os.pathsep))

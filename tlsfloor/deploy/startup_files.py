@@ -321,7 +321,8 @@ def _read_installed(folder: str) -> dict[str, str]:
         except OSError as error:
             raise _cannot_write(folder, error) from None
         body, _, checksum = text.rpartition(_CHECKSUM)
-        unchanged = _FLOOR.search(body) and checksum.strip() == _checksum(body)
+        floor = _FLOOR.search(body)
+        unchanged = floor and floor[1] in versions.FLOORS and checksum.strip() == _checksum(body)
         if text != STARTERS.get(name) and not unchanged:
             raise InstallError(
                 f"{path} was changed since it was written, or tlsfloor did not write it",

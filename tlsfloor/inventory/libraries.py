@@ -157,8 +157,8 @@ def _texts_in(data: mmap.mmap) -> bytes:
             struct.unpack_from("<IIQ8xQQ", data, start + size * index) for index in range(count)
         ]
         names = sections[of_names][3] if count else 0
-        parts = [
-            data[offset : offset + length]
+        spans = [
+            (offset, length)
             for name, kind, flags, offset, length in sections
             if kind == _STRTAB
             or (
@@ -168,7 +168,9 @@ def _texts_in(data: mmap.mmap) -> bytes:
         ]
     except (struct.error, IndexError, OverflowError):  # the file is cut off, or packed
         return data[:]
-    return b"\0".join(parts) or data[:]
+    if sum(length for _, length in spans) > len(data):
+        return data[:]  # they overlap, and could make any amount of memory of a small file
+    return b"\0".join(data[at : at + length] for at, length in spans) or data[:]
 
 
 def _matches(data: bytes, text: bytes, pattern: bytes) -> Iterator[re.Match[bytes]]:

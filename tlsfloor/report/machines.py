@@ -59,6 +59,7 @@ DAMAGED = "damaged or unknown report of tlsfloor"
 OTHER_TOOL = "report of another tool"
 OTHER_SCHEMA = "report of another schema"
 OF_EVENTS = "report of `tlsfloor report`: name it after --since"
+PROBLEMS = {DAMAGED, OTHER_TOOL, OTHER_SCHEMA, OF_EVENTS}
 
 
 class Finding(NamedTuple):

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tlsfloor.report import condensed, documents
+from tlsfloor.report import condensed, documents, machines
 from tlsfloor.report.condensed import Condensed
 from tlsfloor.report.machines import Machines
 from tlsfloor.report.sums import Smallest
@@ -47,7 +47,7 @@ NO_EVENT = "JSON, but not an event"
 OTHER_SCHEMA = "of another schema"
 TOO_LONG = "too long"
 TRUNCATED = "truncated"
-PROBLEMS = {NOT_JSON, NOT_TEXT, NO_EVENT, OTHER_SCHEMA, TOO_LONG, TRUNCATED}
+PROBLEMS = {NOT_JSON, NOT_TEXT, NO_EVENT, OTHER_SCHEMA, TOO_LONG, TRUNCATED, *machines.PROBLEMS}
 
 # Faster than json.loads, which chooses a decoder and looks for white space around the value.
 _decoder: Any = json.JSONDecoder()  # mypy does not know its scan_once

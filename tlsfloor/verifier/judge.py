@@ -67,6 +67,9 @@ from tlsfloor.verifier.cases import ANY, DEFAULT_SETUPS, FIXED_VERSIONS, Case
 #: The exit status for each verdict. Only *immune* and *enforced* have 0.
 EXIT_STATUSES = {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
 
+#: The outcomes of a case, which are explained above.
+OUTCOMES = ("accepted", "refused", "absent", "inconclusive")
+
 # What the probe says of a case that it did not reach.
 _NOT_REACHED = {"error": "the probe did not reach this case"}
 

@@ -185,7 +185,11 @@ def _extract(printed: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     Raises:
         Exception: an interpreter can print anything else.
     """
-    found = json.loads(printed.rpartition(_BEGIN)[2].partition(_END)[0])
+    text = printed.rpartition(_BEGIN)[2].partition(_END)[0]
+    found = json.loads(text)
+    # No file has a null in its name, and a report is JSON, which has no NaN and no Infinity.
+    if r"\u0000" in json.dumps(found, allow_nan=False):
+        raise ValueError("a text contains a null")
     facts = {**found["facts"]}
     # The probe reports wire numbers.
     for arming in facts.get("armings", ()):

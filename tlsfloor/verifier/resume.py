@@ -26,7 +26,7 @@ from tlsfloor.errors import VerifyError
 from tlsfloor.verifier import launch
 from tlsfloor.verifier.examine import InterpreterResult, libraries_of
 from tlsfloor.verifier.fingerprint import fingerprint
-from tlsfloor.verifier.judge import CaseResult, LaunchResult, judge_launch
+from tlsfloor.verifier.judge import OUTCOMES, CaseResult, LaunchResult, judge_launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ class EarlierRun:
         if len(launches) < 2:
             return None
         isolated, started, *options = launches
-        wanted = {
-            "isolated": {case for case in cases if case.library == "ssl"},
-            launch.AS_STARTED: set(cases),
-        }
-        tried = {each.name: {result.case for result in each.results} for each in launches[:2]}
+        wanted = [
+            ("isolated", [case for case in cases if case.library == "ssl"]),
+            (launch.AS_STARTED, cases),
+        ]
+        tried = [(each.name, [result.case for result in each.results]) for each in launches[:2]]
         verdict = judge_launch(isolated, started, floor)
         if tried != wanted or verdict.name == "inconclusive" or verdict.name != entry["verdict"]:
             return None
@@ -106,6 +106,8 @@ def _launch(launched: dict[str, Any], planned: dict[tuple[str, ...], Case]) -> L
         )
         for each in launched["cases"]
     ]
+    if not {each.outcome for each in results} <= {*OUTCOMES}:
+        raise ValueError("an outcome is unknown")
     name, failure, reused_from = (launched[key] for key in ("name", "failure", "reused_from"))
     return LaunchResult(name, results, {**launched["facts"]}, failure, reused_from or "")
 
