@@ -36,6 +36,7 @@ ELSEWHERE = [
     TYPES,
     "tests/docs",
     "tests/endpoints",
+    "tests/fuzz",
     "tests/peers",
     "tests/report",
     "tests/wire",
@@ -92,6 +93,15 @@ def cpython(session: nox.Session) -> None:
     session.install(".[pytest,verify]")
     weekly = ["-m", "weekly or not weekly"]
     session.run("pytest", *weekly, "tests/floor/test_cpython.py", *session.posargs)
+
+
+@nox.session(python="3.12")  # for which atheris has a wheel
+def fuzz(session: nox.Session) -> None:
+    """Fuzz each target with a million inputs, or one: `nox -s fuzz -- wire 1000 --seed 1`."""
+    session.install(".", "atheris")
+    targets = sorted(path.stem[len("fuzz_") :] for path in Path("tests/fuzz").glob("fuzz_*.py"))
+    for arguments in [session.posargs] if session.posargs else [[t, "1000000"] for t in targets]:
+        session.run("python", "tests/fuzz", *arguments)
 
 
 @nox.session(name="format")
