@@ -73,7 +73,8 @@ class LeftOut:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.before: set[str] = set(config.cache.get(REMEMBERED, ()))
+        self.cache = getattr(config, "cache", None)  # there is none with -p no:cacheprovider
+        self.before: set[str] = set(self.cache.get(REMEMBERED, ()) if self.cache else ())
         self.remaining = set(self.before)
         #: In CI this run is the last one, so a test that is still left out never runs.
         self.last = config.getoption("left_out") and os.environ.get("CI") == "true"
@@ -106,7 +107,8 @@ class LeftOut:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(self.config, "workerinput"):  # workers of pytest-xdist only run tests
             return
-        self.config.cache.set(REMEMBERED, sorted(self.remaining))
+        if self.cache:
+            self.cache.set(REMEMBERED, sorted(self.remaining))
         if self.remaining and self.last:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -101,7 +101,8 @@ context.maximum_version = ssl.TLSVersion.TLSv1_1
 fixed = ssl.SSLContext(ssl.PROTOCOL_TLSv1)
 fixed.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
 print(before, int(context.minimum_version), int(context.maximum_version))
-print(json.dumps([[each["kind"], each["asked"]] for each in found if "asked" in each]))
+seen = [[each["kind"], each["asked"], each.get("bound")] for each in found if "asked" in each]
+print(json.dumps(seen))
 """
 
 
@@ -113,13 +114,32 @@ def test_a_call_can_observe_what_it_would_raise_clamp_and_refuse() -> None:
     armed, now, told = done.stdout.splitlines()
     assert [now] == control[:1]
     assert json.loads(armed)[0]["mode"] == "observe"
-    below = [["raised", "TLS 1.2"]] if now.startswith(str(TLS1_2)) else []
+    below = [["raised", "TLS 1.2", None]] if now.startswith(str(TLS1_2)) else []
     assert [each for each in json.loads(told) if each[0] != "raised"] == [
-        ["clamped", "any version"],
-        ["clamped", "TLS 1.1"],
-        ["refused", "TLS 1.0"],
+        ["clamped", "any version", "minimum"],
+        ["clamped", "TLS 1.1", "maximum"],
+        ["refused", "TLS 1.0", None],
     ]
     assert [each for each in json.loads(told) if each[0] == "raised"][: len(below)] == below
+
+
+DIFFERENT = """
+import json, ssl, tlsfloor
+found = []
+tlsfloor.enforce("1.3", mode="observe", on_event=found.append)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+for _ in range(1100):  # each in a line of its own
+    exec("\\n" * _ + "context.minimum_version = 0x303")
+context.maximum_version = 0x303
+print(json.dumps(found[-2:]))
+"""
+
+
+def test_an_event_beyond_the_limit_still_says_what_was_asked() -> None:
+    minimum, maximum = json.loads(python("-c", DIFFERENT).stdout)
+    assert (minimum["bound"], minimum["asked"]) == ("minimum", "TLS 1.2")
+    assert (maximum["bound"], maximum["asked"]) == ("maximum", "TLS 1.2")
+    assert minimum["text"] == maximum["text"] == "one of more than 1024 different events"
 
 
 def test_status_shows_that_nothing_is_held() -> None:
@@ -644,14 +664,17 @@ ssl.create_default_context()
 context = ssl.create_default_context()
 context.minimum_version = ssl.TLSVersion.TLSv1_2  # as urllib3 and others do
 context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+context.maximum_version = ssl.TLSVersion.TLSv1_2  # which is not usual
 """
 
 
 def test_defaults_that_are_raised_are_logged_once_for_debugging() -> None:
     """A default of Python at any line; a minimum of TLS 1.2, as libraries set it."""
-    armed, asked = python("-c", DEFAULTS, "INFO").stderr.splitlines()
+    armed, asked, maximum = python("-c", DEFAULTS, "INFO").stderr.splitlines()
     assert armed.startswith("INFO armed: floor 1.3, mode enforce")
-    assert asked.startswith("INFO clamped: mode enforce, floor 1.3, stack ssl, asked any version")
+    start = "INFO clamped: mode enforce, floor 1.3, stack ssl, bound"
+    assert asked.startswith(f"{start} minimum, asked any version")
+    assert maximum.startswith(f"{start} maximum, asked TLS 1.2")
     lines = python("-c", DEFAULTS, "DEBUG").stderr.splitlines()
     raised = [each for each in lines if "raised" in each]
     assert re.fullmatch(

@@ -233,7 +233,10 @@ def test_type_checkers_see_the_same_names() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == set(tlsfloor.__all__)
+    assert seen == {*tlsfloor.__all__, "errors"}
+    program = "import tlsfloor; print(tlsfloor.errors.PolicyError is tlsfloor.PolicyError)"
+    done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE.parent)))
+    assert done.stdout == "True\n", done.stderr
 
 
 def error_classes() -> list[type[errors.TLSFloorError]]:

@@ -17,7 +17,7 @@ import guides
 import outputs
 import tlsfloor
 from programs import PROGRAMS, TESTS, clean_environment, python
-from tlsfloor import _types, policy, versions
+from tlsfloor import _types, floor, policy, versions
 
 #: It says on which lines what mistake is.
 TYPED = PROGRAMS / "typed.py"
@@ -152,5 +152,6 @@ def test_the_types_name_what_is_accepted() -> None:
     parts_of_status = outputs.schema("status")["$defs"]
     for kind in (_types.Arming, _types.Exemption):
         assert list(kind.__annotations__) == parts_of_status[kind.__name__.lower()]["required"]
+    assert list(_types.Counts.__annotations__) == list(floor.counts)
     in_json = parts_of_status["library"]["required"]
     assert list(_types.Library.__annotations__) == in_json[: len(_types.Library.__annotations__)]

@@ -15,6 +15,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tlsfloor import errors as errors
     from tlsfloor._enforce import enforce, raise_context
     from tlsfloor._status import Status, require, status
     from tlsfloor._types import Floor
@@ -60,6 +61,8 @@ _MODULES = {
 
 
 def _load(name):  # type: (str) -> object
+    if name == "errors":  # else it would be there or not, by what was imported before
+        return __import__(__name__ + ".errors", fromlist=["errors"])
     if name not in __all__:
         raise AttributeError("module %r has no attribute %r" % (__name__, name))
     # A tool that was imported earlier may instrument modules as they are loaded, and break ours.

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tlsfloor._types import Arming, Exemption, Floor, FloorName, Library
+    from tlsfloor._types import Arming, Counts, Exemption, Floor, FloorName, Library
 
 
 class Status:
@@ -60,7 +60,7 @@ class Status:
     armings: list[Arming]
     stacks: dict[str, str]
     libraries: list[Library]
-    counts: dict[str, int]
+    counts: Counts
     below: list[str]
     problems: list[str]
     events: dict[str, str]

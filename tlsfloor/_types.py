@@ -27,6 +27,21 @@ class Arming(TypedDict):
     since: str
 
 
+class Counts(TypedDict):
+    """How often a gate did what, in ``Status.counts``."""
+
+    raised: int
+    clamped: int
+    refused: int
+    discarded: int
+
+
+class Part(TypedDict):
+    """Another file of a library."""
+
+    path: str
+
+
 class Library(TypedDict):
     """A TLS implementation in the process, in ``Status.libraries``."""
 
@@ -34,7 +49,7 @@ class Library(TypedDict):
     implementation: str
     stack: str
     coverage: str
-    parts: list[dict[str, str]]
+    parts: list[Part]
 
 
 class Exemption(TypedDict):

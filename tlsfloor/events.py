@@ -30,7 +30,7 @@ SCHEMA = 1
 
 #: So many different events are counted separately. Of any further ones, only these facts are kept.
 MAX_COUNTERS = 1024
-_ALWAYS = ("mode", "floor", "stack", "role", "version")
+_ALWAYS = ("mode", "floor", "stack", "role", "version", "bound", "asked")
 
 #: Seconds after which all counts are delivered, with the next event.
 MAX_DELAY = 60
@@ -56,10 +56,6 @@ file = ""
 #: default of Python that is below the floor is a detail, because nobody asked for it.
 _LEVELS = {"armed": 20, "raised": 10, "clamped": 20, "handshake": 10, "exempted": 20}
 _DEBUG, _WARNING = 10, 30
-
-#: The minimum that libraries set by themselves (RFC 9325 section 3.1.1): that a higher floor clamps
-#: it is a detail, too.
-_USUAL = "TLS 1.2"
 
 #: A ``"handshake"`` that is below a floor which is only observed.
 BELOW_FLOOR = "handshake below the floor"
@@ -351,12 +347,22 @@ def _log_waiting() -> None:
         # These texts sort as the versions do: SSLv3, TLS 1.0, TLS 1.1 ...
         below = event.get("version", "TLS 9") < f"TLS {event.get('floor', '')}"
         level = _LEVELS.get(BELOW_FLOOR if below else event["kind"], _WARNING)
-        if event["kind"] == "clamped" and event.get("asked") == _USUAL:
+        if is_usual(event):
             level = _DEBUG
         extra: dict[str, Any] = {"tlsfloor": event}
         if any(type(handler).__module__.startswith("opentelemetry.") for handler in handlers):
             extra.update(_semantic(event))
         logger.log(level, "%s: %s (%d)", event["kind"], text, event["count"], extra=extra)
+
+
+def is_usual(event: dict[str, Any]) -> bool:
+    """Tell whether an event is about the minimum of TLS 1.2 that many libraries set by themselves.
+
+    RFC 9325 section 3.1.1 asks for it: that a higher floor clamps it is a detail, too. A maximum of
+    TLS 1.2 is none: the program does not want TLS 1.3.
+    """
+    facts = (event["kind"], event.get("asked"), event.get("bound", "minimum"))
+    return facts == ("clamped", "TLS 1.2", "minimum")
 
 
 # The keys of an event -> the attributes of OpenTelemetry's semantic conventions that mean the same.

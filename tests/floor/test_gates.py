@@ -323,7 +323,9 @@ def test_a_fixed_version_below_the_floor_is_refused_at_its_use(tmp_path: Path, r
         assert "hint: write ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)" in each[5]
         assert each[6] == "1.2"
         # Whose floor it is: the file and line, or the environment.
-        assert ("(default 1.2)" if route == "PYTHONPATH" else f"{tmp_path}/snippet.py:") in each[5]
+        assert (
+            "(default 1.2)" if route == "PYTHONPATH" else f"{tmp_path / 'snippet.py'}:"
+        ) in each[5]
 
 
 REBOUND = """

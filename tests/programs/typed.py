@@ -6,7 +6,7 @@ type checkers report the marked lines and no others, and that they raise what th
 
 import asyncio
 import ssl
-from typing import Any, Dict, List, Mapping, Optional, cast
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, cast
 
 import tlsfloor
 import tlsfloor.verifier.in_process
@@ -15,6 +15,11 @@ from tlsfloor import Floor, FloorNotHeldError
 from tlsfloor import observe  # wrong: ImportError
 from tlsfloor.errors import PolicyError, ProtocolRefused
 from tlsfloor.errors import PolicyEror  # wrong: ImportError
+from tlsfloor.testing.floors import TLSFloor
+from tlsfloor.testing.peers import legacy_client, legacy_servers
+
+if TYPE_CHECKING:
+    from tlsfloor.testing.peers import LegacyClient, LegacyServers
 
 # --- require() and what it raises
 
@@ -69,6 +74,7 @@ print(status.held, bool(status), status.floor == "1.2", status.observed is None,
 print(status.floor == "TLSv1.2")  # wrong, not for ty: silent
 print(status.hold)  # wrong: AttributeError
 print(tlsfloor.status.held)  # wrong: AttributeError
+print(status.counts["raise"])  # wrong: KeyError
 print(len(status.stacks), status.counts["raised"], status.children.upper(), status.events)
 print(status.children.held)  # wrong: AttributeError
 for arming in status.armings:
@@ -79,6 +85,7 @@ for arming in status.armings:
 for library in tlsfloor.status().libraries:
     print(library["path"], library["coverage"], [part["path"] for part in library["parts"]])
     print(library["covered"])  # wrong: KeyError
+    print(library["parts"][999]["file"])  # wrong: IndexError
 for exemption in status.exemptions:
     print(exemption["host"], exemption["days_left"] + 1, exemption["applies"])
 as_json: Mapping[str, object] = status.as_dict()
@@ -122,6 +129,7 @@ def what_failed(error: tlsfloor.TLSFloorError) -> str:
 
 print(what_failed(PolicyError("a floor is wrong", hint="write 1.2", value="12", source="APP_TLS")))
 print(what_failed(ValueError("a floor is wrong")))  # wrong: AttributeError
+print(tlsfloor.errors.PolicyError().hint)
 print(PolicyError().sources)  # wrong: AttributeError
 print(tlsfloor.GuardError().finding)  # wrong: AttributeError
 
@@ -140,3 +148,24 @@ connect()
 connect(ssl.TLSVersion.TLSv1_2)
 connect("1.5")  # wrong: PolicyError
 asyncio.run(serve("1.2"))
+
+# --- the plugin of pytest, in a suite that annotates its fixtures
+
+
+def use(tls_floor: "TLSFloor", start: "LegacyServers", connect: "LegacyClient") -> None:
+    with tls_floor("1.2") as seen:
+        print(seen.below, seen.refused, seen.asked)
+        print(seen.belw)  # wrong: AttributeError
+    tls_floor("1.4").__enter__()  # wrong: PolicyError
+    start("9")  # wrong: PolicyError
+    start("1.0", "dh")  # wrong: PolicyError
+    start("1.0", cipher="x")  # wrong: TypeError
+    server = start("1.2", "ecdhe", client_certificate=False)
+    print(server.url, server.ca_file, connect(server.port, "1.2", host="127.0.0.1").version)
+    print(connect(server.port, "1.2").versions)  # wrong: AttributeError
+    print(server.handshakes()[0].error, server.port + 1)
+    print(server.handshake())  # wrong: AttributeError
+
+
+with legacy_servers() as start:
+    use(TLSFloor("a test"), start, legacy_client())

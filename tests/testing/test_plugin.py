@@ -70,6 +70,9 @@ def test_modern(modern_server, fetch):
 def test_usual(modern_server, fetch):
     assert fetch(modern_server, "TLSv1_3") == "TLSv1.3"
 
+def test_a_maximum():
+    ssl.create_default_context().maximum_version = ssl.TLSVersion.TLSv1_2
+
 def test_that_fails():
     assert 1 == 2
 
@@ -128,11 +131,12 @@ TABLE = [
     "client TLS 1.0 * - * any version *::test_legacy",
     "client TLS 1.0 * - * any version *::test_legacy_once_more",
     "client TLS 1.0 * TLS 1.0 * - *::test_fixed",
+    "- * - * at most TLS 1.2 *::test_a_maximum",
     "client TLS 1.1 * - * any version *::test_unit",
     "client TLS 1.2 * - * - *::test_asyncio",
     "server TLS 1.2 * - * - *::test_a_server_of_the_suite",
 ]
-RESULTS = {"passed": 8, "failed": 1}
+RESULTS = {"passed": 9, "failed": 1}
 
 
 @pytest.fixture
@@ -189,11 +193,11 @@ def test_a_suite_is_observed_and_not_changed(suite: Callable[..., Any]) -> None:
             "tlsfloor: TLS 1.3 is observed, and no test is changed",
             "*= tlsfloor: TLS 1.3, observe =*",
             *TABLE,
-            "8 of 9 tests completed a TLS handshake",
-            "6 of 9 tests connected below TLS 1.3",
-            "1 of 9 tests would be refused",
-            "3 of 9 tests asked for less than TLS 1.3",
-            "1 of 9 tests set a bound of TLS 1.2, as many libraries do",
+            "8 of 10 tests completed a TLS handshake",
+            "6 of 10 tests connected below TLS 1.3",
+            "1 of 10 tests would be refused",
+            "4 of 10 tests asked for less than TLS 1.3",
+            "1 of 10 tests set a minimum of TLS 1.2, as many libraries do",
             "no test was changed; --tls-floor-mode=enforce shows which of them then fail",
         ]
     )
@@ -203,7 +207,7 @@ def test_a_suite_is_observed_and_not_changed(suite: Callable[..., Any]) -> None:
 
 def test_enforce_fails_what_production_would_fail(suite: Callable[..., Any]) -> None:
     result = suite(SUITE, "--tls-floor-mode=enforce", "--tls-floor=1.3", "--tb=line")
-    assert result.parseoutcomes() == {"passed": 2, "failed": 7}
+    assert result.parseoutcomes() == {"passed": 3, "failed": 7}
     result.stdout.fnmatch_lines(
         [
             "tlsfloor: TLS 1.3 is held",
@@ -211,8 +215,8 @@ def test_enforce_fails_what_production_would_fail(suite: Callable[..., Any]) -> 
             "*= tlsfloor: TLS 1.3, enforce =*",
             "- * client any version * any version *::test_legacy",
             "- * TLS 1.0 * - *::test_fixed",
-            "0 of 9 tests connected below TLS 1.3",
-            "6 of 9 tests were refused",
+            "0 of 10 tests connected below TLS 1.3",
+            "6 of 10 tests were refused",
         ]
     )
 
@@ -267,6 +271,10 @@ def test_xdist_also_with_a_worker_that_crashes(suite: Callable[..., Any]) -> Non
     ("arguments", "line"),
     [
         (["--tls-floor=9"], "*--tls-floor=9: '9' is not a TLS version; hint: write 1.2 or 1.3"),
+        (
+            ["-o", "tls_floor=9"],
+            "*tls_floor=9 in -o: '9' is not a TLS version; hint: write 1.2 or*",
+        ),
         (["--tls-floor="], "*--tls-floor=: it is empty; hint: write 1.2 or 1.3"),
         (["--tls-floor=1.2", "--tls-floor-mode=x"], "*--tls-floor-mode=x*write one of enforce,*"),
         (["--tls-floor-mode=enforce"], "*no floor with --tls-floor-mode=enforce; hint: --tls-f*"),
@@ -290,6 +298,64 @@ def test_it_works_without_other_plugins(suite: Callable[..., Any]) -> None:
     result.stdout.fnmatch_lines(["2 of 3 tests connected below TLS 1.3"])
     result = suite("", "--tls-floor=1.3", "-p", "no:terminal")
     assert result.ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("conftest", ["", "pytest_plugins = ['tlsfloor.testing']"])
+def test_it_may_be_named_although_pytest_finds_it(suite: Callable[..., Any], conftest: str) -> None:
+    arguments = [] if conftest else ["-p", "tlsfloor.testing"]
+    result = suite("def test_it(): pass", "--tls-floor=1.3", *arguments, conftest=conftest)
+    result.assert_outcomes(passed=1)
+    assert result.stdout.str().count("= tlsfloor: TLS 1.3, observe =") == 1
+
+
+RERUN = """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):  # as pytest-rerunfailures does
+    for _ in range(2):
+        for report in runtestprotocol(item, nextitem=nextitem, log=False):
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+
+
+def test_a_test_that_runs_again_is_one_test(suite: Callable[..., Any]) -> None:
+    program = "import ssl\ndef test_it(): ssl.create_default_context().maximum_version = 0x303"
+    result = suite(program, "--tls-floor=1.3", conftest=RERUN)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["1 of 1 tests asked for less than TLS 1.3"])
+
+
+def test_a_run_without_tests_has_no_table(suite: Callable[..., Any]) -> None:
+    result = suite("def test_it(): pass", "--tls-floor=1.3", "--collect-only", "-q")
+    result.stdout.fnmatch_lines(["*::test_it", "", "*= tlsfloor: TLS 1.3, obs*", "no test was run"])
+    assert " tests " not in result.stdout.str()
+
+
+TWICE = """
+import logging
+import ssl
+import sys
+
+import pytest
+import tlsfloor
+from tlsfloor import events
+
+for floor in ("1.3", "1.2"):
+    assert pytest.main([f"--tls-floor={floor}", "test_suite.py"]) == 0
+    assert tlsfloor.status().armings == events.callbacks == []
+    assert not logging.getLogger("tlsfloor").disabled
+"""
+
+
+def test_a_program_that_runs_pytest_is_not_observed_afterwards(
+    suite: Callable[..., Any], pytester: pytest.Pytester
+) -> None:
+    suite("def test_it(): pass")
+    result = pytester.runpython_c(TWICE)
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(["tlsfloor: TLS 1.3 is observed, and no test is changed"])
+    result.stdout.fnmatch_lines(["tlsfloor: TLS 1.2 is observed, and no test is changed"])
 
 
 def test_it_can_be_blocked(suite: Callable[..., Any]) -> None:
@@ -352,6 +418,16 @@ def test_a_floor_of_the_environment_stays(suite: Callable[..., Any]) -> None:
         ]
     )
     assert "rewritten" not in result.stdout.str()
+
+
+def test_a_higher_floor_of_the_environment_is_named(suite: Callable[..., Any]) -> None:
+    held = "import ssl\ndef test_it(): assert ssl.create_default_context().minimum_version == 0x304"
+    options = ["--tls-floor=1.2", "--tls-floor-mode=enforce"]
+    result = suite(held, *options, TLSFLOOR="1.3")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["tlsfloor: TLS 1.3 is held, raised by the environment", "*= tlsfloor: TLS 1.3, enforce =*"]
+    )
 
 
 #: What makes this Python one whose OpenSSL does not keep a minimum of TLS 1.3.

@@ -46,12 +46,12 @@ def note_ssl(
     events.note(kind, more, mode=mode, floor=versions.floor_name(floor), stack="ssl", **facts)
 
 
-def note_low(kind: str, lowest: int) -> None:
+def note_low(kind: str, lowest: int, bound: str = "") -> None:
     """Report each floor that a context is below, the one that is held and the one observed."""
     if events.is_wanted(kind):
         for floor, mode in ((current.held, "enforce"), (current.observed, "observe")):
             if lowest < floor:
-                note_ssl(kind, floor, mode, asked=versions.bound_name(lowest))
+                note_ssl(kind, floor, mode, bound=bound, asked=versions.bound_name(lowest))
 
 
 def see(owner: Any) -> None:

@@ -393,7 +393,7 @@ def _bound_property(base: "Any", name: str) -> property:
             if number < current.held:
                 count("clamped")
                 _try_call(_CONTEXTS, "note_asked", self, name, number)
-            _try_call(_CONNECTIONS, "note_low", "clamped", number)
+            _try_call(_CONNECTIONS, "note_low", "clamped", number, name[:7])
         put_quietly(put, self, max(number, current.held))
 
     read.__name__ = name  # CPython 3.13 and newer print it in the error of a property

@@ -6,6 +6,8 @@ and fixtures. Everything else is imported when one of them is used.
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 TYPE_CHECKING = False
@@ -26,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--tls-floor-mode", metavar="MODE", help=note)
     parser.addini("tls_floor", about, default="")
     parser.addini("tls_floor_mode", note, default="")
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Be registered once, also for ``-p tlsfloor.testing``, or ``pytest_plugins`` in a conftest."""
+    if plugin is sys.modules[__name__]:
+        for name in {"tlsfloor", __name__} - {manager.get_name(plugin)}:
+            manager.set_blocked(name)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -66,7 +66,7 @@ class TLSFloor:
             for kind, event in recorder.take():
                 kinds.get(kind, []).append(event)
             events.callbacks.remove(recorder)
-            _stop_observing(arming)
+            stop_observing(arming)
 
     def run(
         self, floor: Floor, *args: str, env: Mapping[str, str] | None = None, **options: Any
@@ -90,7 +90,7 @@ class TLSFloor:
         return subprocess.run(command, env=environment, **settings)  # noqa: S603, PLW1510 - the user's own
 
 
-def _stop_observing(arming: dict[str, Any]) -> None:
+def stop_observing(arming: dict[str, Any]) -> None:
     """Take back one floor that is observed. What is held stays as it is."""
     current.armings.remove(arming)
     others = [each["floor"] for each in current.armings if each["mode"] == policy.OBSERVE]

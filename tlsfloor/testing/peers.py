@@ -16,13 +16,37 @@ from tlsfloor.errors import PolicyError, VerifyError
 from tlsfloor.testing.recorder import own_stacks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
+    from typing import Any, Literal, Protocol
 
     from tlsfloor._types import Floor
 
-    LegacyServers = Callable[..., "Server"]
-    LegacyClient = Callable[..., "Handshake"]
+    KeyExchange = Literal["rsa", "ecdhe"]
+
+    class LegacyServers(Protocol):
+        """The type of ``legacy_server``."""
+
+        def __call__(  # noqa: D102
+            self,
+            version: Floor,
+            key_exchange: KeyExchange = "rsa",
+            *,
+            client_certificate: bool = False,
+            port: int = 0,
+        ) -> Server: ...
+
+    class LegacyClient(Protocol):
+        """The type of ``legacy_client``."""
+
+        def __call__(  # noqa: D102
+            self,
+            port: int,
+            version: Floor,
+            key_exchange: KeyExchange = "rsa",
+            *,
+            host: str = "127.0.0.1",
+        ) -> Handshake: ...
+
 
 #: Seconds to wait for connections that are still open, before saying what became of all of them.
 _PATIENCE = 1.0
@@ -95,8 +119,15 @@ def legacy_servers() -> Iterator[LegacyServers]:
     handshakes = _handshakes()
     with ExitStack() as stack:
 
-        def legacy_server(version: Floor, key_exchange: str = "rsa", **options: Any) -> Server:
+        def legacy_server(
+            version: Floor,
+            key_exchange: KeyExchange = "rsa",
+            *,
+            client_certificate: bool = False,
+            port: int = 0,
+        ) -> Server:
             """Start a server; ``client_certificate=True`` demands one, ``port`` is free if 0."""
+            options = {"client_certificate": client_certificate, "port": port}
             wire = _asked(version, key_exchange, "legacy_server()", handshakes.KEY_EXCHANGES)
             peer = stack.enter_context(handshakes.ServerPeer(wire, key_exchange, **options))
             return Server(peer, handshakes.CA_FILE)
@@ -109,7 +140,7 @@ def legacy_client() -> LegacyClient:
     handshakes = _handshakes()
 
     def legacy_client(
-        port: int, version: Floor, key_exchange: str = "rsa", *, host: str = "127.0.0.1"
+        port: int, version: Floor, key_exchange: KeyExchange = "rsa", *, host: str = "127.0.0.1"
     ) -> Handshake:
         """Connect, shake hands and leave; raises ``OSError`` if nobody listens."""
         wire = _asked(version, key_exchange, "legacy_client()", handshakes.KEY_EXCHANGES)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 #: What an event says about a test: it completed a handshake, at or above the floor, or below it; it
-#: was refused; it asked for a version below the floor. ``USUAL`` is a bound of TLS 1.2, which many
-#: libraries set by themselves (RFC 9325 section 3.1.1).
+#: was refused; it asked for a version below the floor. ``USUAL`` is a minimum of TLS 1.2, which
+#: many libraries set by themselves.
 ABOVE, BELOW, REFUSED, ASKED, USUAL = "above", "below", "refused", "asked", "usual"
 
 #: The stacks that nobody but the fixtures of this package has loaded.
@@ -50,7 +50,7 @@ class Recorder:
         if event["kind"] in _REFUSALS:
             return REFUSED
         if event["kind"] == "clamped":
-            return USUAL if asked == versions.name(versions.TLS1_2) else ASKED
+            return USUAL if events.is_usual(event) else ASKED
         return ""
 
     def _is_below(self, name: str | None) -> bool:
@@ -59,9 +59,13 @@ class Recorder:
 
 
 def describe(event: dict[str, Any]) -> str:
-    """Return who an event is about, and the version, in a few words: ``"client TLS 1.0"``."""
+    """Return who an event is about, and the version, in a few words.
+
+    ``"client TLS 1.0"``, or ``"at most TLS 1.2"``.
+    """
     stack = event.get("stack", "ssl")
     words = (
+        "at most" if event.get("bound") == "maximum" else "",
         event.get("role", ""),
         event.get("version") or event.get("asked", ""),
         "" if stack == "ssl" else f"by {stack}",

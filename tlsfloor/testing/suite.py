@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tlsfloor import _enforce, policy, versions
+from tlsfloor import _enforce, events, policy, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, PolicyError
 from tlsfloor.stacks import COVERED
@@ -60,6 +60,7 @@ def start(config: pytest.Config) -> None:
         mode = policy.mode_of(mode, mode_source) if mode_source else policy.OBSERVE
         suite = Suite(wire, mode, f"pytest {floor_source}")
         _enforce.arm_for(suite.set_by, wire, mode=mode, on_event=suite.recorder)
+        suite.is_armed(current.armings[-1])
     except PolicyError as error:
         raise pytest.UsageError(f"tlsfloor: {error}") from None
     except Exception as error:  # noqa: BLE001 - a suite may have replaced ssl by anything
@@ -79,7 +80,7 @@ def _asked(config: pytest.Config, name: str) -> tuple[str, str]:
     if option is not None:
         return option, f"--{name.replace('_', '-')}={option}"
     value = config.getini(name)
-    return (value, f"{name}={value} in {config.inipath}") if value else ("", "")
+    return (value, f"{name}={value} in {config.inipath or '-o'}") if value else ("", "")
 
 
 class Suite:
@@ -89,10 +90,30 @@ class Suite:
         self.name = versions.name(floor)
         self.mode, self.set_by = mode, set_by
         self.recorder = Recorder(floor)
-        self.failure = ""
+        self.failure = self.raised = ""
+        self.observing: dict[str, Any] = {}
         self.found: dict[str, dict[str, set[str]]] = {}
-        self.tests = self.crashes = 0
+        self.tests: set[str] = set()
+        self.crashes = 0
         self.notes: set[str] = set()
+
+    def is_armed(self, arming: dict[str, Any]) -> None:
+        """Keep what was armed: the environment may have asked for a higher floor."""
+        self.name = versions.name(arming["floor"])
+        self.recorder.floor = arming["floor"]
+        self.raised = arming["set_by"][len(self.set_by) :]
+        if self.mode == policy.OBSERVE:
+            self.observing = arming
+
+    def pytest_unconfigure(self) -> None:
+        """Leave no trace of a floor that was observed: a program may call ``pytest.main()``."""
+        if self.recorder in events.callbacks:
+            events.callbacks.remove(self.recorder)
+        if self.observing:
+            from tlsfloor.testing.floors import stop_observing
+
+            stop_observing(self.observing)
+            logging.getLogger("tlsfloor").disabled = False
 
     def pytest_report_header(self) -> str:
         """Say what this run does."""
@@ -102,7 +123,7 @@ class Suite:
         if self.failure:
             return f"{self.name} is not observed: {self.failure}"
         done = "held" if self.mode == policy.ENFORCE else "observed, and no test is changed"
-        text = f"{self.name} is {done}"
+        text = f"{self.name} is {done}{self.raised}"
         others = [each for each in current.armings if not each["set_by"].startswith(self.set_by)]
         for other in others:
             held = "observed" if other["mode"] == policy.OBSERVE else "held"
@@ -119,7 +140,7 @@ class Suite:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report carries, here or from a worker."""
-        self.tests += report.when == "setup"
+        self.tests.add(report.nodeid)
         self._keep(report.nodeid, getattr(report, CARRIED, ()))
 
     @pytest.hookimpl(trylast=True)
@@ -187,6 +208,9 @@ class Suite:
                 f"not observed: the last test of a worker that crashed ({self.crashes} crashed)",
                 red=True,
             )
+        if not self.tests:
+            line("no test was run")
+            return
         rows = {test: kinds for test, kinds in self.found.items() if kinds.keys() & _HEADINGS}
         shown = list(rows)
         if not terminalreporter.config.option.verbose > 0:
@@ -210,12 +234,12 @@ class Suite:
             ({BELOW}, f"connected below {self.name}"),
             ({REFUSED}, "were refused" if current.is_held() else "would be refused"),
             ({ASKED}, f"asked for less than {self.name}"),
-            ({USUAL}, "set a bound of TLS 1.2, as many libraries do"),
+            ({USUAL}, "set a minimum of TLS 1.2, as many libraries do"),
         ):
             count = sum(not which.isdisjoint(kinds) for kinds in found)
             if count or which != {USUAL}:
-                yield f"{count} of {self.tests} tests {text}"
-        if rows and self.mode == policy.OBSERVE:
+                yield f"{count} of {len(self.tests)} tests {text}"
+        if rows and not current.is_held():
             yield "no test was changed; --tls-floor-mode=enforce shows which of them then fail"
 
 
