@@ -44,17 +44,17 @@ ROUTES = {
     "called": "`enforce()` in the program",
 }
 NO_FLOOR, ADVICE = "no floor", "advice"
+EACH = "each"  # both applications of a server call enforce(), and not the first one alone
+GLOBAL = "global"  # both are in the main interpreter of mod_wsgi
 
 #: Debian's module and its interpreter: others cannot read what lies below the home of root.
 MOD_WSGI, SYSTEM_PYTHON = "/usr/lib/apache2/modules/mod_wsgi.so", "/usr/bin/python3"
 
-#: Arms each worker of gunicorn, in its configuration.
-POST_FORK = """\
+#: Arms gunicorn and its workers, as its configuration.
+GUNICORN_CONF = """\
 import tlsfloor
 
-
-def post_fork(server, worker):
-    tlsfloor.enforce("1.2")
+tlsfloor.enforce("1.2")
 """
 
 _PATIENCE = 60  # seconds for a server to answer
@@ -94,8 +94,8 @@ class Place:
         more = {"HOME": str(self.folder), **more}
         if route == "folder":
             more["PYTHONPATH"] = self.bootstrap
-        if route == "called":
-            more["FLOOR_CALLED"] = "1"
+        if route in ("called", EACH):
+            more["FLOOR_CALLED"] = route
         return environment(**more)
 
     @contextlib.contextmanager
@@ -250,7 +250,7 @@ def uvx(place: Place, route: str) -> str:
 def gunicorn(place: Place, route: str, *options: str) -> str:
     """Start gunicorn."""
     if route == ADVICE:
-        (place.folder / "gunicorn.conf.py").write_text(POST_FORK)
+        (place.folder / "gunicorn.conf.py").write_text(GUNICORN_CONF)
         options = (*options, "--config", str(place.folder / "gunicorn.conf.py"))
     server = [place.python, "-m", "gunicorn", "--bind", "127.0.0.1:PORT", *options]
     return place.served(route, *server, "app:application")
@@ -282,9 +282,16 @@ def uwsgi_no_site(place: Place, route: str) -> str:
 
 def uwsgi_mounts(place: Place, route: str) -> str:
     """Start uWSGI with two applications: each has a sub-interpreter of its own."""
-    more = ["--single-interpreter"] if route == ADVICE else []
     mounts = ["--manage-script-name", "--mount", "/1=app.py", "--mount", "/2=second.py"]
-    return uwsgi(place, "called" if route == ADVICE else route, *mounts, *more, path="/2")
+    if route != ADVICE:
+        return uwsgi(place, route, *mounts, path="/2")
+    shared = uwsgi(place, "called", *mounts, "--single-interpreter", path="/2")
+    return _both(shared, uwsgi(place, EACH, *mounts, path="/2"))
+
+
+def _both(first: str, second: str) -> str:
+    """Return the outcome of two pieces of advice."""
+    return first if first == second else f"{first}, {second}"
 
 
 def mod_wsgi(place: Place, route: str, how: str = "envvars", path: str = "/1") -> str:
@@ -301,6 +308,9 @@ def mod_wsgi(place: Place, route: str, how: str = "envvars", path: str = "/1") -
         ]
         lines += [f"SetEnv PYTHONPATH {place.bootstrap}"] if given == "SetEnv" else []
     if path == "/2" and route == ADVICE:
+        shared = mod_wsgi(place, GLOBAL, how, path)
+        return _both(shared, mod_wsgi(place, EACH, how, path))
+    if route == GLOBAL:
         lines, route = [*lines, "WSGIApplicationGroup %{GLOBAL}"], "called"
     elif route == ADVICE:
         route = "folder"
@@ -414,7 +424,7 @@ _FREEZE = (
 _ENV_FILE = "Hand the folder over in the environment, for example by `--env-file floor.env`."
 _ENVVARS = "`export PYTHONPATH=DIR` and `export TLSFLOOR=1.2` in Apache's `envvars`."
 _INITIALIZER = '`initializer=tlsfloor.enforce, initargs=("1.2",)` for the pool.'
-_GUNICORN = "Any of the three; or `enforce()` in `post_fork` of `gunicorn.conf.py`."
+_GUNICORN = "Any of the three; or `enforce()` in `gunicorn.conf.py`."
 
 ROWS = {
     "PEX": Row("pex", pex, _PEX),

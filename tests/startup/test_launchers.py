@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import guides
+from follow import follow
 from programs import python
 from parts import need, need_program
 
@@ -21,7 +22,7 @@ need("tlslite", "rich")
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
 import launchers
 
-GUIDE = "how-to/launchers.md"
+GUIDE, FRAMEWORKS = "how-to/launchers.md", "how-to/frameworks.md"
 
 #: (row, route) -> outcome, as the page says.
 KNOWN = launchers.read()[0]
@@ -93,18 +94,26 @@ def test_the_table_has_every_row_and_advice_that_arms_it() -> None:
         assert launchers.helps(row, {**outcomes, launchers.ADVICE: "armed"}), row
 
 
-def test_the_guide_has_all_that_the_table_advises() -> None:
-    guide = (guides.DOCS / GUIDE).read_text("utf-8")
+def test_the_guides_have_all_that_the_table_advises() -> None:
+    guide = "".join((guides.DOCS / each).read_text("utf-8") for each in (GUIDE, FRAMEWORKS))
     for row in launchers.ROWS.values():
         for code in re.findall(r"`(.+?)`", row.advice):
             for word in re.split(r"[\s;]+|DIR", code):
                 assert word in guide, (word, row.advice)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the page is about POSIX")
+@pytest.mark.timeout(900)
+def test_the_page_does_what_it_says(tmp_path: Path) -> None:
+    need("pex", "uv")
+    # Here PyInstaller takes minutes, because so much is installed. A row freezes a program.
+    follow(GUIDE, tmp_path, ports=["8443"], skip=["packages", "frozen"])
+
+
 def test_the_files_of_the_guide_are_those_that_were_run() -> None:
     arm = (launchers.PROGRAMS / "launched" / "arm.py").read_text()
     assert arm.endswith(guides.block(GUIDE, "file: arm.py"))
-    assert guides.block(GUIDE, "file: gunicorn.conf.py") == launchers.POST_FORK
+    assert guides.block(FRAMEWORKS, "file: gunicorn.conf.py") == launchers.GUNICORN_CONF
 
 
 def test_a_frozen_program_has_every_guard_and_what_the_verifier_shows() -> None:

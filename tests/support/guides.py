@@ -43,7 +43,9 @@ def write_files(page: str, folder: Path) -> None:
     """Write the files that a page shows into a folder."""
     for block in blocks(page):
         if block.name.startswith("file: "):
-            (folder / block.name[len("file: ") :]).write_text(block.text)
+            file = folder / block.name[len("file: ") :]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text)
 
 
 def commands(text: str) -> list[tuple[str, str]]:
