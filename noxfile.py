@@ -55,7 +55,6 @@ HOOKS = [
     "tests/floor/test_hooks.py",
     "tests/floor/test_gates.py",
     "tests/startup/test_bootstrap.py",
-    "tests/testing/test_plugin.py::test_a_suite_is_observed_and_not_changed",
 ]
 
 
