@@ -153,6 +153,12 @@ def reached(
     return set(each_way(env, name, port, minimum, *more).values())
 
 
+def told(folder: Path, kind: str) -> list[Any]:
+    """Return the events of a kind."""
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    return [each for each in map(json.loads, lines) if each["kind"] == kind]
+
+
 def test_without_a_floor_every_client_reaches_the_server(old: str) -> None:
     for minimum in ("0x301", "fixed"):
         assert reached(clean_environment(), "old.example.com", old, minimum) == {"TLSv1"}
@@ -173,11 +179,13 @@ def test_an_exempted_host_is_reached_and_reported(
 ) -> None:
     env = armed(tmp_path, entry(host=host))
     assert reached(env, name, old, minimum) == {"TLSv1"}
-    told = [json.loads(each) for each in (tmp_path / "events.jsonl").read_text().splitlines()]
-    [first, *_] = [each for each in told if each["kind"] == "exempted"]
+    [first, *_] = told(tmp_path, "exempted")
     assert first["server_name"].lower() == name.lower()
     assert first["text"].startswith("cannot be updated; until ")
     assert str(first["port"]) == old
+    seen = told(tmp_path, "handshake")
+    assert len(seen) > 3
+    assert {each["exempted"] for each in seen} == {first["text"]}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +241,8 @@ def test_a_port_is_known_through_classes_of_other_libraries(
         refused = {way for way, what in found.items() if "PROTOCOL_VERSION" in what}
         assert refused == (found.keys() if ways is None else ways)
         assert {found[way] for way in found.keys() - refused} <= {"TLSv1"}
+        if ways:
+            assert all("exempted" in each for each in told(tmp_path, "handshake"))
 
 
 @pytest.mark.parametrize("facts", [{"port": 1}, {"host": "127.0.0.2"}])
@@ -353,6 +363,18 @@ def test_a_connection_without_a_name_is_not_exempted(host: str, old: str, tmp_pa
     # Its address can be.
     exempted = host == "127.0.0.1" and sys.platform == "linux"
     assert (found == {"None": "TLSv1"}) == exempted, found
+
+
+@pytest.mark.parametrize(("minimum", "covered"), [("1.0", {"old.example.com"}), ("1.1", set())])
+def test_an_observed_handshake_says_whether_an_exemption_covers_it(
+    minimum: str, covered: set[str], old: str, tmp_path: Path
+) -> None:
+    env = {**armed(tmp_path, entry(minimum=minimum)), "TLSFLOOR_MODE": "observe"}
+    names = ["old.example.com", "new.example.com"]
+    assert set(nameless(env, old, *names).values()) == {"TLSv1"}
+    seen = told(tmp_path, "handshake")
+    assert {each.get("server_name") for each in seen} == {None, *names}
+    assert {each["server_name"] for each in seen if "exempted" in each} == covered
 
 
 def test_the_name_of_a_server_is_compared_in_full(tmp_path: Path) -> None:
@@ -485,8 +507,7 @@ def test_an_exemption_for_a_proxy_does_not_apply_to_hosts_behind_it(
         if sys.platform == "linux":  # elsewhere nobody tells
             assert found.pop("to_the_proxy") == "TLSv1"
         assert all("PROTOCOL_VERSION" in each for each in found.values()), found
-        told = [json.loads(each) for each in (tmp_path / "events.jsonl").read_text().splitlines()]
-        texts = {each["text"] for each in told if each["kind"] == "unexempted"}
+        texts = {each["text"] for each in told(tmp_path, "unexempted")}
         assert len(texts) == 1
         assert "the exemption of 127.0.0.1 is not for what is behind it" in texts.pop()
         # By its name one of them is exempted, wherever it is.

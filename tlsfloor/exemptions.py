@@ -55,6 +55,10 @@ class Exemption(  # typing is expensive to import
             return name.endswith(self.host[1:]) and len(name) > len(self.host) - 1
         return self.host in (name, address)
 
+    def why(self) -> str:
+        """Return the reason, and until when it applies."""
+        return f"{self.reason}; until {self.expires}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the entry as JSON types, and how many days are left."""
         left = self.days_left()

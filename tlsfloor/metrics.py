@@ -136,12 +136,10 @@ def _count_handshake(
 
 def _below(facts: dict[str, Any]) -> tuple[str, object]:
     found = None
-    if facts["role"] == "client":
+    if facts.get("exempted"):
         port = facts.get("port")
         found = exemptions.exemption_for(facts["server_name"], facts.get("peer"), port)
-    if found is None or found.days_left() < 0:
-        return "below_floor", None
-    return "exempted", _bounded("exemption", found.host)
+    return ("exempted", _bounded("exemption", found.host)) if found else ("below_floor", None)
 
 
 def _count_other(kind: str, facts: dict[str, Any]) -> None:

@@ -75,6 +75,7 @@ def any_events(most: int = 40) -> st.SearchStrategy[list[dict[str, Any]]]:
             server_name=few,
             suite=few,
             text=few,
+            exempted=st.sampled_from([None, "old"]),
             peer=st.sampled_from([None, "::1", "::2"]),
             count=st.sampled_from([1, 2, 1000]),
             time=st.sampled_from([BEGIN, BEGIN + 0.5, BEGIN + 10**5, BEGIN + 10**7, 0, 4e9]),

@@ -9,7 +9,7 @@ from tlsfloor import versions
 from tlsfloor.report import phrases
 from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
-from tlsfloor.report.impact import FLOORS, Impact, list_of
+from tlsfloor.report.impact import FLOORS, Impact
 from tlsfloor.report.machines import Finding
 from tlsfloor.report.tally import Row
 
@@ -59,7 +59,7 @@ def report_facts(impact: Impact) -> dict[str, Any]:
                 for wire, name in seen.items()
             },
         },
-        "rows": [_row_facts(row) for row in impact.rows],
+        "rows": [_row_facts(impact, row) for row in impact.rows],
         "last_seen": _times(impact.last_seen),
         "silent": None if impact.silent_days is None else _times(impact.silent),
         "changes": impact.changes and _changes_facts(impact.changes),
@@ -74,11 +74,10 @@ def report_facts(impact: Impact) -> dict[str, Any]:
     }
 
 
-def _row_facts(row: Row) -> dict[str, Any]:
+def _row_facts(impact: Impact, row: Row) -> dict[str, Any]:
     return {
         **{name: value or None for name, value in row.facts().items()},
-        "exempted": row.exempted or None,
-        "list": list_of(row),
+        "list": impact.list_of(row),
         "breaks": {name: row.breaks(wire) for name, wire in FLOORS.items()},
         "summed": row.rest,
         "count": row.count,

@@ -227,7 +227,7 @@ def _rows(facts: dict[str, Any], floor: str) -> dict[_Key, _Seen]:
             name += f"{' from ' if row['role'] == 'server' else ' to '}{peer}{port}"
         where = ", ".join(row["hosts"][:3])
         hosts = all_hosts if row["more_hosts"] else frozenset(row["hosts"])
-        key = tuple(row[each] for each in (*_OF_A_CONNECTION, *_OF_A_ROW))
+        key = (*(row[each] for each in (*_OF_A_CONNECTION, *_OF_A_ROW)), bool(row.get("exempted")))
         found[key] = _Seen(rank, verdict, name, where, row["last"] or "", hosts)
     return found
 

@@ -14,7 +14,7 @@ from tlsfloor.report import phrases
 from tlsfloor.report.changes import Changes
 from tlsfloor.report.fleet import Fleet
 from tlsfloor.report.reader import EventFiles
-from tlsfloor.report.tally import ATTEMPTED, MOST_HOSTS, NO, UNKNOWN, UNSEEN, YES, Row, Tally
+from tlsfloor.report.tally import ATTEMPTED, NO, UNKNOWN, UNSEEN, YES, Row, Tally
 
 #: The floors that are judged, whichever was asked about.
 FLOORS = {name: versions.FLOORS[name] for name in ("1.2", "1.3")}
@@ -75,13 +75,13 @@ class Impact:
         self.created = time.time()
         tally.settle()
         self.rows = [*tally.rows.values(), *tally.rest.values()]
-        _exempt(self.rows)
+        self._exempted = {_connection(row) for row in self.rows if row.exempted}
         self.rows.sort(key=_worst_first)
         self.lists: dict[str, list[Row]] = {name: [] for name in _HEADINGS}
         self.handshakes: Counter[int] = Counter()
         self.last: dict[int, float] = {}
         for row in self.rows:
-            self.lists[list_of(row)].append(row)
+            self.lists[self.list_of(row)].append(row)
             if row.kind == "handshake":
                 self.handshakes[row.version] += row.count
                 self.last[row.version] = max(self.last.get(row.version, 0), row.last)
@@ -124,6 +124,18 @@ class Impact:
         if self.fleet:
             answers.add(self.flagged[self.floor])
         return STATUSES[next(each for each in (YES, UNKNOWN, NO) if each in answers)]
+
+    def list_of(self, row: Row) -> str:
+        """Return the list that a row belongs to."""
+        if row.kind == "exempted" and not row.rest and _connection(row) in self._exempted:
+            return "fine"  # the handshake is in the list of exemptions
+        if row.exempted or row.kind in ("exempted", "unexempted"):
+            return "exempted"
+        for name, wire in FLOORS.items():
+            breaks = row.breaks(wire)
+            if breaks != NO:
+                return name if breaks == YES else UNKNOWN
+        return "fine" if row.kind in ("handshake", "armed") else "changed"
 
     def broken(self, name: str) -> list[Row]:
         """Return the rows that a floor breaks."""
@@ -302,50 +314,9 @@ class Impact:
         return doubts + self.files.problems()
 
 
-def _exempt(rows: list[Row]) -> None:
-    """Mark the handshakes that an exemption allows, on each machine where they were seen.
-
-    An exemption that does not apply is left out. Where an event says that one does not apply, and
-    not which one, none of that program counts.
-    """
-    ended = [row for row in rows if row.kind == "unexempted"]
-    if any(row.rest for row in ended):
-        return
-    sides = {each for row in ended for each in _keys(row)}
-    programs = {row.program for row in ended if not _keys(row)}
-    used: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        if row.kind == "exempted" and row.program not in programs:
-            for each in _keys(row):
-                used.setdefault(each, []).append(row)
-    for each in sides:
-        used.pop(each, None)
-    for row in rows:
-        if row.kind == "handshake" and 0 < row.version < max(FLOORS.values()):
-            found = [exempted for each in _keys(row) for exempted in used.get(each, ())]
-            if found and _everywhere(row, found):
-                row.exempted = found[0].text or "exempted"
-
-
-def _everywhere(row: Row, exempted: list[Row]) -> bool:
-    """Return whether an exemption was used on each machine of a row, as far as they are known.
-
-    Of many machines, a row has the names of the first ones in alphabetical order.
-    """
-    known = set().union(*(each.hosts for each in exempted))
-    unnamed = [max(each.hosts) for each in exempted if each.more_hosts]
-    if row.more_hosts and not unnamed and len(known) <= MOST_HOSTS:
-        return False
-    return all(host in known or any(host > last for last in unnamed) for host in row.hosts)
-
-
-def _keys(row: Row) -> list[tuple[str, ...]]:
-    """Return keys by which to find rows of the same program and peer: one by name, one by address.
-
-    A row that sums up several has none.
-    """
-    who = (row.program, row.role, str(row.port))
-    return [(*who, each) for each in (row.name, row.peer) if each]
+def _connection(row: Row) -> tuple[object, ...]:
+    """Return what the events of a connection have in common, whatever line made them."""
+    return row.program, row.role, row.port, row.name, row.peer
 
 
 def _handshakes(rows: list[Row]) -> int:
@@ -358,17 +329,6 @@ def _handshakes(rows: list[Row]) -> int:
         for row in rows
         if row.kind in ATTEMPTED and (row.kind, row.mode) != ("refused", "observe")
     )
-
-
-def list_of(row: Row) -> str:
-    """Return the list that a row belongs to."""
-    if row.exempted or row.kind in ("exempted", "unexempted"):
-        return "exempted"
-    for name, wire in FLOORS.items():
-        breaks = row.breaks(wire)
-        if breaks != NO:
-            return name if breaks == YES else UNKNOWN
-    return "fine" if row.kind in ("handshake", "armed") else "changed"
 
 
 def _worst_first(row: Row) -> tuple[bool, bool, int, int]:

@@ -65,7 +65,7 @@ _MOST_CACHED = 20_000
 # The texts of an event that tell its row from others, in the order of the fields of a row, two that
 # only explain it, and the places of some of them.
 _SUBJECT = ("kind", "mode", "floor", "version", "asked")
-_OTHERS = ("stack", "role", "program", "where", "library", "server_name", "peer")
+_OTHERS = ("stack", "role", "program", "where", "library", "server_name", "peer", "exempted")
 _TEXTS = (*_SUBJECT, *_OTHERS, "suite", "text")
 _EMPTY = ("",) * len(_TEXTS)
 _ONLY_TEXTS = {str}
@@ -80,21 +80,23 @@ class Row:
     """A connection, or what a floor did to it, and how often.
 
     What is unknown is empty, or 0. ``rest`` is true for a row that sums up many connections.
-    ``version``, ``asked`` and ``floor`` are wire numbers. ``lines`` is the number of lines with
-    these events, and ``untimed`` how many of them have no valid time.
+    ``version``, ``asked`` and ``floor`` are wire numbers. ``exempted`` is why a handshake that a
+    floor would break is exempted. ``lines`` is the number of lines with these events, and
+    ``untimed`` how many of them have no valid time.
     """
 
     def __init__(
         self,
         subject: tuple[str, str, int, int, int],
-        texts: Iterable[str] = ("",) * 7,
+        texts: Iterable[str] = ("",) * 8,
         port: int = 0,
         *,
         rest: bool = False,
     ) -> None:
         self.kind, self.mode, self.floor, self.version, self.asked = subject
-        self.stack, self.role, self.program, self.where, self.library, self.name, self.peer = texts
-        self.suite = self.text = self.exempted = ""
+        self.stack, self.role, self.program, self.where, self.library, *texts = texts
+        self.name, self.peer, self.exempted = texts
+        self.suite = self.text = ""
         self.port = port
         self.rest = rest
         self.count = self.lines = self.untimed = 0
@@ -146,7 +148,7 @@ class Row:
             **{name: getattr(self, name) for name in ("stack", "role", "program", "where")},
             "library": self.library,
             "server_name": self.name,
-            **{name: getattr(self, name) for name in ("peer", "port", "suite", "text")},
+            **{name: getattr(self, name) for name in ("peer", "port", "suite", "text", "exempted")},
         }
 
     def breaks(self, floor: int) -> str:
@@ -334,6 +336,8 @@ class Tally:
             raise ValueError("the port is invalid")
         subject, group = _subject(*texts[: len(_SUBJECT)])
         others, program = texts[len(_SUBJECT) : -2], texts[_PROGRAM]
+        if group == 2 or subject[0] != "handshake" or not subject[3]:
+            others[-1] = ""  # an exemption makes no difference
         key = (subject, *others, port)
         rows = self._groups[group]
         row = rows.kept.get(key)

@@ -30,7 +30,7 @@ _REASONS = frozenset(
 # At most so many frames are between a handshake and the transport of an event loop.
 _MAX_FRAMES = 8
 
-#: The attribute of an SSLSocket or SSLObject with the version down to which it is exempted.
+#: The attribute of an SSLSocket or SSLObject that is exempted: down to which version, and why.
 EXEMPT = "_tlsfloor_exempt"
 
 
@@ -54,12 +54,16 @@ def note_low(kind: str, lowest: int, bound: str = "") -> None:
                 note_ssl(kind, floor, mode, bound=bound, asked=versions.bound_name(lowest))
 
 
-def see(owner: Any) -> None:
-    """Report the handshakes of TLS objects of this class from now on."""
+def holder_of(owner: Any) -> Any:
+    """Return the SSLSocket or SSLObject that has the TLS object of this owner."""
     # gevent's SSLSocket is no socket. A socket of it owns the TLS object and refers to it.
     refer = getattr(owner, "_sslsock", None)
-    holder = owner if refer is None else refer()
-    for cls in type(holder).__mro__:
+    return owner if refer is None else refer()
+
+
+def see(owner: Any) -> None:
+    """Report the handshakes of TLS objects of this class from now on."""
+    for cls in type(holder_of(owner)).__mro__:
         original: Any = vars(cls).get("do_handshake")
         if original is not None:
             # Any other kind of attribute (a property, a partial method, a mock) is left alone.
@@ -111,7 +115,8 @@ def _note_handshake(holder: Any, native: Any, caller: FrameType) -> None:
     version = versions.OPENSSL_NAMES.get(native.version(), 0)
 
     def found() -> dict[str, object]:
-        return endpoints(native, holder, caller)
+        minimum, why = getattr(holder, EXEMPT, (0, ""))
+        return {**endpoints(native, holder, caller), "exempted": why * (version >= minimum)}
 
     if events.count_handshake is not None:
         name, role = native.server_hostname, _role(native)

@@ -13,7 +13,7 @@ import sys
 from tlsfloor import events, exemptions, versions
 from tlsfloor import floor as current
 from tlsfloor.stacks import stdlib
-from tlsfloor.stacks._connections import EXEMPT
+from tlsfloor.stacks._connections import EXEMPT, holder_of
 from tlsfloor.stacks._contexts import asked
 from tlsfloor.stacks.stdlib import FIXED, FLEXIBLE, UNBOUNDED, put_quietly
 
@@ -64,14 +64,15 @@ def exempting(base: Any, wrap: Any, gate: Any) -> Any:
         with stdlib.exemption_lock if flexible else contextlib.nullcontext():
             minimum = current.held if found is None else exempted_minimum(base, self, found)
             if minimum < current.held:
-                owner = kwargs.get("owner")
-                stdlib.report_handshakes_of(owner)
+                stdlib.report_handshakes_of(kwargs.get("owner"))
                 with lowered(base, self, minimum, current.held):
                     born = wrap(self, *args, **kwargs)
-                if hasattr(owner, "__dict__"):
-                    setattr(owner, EXEMPT, minimum)
-                return born
-            return gate(self, *args, **kwargs)
+            else:
+                born = gate(self, *args, **kwargs)
+        holder = holder_of(kwargs.get("owner"))
+        if found is not None and hasattr(holder, "__dict__"):
+            setattr(holder, EXEMPT, (exempted_minimum(base, self, found), found.why()))
+        return born
 
     exempting.__name__ = gate.__name__
     return exempting
@@ -103,7 +104,7 @@ def find_exemption(args: tuple[Any, ...], kwargs: dict[str, Any], floor: int) ->
             events.note("unexempted", floor=floor_name, text=text, server_name=name, stack="ssl")
         return None
     facts = {"server_name": name, "peer": address, "port": port, "stack": "ssl", "role": "client"}
-    kind, text = "exempted", f"{found.reason}; until {found.expires}"
+    kind, text = "exempted", found.why()
     if found.days_left() < 0:
         kind, text = "unexempted", f"expired on {found.expires}: {found.reason}"
     events.note(kind, floor=versions.floor_name(floor), text=text, **facts)

@@ -47,7 +47,7 @@ _reported: set[object] = set()
 
 def explain(error: Any, holder: Any, caller: FrameType) -> None:
     """Add to the error of a handshake that the floor is the reason, if it is."""
-    floor = getattr(holder, _connections.EXEMPT, current.held)
+    floor = min(current.held, getattr(holder, _connections.EXEMPT, (current.held,))[0])
     context = holder._sslobj.context
     bounds = asked(context)
     low = bounds.get("minimum_version", floor)
