@@ -55,7 +55,7 @@ def test_interpreters_get_better_and_worse(compare: Callable[..., Any]) -> None:
     for verdict, expected in (
         ("lowerable", None),
         ("leaks", ("worse", "lowerable", "leaks")),
-        ("enforced", ("gone", "lowerable", "enforced")),
+        ("enforced", ("in order now", "lowerable", "enforced")),
         ("inconclusive", None),
     ):
         found = compare([was], [was, verified("web-1", 0, verdict)])
@@ -91,7 +91,7 @@ def test_what_is_missing_is_gone_only_if_its_targets_were_examined_again(
     again = verified("pod-2", 0, "enforced", image="shop:1")
     assert [*compare([was], [again])] == [("not seen again", "interpreter")]
     alive = handshake(time=NOW, host="pod-1")
-    assert [*compare([was], [again, alive])] == [("gone", "interpreter")]
+    assert [*compare([was], [again, alive])] == [("in order now", "interpreter")]
     # A run that was interrupted, or could not read something, has not examined everything.
     was, again = (verified("web-1", ago, "leaks", f"/opt/{ago}") for ago in (DAY, 0))
     assert ("gone", "interpreter") in compare([was], [again])
@@ -115,7 +115,7 @@ def test_connections_that_a_floor_would_break(compare: Callable[..., Any]) -> No
     assert found["new", "connection"]["name"] == "/srv/shop/app.py to new.example:443"
     assert found["gone", "connection"]["before"] == "TLS 1.1"
     # The files of yesterday are read again, and the server was updated.
-    assert [*compare([old], [old, seen("TLS 1.3", 0)])] == [("gone", "connection")]
+    assert [*compare([old], [old, seen("TLS 1.3", 0)])] == [("in order now", "connection")]
     refused = event("refused", asked="TLS 1.0", time=NOW)
     assert [*compare([seen("TLS 1.3", DAY)], [refused])] == [("new", "connection")]
     # Floor 1.2 does not break TLS 1.2, and floor 1.3 does.
@@ -224,7 +224,7 @@ def test_beyond_the_limit_it_is_unknown_who_is_silent(
 ) -> None:
     old = [seen("TLS 1.0", DAY, host=host) for host in ("web-1", "web-3")]
     now = [seen("TLS 1.3", 0, host=f"web-{number}") for number in range(4)]
-    assert [*compare(old, now)] == [("gone", "connection")]
+    assert [*compare(old, now)] == [("in order now", "connection")]
     monkeypatch.setattr(tally, "MOST_MACHINES", 2)
     assert [*compare(old, now)] == [("not seen again", "connection")]
     file, since = tmp_path / "all.jsonl", tmp_path / "old.json"

@@ -73,7 +73,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since",
         metavar="FILE",
-        help="show what is new, worse or gone since an earlier report, which --json wrote",
+        help="show what has changed since an earlier report, which --json wrote",
     )
     parser.add_argument(
         "--silent",

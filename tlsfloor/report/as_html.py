@@ -38,7 +38,7 @@ _LEAST = 4
 _TONES = {"1.2": YES, "1.3": "between", UNKNOWN: UNKNOWN, "exempted": UNKNOWN, "changed": ""}
 
 # How something changed -> its colour.
-_CHANGED = {"new": YES, "worse": YES, "gone": NO, "not seen again": UNKNOWN}
+_CHANGED = {"new": YES, "worse": YES, "in order now": NO, "gone": NO, "not seen again": UNKNOWN}
 
 _UNITS = (("week", 604_800), ("day", 86400), ("hour", 3600), ("minute", 60))
 

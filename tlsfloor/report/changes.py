@@ -1,4 +1,4 @@
-"""Compares a report with an earlier one: what is new, worse or gone, and what was not seen again.
+"""Compares a report with an earlier one: what is new, worse, in order now, gone, not seen again.
 
 Both are compared as JSON, of any schema that ``tlsfloor report`` has written. Nothing is gone
 because it is missing: its machine must have been heard of since, and a report of its command on the
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMAS = (1, 2)
 
 #: How something can have changed, in the order of the report.
-HOW = ("new", "worse", "gone", "not seen again")
+HOW = ("new", "worse", "in order now", "gone", "not seen again")
 
 _RANKS = {NO: 0, UNKNOWN: 1, YES: 2}
 
@@ -146,9 +146,9 @@ def compare(past: dict[str, Any], present: dict[str, Any], floor: str) -> Change
 def _changes(
     before: dict[_Key, _Seen],
     now: dict[_Key, _Seen],
-    is_gone: Callable[[_Key, _Seen, _Seen | None], bool],
+    is_certain: Callable[[_Key, _Seen, _Seen | None], bool],
 ) -> list[Change]:
-    """Compare what was seen; ``is_gone`` says whether what is flagged no longer is gone."""
+    """Compare what was seen; ``is_certain`` says whether what is not flagged any more is so."""
     found = []
     for key in sorted({*before, *now}, key=repr):
         was, seen = before.get(key), now.get(key)
@@ -156,7 +156,8 @@ def _changes(
         if seen and seen.rank[0]:
             how = "new" if was is None else "worse" if seen.rank > was.rank else ""
         elif was and was.rank[0]:
-            how = "gone" if is_gone(key, was, seen) else "not seen again"
+            how = "in order now" if seen else "gone"
+            how = how if is_certain(key, was, seen) else "not seen again"
         last = seen or was
         if how and last:
             verdicts = (was.verdict if was else "", seen.verdict if seen else "")

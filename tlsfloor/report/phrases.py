@@ -106,7 +106,7 @@ def changes(found: Changes) -> str:
     """Return how much changed, and since when."""
     amounts = ", ".join(f"{count:,} {how}" for how, count in found.amounts().items() if count)
     since = found.since.replace("T", " ")[:16]
-    return f"since the report of {since} UTC: {amounts or 'nothing is new, worse or gone'}"
+    return f"since the report of {since} UTC: {amounts or 'nothing has changed'}"
 
 
 def change(found: Change) -> list[str]:
