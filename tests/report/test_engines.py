@@ -20,8 +20,8 @@ import damage
 import parts
 from events import handshake, many, write
 from reports import ReportRun, answer
-from tlsfloor.report import on_duckdb
-from tlsfloor.report.on_duckdb import LargeFiles
+from tlsfloor.report import groups, on_duckdb, reader, tally
+from tlsfloor.report.on_duckdb import DuckDB
 from tlsfloor.report.reader import EventFiles
 from tlsfloor.report.tally import Tally
 
@@ -37,13 +37,13 @@ def by_duckdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def counted_by_duckdb(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that gets how many files DuckDB read, each time."""
     counts: list[int] = []
-    judge = LargeFiles._judge
+    judge = on_duckdb._judge
 
-    def spy(self: LargeFiles, base: object, known: Any) -> None:
+    def spy(files: EventFiles, base: object, known: Any) -> None:
         counts.append(len(known))
-        judge(self, base, known)
+        judge(files, base, known)
 
-    monkeypatch.setattr(LargeFiles, "_judge", spy)
+    monkeypatch.setattr(on_duckdb, "_judge", spy)
     return counts
 
 
@@ -62,7 +62,7 @@ def test_duckdb_gives_the_answer_of_the_reader(
         with tempfile.TemporaryDirectory() as folder:
             named = damage.write_files(Path(folder, "x"), 700, seed, returns=returns)
             targets = [Path(folder), *named, Path(folder, "none.jsonl")]
-            found = answer(LargeFiles(Tally(), warn=by_duckdb.append), *targets)
+            found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), *targets)
             assert found == answer(EventFiles(Tally()), *targets)
             assert found["facts"]["events"] > 500
 
@@ -75,7 +75,7 @@ def test_duckdb_gives_the_answer_of_the_reader(
 def test_a_named_file_without_content_is_a_doubt(by_duckdb: list[str], tmp_path: Path) -> None:
     blank, event = tmp_path / "blank.jsonl", write(tmp_path / "e.jsonl", handshake("TLS 1.3"))
     blank.write_bytes(b"\n  \n\n")
-    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), blank, event)
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), blank, event)
     assert found["facts"]["files"]["unreadable"] == {str(blank): "no event and no report in it"}
     assert found == answer(EventFiles(Tally()), blank, event)
     assert not by_duckdb
@@ -87,7 +87,7 @@ def test_without_a_folder_for_temporary_files_the_reader_reads(
     """A container may have a file system that nobody can write to."""
     path = write(tmp_path / "e.jsonl", handshake("TLS 1.0"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), path)
     [warning] = by_duckdb
     assert "DuckDB failed, so the files are read without it" in warning
     assert found == answer(EventFiles(Tally()), path)
@@ -100,7 +100,7 @@ def test_a_duckdb_that_cannot_be_imported_is_named(
     (tmp_path / "duckdb.py").write_text("raise RuntimeError('another processor')")
     monkeypatch.delitem(sys.modules, "duckdb")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), path)
     [warning] = by_duckdb
     assert warning.endswith("more slowly: another processor")
     assert found == answer(EventFiles(Tally()), path)
@@ -119,7 +119,7 @@ def test_ctrl_c_in_a_query_ends_the_report_without_an_answer(
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            answer(LargeFiles(Tally(), warn=by_duckdb.append), path)
+            answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), path)
     finally:
         signal.signal(signal.SIGINT, before)
     assert not by_duckdb
@@ -136,7 +136,7 @@ def test_a_failure_amid_the_answer_counts_nothing_twice(
         raise OSError("the disk is full")
 
     monkeypatch.setattr(on_duckdb, "_rows", failing)
-    facts = answer(LargeFiles(Tally(), warn=by_duckdb.append), path)["facts"]
+    facts = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), path)["facts"]
     assert facts["events"] <= 2
     assert facts["exit_status"] == 3
     assert facts["files"]["unreadable"] == {str(path): "not read to its end: the disk is full"}
@@ -150,9 +150,50 @@ def test_beyond_the_limits_of_a_report_the_answer_is_the_same(
         for n in range(9000)
     ]
     write(tmp_path / "e.jsonl", *made)
-    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), tmp_path)
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), tmp_path)
     assert found == answer(EventFiles(Tally()), tmp_path)
     assert any(row["summed"] for row in found["facts"]["rows"])
+
+
+def test_at_the_limits_of_the_query_the_answer_is_the_same(
+    by_duckdb: list[str], tmp_path: Path
+) -> None:
+    """What is longer than the query looks at stays in the key, and is judged all the same."""
+    line = json.dumps(handshake("TLS 1.0", time=1, host="h", count=1))
+    made = [
+        line.replace(before, after + made)
+        for before, after, values in (
+            ('"time": 1', '"time": ', (tally.EARLIEST - 1, tally.EARLIEST, "1740988800.1234567")),
+            ('"time": 1', '"time": ', ("1740988800.12345678", 9_999_999_999, 10_000_000_000)),
+            ('"count": 1', '"count": ', (tally.MOST_COUNTED - 1, tally.MOST_COUNTED)),
+            ('"count": 1', '"count": ', (tally.MOST_COUNTED + 1, tally.MOST_COUNTED // 10)),
+            ('"pid": 71', '"pid": ', ("9" * 18, "9" * 19)),
+            ('"host": "h"', '"host": ', [f'"{"h" * size}"' for size in (120, 126, 127, 128, 140)]),
+        )
+        for made in map(str, values)
+    ]
+    for size in (groups._GROUPED, reader.LONGEST):
+        made += [
+            line[:-1] + f', "x": "{"x" * (size + more - len(line) - 9)}"}}' for more in (-1, 0)
+        ]
+    write(tmp_path / "e.jsonl", *(f"{line}\n".encode() for line in made))
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), tmp_path)
+    assert found == answer(EventFiles(Tally()), tmp_path)
+    assert found["facts"]["files"]["event_lines"] > 15
+    assert not by_duckdb
+
+
+@pytest.mark.parametrize("forged", ['"host": "? any host ?"', '"time": -15e86', '"count": -87'])
+def test_a_line_that_has_what_the_query_writes_is_of_no_other_machine(
+    forged: str, by_duckdb: list[str], tmp_path: Path
+) -> None:
+    line = json.dumps(handshake("TLS 1.0", host="web-2"))
+    lines = (line[:-1] + f", {forged}}}\n", line[:-1] + f", {forged.replace(': ', ':')}}}\n")
+    write(tmp_path / "e.jsonl", handshake(), *map(str.encode, lines))
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), tmp_path)
+    assert found == answer(EventFiles(Tally()), tmp_path)
+    hosts = {each["host"] for each in found["facts"]["last_seen"]}
+    assert ("web-2" in hosts) == ("time" in forged)
 
 
 # --- what other engines write
@@ -263,7 +304,7 @@ def test_a_failure_of_duckdb_is_a_warning_and_the_answer_is_the_same(
 ) -> None:
     file = write(tmp_path / "e.jsonl", *many(3000))
     monkeypatch.setitem(on_duckdb.SETTINGS, "memory_limit", "1KB")
-    found = answer(LargeFiles(Tally(), warn=by_duckdb.append), file)
+    found = answer(EventFiles(Tally(), engine=DuckDB(by_duckdb.append)), file)
     assert found == answer(EventFiles(Tally()), file)
     [warning] = by_duckdb
     assert warning.startswith("DuckDB failed, so the files are read without it, more slowly: ")

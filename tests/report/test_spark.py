@@ -32,9 +32,10 @@ ANSWER = """
 import json, sys
 from ports import reserved_port
 from reports import ReportRun, answer
-from tlsfloor.report.on_spark import SparkFiles
+from tlsfloor.report.on_spark import Spark
+from tlsfloor.report.reader import EventFiles
 from tlsfloor.report.tally import Tally
-print(json.dumps(answer(SparkFiles(Tally(), sys.argv[1]), *sys.argv[2:])))
+print(json.dumps(answer(EventFiles(Tally(), engine=Spark(sys.argv[1])), *sys.argv[2:])))
 """
 
 COMMAND = """

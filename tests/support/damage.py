@@ -64,7 +64,12 @@ def spelled(event: dict[str, Any], chance: random.Random) -> bytes:
         text = chance.choice(HEADS) + text[1:]
     elif kind == 7:
         text = text[:-1] + chance.choice(
-            [', "time": 5}', ', "host": "y"}', ', "count": 3}', ', "count": 0}']
+            [
+                *(', "time": 5}', ', "host": "y"}', ', "count": 3}', ', "count": 0}'),
+                # What the query for an SQL engine writes in their place.
+                *(', "time": -15e86}', ', "host":"\\u003f any host ?"}', ', "count":-87}'),
+                *(', "time":-1.5e+87}', ', "host":"? any host ?"}'),
+            ]
         )
     return text.encode()
 

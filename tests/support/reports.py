@@ -52,7 +52,7 @@ def impact_of(*events: dict[str, Any], floor: str = "1.2") -> Impact:
 def answer(files: EventFiles, *targets: object) -> dict[str, Any]:
     """Return the report on some files, without when and how it was made."""
     files.read(list(map(str, targets)))
-    impact = Impact("1.2", files._tally, files, "0")
+    impact = Impact("1.2", files.tally, files, "0")
     impact.created = 0
     facts = report_facts(impact)
     del facts["run"]

@@ -108,8 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tlsfloor.report import as_html, as_json, as_text
     from tlsfloor.report.changes import compare, heard_of, read_earlier
     from tlsfloor.report.impact import FLOORS, Impact
-    from tlsfloor.report.on_duckdb import LargeFiles
-    from tlsfloor.report.on_spark import SparkFiles
+    from tlsfloor.report.on_duckdb import DuckDB
+    from tlsfloor.report.on_spark import Spark
+    from tlsfloor.report.reader import EventFiles
     from tlsfloor.report.tally import Tally
 
     if arguments.sql:
@@ -127,13 +128,10 @@ def run(arguments: argparse.Namespace) -> int:
     _output.check_output(arguments.output)
     earlier = read_earlier(arguments.since) if arguments.since is not None else None
     tally = Tally()
+    engine = DuckDB(_warn) if arguments.spark is None else Spark(arguments.spark)
     try:
         with progress("files read", None, quiet=arguments.quiet) as advance:
-            files: EventFiles = (
-                LargeFiles(tally, advance, warn=_warn)
-                if arguments.spark is None
-                else SparkFiles(tally, arguments.spark, advance)
-            )
+            files = EventFiles(tally, advance, engine)
             files.read(arguments.targets)
     except KeyboardInterrupt:
         complain("interrupted, so there is no report")

@@ -6,9 +6,11 @@ judges each group as ``reader`` judges a line. So the answer does not depend on 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -16,19 +18,29 @@ from typing import Any, NamedTuple
 from tlsfloor.errors import VerifyError
 from tlsfloor.report import reader
 from tlsfloor.report.reader import EventFiles
+from tlsfloor.report.sums import MONDAY
 from tlsfloor.report.tally import EARLIEST, MOST_COUNTED, Tally
 
-# What groups.sql writes in place of the time, the host and the count of a line. No event has them.
-_TIME, _HOST, _COUNT = -1.5e87, "? any host ?", -87
+# What groups.sql writes in place of the time, the host and the count of a line, and what replaces
+# that before the line is judged. A line can have the first, but nobody knows the second.
+_WRITTEN = {"time": "-1.5e+87", "host": '"? any host ?"', "count": "-87"}
+_TIME, _HOST, _COUNT = -0.5 - secrets.randbits(50), secrets.token_hex(), -secrets.randbits(60)
+_MARKS = [
+    (f'"{name}":{_WRITTEN[name]}'.encode(), f'"{name}":{json.dumps(mark)}'.encode())
+    for name, mark in (("time", _TIME), ("host", _HOST), ("count", _COUNT))
+]
+
+# A longer line is a group of its own: it costs more to look into than it saves.
+_GROUPED = 16_000
 
 #: Seconds of a slot if the time that the events span is not known: right from one day on.
 WIDTH = 900
 
 # What a row is a sum of: the value of its column `missing`.
-_OF_PATH, _OF_HOST, _OF_SLOT, _OF_ALL = 6, 5, 3, 7
+OF_PATH, _OF_HOST, _OF_SLOT, _OF_ALL = 6, 5, 3, 7
 
 
-class Group(NamedTuple):
+class SqlRow(NamedTuple):
     """A row of the answer of ``groups.sql``; ``key`` is bytes where the engine has bytes."""
 
     key: str | bytes | None
@@ -49,10 +61,11 @@ def query(width: int = WIDTH) -> str:
     for name, value in {
         "earliest": str(EARLIEST),
         "latest": str(int(time.time()) + 86400 - 1),
-        "time": str(_TIME),
-        "host": json.dumps(_HOST),
-        "count": str(_COUNT),
         "width": str(width),
+        "monday": str(MONDAY),
+        "grouped": str(_GROUPED),
+        "longest": str(reader.LONGEST),
+        **_WRITTEN,
     }.items():
         text = text.replace(f"{{{name}}}", value)
     return text
@@ -76,12 +89,23 @@ def query_for(dialect: str, width: int = WIDTH) -> str:
     return text + "\n"
 
 
-class Rows:
+def sample(tally: Tally, begin: bytes, end: bytes) -> None:
+    """Count the events at the begin and the end of a file, which show how wide a slot can be."""
+    for line in [*begin.split(b"\n")[:-1], *end.split(b"\n")[1:]]:
+        with contextlib.suppress(
+            AttributeError, RecursionError, StopIteration, TypeError, ValueError
+        ):
+            event = reader.decode(line)
+            if event.get("schema") == reader.SCHEMA:
+                tally.take(event)
+
+
+class SqlRows:
     """Rows that an SQL engine wrote as JSON lines, in any order."""
 
     def __init__(self) -> None:
         self.path = ""
-        self._found: dict[tuple[bool, str | bytes], list[Group]] = {}
+        self._found: dict[tuple[bool, str | bytes], list[SqlRow]] = {}
 
     def take(self, row: dict[str, Any], path: str, times: int) -> str:
         """Keep a row that is in a file so many times.
@@ -98,7 +122,7 @@ class Rows:
             raise ValueError("no row of the query")
         if not is_sum and row.get("key") is None:
             raise ValueError("a row without its lines")
-        found = Group(
+        found = SqlRow(
             text("key") or "",
             missing,
             text("path"),
@@ -115,11 +139,11 @@ class Rows:
         self.path = self.path or path
         return ""
 
-    def judge(self, tally: Tally, files: EventFiles) -> str:
+    def judge(self, files: EventFiles) -> str:
         """Count all rows; return what is wrong with them."""
         rows = itertools.chain.from_iterable(self._found.values())
         try:
-            judge(tally, files, rows)
+            judge(files, rows)
         except VerifyError as error:
             return str(error)
         finally:
@@ -127,7 +151,7 @@ class Rows:
         return ""
 
 
-def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
+def judge(files: EventFiles, rows: Iterable[SqlRow]) -> None:
     """Count what rows say, which are sorted by their key.
 
     Raises:
@@ -139,7 +163,7 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
             expected += sum(row.lines for row in group)
             continue
         same = list(group)
-        of_paths = [row for row in same if row.missing == _OF_PATH]
+        of_paths = [row for row in same if row.missing == OF_PATH]
         lines = sum(row.lines for row in of_paths)
         found += lines
         if sum(row.lines for row in same) != 3 * lines:
@@ -152,7 +176,7 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
             )
         line = same[0].key or b""
         line = line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")
-        problem = _take(tally, files, line, same, of_paths)
+        problem = _take(files, line, same, of_paths)
         for row in of_paths:
             if problem:
                 files.add_invalid(row.path or "", {problem: row.lines})
@@ -160,27 +184,28 @@ def judge(tally: Tally, files: EventFiles, rows: Iterable[Group]) -> None:
         raise _incomplete()
 
 
-def _take(
-    tally: Tally, files: EventFiles, line: bytes, same: list[Group], of_paths: list[Group]
-) -> str:
+def _take(files: EventFiles, line: bytes, same: list[SqlRow], of_paths: list[SqlRow]) -> str:
     """Count the lines of a group; return what is wrong with them."""
     if len(line) >= reader.LONGEST:
         return reader.TOO_LONG
+    marked = line
+    for written, mark in _MARKS:
+        marked = marked.replace(written, mark, 1)
     try:
-        event = reader.decode(line)
+        event = reader.decode(marked)
     except (ValueError, RecursionError, StopIteration):
         return reader.problem_of(line)
     try:
         if event.get("schema") != reader.SCHEMA or "tool" in event:
             return _take_others(files, event, line, of_paths)
-        _count(tally, event, same)
+        _count(files.tally, event, same)
     except (AttributeError, TypeError, ValueError):
         return reader.NO_EVENT
     files.events += sum(row.lines for row in of_paths)
     return ""
 
 
-def _take_others(files: EventFiles, event: Any, line: bytes, of_paths: list[Group]) -> str:
+def _take_others(files: EventFiles, event: Any, line: bytes, of_paths: list[SqlRow]) -> str:
     """Count lines that are no events of schema 1; return what is wrong with them."""
     problem = ""
     for row in of_paths:
@@ -191,7 +216,7 @@ def _take_others(files: EventFiles, event: Any, line: bytes, of_paths: list[Grou
     return problem
 
 
-def _count(tally: Tally, event: dict[str, Any], same: list[Group]) -> None:
+def _count(tally: Tally, event: dict[str, Any], same: list[SqlRow]) -> None:
     """Count the lines of a group of events.
 
     Raises:
@@ -207,10 +232,10 @@ def _count(tally: Tally, event: dict[str, Any], same: list[Group]) -> None:
         raise ValueError("the count is invalid")
     is_timed = type(when) in (float, int) and EARLIEST <= when <= tally.latest
 
-    def count_of(part: Group) -> int:
+    def count_of(part: SqlRow) -> int:
         return each * part.lines or int(part.events or 0)
 
-    def times_of(part: Group) -> tuple[float, float]:
+    def times_of(part: SqlRow) -> tuple[float, float]:
         if when == _TIME and part.first and part.last:
             return float(part.first), float(part.last)
         return (when, when) if is_timed else (0, 0)
@@ -218,10 +243,11 @@ def _count(tally: Tally, event: dict[str, Any], same: list[Group]) -> None:
     row, program = tally.row_of(event)
     for part in same:
         first, last = times_of(part)
-        if part.missing == _OF_PATH:
+        if part.missing == OF_PATH:
             row.add(count_of(part), part.lines, 0 if last else part.lines, first, last)
         elif part.missing == _OF_HOST:
-            name = part.host.strip(' "') if host == _HOST and part.host else host
+            # A line that has what the query writes is about a machine of that name.
+            name = (part.host or _WRITTEN["host"]).strip(' "') if host == _HOST else host
             tally.met(row, program, name, last)
         elif last and row.kind == "handshake":
             tally.timeline.add(last, row.version, count_of(part))

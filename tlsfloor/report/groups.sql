@@ -6,6 +6,11 @@
 -- replaced, and only by what leaves its JSON as valid, or as invalid, as it was. If it was not the
 -- time of the event, the value that counts is still in the key, and so the same in all its lines.
 -- A line that is long, or of another schema, is a group of its own.
+--
+-- `query()` of groups.py puts its constants in place of the words in braces. The other numbers are of
+-- texts: a time of this century has 10 digits and at most 7 behind the point, a count has at most 12
+-- (`MOST_COUNTED`), a pid 18, and what is looked at for each is a little longer. What has more stays
+-- in the key, so that it costs a group, and is judged as any other line.
 WITH begun AS (
   SELECT path, line, length(line) AS size, regexp_extract(line,
     '^[{]"schema": ?1, ?"time": ?[12][0-9]{9}(?:[.][0-9]{1,7})?, ?"host": ?"[A-Za-z0-9._-]*", ?"pid": ?[0-9]{1,18},',
@@ -15,12 +20,12 @@ WITH begun AS (
   SELECT path, line, size, head, regexp_extract(head, '[0-9]{10}[0-9.]*', 0) AS moment FROM begun
 ), headed AS (
   SELECT path, line, size, head, moment,
-    moment BETWEEN '{earliest}' AND '{latest}' AND size <= 16000 AS usual,
+    moment BETWEEN '{earliest}' AND '{latest}' AND size <= {grouped} AS usual,
     moment BETWEEN '{earliest}' AND '{latest}' OR strpos(line, '"schema": 1,') > 0
     OR strpos(line, '"schema":1,') > 0 AS plain
   FROM head_found
 ), time_placed AS (
-  SELECT path, line, size, head, moment, usual, plain AND size <= 16000 AS plain,
+  SELECT path, line, size, head, moment, usual, plain AND size <= {grouped} AS plain,
     CASE WHEN usual THEN 0 ELSE strpos(line, '"time":') END AS place
   FROM headed
 ), time_found AS (
@@ -69,12 +74,12 @@ WITH begun AS (
   FROM count_found
 ), keyed AS (
   SELECT path, size,
-    CASE WHEN plain THEN key ELSE substr(line, 1, 65537) END AS key,
+    CASE WHEN plain THEN key ELSE substr(line, 1, {longest} + 1) END AS key,
     CASE WHEN plain THEN host END AS host,
     CASE WHEN plain THEN cast(moment AS DECIMAL(18, 7)) END AS moment,
     CASE WHEN plain THEN cast(many AS DECIMAL(18, 0)) END AS many,
     CASE WHEN plain
-      THEN floor((cast(substr(moment, 1, 10) AS BIGINT) - 345600) / {width}) END AS slot
+      THEN floor((cast(substr(moment, 1, 10) AS BIGINT) - {monday}) / {width}) END AS slot
   FROM counted
 )
 SELECT key,

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from tlsfloor.report import groups
 from tlsfloor.report.documents import is_document
-from tlsfloor.report.groups import Group
-from tlsfloor.report.reader import LONGEST, SCHEMA, EventFiles, decode
+from tlsfloor.report.groups import OF_PATH, SqlRow
+from tlsfloor.report.reader import LONGEST, Engine, EventFiles, File
 from tlsfloor.report.tally import Tally
 
 #: Bytes of all files from which on DuckDB is faster.
@@ -60,12 +60,12 @@ _LINES = (
 
 # The first line of a report in many lines, and lines that may be cut off.
 _NOT_GROUPED = (
-    "SELECT path FROM found WHERE missing = 6 AND (length(key) > 65000 OR length(key) < 9 AND "
+    "SELECT path FROM found WHERE missing = ? AND (length(key) > ? OR length(key) < 9 AND "
     "contains(key, '{'))"
 )
+_MAY_BE_CUT = LONGEST - 500
 
-
-_SIZES = "SELECT path, sum(size) + sum(lines) FROM found WHERE missing = 6 GROUP BY path"
+_SIZES = "SELECT path, sum(size) + sum(lines) FROM found WHERE missing = ? GROUP BY path"
 
 # Characters of a name that DuckDB takes for a pattern.
 _PATTERN = re.compile(r"[*?\[\]{}]|://")
@@ -82,49 +82,27 @@ class _Content(NamedTuple):
     dropped: list[bytes]
 
 
-class _Waiting(NamedTuple):
-    path: str
-    size: int
-    named: bool
-
-
-class LargeFiles(EventFiles):
+class DuckDB(Engine):
     """Reads files by DuckDB if they are large and it is installed."""
 
-    def __init__(
-        self,
-        tally: Tally,
-        progress: Callable[[], object] = bool,
-        warn: Callable[[str], object] = bool,
-    ) -> None:
-        """Count in ``tally``; call ``warn`` with a text if DuckDB fails."""
-        super().__init__(tally, progress)
+    def __init__(self, warn: Callable[[str], object] = bool) -> None:
+        """Call ``warn`` with a text if DuckDB fails."""
         self._warn = warn
-        self._waiting: list[_Waiting] = []
 
-    def put_off(self, _path: str, _size: int, *, named: bool) -> bool:
-        """Remember a file."""
-        self._waiting.append(_Waiting(_path, _size, named))
-        return True
+    def read(self, files: EventFiles, found: list[File]) -> list[File]:
+        """Count what DuckDB can read; return the other files."""
+        if sum(each.size for each in found) < LARGE:
+            return found
+        try:
+            import duckdb
+        except ImportError:
+            return found
+        except Exception as error:  # noqa: BLE001 - a build that does not fit can raise anything
+            self._warn(f"{_FAILED}: {error}")
+            return found
+        return [each for batch in _batches(found) for each in self._group(duckdb, files, batch)]
 
-    def finish(self) -> None:
-        """Read the files that wait."""
-        waiting, self._waiting = self._waiting, []
-        if sum(each.size for each in waiting) >= LARGE:
-            try:
-                import duckdb
-            except ImportError:
-                pass  # the reader reads all
-            except Exception as error:  # noqa: BLE001 - a build that does not fit can raise anything
-                self._warn(f"{_FAILED}: {error}")
-            else:
-                batches = list(_batches(waiting))
-                waiting = [each for batch in batches for each in self._group(duckdb, batch)]
-        for each in waiting:
-            self._path(each.path, named=each.named, again=True)
-        super().finish()
-
-    def _group(self, duckdb: Any, batch: list[_Waiting]) -> list[_Waiting]:
+    def _group(self, duckdb: Any, files: EventFiles, batch: list[File]) -> list[File]:
         """Count what DuckDB can read of some files; return the other ones."""
         sample = Tally()
         contents = {each.path: _look_through(each.path, sample) for each in batch}
@@ -136,7 +114,7 @@ class LargeFiles(EventFiles):
                     wrong = _find(base, known, sample.timeline.width)
                     if not wrong:
                         has_begun = True
-                        self._judge(base, known)
+                        _judge(files, base, known)
                         break
                     for path in wrong:
                         del known[path]
@@ -150,17 +128,17 @@ class LargeFiles(EventFiles):
                 self._warn(f"{_FAILED}: {why}")
                 return batch
             for path in known:  # the reader would count again what was counted
-                self._problem(path, f"not read to its end: {why}")
+                files.add_problem(path, f"not read to its end: {why}")
         return [each for each in batch if each.path not in known]
 
-    def _judge(self, base: Any, known: dict[str, _Content]) -> None:
-        """Count what was found in files."""
-        groups.judge(self._tally, self, _rows(base.execute("SELECT * FROM found ORDER BY key")))
-        for path, content in known.items():
-            for line in content.dropped:
-                self.add_invalid(path, {self._line(line + b"\n", path): 1})
-            self.files += 1
-            self._progress()
+
+def _judge(files: EventFiles, base: Any, known: dict[str, _Content]) -> None:
+    """Count what was found in files."""
+    groups.judge(files, _rows(base.execute("SELECT * FROM found ORDER BY key")))
+    for path, content in known.items():
+        for line in content.dropped:
+            files.add_invalid(path, {files.take(line + b"\n", path): 1})
+        files.add_file()
 
 
 @contextlib.contextmanager
@@ -173,10 +151,10 @@ def _connected(duckdb: Any) -> Iterator[Any]:
         yield base
 
 
-def _batches(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
+def _batches(files: Iterable[File]) -> Iterator[list[File]]:
     """Yield files that have about ``BATCH`` bytes."""
-    batch: list[_Waiting] = []
-    for each in waiting:
+    batch: list[File] = []
+    for each in files:
         batch.append(each)
         if sum(known.size for known in batch) >= BATCH:
             yield batch
@@ -204,13 +182,7 @@ def _look_through(path: str, sample: Tally) -> _Content | None:
         return None  # the reader says why
     if not begin or _PATTERN.search(path) or any(map(is_document, dropped)):
         return None  # also for a file without content: the reader says so
-    for line in [*begin[:_SAMPLE].split(b"\n")[:-1], *piece[-_SAMPLE:].split(b"\n")[1:]]:
-        with contextlib.suppress(
-            AttributeError, RecursionError, StopIteration, TypeError, ValueError
-        ):
-            event = decode(line)
-            if event.get("schema") == SCHEMA:
-                sample.take(event)
+    groups.sample(sample, begin[:_SAMPLE], piece[-_SAMPLE:])
     size += _is_usual(piece) and not piece.endswith(b"\n")
     return _Content("gzip" if is_gzip else "none", size, dropped)
 
@@ -249,18 +221,20 @@ def _find(base: Any, known: dict[str, _Content], width: int) -> set[str]:
     base.execute(f"CREATE OR REPLACE TEMP VIEW found_lines AS {lines}")
     base.execute(_LINES)
     base.execute(f"CREATE OR REPLACE TEMP TABLE found AS {groups.query(width)}")
-    sizes = dict(base.execute(_SIZES).fetchall())
+    sizes = dict(base.execute(_SIZES, [OF_PATH]).fetchall())
     wrong = {path for path, content in known.items() if sizes.get(path, 0) != content.size}
-    return wrong.union(path for [path] in base.execute(_NOT_GROUPED).fetchall())
+    return wrong.union(
+        path for [path] in base.execute(_NOT_GROUPED, [OF_PATH, _MAY_BE_CUT]).fetchall()
+    )
 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _rows(found: Any) -> Iterator[Group]:
+def _rows(found: Any) -> Iterator[SqlRow]:
     while True:
         rows = found.fetchmany(10_000)
         if not rows:
             return
-        yield from map(Group._make, rows)
+        yield from map(SqlRow._make, rows)

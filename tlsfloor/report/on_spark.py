@@ -15,14 +15,14 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from tlsfloor.report import groups
 from tlsfloor.report.documents import is_document
-from tlsfloor.report.groups import Group
-from tlsfloor.report.reader import LONGEST, NAMES, SCHEMA, EventFiles, decode
+from tlsfloor.report.groups import SqlRow
+from tlsfloor.report.reader import LONGEST, NAMES, Engine, EventFiles, File
 from tlsfloor.report.spark_driver import check, started
 from tlsfloor.report.tally import Tally
 
@@ -45,73 +45,61 @@ _NAMED = re.compile(r"reading file (\S+?)\.?\s")
 
 
 class _File(NamedTuple):
-    """A file for Spark: its name in the report, its address, and what the reader needs."""
+    """A file for Spark: its address, and the file for the reader, which has its name there."""
 
-    path: str
     address: str
-    size: int
-    named: bool
+    known: File
     is_here: bool
 
 
-class SparkFiles(EventFiles):
+class Spark(Engine):
     """Reads files by Spark."""
 
-    def __init__(self, tally: Tally, master: str, progress: Callable[[], object] = bool) -> None:
-        """Count in ``tally``; ``master`` is the address of a cluster.
+    reads_addresses = True
+
+    def __init__(self, master: str) -> None:
+        """Use a cluster; ``master`` is its address.
 
         Raises:
             ImportError, PolicyError, VerifyError: this cannot be done.
         """
         check(master)
-        super().__init__(tally, progress)
         self._master = master
         self._waiting: list[_File] = []
-        self._urls: list[str] = []
         self._sample = Tally()
 
-    def _path(self, path: str, *, named: bool, again: bool = False) -> None:
-        if "://" in path:
-            self._urls.append(path)
-        else:
-            super()._path(path, named=named, again=again)
+    def read(self, files: EventFiles, found: list[File]) -> list[File]:
+        """Count what Spark can read; return the other files."""
+        urls = [file.path for file in found if "://" in file.path]
+        rest = [file for file in found if "://" not in file.path and not self._put_off(file)]
+        if self._waiting or urls:
+            with started(self._master) as context:
+                for url in urls:
+                    self._find(files, context, url)
+                while self._waiting:
+                    rest += self._read(files, context)
+        return rest
 
-    def put_off(self, _path: str, _size: int, *, named: bool) -> bool:
+    def _put_off(self, known: File) -> bool:
         """Remember a file, if Spark reads it as the reader does."""
-        path = os.path.abspath(_path)
-        with open(path, "rb") as file:
-            begin = file.read(_SAMPLE)
-            file.seek(max(0, _size - _SAMPLE))
-            end = file.read(_SAMPLE)
+        path = os.path.abspath(known.path)
+        try:
+            with open(path, "rb") as file:
+                begin = file.read(_SAMPLE)
+                file.seek(max(0, known.size - _SAMPLE))
+                end = file.read(_SAMPLE)
+        except OSError:
+            return False
         if not _is_usual(path, begin):
             return False
         if begin[:2] == b"\x1f\x8b":
             with contextlib.suppress(EOFError, OSError, zlib.error), gzip.open(path) as file:
                 begin, end = file.read(_SAMPLE), b""
-        self._waiting.append(_File(_path, f"file:{path}", _size, named, is_here=True))
-        self._add_to_sample(begin, end)
+        self._waiting.append(_File(f"file:{path}", known, is_here=True))
+        groups.sample(self._sample, begin, end)
         return True
 
-    def finish(self) -> None:
-        """Read the files that wait."""
-        if self._waiting or self._urls:
-            with started(self._master) as context:
-                for url in self._urls:
-                    self._find(context, url)
-                while not self._read_by_spark(context):
-                    pass
-        super().finish()
-
-    def _add_to_sample(self, begin: bytes, end: bytes) -> None:
-        for line in [*begin.split(b"\n")[:-1], *end.split(b"\n")[1:]]:
-            with contextlib.suppress(
-                AttributeError, RecursionError, StopIteration, TypeError, ValueError
-            ):
-                event = decode(line)
-                if event.get("schema") == SCHEMA:
-                    self._sample.take(event)
-
-    def _find(self, context: Any, url: str) -> None:
+    def _find(self, files: EventFiles, context: Any, url: str) -> None:
         """Remember the files at an address."""
         folder = context._jvm.org.apache.hadoop.fs.Path(url)
         system = folder.getFileSystem(context._jsc.hadoopConfiguration())
@@ -120,11 +108,11 @@ class SparkFiles(EventFiles):
         except Exception as error:
             if "FileNotFoundException" not in str(error):
                 raise
-            self._problem(url, "No such file or directory")
+            files.add_problem(url, "No such file or directory")
             return
         found = system.listFiles(folder, True)  # noqa: FBT003 - Java knows no names
         known = {each.address for each in self._waiting}
-        files, is_empty = [], not is_file
+        new, is_empty = [], not is_file
         while found.hasNext():
             status = found.next()
             address = str(status.getPath().toString())
@@ -132,62 +120,48 @@ class SparkFiles(EventFiles):
                 continue
             is_empty = False
             name = address if "://" in address else address.replace("file:", "file://", 1)
-            file = _File(name, address, int(status.getLen()), is_file, is_here=False)
+            file = File(name, int(status.getLen()), is_file)
             if not _is_usual(address, b"\x1f\x8b" if address.endswith(".gz") else b""):
-                self._problem(name, "Spark does not read a file of such a name")
+                files.add_problem(name, "Spark does not read a file of such a name")
             elif address not in known:
-                files.append(file)
-        self._waiting += files
+                new.append(_File(address, file, is_here=False))
+        self._waiting += new
         if is_empty:
-            self._problem(url, "no file in it ends in .jsonl or .json")
-        for each in files[:: len(files) // _MOST_SAMPLED + 1]:
+            files.add_problem(url, "no file in it ends in .jsonl or .json")
+        for each in new[:: len(new) // _MOST_SAMPLED + 1]:
             if each.address.endswith(".gz"):
                 continue
             stream = system.open(context._jvm.org.apache.hadoop.fs.Path(each.address))
             begin = bytes(stream.readNBytes(_SAMPLE))
-            stream.seek(max(0, each.size - _SAMPLE))
-            self._add_to_sample(begin, bytes(stream.readNBytes(_SAMPLE)))
+            stream.seek(max(0, each.known.size - _SAMPLE))
+            groups.sample(self._sample, begin, bytes(stream.readNBytes(_SAMPLE)))
             stream.close()
 
-    def _read_by_spark(self, context: Any) -> bool:
-        """Count what is in the files; return False if one must be left out, and nothing counted."""
-        if not self._waiting:
-            return True
-        files = {_plain(each.address): each for each in self._waiting}
-        rows = _Rows(context, files, self._sample.timeline.width)
+    def _read(self, files: EventFiles, context: Any) -> list[File]:
+        """Count what is in the files, or leave out one, and count nothing.
+
+        Return what the reader is to read.
+        """
+        waiting = {_plain(each.address): each for each in self._waiting}
+        rows = _Rows(context, waiting, self._sample.timeline.width)
         try:
-            groups.judge(self._tally, self, rows)
+            groups.judge(files, rows)
         except Exception as error:
             named = _NAMED.search(str(error))
-            torn = files.get(_plain(unquote(named[1]))) if named else None
+            torn = waiting.get(_plain(unquote(named[1]))) if named else None
             if rows.has_begun or torn is None or not _TORN.search(str(error)):
                 raise
             self._waiting.remove(torn)
             if torn.is_here:
-                self._path(torn.path, named=torn.named, again=True)
-            else:
-                self._problem(torn.path, "not read: it is no gzip file, or is cut short")
-            return False
-        for path, file in files.items():
-            self._compare(file, rows.seen.get(path))
-            self.files += 1
-            self._progress()
+                return [torn.known]
+            files.add_problem(torn.known.path, "not read: it is no gzip file, or is cut short")
+            return []
+        for path, file in waiting.items():
+            for problem in (rows.seen.get(path) or _Seen()).problems(file.known):
+                files.add_problem(file.known.path, problem)
+            files.add_file()
         self._waiting = []
-        return True
-
-    def _compare(self, file: _File, seen: _Seen | None) -> None:
-        """Remember what is wrong with a file, if Spark did not read all of it as it is."""
-        seen = seen or _Seen()
-        is_gzip = file.address.endswith(".gz")
-        # An empty gzip file has 20 bytes and its name.
-        if seen.size < (file.size > 300 if is_gzip else file.size):
-            self._problem(file.path, f"Spark read {seen.size:,} of {file.size:,} bytes of it")
-        if seen.has_machines:
-            self._problem(file.path, _MACHINES)
-        if seen.is_compressed:
-            self._problem(file.path, "compressed, but its name does not end in .gz")
-        if file.named and not seen.has_content:
-            self._problem(file.path, "no event and no report in it")
+        return []
 
 
 class _Seen:
@@ -196,12 +170,24 @@ class _Seen:
     size = 0
     has_content = has_machines = is_compressed = False
 
-    def add(self, key: bytes, row: Group) -> None:
+    def add(self, key: bytes, row: SqlRow) -> None:
         self.size += row.size + row.lines
         self.has_content = self.has_content or bool(key.strip())
         self.is_compressed = self.is_compressed or key[:2] == b"\x1f\x8b"
         if is_document(key) and not 8 < len(key) < LONGEST:
             self.has_machines = True
+
+    def problems(self, file: File) -> Iterator[str]:
+        """Yield what is wrong with a file, if Spark did not read all of it as it is."""
+        # An empty gzip file has 20 bytes and its name.
+        if self.size < (file.size > 300 if file.path.endswith(".gz") else file.size):
+            yield f"Spark read {self.size:,} of {file.size:,} bytes of it"
+        if self.has_machines:
+            yield _MACHINES
+        if self.is_compressed:
+            yield "compressed, but its name does not end in .gz"
+        if file.named and not self.has_content:
+            yield "no event and no report in it"
 
 
 class _Rows:
@@ -217,7 +203,7 @@ class _Rows:
         self.seen: dict[str, _Seen] = {}
         self._context, self._files, self._width = context, files, width
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[SqlRow]:
         from pyspark.sql import SparkSession
 
         session = SparkSession(self._context)
@@ -235,12 +221,12 @@ class _Rows:
         found = session.sql(groups.query_for("spark", self._width))
         for each in found.toLocalIterator():
             self.has_begun = True
-            row = Group._make(each)
+            row = SqlRow._make(each)
             key = None if row.key is None else str(row.key).encode("latin-1")
             path = _plain(unquote(row.path)) if row.path else ""
             if path:
                 self.seen.setdefault(path, _Seen()).add(key or b"", row)
-            name = self._files[path].path if path in self._files else path
+            name = self._files[path].known.path if path in self._files else path
             yield row._replace(key=key, path=name, size=row.size or 0)
 
 

@@ -15,7 +15,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from tlsfloor.report import condensed, documents, machines
 from tlsfloor.report.condensed import Condensed
@@ -25,7 +25,7 @@ from tlsfloor.report.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tlsfloor.report.groups import Rows
+    from tlsfloor.report.groups import SqlRows
 
 #: The schema of the events that are read.
 SCHEMA = 1
@@ -78,10 +78,30 @@ def problem_of(line: bytes) -> str:
     return "" if not text else NOT_TEXT if b"\0" in line else NOT_JSON
 
 
+class File(NamedTuple):
+    """A file that the user named, or that is in a folder which the user named."""
+
+    path: str
+    size: int
+    named: bool
+
+
+class Engine:
+    """What reads many files faster than the reader. This one reads none."""
+
+    #: Whether it reads ``s3a://bucket/folder``, for example.
+    reads_addresses = False
+
+    def read(self, files: EventFiles, found: list[File]) -> list[File]:  # noqa: ARG002
+        """Count what is in the files that were found; return those that the reader is to read."""
+        return found
+
+
 class EventFiles:
     """Reads the files that a user names, and remembers what is wrong with them.
 
     Attributes:
+        tally: counts each event.
         targets: the files and folders that the user named.
         files: how many were opened.
         events: how many lines were events.
@@ -89,10 +109,13 @@ class EventFiles:
         more: how many more files have problems.
     """
 
-    def __init__(self, tally: Tally, progress: Callable[[], object] = bool) -> None:
+    def __init__(
+        self, tally: Tally, progress: Callable[[], object] = bool, engine: Engine | None = None
+    ) -> None:
         """Count each event in ``tally``, and call ``progress`` after each file."""
-        self._tally = tally
-        self._progress = progress
+        self.tally = tally
+        self._progress, self._engine = progress, engine or Engine()
+        self._found: list[File] = []
         self.machines = Machines()
         self.targets: list[str] = []
         self.files = self.events = self.more = 0
@@ -102,7 +125,7 @@ class EventFiles:
         self.condensed = Condensed(tally, self)
         # How many other lines were valid, and the labels of files that were read before.
         self._others = 0
-        self._rows: Rows | None = None
+        self._rows: SqlRows | None = None
         self._carried: set[str] = set()
 
     @property
@@ -130,19 +153,21 @@ class EventFiles:
                 self._folder(target)
             else:
                 self._path(target, named=True)
+        for file in self._engine.read(self, self._found):
+            self._open(file.path, named=file.named)
         self.finish()
 
     def finish(self) -> None:
         """Judge, after the last line, what is known only then: rows, and condensed outputs."""
-        problem = self._rows.judge(self._tally, self) if self._rows else ""
+        problem = self._rows.judge(self) if self._rows else ""
         if self._rows and problem:
-            self._problem(self._rows.path, problem)
+            self.add_problem(self._rows.path, problem)
         found: dict[str, list[str]] = {}
         for path, problem in self.condensed.problems():
             found.setdefault(path, []).append(problem)
         for path, problems in found.items():
             more = f"; and {len(problems) - 3:,} more" * (len(problems) > 3)
-            self._problem(path, "; ".join(sorted(problems)[:3]) + more)
+            self.add_problem(path, "; ".join(sorted(problems)[:3]) + more)
 
     def problems(self) -> list[str]:
         """Return what is wrong with the files, as phrases."""
@@ -169,17 +194,13 @@ class EventFiles:
         if invalid:
             self.add_invalid(label, invalid)
         if why:
-            self._problem(label, why)
+            self.add_problem(label, why)
         if label in self._invalid.kept or label in self._unreadable.kept:
             self._carried.add(label)
 
-    def put_off(self, _path: str, _size: int, *, named: bool) -> bool:  # noqa: ARG002 - for engines
-        """Return whether a file of this size is read later, by another engine."""
-        return False
-
     def _stdin(self) -> None:
         if sys.stdin is None:  # in a service, for example
-            self._problem("stdin", "it is closed")
+            self.add_problem("stdin", "it is closed")
         elif self._new("-"):
             with open(sys.stdin.fileno(), "rb", closefd=False) as file:
                 self.read_file("stdin", file)
@@ -197,7 +218,7 @@ class EventFiles:
                     found = True
                     self._path(path, named=False)
         if not found:
-            self._problem(folder, "no file in it ends in .jsonl or .json")
+            self.add_problem(folder, "no file in it ends in .jsonl or .json")
 
     def _new_folder(self, folder: str) -> bool:
         try:
@@ -214,47 +235,57 @@ class EventFiles:
         return len(self._seen) > before
 
     def _not_walked(self, error: OSError) -> None:
-        self._problem(str(error.filename), error.strerror or str(error))
+        self.add_problem(str(error.filename), error.strerror or str(error))
 
-    def _path(self, path: str, *, named: bool, again: bool = False) -> None:
-        before = self._found()
+    def _path(self, path: str, *, named: bool) -> None:
+        try:
+            facts = os.stat(path)
+        except (OSError, ValueError):  # ValueError: the path contains a null
+            facts = None
+        if "://" in path and self._engine.reads_addresses:
+            self._found.append(File(path, 0, named))
+        elif facts is None or not stat.S_ISREG(facts.st_mode):  # a pipe can be read once
+            self._open(path, named=named)
+        elif self._new((facts.st_dev, facts.st_ino)):
+            self._found.append(File(path, facts.st_size, named))
+
+    def _open(self, path: str, *, named: bool) -> None:
+        before = self._valid()
         try:
             with open(path, "rb") as file:
-                facts = os.fstat(file.fileno())
-                if stat.S_ISREG(facts.st_mode) and not again:
-                    if not self._new((facts.st_dev, facts.st_ino)):
-                        return
-                    if self.put_off(path, facts.st_size, named=named):
-                        return
                 self.read_file(path, file)
-        except (OSError, ValueError) as error:  # ValueError: the path contains a null
+        except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            self._problem(path, why + " (only --spark reads addresses)" * ("://" in path))
+            self.add_problem(path, why + " (only --spark reads addresses)" * ("://" in path))
             return
         # In a folder, an empty file may be one that was just created by a rotation.
         has_problem = path in self._invalid.kept or path in self._unreadable.kept
-        if named and self._found() == before and not has_problem:
-            self._problem(path, "no event and no report in it")
+        if named and self._valid() == before and not has_problem:
+            self.add_problem(path, "no event and no report in it")
 
-    def _found(self) -> int:
+    def _valid(self) -> int:
         return self.events + self.machines.reports + self._others
 
     def read_file(self, path: str, file: io.BufferedReader) -> None:
         """Read an open file; ``path`` is its name in the report."""
-        self.files += 1
         invalid: dict[str, int] = {}
         try:
             for line in documents.joined(_lines_of(file)):
-                problem = self._line(line, path)
+                problem = self.take(line, path)
                 if problem:
                     invalid[problem] = invalid.get(problem, 0) + 1
         except (EOFError, OSError, zlib.error) as error:
-            self._problem(path, f"not read to its end: {error}")
+            self.add_problem(path, f"not read to its end: {error}")
         if invalid:
             self.add_invalid(path, invalid)
+        self.add_file()
+
+    def add_file(self) -> None:
+        """Count a file that was read."""
+        self.files += 1
         self._progress()
 
-    def _line(self, line: bytes, path: str) -> str:
+    def take(self, line: bytes, path: str) -> str:
         """Count an event; return what is wrong with a line that is not an event."""
         if len(line) > LONGEST and not _is_short(line):
             return TOO_LONG
@@ -267,7 +298,7 @@ class EventFiles:
         try:
             if event.get("schema") != SCHEMA or "tool" in event:
                 return self.take_other(event, line, path)
-            self._tally.take(event)
+            self.tally.take(event)
         except (AttributeError, TypeError, ValueError):
             return NO_EVENT
         self.events += 1
@@ -310,7 +341,8 @@ class EventFiles:
         known.clear()  # in the same order, whatever was found first
         known.update(sorted(summed.items()))
 
-    def _problem(self, path: str, why: str) -> None:
+    def add_problem(self, path: str, why: str) -> None:
+        """Remember why a file could not be read, or not to its end."""
         before = self._unreadable.kept.pop(path, why)
         self._unreadable.put(path, min(before, why))
 
@@ -318,11 +350,11 @@ class EventFiles:
         self.more += 1
 
 
-def groups_of_lines() -> Rows:
+def groups_of_lines() -> SqlRows:
     """Return an empty list of rows. Its module imports this one."""
-    from tlsfloor.report.groups import Rows
+    from tlsfloor.report.groups import SqlRows
 
-    return Rows()
+    return SqlRows()
 
 
 def _is_short(line: bytes) -> bool:
