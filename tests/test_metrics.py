@@ -189,9 +189,11 @@ NAMES = """
 import opentelemetry.metrics
 import tlsfloor
 tlsfloor.enforce("1.2", mode="observe")
-from tlsfloor import events, metrics
+from tlsfloor import events, exemptions, floor, metrics
 def none():
     return {"role": "client", "server_name": None}
+def exempted():
+    return {"role": "client", "server_name": host, "exempted": "old"}
 for number in range(10**6):
     events.count_handshake(0x304, "client", f"host{number}.example", none)
 for number in range(1000):
@@ -199,6 +201,16 @@ for number in range(1000):
 points = list(metrics._handshake_points())
 rest = [value for value, each in points if each["server.address"] == "_OTHER"]
 print(len(points), sum(value for value, _ in points), rest)
+hosts = [f"exempted{number}.example" for number in range(1000)]
+exemptions.known[:] = [exemptions.Exemption(each, None, 0, "old", "2999-12-31") for each in hosts]
+for host in hosts:
+    events.count_handshake(0x301, "client", "old.example", exempted)
+    events.measure("failed", {"role": "client", "server_name": host})
+print(len({each.get("tlsfloor.exemption") for _, each in metrics._handshake_points()}) - 1)
+print(len(list(metrics._counted("error.type", "failed"))))
+floor.is_command = True  # what a command does is not counted
+events.count_handshake(0x302, "client", "old.example", none)
+print(len([each for _, each in metrics._handshake_points() if each["tls.protocol.version"] == "1.1"]))
 """
 
 
@@ -206,7 +218,7 @@ def test_a_million_names_are_a_hundred_series_and_the_rest() -> None:
     """What is below the floor has its own limit: modern servers do not hide a legacy one."""
     parts.need("opentelemetry.metrics")
     done = python("-c", NAMES, env=clean_environment(PYTHONPATH=IMPORT_PATH))
-    assert (done.stderr, done.stdout) == ("", "202 1001000 [999900, 900]\n")
+    assert (done.stderr, done.stdout) == ("", "202 1001000 [999900, 900]\n101\n101\n0\n")
 
 
 TUNNEL = """
