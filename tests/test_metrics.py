@@ -210,7 +210,8 @@ print(len({each.get("tlsfloor.exemption") for _, each in metrics._handshake_poin
 print(len(list(metrics._counted("error.type", "failed"))))
 floor.is_command = True  # what a command does is not counted
 events.count_handshake(0x302, "client", "old.example", none)
-print(len([each for _, each in metrics._handshake_points() if each["tls.protocol.version"] == "1.1"]))
+points = metrics._handshake_points()
+print(len([each for _, each in points if each["tls.protocol.version"] == "1.1"]))
 """
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import random
 import re
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -23,7 +21,6 @@ import machine_reports
 import parts
 from events import handshake, write
 from machine_reports import of, verified
-from programs import clean_environment
 from reports import FINE, OLD, ReportRun
 from tlsfloor.report import documents, machines, on_duckdb, reader
 
@@ -511,21 +508,13 @@ def test_lines_are_joined_only_where_a_document_begins() -> None:
 def test_the_guide_makes_a_report_on_a_fleet(tmp_path: Path) -> None:
     parts.need("rich", "tlslite")
     parts.need_program("sh")
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     blocks = [guides.block("how-to/report.md", name) for name in ("fleet", "since")]
     commands = guides.commands("".join(blocks))
     # A report has the second in which it was made, and the next one must be newer.
     script = "".join(
         "sleep 1\n" * ("--output monday" in command) + f"{command}\n" for command, _ in commands
     )
-    done = subprocess.run(
-        ["sh", "-c", script],
-        cwd=tmp_path,
-        env=clean_environment(PATH=path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    found = guides.run(script, tmp_path)
     shown = re.escape("".join(printed for _, printed in commands)).replace("…", ".*")
-    assert re.fullmatch(shown, done.stdout.strip() + "\n"), done.stdout
+    assert re.fullmatch(shown, found.strip() + "\n"), found
     assert (tmp_path / "fleet.html").exists()

@@ -7,9 +7,14 @@ that a backslash continues; ``^C`` is Ctrl-C. The lines below are what the comma
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
+
+from programs import clean_environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -64,3 +69,18 @@ def commands(text: str) -> list[tuple[str, str]]:
             found[-1] = (command, f"{printed}{line}\n")
         continued = line.endswith("\\") and not found[-1][1]
     return found
+
+
+def run(script: str, folder: Path) -> str:
+    """Return what a shell prints that runs a script in a folder, with our commands on its PATH."""
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=folder,
+        env=clean_environment(PATH=path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout

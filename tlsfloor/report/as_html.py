@@ -249,10 +249,10 @@ def _fleet(fleet: Fleet, floor: int) -> Iterator[str]:
 
 def _flagged(fleet: Fleet, kind: str, floor: int) -> Iterator[str]:
     """Show what is flagged or inconclusive of a kind."""
-    groups = fleet.groups(kind, floor)
+    entries = fleet.entries(kind, floor)
     rows = []
-    for group in groups[:_MOST]:
-        found = group.finding
+    for entry in entries[:_MOST]:
+        found = entry.finding
         rows.append(
             {
                 "Verdict": (
@@ -261,13 +261,13 @@ def _flagged(fleet: Fleet, kind: str, floor: int) -> Iterator[str]:
                 ),
                 kind.capitalize(): ("", _two_lines(found.name, found.text)),
                 "Owner": ("", _two_lines(found.owner, found.image)),
-                "Machines": ("", _escaped(group.where())),
-                "Reported": ("when", phrases.moment(group.last)),
+                "Machines": ("", _escaped(entry.where())),
+                "Reported": ("when", phrases.moment(entry.last)),
             }
         )
     if rows:
-        yield from _table(_sentence(KINDS[kind], end=""), f"{len(groups):,}", rows)
-        yield from _rest(len(groups))
+        yield from _table(_sentence(KINDS[kind], end=""), f"{len(entries):,}", rows)
+        yield from _rest(len(entries))
         yield "</section>\n"
 
 

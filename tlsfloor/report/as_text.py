@@ -179,18 +179,18 @@ def _changes(changes: Changes | None) -> Iterator[TextLine]:
 def _fleet(fleet: Fleet | None, floor: int) -> Iterator[TextLine]:
     """Show what is flagged on which machines, and who has to act."""
     for kind, heading in KINDS.items():
-        groups = fleet.groups(kind, floor) if fleet else []
-        if groups:
+        entries = fleet.entries(kind, floor) if fleet else []
+        if entries:
             yield from _section(heading)
-        for group in groups[:_FEW]:
-            found = group.finding
+        for entry in entries[:_FEW]:
+            found = entry.finding
             what = printable(f"{found.verdict}: {found.name}")
             detail = f" ({printable(found.detail)})" if found.detail else ""
             yield TextLine(2, what + detail, what)
             if found.text:
                 yield TextLine(4, printable(found.text))
-            yield TextLine(4, printable(", ".join(phrases.place(found, group.where(), group.last))))
-        yield from _more(len(groups), "json")
+            yield TextLine(4, printable(", ".join(phrases.place(found, entry.where(), entry.last))))
+        yield from _more(len(entries), "json")
 
 
 def _row_lines(impact: Impact, row: Row, listed: str) -> Iterator[TextLine]:

@@ -13,7 +13,7 @@ from tlsfloor.report.tally import NO, UNKNOWN, YES
 _PLURALS = {"process": "processes", "library": "libraries"}
 
 
-class Group(NamedTuple):
+class Entry(NamedTuple):
     """Findings that differ only in the machine, and when they were made."""
 
     finding: Finding
@@ -98,16 +98,16 @@ class Fleet:
         is_one = len(part) == 1
         return f"{', '.join(parts)} {'is' if is_one else 'are'}" if parts else ""
 
-    def groups(self, kind: str, floor: int) -> list[Group]:
+    def entries(self, kind: str, floor: int) -> list[Entry]:
         """Return what is flagged or inconclusive, the worst first."""
-        groups: dict[tuple[str, ...], Group] = {}
+        entries: dict[tuple[str, ...], Entry] = {}
         for each in self.findings:
             if each.kind == kind and each.flagged(floor) != NO:
                 key = (each.verdict, str(each.floor), each.name, *each[6:])
-                group = groups.setdefault(key, Group(each, [], each.when))
-                group.hosts.append(each.host)
-                groups[key] = group._replace(last=max(group.last, each.when))
-        return list(groups.values())
+                entry = entries.setdefault(key, Entry(each, [], each.when))
+                entry.hosts.append(each.host)
+                entries[key] = entry._replace(last=max(entry.last, each.when))
+        return list(entries.values())
 
     def verdicts(self, *fields: str) -> list[tuple[tuple[str, ...], set[str], Counter[str]]]:
         """Return for each owner and image, say, the machines, and how often there is each verdict.

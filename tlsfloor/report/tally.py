@@ -178,7 +178,8 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._groups = [Smallest(MOST_ROWS, self._sum_up) for _ in range(3)]
+        # By how many of floor 1.2 and floor 1.3 would not break a row.
+        self._by_answer = [Smallest(MOST_ROWS, self._sum_up) for _ in range(3)]
         self.rest: dict[tuple[Any, ...], Row] = {}
         self.timeline = Timeline()
         self.machines, self.names = Smallest(MOST_MACHINES), Smallest(MOST_NAMES)
@@ -192,7 +193,7 @@ class Tally:
     @property
     def rows(self) -> dict[tuple[Any, ...], Row]:
         """Each row that does not sum up others, by its key."""
-        return {key: row for rows in self._groups for key, row in rows.kept.items()}
+        return {key: row for rows in self._by_answer for key, row in rows.kept.items()}
 
     @property
     def hosts(self) -> dict[str, float]:
@@ -299,7 +300,7 @@ class Tally:
 
     def settle(self) -> None:
         """Drop what is too much. Call it after the last event: the answer is then the same."""
-        for each in (*self._groups, self.machines, self.names, self.held):
+        for each in (*self._by_answer, self.machines, self.names, self.held):
             each.trim()
         self.rest = dict(sorted(self.rest.items()))
         self._cache.clear()
@@ -334,12 +335,12 @@ class Tally:
             texts = list(map(shortened, texts))
         if not 0 <= port < 65536:
             raise ValueError("the port is invalid")
-        subject, group = _subject(*texts[: len(_SUBJECT)])
+        subject, spared = _subject(*texts[: len(_SUBJECT)])
         others, program = texts[len(_SUBJECT) : -2], texts[_PROGRAM]
-        if group == 2 or subject[0] != "handshake" or not subject[3]:
+        if spared == 2 or subject[0] != "handshake" or not subject[3]:
             others[-1] = ""  # an exemption makes no difference
         key = (subject, *others, port)
-        rows = self._groups[group]
+        rows = self._by_answer[spared]
         row = rows.kept.get(key)
         if row is None and rows.admits(key):
             row = Row(subject, others, port)
