@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -338,3 +339,116 @@ def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
                 if each.program == case.program and each.version == case.version
             }
             assert twin == ({"rsa", "ecdhe"} if case.version < floor else {"ecdhe"})
+
+
+def test_only_immune_and_enforced_have_exit_status_0() -> None:
+    statuses = {name: judge.Verdict(name, "", []).exit_status for name in judge.EXIT_STATUSES}
+    assert statuses == {"immune": 0, "enforced": 0, "lowerable": 1, "leaks": 1, "inconclusive": 3}
+
+
+def test_evidence_and_verdicts_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        SOUND.results[0].outcome = "accepted"  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        judge.unproven(["x"]).name = "immune"  # type: ignore[misc]
+
+
+def test_a_version_equal_to_the_floor_is_allowed_and_is_a_control() -> None:
+    def said(case: cases.Case) -> dict[str, str]:
+        return {"version": "TLSv1.2"} if case.version == TLS1_2 else {"error": "SSLError: x"}
+
+    found = launch(said, lambda case: (case.version == TLS1_2, ""))
+    assert judge.judge_launch(found, found, TLS1_2).name == "immune"
+    assert not [each for each in found.below(TLS1_2, "accepted") if each.case.version == TLS1_2]
+
+
+def test_a_control_needs_both_sides() -> None:
+    """A peer that saw a handshake which the program knows nothing of is no control."""
+    found = launch(lambda case: {"error": "SSLError: x"}, completed_if_allowed)
+    assert judge.judge_launch(OPEN, found, TLS1_2).name == "inconclusive"
+
+
+def test_what_an_interpreter_does_not_have_proves_nothing() -> None:
+    found = launch(lambda case: {"absent": "No module named 'ssl'"}, lambda case: (False, ""))
+    assert {(each.outcome, each.probe_said) for each in found.results} == {
+        ("absent", "No module named 'ssl'")
+    }
+    assert found.doubts() == ["nothing could be tried"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "outcome"),
+    [
+        ("tlsfloor: error: it is not covered", "refused"),
+        ("libx.so: cannot allocate memory in static TLS block", "inconclusive"),
+        ("libx.so: too many open files", "inconclusive"),
+        ("No module named 'x'", "absent"),
+    ],
+)
+def test_an_import_that_failed_is_not_always_that_of_an_absent_library(
+    absent: str, outcome: str
+) -> None:
+    def said(case: cases.Case) -> dict[str, str]:
+        return {"absent": absent} if case.setup == "lowered" else allowed_only(case)
+
+    def saw(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 and case.setup != "lowered", ""
+
+    found = launch(said, saw).results
+    assert {each.outcome for each in found if each.case.setup == "lowered"} == {outcome}
+    # If nothing can be imported, no import that is refused has a control.
+    nothing = launch(lambda case: {"absent": absent}, lambda case: (False, "")).results
+    assert {each.outcome for each in nothing} == {
+        "inconclusive" if outcome == "refused" else outcome
+    }
+
+
+@pytest.mark.parametrize(("saw", "outcome"), [("", "refused"), ("hello", "inconclusive")])
+def test_a_library_that_the_floor_refuses_needs_no_control(saw: str, outcome: str) -> None:
+    error = "ProtocolRefused: it cannot be held"
+    found = launch(lambda case: {"error": error}, lambda case: (False, saw))
+    assert {each.outcome for each in found.results} == {outcome}
+
+
+def test_a_doubt_names_its_case_and_what_was_seen_last() -> None:
+    for said, saw, text in (("EOF", "an end", "EOF"), ("", "an end", "an end")):
+        found = launch(lambda case: {"error": said}, lambda case: (False, saw))
+        assert found.doubts()[:-1] == [f"{case.id}: {text}" for case in PLAN]
+        assert found.doubts()[-1] == "nothing could be tried"
+
+
+def test_a_case_that_the_probe_did_not_reach_is_inconclusive() -> None:
+    reached = {case.id: allowed_only(case) for case in PLAN if case.version >= TLS1_2}
+    saw = {case.id: completed_if_allowed(case) for case in PLAN}
+    found = judge.judge_cases(PLAN, reached, saw, TLS1_2)
+    below = [each for each in found if each.case.version < TLS1_2]
+    assert {(each.outcome, each.probe_said) for each in below} == {
+        ("inconclusive", "the probe did not reach this case")
+    }
+
+
+def test_a_fact_that_is_no_list_counts_as_an_empty_one() -> None:
+    found = judge.LaunchResult("x", facts={"armings": [1], "startup_files": "a text"})
+    assert [found.fact_list(name) for name in ("armings", "startup_files", "x")] == [[1], [], []]
+
+
+def test_doubts_about_a_launch_hide_no_block_but_prevent_enforced() -> None:
+    """Also if the doubt is about one case of many that are blocked."""
+
+    def said(case: cases.Case) -> dict[str, str]:
+        return {"error": "EOF"} if case.setup == "lowered" else allowed_only(case)
+
+    def saw(case: cases.Case) -> tuple[bool, str]:
+        return case.version >= TLS1_2 and case.setup != "lowered", ""
+
+    verdict = judge.judge_launch(OPEN, launch(said, saw), TLS1_2)
+    assert verdict.name == "inconclusive"
+    assert all(" lowered " in reason and reason.endswith(": EOF") for reason in verdict.reasons)
+
+
+def test_reasons_begin_with_what_happened_to_the_case() -> None:
+    words = {
+        judge.judge_launch(isolated, started, TLS1_2).reasons[0].partition(": ")[0]
+        for isolated, started in ((OPEN, OPEN), (OPEN, SOUND), (SOUND, SOUND))
+    }
+    assert words == {"accepted", "blocked", "refused"}
