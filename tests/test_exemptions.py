@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from entries import entry, TODAY
 from programs import armed_environment, clean_environment, python
 from parts import need
 from tlsfloor import exemptions
@@ -23,25 +23,6 @@ from tlsfloor.versions import TLS1_0, TLS1_1, TLS1_2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-TODAY = dt.datetime.now(dt.timezone.utc).date()
-
-
-def entry(**facts: object) -> str:
-    """Return an entry of the file, which is valid unless ``facts`` change that."""
-    whole: dict[str, object] = {
-        "host": "old.example.com",
-        "minimum": "1.0",
-        "reason": "cannot be updated",
-        "expires": TODAY + dt.timedelta(days=30),
-        **facts,
-    }
-    lines = [
-        f"{key} = {value if isinstance(value, (int, dt.date)) else json.dumps(value)}"
-        for key, value in whole.items()
-        if value is not None
-    ]
-    return "\n".join(["[[exemption]]", *lines, ""])
 
 
 def armed(folder: Path, *entries: str, floor: str = "1.2") -> dict[str, str]:
@@ -284,52 +265,6 @@ def test_an_expired_exemption_does_not_apply_and_is_explained(old: str, tmp_path
     )
 
 
-@pytest.mark.parametrize(
-    ("wrong", "problem"),
-    [
-        (entry(reason=None), "exemption 1 of {} does not apply: it has no reason"),
-        (entry(reason=" "), "exemption 1 of {} does not apply: it has no reason"),
-        (entry(expires=None), "exemption 1 of {} does not apply: it has no expires"),
-        (entry(expires="soon"), "does not apply: soon is not a day"),
-        (entry(minimum=None), "exemption 1 of {} does not apply: it has no minimum"),
-        (entry(minimum="0.9"), "does not apply: '0.9' is not a TLS version"),
-        (entry(host=None), "exemption 1 of {} does not apply: it has no host"),
-        (entry(host="*"), "does not apply: '*' is too wide"),
-        (entry(host="*.com"), "does not apply: '*.com' is too wide"),
-        (entry(host="old.*.com"), "does not apply: 'old.*.com' is too wide"),
-        (entry(host="*..com"), "does not apply: '*..com' is not a host"),
-        (entry(host="."), "does not apply: '.' is not a host"),
-        (entry(host="%"), "does not apply: '%' is not a host"),
-        (entry(host="%old.example.com"), "does not apply: '%old.example.com' is not a host"),
-        (entry(host="old.example.com%1"), "does not apply: 'old.example.com%1' is not a host"),
-        (entry(host="old.example.com:443"), "does not apply: 'old.example.com:443' is not a host"),
-        (entry(host="https://old.example.com"), "'https://old.example.com' is not a host: write a"),
-        (entry(host="127.0.0.256"), "does not apply: '127.0.0.256' is not a host"),
-        (entry(host="old .example.com"), "does not apply: 'old .example.com' is not a host"),
-        (entry(host="\u2028.example.com"), "is not a host"),
-        ("x = " + "[" * 5000, "no exemption can be read from {}: it is nested too deeply"),
-        (entry(port=0), "does not apply: 0 is not a port"),
-        (entry(port="443"), "does not apply: '443' is not a port"),
-        (entry(minimun="1.0"), "unknown key 'minimun'; did you mean minimum"),
-        (
-            entry().replace("[[exemption]]", "[[exempt]]"),
-            "no exemption of {} applies: it has exempt",
-        ),
-        (entry().replace("[[exemption]]", "[exemption]"), "where [[exemption]] is meant"),
-        ("[[exemption", "no exemption can be read from {}: "),
-    ],
-)
-def test_an_invalid_entry_does_not_apply_and_is_reported(
-    wrong: str, problem: str, old: str, tmp_path: Path
-) -> None:
-    env = armed(tmp_path, wrong)
-    done = python("-c", PROGRAM, "old.example.com", old, str(TLS1_0), env=env)
-    assert done.returncode == 0, done.stderr
-    assert problem.format(env["TLSFLOOR_EXEMPTIONS"]) in done.stderr
-    assert done.stderr.startswith("tlsfloor: error: ")
-    assert "PROTOCOL_VERSION" in json.loads(done.stdout)["by_socket"]
-
-
 # A connection to nobody in particular, and to a name with what ends an address of IPv6.
 NAMELESS = """
 import json, socket, ssl, sys, warnings
@@ -561,62 +496,6 @@ def test_a_callback_may_wait_for_another_connection(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == ["exempted ends", "unexempted ends", "refused ends"], done
 
 
-# --- whose file it is
-
-
-@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
-@pytest.mark.parametrize(
-    ("file_mode", "folder_mode", "problem"),
-    [
-        (0o644, 0o755, ""),
-        (0o664, 0o775, ""),
-        (0o644, 0o1777, ""),  # as /tmp: others may not replace it
-        (0o646, 0o755, "everyone may write it; hint: chmod o-w "),
-        (0o666, 0o1777, "everyone may write it; hint: chmod o-w "),
-        (0o644, 0o777, "everyone may replace it; hint: chmod o-w "),
-    ],
-)
-@pytest.mark.parametrize("below", [".", "conf"])
-def test_a_file_that_others_may_write_does_not_apply(
-    file_mode: int, folder_mode: int, problem: str, below: str, old: str, tmp_path: Path
-) -> None:
-    folder = tmp_path / "folder"
-    (folder / below).mkdir(parents=True)
-    env = armed(folder / below, entry())
-    Path(env["TLSFLOOR_EXEMPTIONS"]).chmod(file_mode)
-    folder.chmod(folder_mode)
-    done = python("-c", NAMELESS, old, "old.example.com", env=env)
-    assert (json.loads(done.stdout)["old.example.com"] == "TLSv1") == (not problem)
-    assert problem in done.stderr
-    assert bool(problem) == bool(done.stderr)
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid(), reason="needs root")
-def test_a_file_in_a_folder_that_others_may_replace_does_not_apply(tmp_path: Path) -> None:
-    folder = tmp_path / "sticky" / "theirs"
-    folder.mkdir(parents=True)
-    (folder / "file").write_text(entry())
-    os.chown(folder, 65534, 65534)
-    assert exemptions._read_file(str(folder / "file"))[1] == []
-    folder.parent.chmod(0o1777)
-    problem = f"everyone may replace it; hint: move it out of {folder.parent}"
-    assert problem in exemptions._read_file(str(folder / "file"))[1][0]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_or_an_unsafe_link_does_not_apply(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert "it is not a regular file" in exemptions._read_file(str(tmp_path / "pipe"))[1][0]
-    assert "it is not a regular file" in exemptions._read_file(str(tmp_path))[1][0]
-    (tmp_path / "real").write_text(entry())
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "link").symlink_to(tmp_path / "real")
-    assert exemptions._read_file(str(folder / "link"))[1] == []
-    folder.chmod(0o1777)
-    assert "is not followed" in exemptions._read_file(str(folder / "link"))[1][0]
-
-
 def test_a_relative_path_starts_at_the_folder_of_the_start(old: str, tmp_path: Path) -> None:
     start, other = tmp_path / "start", tmp_path / "other"
     start.mkdir()
@@ -816,10 +695,3 @@ def test_an_installed_floor_has_no_exemptions(old: str, tmp_path: Path) -> None:
     file = env["TLSFLOOR_EXEMPTIONS"]
     problem = f"no exemption of {file} applies: an installed floor has none"
     assert done.stderr == f"tlsfloor: error: {problem}\n"
-
-
-@pytest.mark.parametrize("text", ["", "# nothing\n"])
-def test_an_empty_file_is_valid(text: str, tmp_path: Path) -> None:
-    file = tmp_path / "exemptions.toml"
-    file.write_text(text)
-    assert exemptions._read_file(str(file)) == ([], [])
