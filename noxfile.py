@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import nox
@@ -56,6 +57,10 @@ HOOKS = [
     "tests/floor/test_gates.py",
     "tests/startup/test_bootstrap.py",
 ]
+
+
+# What ``nox -s mutants`` changes, one module each.
+MUTATED = ["policy", "exemptions", "judge", "hooks", "stdlib", "contexts", "connections"]
 
 
 def install(session: nox.Session, what: str) -> None:
@@ -192,3 +197,33 @@ def benchmarks(session: nox.Session) -> None:
     session.install(".[benchmarks]")
     session.run("python", "-m", "benchmarks", *session.posargs)
     session.run("python", "-m", "benchmarks.page")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Change the policy, the judge, the hooks and the gates, or those named: do tests notice?"""
+    place = Path(session.create_tmp()).resolve() / "checkout"
+    shutil.rmtree(place, ignore_errors=True)
+    session.run(
+        "git", "clone", "--quiet", ".", str(place), external=True
+    )  # files are changed there
+    session.install("--editable", f"{place}[test]", "cosmic-ray")
+    session.chdir(place)
+    # Two mutants of one second may have the same size, so bytecode must be checked by its hash.
+    session.run("python", "-m", "compileall", "-q", "--invalidation-mode=checked-hash", "tlsfloor")
+    plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # to load the others takes half of the time
+    env = {**plugins, "PYTEST_ADDOPTS": "-qx -p pytest_socket -p pytest_timeout"}
+    names = session.posargs or MUTATED
+    for name in names:
+        config, found = f"tests/mutants/{name}.toml", f"{name}.sqlite"
+        session.run("cosmic-ray", "baseline", config, env=env)
+        session.run("cosmic-ray", "init", config, found)
+        session.run("cr-filter-operators", found, "tests/mutants/operators.toml")
+        with sqlite3.connect(found) as database:  # what was filtered would count as killed
+            for table in ("mutation_specs", "work_items", "work_results"):
+                condition = "job_id IN (SELECT job_id FROM work_results)"
+                database.execute(f"DELETE FROM {table} WHERE {condition}")  # noqa: S608
+        session.run("cosmic-ray", "exec", config, found, env=env)
+        session.run("cr-report", "--surviving-only", "--show-diff", found)
+    for name in names:
+        session.run("cr-rate", "--fail-over", "5", f"{name}.sqlite")  # percent that survived

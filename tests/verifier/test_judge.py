@@ -125,6 +125,15 @@ def test_a_verdict_on_hellos_does_not_speak_of_connections() -> None:
         assert str(judge.judge_launch(isolated, started, TLS1_2)) == sentence
 
 
+def test_a_verdict_on_one_case_is_in_the_singular() -> None:
+    one = judge.LaunchResult("x", [each for each in OPEN.results if each.case.version < TLS1_2][:1])
+    verdict = judge.judge_launch(OPEN, one, TLS1_2)
+    assert verdict.explanation == "1 connection below TLS 1.2 succeeded with default settings"
+    refused = [each for each in SOUND.results if each.case == one.results[0].case]
+    verdict = judge.judge_launch(one, judge.LaunchResult("x", refused), TLS1_2)
+    assert verdict.explanation == "1 downgrade that works without the floor is blocked"
+
+
 def only(found: judge.LaunchResult, *setups: str) -> judge.LaunchResult:
     """A launch that tried nothing but some setups."""
     results = [result for result in found.results if result.case.setup in setups]
