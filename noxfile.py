@@ -199,7 +199,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.page")
 
 
-@nox.session
+@nox.session(python="3.11")  # other versions take other branches
 def mutants(session: nox.Session) -> None:
     """Change the policy, the judge, the hooks and the gates, or those named: do tests notice?"""
     place = Path(session.create_tmp()).resolve() / "checkout"
