@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import importlib
 import io
 import pickle
 import ssl
@@ -197,6 +198,23 @@ def test_a_start_with_tls_does_not_execute_the_package() -> None:
     program = "import ssl, sys; print('__all__' in vars(sys.modules['tlsfloor']))"
     done = python("-c", program, env=clean_environment(PYTHONPATH=str(PACKAGE / "bootstrap")))
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_names_for_type_checkers_are_not_loaded() -> None:
+    """They would make each start more expensive."""
+    looked_at = 0
+    for file in (*PACKAGE.glob("*.py"), *PACKAGE.glob("stacks/*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+                name = ".".join(["tlsfloor", *file.relative_to(PACKAGE).with_suffix("").parts])
+                try:
+                    module = importlib.import_module(name.replace(".__init__", ""))
+                except ImportError:  # of a library that is not installed
+                    continue
+                names = {alias.asname or alias.name for each in node.body for alias in each.names}
+                assert not names & vars(module).keys(), name
+                looked_at += 1
+    assert looked_at > 10
 
 
 def test_arming_does_not_import_ssl() -> None:

@@ -172,7 +172,7 @@ def _parse_entry(entry: object) -> Exemption:
         if key not in Exemption._fields:
             import difflib
 
-            near = difflib.get_close_matches(key, Exemption._fields, 1)
+            near = difflib.get_close_matches(key, Exemption._fields)
             raise ValueError(f"unknown key {key!r}" + (f"; did you mean {near[0]}" if near else ""))
     for key in ("host", "minimum", "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
