@@ -332,6 +332,8 @@ def test_several_doubts_are_counted_before_the_first() -> None:
     assert verdict.explanation == (
         "nothing is proven: the first of 3 reasons: an error; hint: write 1.2 or 1.3"
     )
+    assert judge.unproven(["x", "y"]).explanation.endswith(": the first of 2 reasons: x")
+    assert judge.unproven(["x"]).explanation == "nothing is proven: x"
 
 
 def test_every_case_below_the_floor_is_tried_with_both_key_exchanges() -> None:
