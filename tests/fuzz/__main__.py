@@ -8,8 +8,8 @@
 A target is a module ``fuzz_NAME``. The first sentence of its docstring is its invariant, and its
 function ``one_input`` raises for bytes that break it. ``corpus/NAME`` has inputs that reach
 different code, and those that have broken the invariant before. Copy a new one of these there.
-Further arguments are libFuzzer's: ``-merge=1 tests/fuzz/corpus/wire /tmp/wire`` adds to the corpus
-what reaches more code.
+Further arguments are libFuzzer's: ``wire 0 -merge=1 tests/fuzz/corpus/wire /tmp/wire`` adds to the
+corpus what reaches more code.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def main(arguments=None):
         rest += [found, os.path.join(HERE, "corpus", options.target)]
         words = os.path.join(HERE, f"{options.target}.dict")
         rest += [f"-dict={words}"] * os.path.exists(words)
-    atheris.Setup([sys.argv[0], *rest], target.one_input)
+    # A merge runs this command again.
+    atheris.Setup([f"{sys.executable} {HERE} {options.target} 0", *rest], target.one_input)
     atheris.Fuzz()
 
 
