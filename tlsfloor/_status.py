@@ -24,7 +24,8 @@ class Status:
     True in a condition if the floor is held. Attributes:
 
     * ``held``: the floor is armed, it is held on every stack that was imported, all gates are in
-      place, and no library was loaded that carries TLS and is in no row of the table;
+      place, and no library was loaded that carries TLS and is in no row of the table (``status()``
+      and ``require()`` also look for those that no import brings, on Linux);
     * ``floor``: ``"1.2"``, or None if nothing is armed;
     * ``observed``: the floor that is observed and not held, or None if there is none above
       ``floor``;
@@ -92,18 +93,18 @@ def status() -> Status:
 
     .. versionadded:: 0.1
     """
-    found = _verified()
+    found = from_guards()
     from tlsfloor.inventory import libraries
     from tlsfloor.stacks import _coverage
 
     known = {**_coverage.coverage(found.floor), **found.stacks}
     found.libraries = _coverage.describe(libraries.loaded(), known)
-    return found
+    if found.floor and not libraries.is_embedded():
+        from tlsfloor.stacks import _unknown_found
 
-
-def _verified() -> Status:
-    """Return what the guards report, and the verifier if ``ssl`` is loaded."""
-    found = from_guards()
+        opened = _unknown_found.describe_opened(found.libraries, current.held)
+        found.problems += opened
+        found.held = found.held and not opened
     if found.held and found.floor and sys.modules.get("ssl") is not None:
         from tlsfloor.verifier import in_process
 
@@ -211,8 +212,9 @@ def require(floor: Floor) -> None:
 
     It is for a library that must not run without a floor, and may not set one: only the application
     or the operator may. It asks what ``status()`` asks, and passes if ``held`` of that is true and
-    the floor is high enough. That takes some 20 ms if ``ssl`` is loaded: ask once, and not for each
-    connection.
+    the floor is high enough. The first time it reads the files of all loaded libraries, and if
+    ``ssl`` is loaded it tries connections in memory, which takes some 20 ms each time: ask once,
+    and not for each connection.
 
     Args:
         floor: as for ``enforce()``.
@@ -225,7 +227,7 @@ def require(floor: Floor) -> None:
     .. versionadded:: 0.1
     """
     asked = policy.floor_of(floor, "require()")
-    found = _verified()
+    found = status()
     if found.held and versions.FLOORS[str(found.floor)] >= asked:
         return
     name = versions.floor_name(asked)

@@ -17,14 +17,18 @@ import pytest
 import parts
 from compiled import compiled, libpython
 from programs import BOOTSTRAP, armed_environment, clean_environment, python
-from parts import need
+from parts import leave_out, need
 from tlsfloor.stacks import COVERED, TABLE, _coverage, _unknown
 from tlsfloor.inventory import libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPENSSL = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
+#: What an implementation of TLS 1.0 to 1.2 contains.
+LABELS = b"\0client finished\0server finished\0"
+
+LIBCRYPTO = b"\x7fELF\0OpenSSL 3.0.19 27 Jan 2026\0"
+OPENSSL = LIBCRYPTO + LABELS
 
 STATUS = "import ssl, json, tlsfloor; print(json.dumps(tlsfloor.status().as_dict()))"
 
@@ -46,7 +50,10 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
     ("data", "expected"),
     [
         (OPENSSL, {"OpenSSL": "3.0.19"}),
-        (b"about OpenSSL 3 \0 \0OpenSSL 1.1.1w  11 Sep 2023\0", {"OpenSSL": "1.1.1w"}),
+        (
+            LABELS + b"about OpenSSL 3 \0 \0OpenSSL 1.1.1w  11 Sep 2023\0",
+            {"OpenSSL": "1.1.1w"},
+        ),
         (b"\0needs OpenSSL 3.0.0 or newer\0", {}),
         (b"..LibreSSL 3.8.2\0", {"LibreSSL": "3.8.2"}),
         (b"/registry/rustls-0.23.46/src/lib.rs", {"rustls": "0.23.46"}),
@@ -55,8 +62,12 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
         (b"\0libldap-2.5.so.0\0", {"libldap-2.5.so.0": ""}),
         (b"\0libssl-8b66dd34.so.3\0libpq.so.5\0", {"libssl-8b66dd34.so.3": "", "libpq.so.5": ""}),
         (b"\0libssl says nothing\0", {}),
-        (b"client finished" + OPENSSL + b"libssl.so.3\0", {"OpenSSL": "3.0.19", "libssl.so.3": ""}),
-        (OPENSSL + b"libssl.so.3\0", {"libssl.so.3": ""}),  # PyPy's: it was built for that one
+        (OPENSSL + b"libssl.so.3\0", {"OpenSSL": "3.0.19", "libssl.so.3": ""}),
+        (LIBCRYPTO + b"libssl.so.3\0", {"libssl.so.3": ""}),  # PyPy's: it was built for that one
+        (b"Mbed TLS 3.6.3" + LABELS, {"Mbed TLS": "3.6.3"}),
+        (b"mbed TLS 2.16.0" + LABELS, {"Mbed TLS": "2.16.0"}),
+        (b"stripped" + LABELS, {"an implementation that does not say its name": ""}),
+        (b"client finished", {}),
         (b"", {}),
     ],
 )
@@ -104,11 +115,19 @@ def test_a_file_cannot_ask_for_more_memory_than_it_has(tmp_path: Path) -> None:
 
 
 def test_libssl_and_libcrypto_are_reported_as_one_library(tmp_path: Path) -> None:
-    write_files(tmp_path, {"libcrypto-1.so.3": OPENSSL, "libssl-2.so.3": b"\0libssl.so.3\0"})
-    write_files(tmp_path, {"alone/libcrypto.so.3": OPENSSL})
+    write_files(tmp_path, {"libcrypto-1.so.3": LIBCRYPTO, "libssl-2.so.3": b"\0libssl.so.3\0"})
+    write_files(tmp_path, {"alone/libcrypto.so.3": LIBCRYPTO, "_hashes.so": LIBCRYPTO})
     found, unread = libraries.search_folder(str(tmp_path))
-    assert [str(library) for library in found] == ["libssl.so.3, OpenSSL 3.0.19", "OpenSSL 3.0.19"]
+    assert [str(library) for library in found] == ["libssl.so.3, OpenSSL 3.0.19"]
+    assert [library.parts for library in found] == [[str(tmp_path / "libcrypto-1.so.3")]]
     assert unread == {}
+
+
+def test_an_extension_of_duckdb_is_searched(tmp_path: Path) -> None:
+    """DuckDB opens it itself, and its httpfs accepts TLS 1.0."""
+    write_files(tmp_path, {"v1.4.4/httpfs.duckdb_extension": OPENSSL, "httpfs.info": OPENSSL})
+    found, _ = libraries.search_folder(str(tmp_path))
+    assert [str(library) for library in found] == ["OpenSSL 3.0.19"]
 
 
 @pytest.mark.parametrize(
@@ -284,11 +303,11 @@ def test_status_lists_the_loaded_libraries(executable: str) -> None:
 MAPPED = """
 import mmap, os, sys
 from tlsfloor.inventory import libraries
-name = os.path.join(os.fsencode(sys.argv[1]), b"libssl-caf\\xe9.so.9")
+name = os.path.join(os.fsencode(sys.argv[1]), b"caf\\xe9." + os.fsencode(sys.argv[2]))
 with open(name, "wb+") as file:
     file.write(b"\\0libssl.so.9\\0" * 400)
     file.flush()
-    mapped = mmap.mmap(file.fileno(), 0)
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ | int(sys.argv[3]))
 def found():
     return [str(each) for each in libraries.loaded() if os.fsencode(each.path) == name]
 print(found())
@@ -298,11 +317,49 @@ print(found())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
-def test_a_loaded_library_may_have_any_name_and_be_replaced(tmp_path: Path) -> None:
-    done = python("-c", MAPPED, str(tmp_path))
+@pytest.mark.parametrize(("ending", "protection"), [("so.9", 0), ("extension", 4)])
+def test_a_loaded_library_may_have_any_name_and_be_replaced(
+    ending: str, protection: int, tmp_path: Path
+) -> None:
+    """It is known by its name, or because it can be executed (PROT_EXEC)."""
+    done = python("-c", MAPPED, str(tmp_path), ending, str(protection))
     first, second = done.stdout.splitlines()
     assert first == "['libssl.so.9']"
     assert second.endswith(" replaced since']")
+    done = python("-c", MAPPED, str(tmp_path), "txt", "0")
+    assert done.stdout.splitlines() == ["[]", "[]"]
+
+
+OPENED = """
+import ctypes, json, sys, tlsfloor
+ctypes.CDLL(sys.argv[1])
+status = tlsfloor.status()
+try:
+    tlsfloor.require("1.2")
+except tlsfloor.FloorNotHeldError as error:
+    print(error)
+print(json.dumps([status.held, status.problems]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_a_library_that_a_program_opens_itself_is_not_held() -> None:
+    """libgnutls accepts TLS 1.0, and no import brings it."""
+    import ctypes
+
+    try:
+        ctypes.CDLL("libgnutls.so.30")
+    except OSError as error:
+        leave_out("libgnutls.so.30", str(error))
+    env = armed_environment()
+    *_, facts = python("-c", OPENED, "libm.so.6", env=env).stdout.splitlines()
+    assert json.loads(facts) == [True, []]
+    error, facts = python("-c", OPENED, "libgnutls.so.30", env=env).stdout.splitlines()
+    held, problems = json.loads(facts)
+    assert not held
+    [problem] = [each for each in problems if each.startswith("libgnutls.so.30")]
+    assert "no row of the table covers its TLS: GnuTLS 3" in problem
+    assert problem in error
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")

@@ -107,6 +107,7 @@ def test_a_library_of_the_system_is_told_by_its_name(tmp_path: Path) -> None:
         ("libcurl-gnutls-1a.so.4", "libcurl-gnutls-1a.so.4"),
         ("libldap_r-2.4.so.2", "libldap_r-2.4.so.2"),
         ("libgit2.so.1.9", "libgit2.so.1.9"),
+        ("libQt6Network.so.6", "libQt6Network.so.6"),
         ("libsslope.so", ""),
         ("libcurly-1a.so", ""),
         ("libz.so.1", ""),
@@ -116,6 +117,17 @@ def test_a_bundled_library_is_told_by_its_name(name: str, what: str, tmp_path: P
     library = compiled(tmp_path / "acme.libs" / name, "int it;", f"-Wl,-soname,{name}")
     path = extension(tmp_path / "acme", "_it", "", library, "-Wl,-rpath,$ORIGIN/../acme.libs")
     assert _unknown.find_tls(path) == what
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("_jpype", "TLS of Java"), ("pyhdbcli", "an OpenSSL that it opens itself"), ("_it", "")],
+)
+def test_what_no_file_shows_is_told_by_the_name_of_the_module(
+    name: str, what: str, tmp_path: Path
+) -> None:
+    path = extension(tmp_path, name)
+    assert _unknown.look(importlib.machinery.ModuleSpec(name, None, origin=path)) == what
 
 
 @pytest.mark.parametrize("folder", ["acme.libs", "acme/.libs", "acme"])

@@ -3,7 +3,8 @@
 How it works: names are unreliable, as a wheel renames the OpenSSL that it contains, or links it
 into its extension. So a library is recognised by texts in its bytes. One that is linked to a
 library of the system is recognised by the name of that library, and a package in pure Python by its
-own name. Everything else is not found.
+own name. An implementation of TLS 1.0 to 1.2 that does not say its name is recognised by two labels
+of the protocol. Everything else is not found.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _TEXTS = (
     ("BoringSSL", b"BoringSSL", b""),
     ("s2n", b"s2n_connection_new", b""),
     ("GnuTLS", b"gnutls_init\0", b""),
-    ("Mbed TLS", b"mbed TLS ", rb"mbed TLS (\d+\.\d+\.\d+)"),
+    ("Mbed TLS", b"bed TLS ", rb"bed TLS (\d+\.\d+\.\d+)"),  # "mbed TLS" before 3.6
     ("NSS", b"NSS_VersionCheck\0", b""),
     ("wolfSSL", b"wolfSSL_CTX_new\0", b""),
     ("rustls", b"/rustls-", rb"/rustls-(\d+\.\d+\.\d+)/"),
@@ -56,8 +57,14 @@ _LINKED = (
     rb"\.(?:so|dylib|dll)[.\d]*)\0"
 )
 
-# A text that every implementation of TLS up to 1.2 needs (RFC 5246, section 7.4.9).
-_LABEL = b"client finished"
+# The texts that every implementation of TLS up to 1.2 needs (RFC 5246, section 7.4.9).
+_LABELS = b"client finished", b"server finished"
+
+# What an implementation is called that is known by these texts only.
+_NAMELESS = "an implementation that does not say its name"
+
+# What the OpenSSL of a file without them is called: its ciphers, which libssl and others use.
+_CRYPTO = "libcrypto of OpenSSL"
 
 # The sections of an ELF file that can hold a text (System V ABI, chapter 4, "Sections"): those of
 # names, and read-only data without what unwinds the stack. The rest, which is most of a file, is
@@ -66,14 +73,21 @@ _PROGBITS, _STRTAB = 1, 3
 _WRITE, _ALLOC, _EXECINSTR = 1, 2, 4
 _UNWINDING = (b".eh_frame", b".gcc_except")
 
-# The names of shared libraries on Linux, macOS and Windows.
-_SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd)$")
+# The names of shared libraries on Linux, macOS and Windows, and of those that DuckDB opens.
+_SHARED = re.compile(r"\.(?:so(?:\.[\d.]+)?|dylib|dll|pyd|duckdb_extension)$")
 
-#: Packages that implement TLS in Python, or contain an implementation.
-PACKAGES = ("aioquic", "dtls", "mbedtls", "nassl", "oscrypto", "tlslite", "wolfssl")
-
-#: How the name of such an implementation ends.
+#: How the name of an implementation in Python ends.
 PURE_PYTHON = "(pure Python)"
+
+#: Packages that implement TLS in Python, or bring an implementation that no file of theirs shows.
+PACKAGES = {
+    **{
+        name: f"{name} {PURE_PYTHON}"
+        for name in ("aioquic", "dtls", "mbedtls", "nassl", "oscrypto", "tlslite", "wolfssl")
+    },
+    "jnius": "TLS of Java",
+    "jpype": "TLS of Java",
+}
 
 # The program of this process, even if its file was replaced.
 _PROGRAM = "/proc/self/exe"
@@ -138,8 +152,12 @@ def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
     linked: dict[bytes, str] = {}
     for match in _matches(data, b"\0lib" if elf else b"lib", _LINKED):
         linked.setdefault(match.group(2), match.group(1).decode("ascii"))
-    if b"ssl" in linked and _LABEL not in data:
-        found.pop("OpenSSL", None)  # the version that it was built for: it is not in this file
+    if any(label not in data for label in _LABELS):
+        version = found.pop("OpenSSL", None)
+        if version is not None and b"ssl" not in linked:  # the version that it was built for
+            found[_CRYPTO] = version
+    elif not found and not linked:
+        found[_NAMELESS] = ""
     return {**found, **dict.fromkeys(linked.values(), "")}
 
 
@@ -223,14 +241,17 @@ def loaded() -> list[Library]:
         # A name may be in any encoding. (The verifier's probe has to read this file by itself: it
         # runs in interpreters that have no tlsfloor.)
         with open("/proc/self/maps", "rb") as file:
-            lines = [line.rstrip(b"\n") for line in file if b"/" in line]
+            fields = [line.rstrip(b"\n").split(None, 5) for line in file if b"/" in line]
         # A server that embeds this Python may contain TLS of its own.
         program = os.readlink(_PROGRAM)
     except OSError:  # not Linux: stacks are still found by their modules
         return found
-    for name in sorted({os.fsdecode(line.split(None, 5)[5]) for line in lines}):
+    executable = {field[5] for field in fields if b"x" in field[1]}
+    for raw in sorted({field[5] for field in fields}):
+        name = os.fsdecode(raw)
         path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
-        if not _SHARED.search(path) and name != program:
+        # Code has any name, and its mapping may have been replaced by huge pages.
+        if raw not in executable and not _SHARED.search(path):
             continue
         names = {os.path.basename(path): "replaced since"}
         if name in (program, path):
@@ -240,28 +261,42 @@ def loaded() -> list[Library]:
     return _joined(found)
 
 
+def is_embedded() -> bool:
+    """Tell whether another program contains this Python: what it has loaded may be its own.
+
+    Only Linux tells which program this is.
+    """
+    try:
+        program = os.path.basename(os.readlink(_PROGRAM))
+    except OSError:
+        return False
+    return not program.startswith(("python", "pypy")) and not hasattr(sys, "frozen")
+
+
 def _package(name: str, path: str) -> Library:
-    return Library(path, {f"{name} {PURE_PYTHON}": ""})
+    return Library(path, {PACKAGES[name]: ""})
 
 
 def _joined(found: list[Library]) -> list[Library]:
-    """Join the two libraries of each OpenSSL: libssl implements TLS, libcrypto has the version."""
+    """Join the two libraries of each OpenSSL: libssl implements TLS, libcrypto has the version.
+
+    A libcrypto without a libssl has no TLS. Other files that contain one are not parts of libssl.
+    """
     owners = {
-        os.path.dirname(library.path): library for library in found if _is_part(library, "libssl")
+        os.path.dirname(library.path): library
+        for library in found
+        if os.path.basename(library.path).startswith("libssl")
     }
     joined = []
     for library in found:
+        version = library.names.pop(_CRYPTO, None)
         owner = owners.get(os.path.dirname(library.path))
-        if owner is not None and _is_part(library, "libcrypto"):
-            owner.names.update(library.names)
-            owner.parts.append(library.path)
-        else:
+        if library.names:
             joined.append(library)
+        elif owner is not None and os.path.basename(library.path).startswith("libcrypto"):
+            owner.names["OpenSSL"] = version or ""
+            owner.parts.append(library.path)
     return joined
-
-
-def _is_part(library: Library, name: str) -> bool:
-    return os.path.basename(library.path).startswith(name)
 
 
 def installed(

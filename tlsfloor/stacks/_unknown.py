@@ -19,7 +19,8 @@ the labels; ``_unknown_found`` finds out which implementation it is. The headers
 those that the dynamic loader reads (``elf.h``; System V gABI, chapters 4 and 5). A file that is not
 ELF, as on macOS and Windows, is searched as a whole.
 
-A library that a program opens itself, by ``ctypes`` or ``dlopen``, is not found.
+A library that a program opens itself, by ``ctypes`` or ``dlopen``, is not found here. On Linux
+``status()`` and ``require()`` find it among the mapped files.
 
 Only modules that a bare interpreter has loaded are imported: this runs in the middle of an import.
 """
@@ -56,11 +57,19 @@ _WITHOUT_TLS = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
 # change TLS objects that ssl has created, and create none.
 _OF_SSL = {"_pypy_openssl", "_sslkeylog", "sslpsk", "sslpsk2", "sslpsk3"}
 
+# Extension modules of which no file shows that they bring TLS: module -> the TLS.
+_HIDDEN = {
+    "_jpype": "TLS of Java",
+    "jnius": "TLS of Java",
+    "pyhdbcli": "an OpenSSL that it opens itself",
+}
+
 # Libraries that speak TLS. A file name is "lib", one of these, and then a hash or a version. The
 # last two are what ``_unknown_found`` calls the TLS of Windows and macOS.
 _TLS_LIBRARIES = (
     " ssl ssl3 gnutls gnutlsxx nss3 s2n mbedtls wolfssl tls curl ldap ldap_r pq mariadb "
     "mariadbclient mysqlclient git2 sybdb rdkafka qpid hiredis_ssl mongoc websockets "
+    "Qt5Network Qt6Network "
     "WINHTTP winhttp Schannel Secure Transport "
 )
 
@@ -87,6 +96,8 @@ def look(spec: "ModuleSpec") -> str:
     top = spec.name.partition(".")[0]
     if top in _WITHOUT_TLS or top in _ROWS or top in _OF_SSL:
         return ""
+    if top in _HIDDEN:
+        return _HIDDEN[top]
     if path is None or os.path.dirname(path) in _STANDARD:
         return ""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tlsfloor import events, versions
@@ -13,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _io import FileIO
     from collections.abc import Container, Sequence
+    from typing import Any
 
 # The text by which an implementation is known: its name, the text before its version, other texts.
 _WORDS: tuple[tuple[str, bytes, tuple[bytes, ...]], ...] = (
@@ -86,6 +88,9 @@ def needed_by_other(file: FileIO, size: int) -> list[str]:
     return found
 
 
+#: How ``status()`` begins to say what it reports of a library of no row.
+WITHOUT_ROW = "no row of the table covers its TLS: "
+
 #: The end of the text of a library that was refused. It is a problem only if it was loaded anyhow.
 REFUSED = ", which was refused"
 
@@ -131,10 +136,33 @@ def note_unknown(name: str, path: str, found: str, policies: Container[object]) 
         say(f"tlsfloor: warning: {problem}; hint: {hint}")
 
 
+def describe_opened(libraries: Sequence[Any], floor: int) -> list[str]:
+    """Return a problem for each library that is loaded, and was not found by an import.
+
+    A program has opened it itself, or a library of the system needs it. ``libraries`` are those of
+    this process, as ``_coverage.describe()`` returns them.
+    """
+    named = {name.partition(".")[0].strip("_") for name in current.unknown}
+    found = []
+    for library in libraries:
+        path = library["path"]
+        if "unknown" not in library["coverage"] or any(
+            part.partition(".")[0].strip("_") in named for part in path.split(os.sep)
+        ):
+            continue
+        try:
+            tls = library["implementation"] if path.endswith(".py") else _unknown.find_tls(path)
+        except OSError as error:  # it was removed, or is in another namespace
+            tls = f"it cannot be read: {error.strerror}"
+        if tls and not (floor <= versions.TLS1_2 and _unknown.MODERN in tls):
+            found.append(f"{os.path.basename(path)}: {WITHOUT_ROW}{tls} in {path}")
+    return found
+
+
 def describe_unknown() -> list[str]:
     """Return what ``status()`` reports of libraries of no row."""
     return [
-        f"{name}: no row of the table covers its TLS: {text}"
+        f"{name}: {WITHOUT_ROW}{text}"
         for name, text in current.unknown.items()
         if not text.endswith(REFUSED) or name in sys.modules
     ]
