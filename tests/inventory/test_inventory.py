@@ -418,7 +418,8 @@ def test_a_program_that_embeds_python_is_listed_with_its_own_tls(
 
 def test_a_library_belongs_to_every_stack_that_needs_it_indirectly(tmp_path: Path) -> None:
     write_files(tmp_path, {"_ldap.so": b"\0libldap-2.5.so.0\0", "_ssl.so": b"\0libssl.so.3\0"})
-    write_files(tmp_path, {"libldap-2.5.so.0": b"\0libssl.so.3\0libldap-2.5.so.0\0"})
+    # A mapped file has its whole name, and a file that needs it has its soname.
+    write_files(tmp_path, {"libldap-2.5.so.0.1": b"\0libssl.so.3\0libldap-2.5.so.0\0"})
     write_files(tmp_path, {"libssl.so.3": OPENSSL})
 
     def stacks_and_coverage() -> dict[str, tuple[str, str]]:
@@ -431,7 +432,7 @@ def test_a_library_belongs_to_every_stack_that_needs_it_indirectly(tmp_path: Pat
     assert stacks_and_coverage()["libssl.so.3"] == ("_ldap, ssl", "guarded")
     write_files(tmp_path, {"stranger.so": b"\0libldap-2.5.so.0\0"})
     assert stacks_and_coverage()["stranger.so"] == ("", "unknown")
-    assert stacks_and_coverage()["libldap-2.5.so.0"] == ("_ldap", "guarded, unknown")
+    assert stacks_and_coverage()["libldap-2.5.so.0.1"] == ("_ldap", "guarded, unknown")
     assert stacks_and_coverage()["libssl.so.3"] == ("_ldap, ssl", "guarded, unknown")
 
 

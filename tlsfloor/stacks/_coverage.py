@@ -134,6 +134,12 @@ def coverage(floor: str | None) -> dict[str, str]:
     return {row: facts[2].get(floor or "", "uncovered") for row, facts in ABOUT.items()}
 
 
+def is_linked(library: str, names: Iterable[str]) -> bool:
+    """Tell whether one of these names is that of a library: "libpq.so.5" is "libpq.so.5.15"."""
+    file = os.path.basename(library)
+    return any(file == name or file.startswith(f"{name}.") for name in names)
+
+
 def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[Any]:
     """Return each library of the inventory with its rows and their coverage, as JSON types.
 
@@ -144,8 +150,12 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[Any]:
 
     def rows_of(library: Any, *users: Any) -> set[str]:
         """Return its own row, or the rows of the libraries linked to it; "" for no row."""
-        name, row = os.path.basename(library.path), row_of_library(library.path) or library.row
-        linked = [user for user in libraries if name in user.names and user is not library]
+        row = row_of_library(library.path) or library.row
+        linked = [
+            user
+            for user in libraries
+            if user is not library and is_linked(library.path, user.names)
+        ]
         if row or not linked:
             return {row}
         others = [user for user in linked if user not in users]  # some are linked to each other

@@ -140,18 +140,24 @@ def describe_opened(libraries: Sequence[Any], floor: int) -> list[str]:
     """Return a problem for each library that is loaded, and was not found by an import.
 
     A program has opened it itself, or a library of the system needs it. ``libraries`` are those of
-    this process, as ``_coverage.describe()`` returns them.
+    this process, as ``_coverage.describe()`` returns them. What another one needs is not reported:
+    that one is.
     """
     named = {name.partition(".")[0].strip("_") for name in current.unknown}
+    unknown = {
+        library["path"]: library["implementation"].split(", ")
+        for library in libraries
+        if "unknown" in library["coverage"]
+    }
     found = []
-    for library in libraries:
-        path = library["path"]
-        if "unknown" not in library["coverage"] or any(
-            part.partition(".")[0].strip("_") in named for part in path.split(os.sep)
+    for path, needed in unknown.items():
+        if any(part.partition(".")[0].strip("_") in named for part in path.split(os.sep)) or any(
+            _coverage.is_linked(path, names) and not _coverage.is_linked(user, needed)
+            for user, names in unknown.items()
         ):
             continue
         try:
-            tls = library["implementation"] if path.endswith(".py") else _unknown.find_tls(path)
+            tls = needed[0] if path.endswith(".py") else _unknown.find_tls(path)
         except OSError as error:  # it was removed, or is in another namespace
             tls = f"it cannot be read: {error.strerror}"
         if tls and not (floor <= versions.TLS1_2 and _unknown.MODERN in tls):
