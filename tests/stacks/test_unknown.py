@@ -506,3 +506,31 @@ except tlsfloor.PolicyError as error:
     assert done.stdout == (
         "unknown value in enforce(): 'wran'; hint: write one of warn, block []\n"
     )
+
+
+def test_an_extension_of_another_name_in_a_package_of_the_table_is_unknown(tmp_path: Path) -> None:
+    extension(tmp_path / "pyqwest", "pyqwest", constants(*LABELS))
+    (tmp_path / "pyqwest" / "__init__.py").write_text("from pyqwest import pyqwest\n")
+    code = "import pyqwest, tlsfloor; print(tlsfloor.status().held)"
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=armed_environment(), capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["executed", "False"], done.stderr
+    assert "pyqwest.pyqwest" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"), [(("boringssl/",), True), (("/src/rustls-0.23.4/src/lib.rs",), False)]
+)
+def test_a_row_of_rustls_refuses_a_version_with_another_tls(
+    words: tuple[str, ...], refused: bool, tmp_path: Path
+) -> None:
+    extension(tmp_path / "primp", "primp", constants(*LABELS, *words))
+    (tmp_path / "primp" / "__init__.py").write_text("from primp import primp\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import primp"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=armed_environment(), capture_output=True, text=True
+    )
+    assert bool(done.returncode) is refused, done.stderr
+    assert ("its TLS is BoringSSL" in done.stderr) is refused

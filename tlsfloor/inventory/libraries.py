@@ -153,9 +153,9 @@ def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
     for match in _matches(data, b"\0lib" if elf else b"lib", _LINKED):
         linked.setdefault(match.group(2), match.group(1).decode("ascii"))
     if any(label not in data for label in _LABELS):
-        version = found.pop("OpenSSL", None)
-        if version is not None and b"ssl" not in linked:  # the version that it was built for
-            found[_CRYPTO] = version
+        # If it is linked to a libssl, this is only the version that it was built for.
+        crypto = {_CRYPTO: found.pop("OpenSSL")} if "OpenSSL" in found else {}
+        found.update({} if b"ssl" in linked else crypto)
     elif not found and not linked:
         found[_NAMELESS] = ""
     return {**found, **dict.fromkeys(linked.values(), "")}

@@ -35,7 +35,7 @@ from functools import wraps
 from tlsfloor import events, policy, versions
 from tlsfloor import floor as current
 from tlsfloor.errors import GuardError, say
-from tlsfloor.stacks import _addresses, _coverage
+from tlsfloor.stacks import _addresses, _coverage, _unknown
 from tlsfloor.stacks._contexts import refusal
 from tlsfloor.stacks._gates import Gates
 from tlsfloor.stacks._stand_ins import find, is_fresh, misfit, replace, row_of, stand_in
@@ -134,9 +134,11 @@ class TLSCalls:
         """Refuse the calls that would begin TLS below the floor.
 
         Raises:
-            GuardError: the module lacks one of them, or it cannot be replaced.
+            GuardError: the module lacks one of them, or it cannot be replaced; or its TLS is
+                another one.
         """
         row = row_of(module)
+        _check_rustls(row, module)
         self._covered.setdefault(row, current.NO_FLOOR)
         if is_fresh(module):
             self._covered[row] = current.held
@@ -234,6 +236,19 @@ class TLSCalls:
         made = stand_in(real, methods)
         self.stand_ins.add(made)
         replace(self.gates, row, real, made)
+
+
+def _check_rustls(row: str, module: ModuleType) -> None:
+    """Check that a stack is rustls if its row says so: primp before 1.0 was BoringSSL.
+
+    Raises:
+        GuardError: its file has another TLS, which may have versions below 1.2.
+    """
+    file = getattr(module, "__file__", None)
+    if file and _coverage.stack_of(row).startswith("rustls "):
+        found = _unknown.find_tls(file)
+        if found and "rustls" not in found:
+            raise misfit(row, f"its TLS is {found}")
 
 
 def _matching(module: ModuleType, path: str) -> list[str]:

@@ -83,7 +83,13 @@ _OTHER_LIBRARIES = (
 _library = os.path.dirname(getattr(os, "__file__", ""))
 _STANDARD = (_library, os.path.join(_library, "lib-dynload"), os.path.join(sys.base_prefix, "DLLs"))
 
-_ROWS = {row.partition(".")[0] for row in stacks.TABLE}
+#: The packages of the table. Their other modules need the library of a row, but for the packages that
+#: are taken away here: the rows of these are all that they have, and a module of another name is of
+#: another version.
+ROWS = {row.partition(".")[0] for row in stacks.TABLE} - {
+    *("deltalake", "hf_transfer", "impit", "obstore", "opendal"),
+    *("primp", "pyqwest", "rnet", "temporalio", "wreq"),
+}
 
 # Path -> the TLS in that file, the first library that it needs and that is known to speak TLS, and
 # the bundled ones of other names. Many modules may need one library.
@@ -94,7 +100,7 @@ def look(spec: "ModuleSpec") -> str:
     """Return a description of the TLS that an extension module of no row brings; empty if none."""
     path = spec.origin
     top = spec.name.partition(".")[0]
-    if top in _WITHOUT_TLS or top in _ROWS or top in _OF_SSL:
+    if top in _WITHOUT_TLS or top in ROWS or top in _OF_SSL:
         return ""
     if top in _HIDDEN:
         return _HIDDEN[top]

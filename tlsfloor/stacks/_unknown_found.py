@@ -109,7 +109,8 @@ def note_unknown(name: str, path: str, found: str, policies: Container[object]) 
     """
     package = name.partition(".")[0]
     # It carries the library of a row, as cryptography carries that of pyOpenSSL.
-    if _coverage.row_of_library(package):
+    row = _coverage.row_of_library(package)
+    if row and (package in _unknown.ROWS or not row.startswith(f"{package}.")):
         return
     lowest = versions.TLS1_2 if _unknown.MODERN in found else 0
     mode = "enforce" if current.held > lowest else "observe"
