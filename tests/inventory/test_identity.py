@@ -132,7 +132,7 @@ def test_a_python_that_contains_its_openssl_is_the_library_of_its_ssl(tmp_path: 
     """As those of python-build-standalone, which uv installs. Its libpython has a row already."""
     names = ("python3.12", "libpython3.12.so.1.0", "program")
     for name in names:
-        (tmp_path / name).write_bytes(OPENSSL + b"client finished" + BUILT)
+        (tmp_path / name).write_bytes(OPENSSL + b"client finished\0server finished" + BUILT)
     found = libraries.named((str(tmp_path / name) for name in names), [])
     described = _coverage.describe(found, _coverage.coverage("1.2"))
     assert [(Path(each["path"]).name, each["stack"], each["coverage"]) for each in described] == [

@@ -49,9 +49,9 @@ MODERN = "no TLS below 1.2"
 # Bytes that are read at a time, and how many of them are read again with the next.
 _CHUNK, _OVERLAP = 1 << 16, 64
 
-# Packages with many or large modules that many processes load, and that contain no TLS: arrays,
-# tables, numerical routines, estimators, plots, images.
-_WITHOUT_TLS = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
+#: Packages with many or large modules that many processes load, and that contain no TLS: arrays,
+#: tables, numerical routines, estimators, plots, images.
+WITHOUT_TLS = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
 
 # Modules that need libssl and use the TLS of ssl: PyPy's _ssl is built on the first; the others
 # change TLS objects that ssl has created, and create none.
@@ -83,9 +83,9 @@ _OTHER_LIBRARIES = (
 _library = os.path.dirname(getattr(os, "__file__", ""))
 _STANDARD = (_library, os.path.join(_library, "lib-dynload"), os.path.join(sys.base_prefix, "DLLs"))
 
-#: The packages of the table. Their other modules need the library of a row, but for the packages that
-#: are taken away here: the rows of these are all that they have, and a module of another name is of
-#: another version.
+#: The packages of the table. Their other modules need the library of a row, but for the packages
+#: that are taken away here: the rows of these are all that they have, and a module of another name
+#: is of another version.
 ROWS = {row.partition(".")[0] for row in stacks.TABLE} - {
     *("deltalake", "hf_transfer", "impit", "obstore", "opendal"),
     *("primp", "pyqwest", "rnet", "temporalio", "wreq"),
@@ -100,7 +100,7 @@ def look(spec: "ModuleSpec") -> str:
     """Return a description of the TLS that an extension module of no row brings; empty if none."""
     path = spec.origin
     top = spec.name.partition(".")[0]
-    if top in _WITHOUT_TLS or top in ROWS or top in _OF_SSL:
+    if top in WITHOUT_TLS or top in ROWS or top in _OF_SSL:
         return ""
     if top in _HIDDEN:
         return _HIDDEN[top]
