@@ -356,11 +356,7 @@ def _log_waiting() -> None:
 
 
 def is_usual(event: dict[str, Any]) -> bool:
-    """Tell whether an event is about the minimum of TLS 1.2 that many libraries set by themselves.
-
-    RFC 9325 section 3.1.1 asks for it: that a higher floor clamps it is a detail, too. A maximum of
-    TLS 1.2 is none: the program does not want TLS 1.3.
-    """
+    """Tell whether it is about the minimum of TLS 1.2 that libraries set (RFC 9325 section 3.1.1)."""
     facts = (event["kind"], event.get("asked"), event.get("bound", "minimum"))
     return facts == ("clamped", "TLS 1.2", "minimum")
 
