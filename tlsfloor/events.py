@@ -356,7 +356,7 @@ def _log_waiting() -> None:
 
 
 def is_usual(event: dict[str, Any]) -> bool:
-    """Tell whether it is about the minimum of TLS 1.2 that libraries set (RFC 9325 section 3.1.1)."""
+    """Tell whether it is about the minimum of TLS 1.2 that libraries set (RFC 9325, 3.1.1)."""
     facts = (event["kind"], event.get("asked"), event.get("bound", "minimum"))
     return facts == ("clamped", "TLS 1.2", "minimum")
 
