@@ -99,12 +99,11 @@ def _normalized(host: object) -> str:
     """Return a name or an address in the form in which hosts are compared."""
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
     text = text.lower().rstrip(".")
-    if ":" in text or text[-1:].isdigit():
+    if ":" in text:  # only an IPv6 address has several forms, and a zone (RFC 4007, section 11)
         import ipaddress
 
         try:
-            # Without its zone, which only an IPv6 address has (RFC 4007, section 11).
-            found = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
+            found = ipaddress.ip_address(text.partition("%")[0])
         except ValueError:
             return text
         return str(getattr(found, "ipv4_mapped", None) or found)

@@ -266,6 +266,17 @@ for number, name in ((0x301, "HAS_TLSv1"), (0x302, "HAS_TLSv1_1"), (0x303, "HAS_
     _contexts._proved.clear()
 stdlib._check_build(Object(HAS_TLSv1_2=True, _SSLContext=Object()), 0x303)
 assert _contexts._proved == {(C, 0x303)}
+_contexts._proved.clear()
+import _ssl
+for has in (True, False):  # and guard() asks whether it has
+    _ssl.HAS_TLSv1_2 = has
+    assert stdlib.guard(ssl) == "guarded"
+    assert _contexts._proved == (set() if has else {(C, 0x303)})
+del sys.modules["_ssl"]
+assert stdlib.guard(ssl) == "guarded"
+sys.modules["_ssl"] = _ssl
+assert "or floor 1.1" in str(_contexts.openssl_error(0x303, "x"))
+assert "or floor" not in str(_contexts.openssl_error(0x301, "x"))
 error = error_of(_contexts.check, 0x305)
 assert type(error).__name__ == "GuardError"
 assert f"{ssl.OPENSSL_VERSION} cannot be held to 0x0305: " in str(error), str(error)
