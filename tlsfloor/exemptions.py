@@ -186,7 +186,7 @@ def _parse_entry(entry: object) -> Exemption:
 def _parse_host(text: str) -> str:
     """Return an address, a name or a suffix of names in the form in which hosts are compared."""
     host = _normalized(text)
-    if "*" in host and (not host.startswith("*.") or "*" in host[1:] or host.count(".") < 2):
+    if "*" in host and (not host.startswith("*.") or host.count("*") > 1 or host.count(".") < 2):
         raise ValueError(f"{host!r} is too wide: write a host, or *.suffix of two parts or more")
     if not host.isascii():  # a connection has the form on the wire (RFC 5891, section 4.4)
         with contextlib.suppress(UnicodeError):

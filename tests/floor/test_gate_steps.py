@@ -63,14 +63,15 @@ def test_a_bound_becomes_what_was_asked_for_or_the_floor(floor: str) -> None:
     run(
         """
 assert raw(early) == [0x301, 0x301]
-context = client()
+context, plain = client(), C.__new__(C, ssl.PROTOCOL_TLS_CLIENT)
 assert raw(context) == [max(wire, int(raw(context)[0])), -1]
 before = dict(current.counts)
 for asked in (-2, 0x300, 0x301, 0x302, 0x303, 0x304):
     for name in ("minimum_version", "maximum_version"):
         error = error_of(setattr, context, name, asked)
+        theirs = error_of(getattr(C, name).__set__, plain, asked)
+        assert str(error) == str(theirs)  # of a version that this OpenSSL lacks
         if error is not None:
-            assert asked == 0x300 and isinstance(error, ValueError)
             continue
         assert getattr(context, name) == max(asked, wire), (name, asked, getattr(context, name))
         counted(clamped=before["clamped"] + (asked < wire))
@@ -156,6 +157,8 @@ import socket
 one, other = socket.socketpair()
 early.wrap_socket(one, do_handshake_on_connect=False)
 assert raw(early) == [0x303, 0x304]
+assert ssl.SSLSocket in stdlib._seen
+assert "tlsfloor.stacks._exempted" not in sys.modules  # nothing is exempted
 counted(raised=before["raised"] + 1)
 C.minimum_version.__set__(early, 0x301)
 assert early.maximum_version == 0x304 and raw(early)[0] == 0x301  # it is above the floor
@@ -212,6 +215,36 @@ client()
 counted(raised=before["raised"] + 1)
 """,
         "1.3",
+    )
+
+
+def test_a_context_that_is_born_at_the_floor_costs_nothing_more() -> None:
+    run(
+        """
+context = client()
+if current.counts == before:  # the minimum of this OpenSSL is that of the floor
+    assert "tlsfloor.stacks._connections" not in sys.modules
+"""
+    )
+
+
+def test_a_bound_at_the_floor_is_no_lower_wish_if_a_higher_one_is_observed() -> None:
+    run(
+        """
+from tlsfloor.stacks import _contexts
+tlsfloor.enforce("1.3", mode="observe")
+context = client()
+before = dict(current.counts)
+for name in ("minimum_version", "maximum_version"):
+    setattr(context, name, 0x301)
+    assert _contexts.asked(context)[name] == 0x301
+    setattr(context, name, 0x303)
+    assert name not in _contexts.asked(context)
+    before.update(current.counts)
+    setattr(context, name, 0x303)
+    assert _contexts.asked(context) == {}
+    counted()
+"""
     )
 
 
@@ -277,6 +310,7 @@ assert stdlib.guard(ssl) == "guarded"
 sys.modules["_ssl"] = _ssl
 assert "or floor 1.1" in str(_contexts.openssl_error(0x303, "x"))
 assert "or floor" not in str(_contexts.openssl_error(0x301, "x"))
+assert type(error_of(stdlib.raise_bounds, C, early, 0x305)).__name__ == "GuardError"
 error = error_of(_contexts.check, 0x305)
 assert type(error).__name__ == "GuardError"
 assert f"{ssl.OPENSSL_VERSION} cannot be held to 0x0305: " in str(error), str(error)
@@ -364,6 +398,10 @@ for wrong in (None, 1, object(), ssl.SSLContext, Object(protocol=16)):
     kind = type(wrong)
     assert type(error) is TypeError
     assert str(error) == f"an ssl.SSLContext is needed, not {kind.__module__}.{kind.__qualname__}"
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+    _contexts.raise_one(early, 0x302, "a test")  # setting it would warn
+assert raw(early) == [0x302, 0x302]
 assert raise_one(early) is None and raw(early) == [0x303, 0x303]
 for number, context in fixed.items():
     error = error_of(raise_one, context)

@@ -387,12 +387,12 @@ def _bound_property(base: "Any", name: str) -> property:
         if _WARNS and number in _DEPRECATED:
             text = f"ssl.TLSVersion.{_DEPRECATED[number]} is deprecated"
             warn(text, DeprecationWarning, stacklevel=3)
-        if number >= current.threshold:
-            _forget_asked(self, name)
+        if number < current.held:
+            count("clamped")
+            _try_call(_CONTEXTS, "note_asked", self, name, number)
         else:
-            if number < current.held:
-                count("clamped")
-                _try_call(_CONTEXTS, "note_asked", self, name, number)
+            _forget_asked(self, name)
+        if number < current.threshold:
             _try_call(_CONNECTIONS, "note_low", "clamped", number, name[:7])
         put_quietly(put, self, max(number, current.held))
 
