@@ -93,6 +93,73 @@ for version, kind in ((0x303, events.BELOW_FLOOR), (0x304, "handshake")):
 
 
 @in_c
+def test_an_exempted_handshake_says_why_if_it_used_the_exemption() -> None:
+    run(
+        """
+arm("1.2")
+for minimum, why in ((0x303, "old"), (0x304, ""), (0x302, "old")):
+    seen.clear()
+    pair = Pair(0x303)
+    pair.client._tlsfloor_exempt = minimum, "old"
+    pair.connect()
+    shown = dict(kinds("role", "exempted"))
+    assert (shown["client"] or "", shown.get("server") or "") == (why, ""), shown
+"""
+    )
+
+
+@in_c
+def test_a_warning_is_logged_if_nothing_less_is() -> None:
+    run(
+        """
+import inspect, logging
+before = inspect.signature(ssl.SSLObject.do_handshake), ssl.SSLObject.do_handshake.__doc__
+records = []
+handler = logging.Handler()
+handler.emit = records.append
+logging.getLogger().addHandler(handler)
+tlsfloor.enforce("1.3", mode="observe")
+pair = Pair(0x303)
+records.clear()
+pair.connect()
+assert [each.levelname for each in records] == ["WARNING"] * 2, records
+method = ssl.SSLObject.do_handshake
+assert (inspect.signature(method), method.__doc__) == before
+assert (method.__name__, method.__qualname__) == ("do_handshake", "SSLObject.do_handshake")
+"""
+    )
+
+
+@in_c
+def test_what_holds_a_tls_object_gets_it_back_though_it_is_not_the_owner() -> None:
+    """As a socket of gevent."""
+    run(
+        """
+from tlsfloor.stacks._connections import Unproven
+class Holder:
+    def __init__(self):
+        self._sslobj = Unproven(native)
+    def do_handshake(self):
+        self._sslobj.do_handshake()
+    def read(self):
+        self._sslobj.read(1)
+    def write(self):
+        self._sslobj.write(b"x")
+    def write_as_pypy(self):
+        self._sslobj._write_with_length(b"x", 1)
+native = Pair(0x304).connect().client._sslobj
+for use in (Holder.do_handshake, Holder.read, Holder.write, Holder.write_as_pypy):
+    holder = Holder()
+    try:
+        use(holder)
+    except (AttributeError, ssl.SSLWantReadError):
+        pass
+    assert holder._sslobj is native, use
+"""
+    )
+
+
+@in_c
 def test_a_class_above_reports_instead_of_its_base() -> None:
     run(
         """

@@ -244,6 +244,11 @@ for name in ("minimum_version", "maximum_version"):
     setattr(context, name, 0x303)
     assert _contexts.asked(context) == {}
     counted()
+for asked, modes in ((0x302, ["enforce", "observe"]), (0x303, ["observe"]), (0x304, [])):
+    context = client()
+    events.clear()
+    context.maximum_version = asked
+    assert [each["mode"] for each in events if each["kind"] == "clamped"] == modes, (asked, events)
 """
     )
 
