@@ -248,7 +248,9 @@ for asked, modes in ((0x302, ["enforce", "observe"]), (0x303, ["observe"]), (0x3
     context = client()
     events.clear()
     context.maximum_version = asked
-    assert [each["mode"] for each in events if each["kind"] == "clamped"] == modes, (asked, events)
+    clamped = [each for each in events if each["kind"] == "clamped"]
+    assert [each["mode"] for each in clamped] == modes, (asked, events)
+    assert all(each["bound"] == "maximum" for each in clamped)
 """
     )
 
