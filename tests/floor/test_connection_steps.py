@@ -160,6 +160,49 @@ for use in (Holder.do_handshake, Holder.read, Holder.write, Holder.write_as_pypy
 
 
 @in_c
+def test_the_frames_that_are_looked_at_begin_with_the_caller() -> None:
+    run(
+        """
+arm("1.2")
+class Transport:
+    def get_extra_info(self, name):
+        return ("192.0.2.1", 443)
+def down(pair, depth):
+    return down(pair, depth - 1) if depth else pair.connect()
+def carry(depth):
+    rawsock = Transport()
+    down(Pair(0x304, name=f"host{depth}"), depth)
+for depth in range(9):
+    carry(depth)
+shown = [peer for name, peer in kinds("server_name", "peer") if name]
+assert shown == ["192.0.2.1"] * 5 + [None] * 4, shown
+"""
+    )
+
+
+@in_c
+def test_a_version_that_nobody_knows_is_below_all() -> None:
+    run(
+        """
+from types import SimpleNamespace as Object
+from tlsfloor.stacks import _connections
+arm("1.2")
+facts = {"server_side": False, "server_hostname": "name", "owner": None}
+native = Object(version=lambda: "TLSv9", cipher=lambda: None, do_handshake=lambda: None, **facts)
+_connections._note_handshake(object(), native, sys._getframe())
+assert kinds("version") == [("0x0000",)], seen
+try:
+    _connections.Unproven(native).do_handshake()
+except tlsfloor.ProtocolRefused as error:
+    assert "TLSv9 was negotiated" in str(error)
+    assert seen[-1]["version"] == "0x0000", seen
+else:
+    raise AssertionError
+"""
+    )
+
+
+@in_c
 def test_a_class_above_reports_instead_of_its_base() -> None:
     run(
         """

@@ -218,19 +218,19 @@ def socket_addresses(owner: Any, caller: FrameType) -> tuple[Any, Any]:
     """Return the peer's address and our own: of a socket, or of what a caller reads from."""
     carrier: Any = owner
     frame: FrameType | None = caller
-    for _ in range(_MAX_FRAMES):
-        try:
+    try:
+        for _ in range(_MAX_FRAMES):
             if hasattr(carrier, "getpeername"):
                 return _inet(carrier.getpeername()), _inet(carrier.getsockname())
             if hasattr(carrier, "get_extra_info"):
                 info = carrier.get_extra_info
                 return _inet(info("peername")), _inet(info("sockname"))
             if frame is None:
-                break
+                return None, None
             carrier, frame = _carrier(frame.f_locals), frame.f_back
-        # No longer connected; uvloop's replacement of a socket; a transport of the program.
-        except Exception:  # noqa: BLE001 - which can raise anything, and is to see none of it
-            break
+    # No longer connected; uvloop's replacement of a socket; a transport of the program.
+    except Exception:  # noqa: BLE001 - which can raise anything, and is to see none of it
+        return None, None
     return None, None
 
 
