@@ -228,6 +228,39 @@ if current.counts == before:  # the minimum of this OpenSSL is that of the floor
     )
 
 
+def test_in_the_common_case_a_gate_calls_nothing_else() -> None:
+    run(
+        """
+import socket
+def called(function, *args, **more):
+    calls = []
+    def note(frame, event, arg):
+        if event == "call" and frame.f_code.co_filename == stdlib.__file__:
+            calls.append(frame.f_code.co_name)
+    sys.setprofile(note)
+    try:
+        function(*args, **more)
+    finally:
+        sys.setprofile(None)
+    return calls
+context = client()
+if current.counts == before:  # the minimum of this OpenSSL is that of the floor
+    assert called(client) == ["__init__"]
+context.minimum_version = 0x303
+puts = ["write", "_forget_asked", "_put_quietly", "_set_bound"]
+assert called(setattr, context, "minimum_version", 0x303) == puts
+assert called(getattr, context, "minimum_version") == ["read"]
+use(context, server_hostname="x")
+assert called(use, context, server_hostname="x") == ["_wrap_bio"]
+context.check_hostname = False
+for first in (True, False):
+    one, other = socket.socketpair()
+    calls = called(context.wrap_socket, one, do_handshake_on_connect=False)
+assert calls == ["_wrap_socket"], calls
+"""
+    )
+
+
 def test_a_bound_at_the_floor_is_no_lower_wish_if_a_higher_one_is_observed() -> None:
     run(
         """
