@@ -152,6 +152,10 @@ counted(raised=before["raised"] + 2)
 use(early)
 counted()
 C.minimum_version.__set__(early, 0x301)  # past the gates
+C.maximum_version.__set__(early, 0x303)
+use(early)
+counted(raised=before["raised"] + 1)  # the maximum is at the floor
+C.minimum_version.__set__(early, 0x301)
 C.maximum_version.__set__(early, 0x304)
 import socket
 one, other = socket.socketpair()
