@@ -106,7 +106,7 @@ def test_a_host_has_the_form_in_which_hosts_are_compared(
         (
             "*.example.com",
             ["a.example.com", "a.b.example.com"],
-            ["example.com", ".example.com", "1example.com"],
+            ["example.com", ".example.com", "notexample.com"],
         ),
         ("127.0.0.1", ["127.0.0.1", "::ffff:127.0.0.1"], ["127.0.0.2", "127.0.0.1%1", None]),
         ("fe80::1", ["FE80:0::1", "fe80::1%eth0"], ["fe80::2", "%eth0"]),

@@ -31,13 +31,13 @@ def context(server, version):
     made.minimum_version = made.maximum_version = version
     return made
 class Pair:
-    def __init__(self, version, name="localhost", kind=None):
+    def __init__(self, version, name="localhost", kind=None, server=None):
         one, other = ssl.MemoryBIO(), ssl.MemoryBIO()
         ours = context(False, version)
         if kind:
             ours.sslobject_class = kind
         self.client = ours.wrap_bio(one, other, server_hostname=name)
-        self.server = context(True, version).wrap_bio(other, one, server_side=True)
+        self.server = context(True, server or version).wrap_bio(other, one, server_side=True)
         self.left = [self.client.do_handshake, self.server.do_handshake]
     def connect(self):
         while self.left:
@@ -176,6 +176,30 @@ for depth in range(9):
     carry(depth)
 shown = [peer for name, peer in kinds("server_name", "peer") if name]
 assert shown == ["192.0.2.1"] * 5 + [None] * 4, shown
+"""
+    )
+
+
+@in_c
+def test_a_failure_is_explained_from_the_caller_on() -> None:
+    run(
+        """
+from tlsfloor.stacks import _connections
+arm("1.2")
+explained = []
+_connections._explain = lambda error, holder, caller: explained.append((holder, caller))
+def attempt(step):
+    try:
+        step()
+    except ssl.SSLWantReadError:
+        pass
+    except ssl.SSLError as error:
+        return error
+pair = Pair(0x303, server=0x304)
+assert attempt(pair.client.do_handshake) is None
+assert attempt(pair.server.do_handshake).reason == "UNSUPPORTED_PROTOCOL"
+[(holder, caller)] = explained
+assert holder is pair.server and caller.f_code is attempt.__code__
 """
     )
 

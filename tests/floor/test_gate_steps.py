@@ -341,6 +341,9 @@ for number, name in ((0x301, "HAS_TLSv1"), (0x302, "HAS_TLSv1_1"), (0x303, "HAS_
     stdlib._check_build(Object(**{name: False}, _SSLContext=has_minimum), number)
     assert _contexts._proved == {(C, number)}
     _contexts._proved.clear()
+stdlib._check_build(Object(_SSLContext=has_minimum), 0x303)
+assert _contexts._proved == {(C, 0x303)}
+_contexts._proved.clear()
 stdlib._check_build(Object(HAS_TLSv1_2=True, _SSLContext=Object()), 0x303)
 assert _contexts._proved == {(C, 0x303)}
 _contexts._proved.clear()
