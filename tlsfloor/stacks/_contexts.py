@@ -123,7 +123,7 @@ def raise_one(context: "Any", floor: int, set_by: str) -> None:
     if not isinstance(context, base) or not isinstance(protocol, int):
         raise TypeError(f"an ssl.SSLContext is needed, not {cls.__module__}.{cls.__qualname__}")
     if protocol not in FLEXIBLE:
-        if FIXED.get(protocol, 0) < floor:
+        if FIXED.get(protocol, current.NO_FLOOR) < floor:
             raise fixed_version(protocol, floor, set_by)
         return
     plain = {base, gated.get(base)}

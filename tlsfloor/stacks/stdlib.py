@@ -331,7 +331,7 @@ def _check_use(base: "Any", context: "Any", server_side: "Any", owner: "Any") ->
     if protocol in FLEXIBLE:
         raise_bounds(base, context, current.held)
         return
-    version = FIXED.get(protocol, 0)
+    version = FIXED.get(protocol, current.NO_FLOOR)
     _try_call(_CONNECTIONS, "note_low", "refused", version)
     if version < current.held:
         count("refused")
