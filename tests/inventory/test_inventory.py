@@ -331,8 +331,10 @@ def test_a_loaded_library_may_have_any_name_and_be_replaced(
 
 
 OPENED = """
-import ctypes, json, sys, tlsfloor
+import ctypes, json, os, sys, tlsfloor
 ctypes.CDLL(sys.argv[1])
+if os.path.isabs(sys.argv[1]):
+    os.remove(sys.argv[1])
 status = tlsfloor.status()
 try:
     tlsfloor.require("1.2")
@@ -373,6 +375,42 @@ def test_status_lists_libraries_that_no_guard_knows(tmp_path: Path) -> None:
         library["implementation"] for library in found if library["coverage"] not in COVERED
     }
     assert any("cryptography" in library["path"] for library in found)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+@pytest.mark.parametrize(("name", "held"), [("libacme.so.1", True), ("libssl-acme.so.1", False)])
+def test_what_was_removed_since_is_known_by_its_name(name: str, held: bool, tmp_path: Path) -> None:
+    """An application may unpack a library, open it, and remove it."""
+    library = compiled(tmp_path, name, "int it;", "-shared", "-fPIC")
+    *_, facts = python("-c", OPENED, str(library), env=armed_environment()).stdout.splitlines()
+    assert json.loads(facts)[0] == held
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_code_without_a_file_is_no_library() -> None:
+    """libffi's, of each callback of ctypes, on systems with SELinux; and that of .NET."""
+    program = """
+import mmap, os, tlsfloor
+file = os.memfd_create("libffi")
+os.ftruncate(file, 4096)
+code = mmap.mmap(file, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+status = tlsfloor.status()
+print(status.held, status.problems)
+"""
+    assert python("-c", program, env=armed_environment()).stdout == "True []\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+def test_the_libpq_that_psycopg_opens_is_held() -> None:
+    """Without its C extension it opens that of the system by ctypes."""
+    need("psycopg")
+    from ctypes.util import find_library
+
+    if find_library("pq") is None:
+        leave_out("libpq.so.5", "psycopg in Python needs it")
+    program = "import psycopg, tlsfloor; print(psycopg.pq.__impl__, tlsfloor.status().problems)"
+    done = python("-c", program, env=armed_environment(PSYCOPG_IMPL="python"))
+    assert done.stdout == "python []\n"
 
 
 #: A server that has TLS of its own, and embeds Python: as uWSGI is one.

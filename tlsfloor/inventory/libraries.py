@@ -250,8 +250,9 @@ def loaded() -> list[Library]:
     for raw in sorted({field[5] for field in fields}):
         name = os.fsdecode(raw)
         path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
-        # Code has any name, and its mapping may have been replaced by huge pages.
-        if raw not in executable and not _SHARED.search(path):
+        # A library may have any name; and huge pages may have replaced what could be executed. But
+        # code that was generated, as by libffi, is often in a file that has no name any more.
+        if not _SHARED.search(path) and (raw not in executable or name not in (program, path)):
             continue
         names = {os.path.basename(path): "replaced since"}
         if name in (program, path):
