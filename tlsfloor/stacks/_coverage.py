@@ -158,10 +158,8 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[Any]:
         ]
         if row or not linked:
             # psycopg without its C extension opens the libpq of the system by ctypes.
-            of_psycopg = (
-                not row and is_linked(library.path, ["libpq.so"]) and "psycopg" in sys.modules
-            )
-            return {"psycopg" if of_psycopg else row}
+            opened = "psycopg" in sys.modules and is_linked(library.path, ["libpq.so"])
+            return {row or ("psycopg" if opened else "")}
         others = [user for user in linked if user not in users]  # some are linked to each other
         return {row for user in others for row in rows_of(user, library, *users)}
 
