@@ -347,6 +347,14 @@ def test_status_shows_the_floor_as_text_and_as_json(
     assert says in text.stdout
 
 
+def test_status_exits_with_1_if_the_floor_that_is_armed_is_not_held() -> None:
+    lower = "import ssl; from tlsfloor import cli, floor; floor.held = 0x0302; "
+    code = lower + "raise SystemExit(cli.main(['status']))"
+    done = python("-c", code, env=armed_environment("1.2"))
+    assert done.returncode == 1
+    assert done.stdout.startswith("floor        1.1, armed, but NOT held\n")
+
+
 def test_status_without_a_floor_says_how_to_set_one_and_nothing_about_children() -> None:
     lines = tlsfloor("status", env=clean_environment()).stdout.splitlines()
     assert lines[-1] == "problem      no floor is armed; hint: tlsfloor install --floor 1.2"
