@@ -266,16 +266,24 @@ def test_files_that_cannot_be_read_are_listed(tmp_path: Path) -> None:
     (tmp_path / "broken.so").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert stacks(str(tmp_path))[0] == 0
-    secret = write_files(tmp_path, {"secret/a.so": OPENSSL}) / "secret"
-    if os.getuid() == 0:
-        pytest.skip("root reads everything")
-    secret.chmod(0)
-    try:
-        status, facts = stacks(str(tmp_path))
-    finally:
-        secret.chmod(0o700)
-    assert status == 1
-    assert list(facts["unreadable"]) == [str(secret)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows opens no folder within a folder")
+def test_a_folder_that_cannot_be_read_is_named_and_flagged(tmp_path: Path) -> None:
+    """Its path is too long: nobody can read it, not even root."""
+    name, inner = "x" * 250, os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # 4096 bytes is the limit of Linux
+        os.mkdir(name, dir_fd=inner)
+        outer, inner = inner, os.open(name, os.O_RDONLY, dir_fd=inner)
+        os.close(outer)
+    os.close(inner)
+    status, facts = stacks(str(tmp_path))
+    [unreadable] = facts["unreadable"]
+    assert (status, facts["libraries"]) == (1, [])
+    done = python("-m", "tlsfloor", "stacks", str(tmp_path))
+    assert done.returncode == 1
+    said = f"cannot be read: {unreadable}: File name too long"
+    assert done.stdout.splitlines() == [said, f"no TLS library in {tmp_path}"]
 
 
 @pytest.mark.parametrize("path", ["nowhere", ""])

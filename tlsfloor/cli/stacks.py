@@ -68,10 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
         facts = {"schema": JSON_SCHEMA, **about_run(), "floor": floor, "evidence": "files"}
         known = {"libraries": with_identity(described), "unreadable": unreadable}
         print(json.dumps({**facts, "searched": folders, **known}, indent=2))
-    elif described:
+    else:
+        report(described, unreadable, floor, folders)
+    return 1 if not_covered or unreadable else 0
+
+
+def report(
+    described: list[dict[str, Any]], unreadable: dict[str, str], floor: str, folders: list[str]
+) -> None:
+    """Print the report as text."""
+    if described:
         show(described)
-        for path, reason in unreadable.items():
-            tell(f"cannot be read: {path}: {reason}")
+    for path, reason in unreadable.items():
+        tell(f"cannot be read: {path}: {reason}")
+    if described:
         tell("")
         counts = Counter(library["coverage"] for library in described)
         kinds = ", ".join(f"{count} {coverage}" for coverage, count in counts.most_common())
@@ -80,7 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
         tell(f"with floor {floor}: {len(described)} TLS {noun}: {kinds} ({held})")
     else:
         tell(f"no TLS library in {', '.join(folders)}")
-    return 1 if not_covered or unreadable else 0
 
 
 def is_covered(library: dict[str, Any]) -> bool:
