@@ -142,9 +142,12 @@ def implementations_in(path: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)  # status() may be called often, and large files do not change
 def _implementations_in(path: str, *_identity: int) -> dict[str, str]:
-    found: dict[str, str] = {}
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        data, elf = _texts_in(whole), whole[:4] == b"\x7fELF"
+        return _names_in(_texts_in(whole), elf=whole[:4] == b"\x7fELF")
+
+
+def _names_in(data: bytes, *, elf: bool) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name, text, version in _TEXTS if elf else _TEXTS + _TEXTS_OF_SYSTEMS:
         match = next(_matches(data, text, version), None) if version else None
         if match or (not version and text in data):
@@ -214,7 +217,7 @@ def search_folder(folder: str, *, deep: bool = True) -> tuple[list[Library], dic
     for place, folders, files in os.walk(folder, onerror=note):
         folders[:] = sorted(folders) if deep else ()
         found += [
-            _package(name, os.path.join(place, name))
+            Library(os.path.join(place, name), {PACKAGES[name]: ""})
             for name in folders
             if name in PACKAGES and os.path.isfile(os.path.join(place, name, "__init__.py"))
         ]
@@ -233,7 +236,7 @@ def search_folder(folder: str, *, deep: bool = True) -> tuple[list[Library], dic
 def loaded() -> list[Library]:
     """Return what this process has loaded: packages, and on Linux the files that it has mapped."""
     found = [
-        _package(name, str(getattr(sys.modules[name], "__file__", "")))
+        Library(str(getattr(sys.modules[name], "__file__", "")), {PACKAGES[name]: ""})
         for name in PACKAGES
         if name in sys.modules
     ]
@@ -250,16 +253,28 @@ def loaded() -> list[Library]:
     for raw in sorted({field[5] for field in fields}):
         name = os.fsdecode(raw)
         path = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
-        # A library may have any name; and huge pages may have replaced what could be executed. But
-        # code that was generated, as by libffi, is often in a file that has no name any more.
-        if not _SHARED.search(path) and (raw not in executable or name not in (program, path)):
+        # Code has any name, and its mapping may have been replaced by huge pages.
+        if raw not in executable and not _SHARED.search(path):
             continue
         names = {os.path.basename(path): "replaced since"}
-        if name in (program, path):
-            with suppress(OSError, ValueError):  # it is in another namespace, or not readable
+        # It may be in another namespace, or not readable, or cut off.
+        with suppress(OSError, ValueError):
+            if name in (program, path):
                 names = implementations_in(_PROGRAM if name == program else path)
+            elif not os.path.exists(path):
+                names = _names_in(_mapped(raw, fields), elf=True)
         found += [Library(path, names)] if names else []
     return _joined(found)
+
+
+def _mapped(name: bytes, fields: list[list[bytes]]) -> bytes:
+    """Return what is mapped of a removed ELF file; nothing of code that libffi or a JIT made."""
+    places = [field[0].split(b"-") for field in fields if field[5] == name and field[1] >= b"r"]
+    spans = [(int(start, 16), int(end, 16)) for start, end in places]
+    with open("/proc/self/mem", "rb", 0) as memory:
+        elf = spans and os.pread(memory.fileno(), 4, spans[0][0]) == b"\x7fELF"
+        parts = [os.pread(memory.fileno(), end - start, start) for start, end in spans if elf]
+    return b"\0".join(parts)
 
 
 def is_embedded() -> bool:
@@ -272,10 +287,6 @@ def is_embedded() -> bool:
     except OSError:
         return False
     return not program.startswith(("python", "pypy")) and not hasattr(sys, "frozen")
-
-
-def _package(name: str, path: str) -> Library:
-    return Library(path, {PACKAGES[name]: ""})
 
 
 def _joined(found: list[Library]) -> list[Library]:

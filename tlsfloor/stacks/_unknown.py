@@ -157,21 +157,13 @@ def _examine(path: str) -> "tuple[str, str, list[str]]":
             linked = _unknown_found.describe_implementation(file, places)
     bundled = []
     for library in needed:
-        if is_named_tls(library):
-            return linked, library.rpartition("/")[2], []
-        if f" {_stem(library)} " not in _OTHER_LIBRARIES:
+        name = library.rpartition("/")[2]
+        stem = name[3 * name.startswith("lib") :].partition(".")[0].partition("-")[0]
+        if f" {stem} " in _TLS_LIBRARIES:
+            return linked, name, []
+        if f" {stem} " not in _OTHER_LIBRARIES:
             bundled.append(_bundled(path, library, folders))
     return linked, "", [file for file in bundled if file]
-
-
-def is_named_tls(library: str) -> bool:
-    """Tell whether a file has the name of a library that speaks TLS."""
-    return f" {_stem(library)} " in _TLS_LIBRARIES
-
-
-def _stem(library: str) -> str:
-    name = library.rpartition("/")[2]
-    return name[3 * name.startswith("lib") :].partition(".")[0].partition("-")[0]
 
 
 class _ELF:
