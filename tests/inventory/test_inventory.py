@@ -334,8 +334,7 @@ def test_a_loaded_library_may_have_any_name_and_be_replaced(
     """It is known by its name, or because it can be executed (PROT_EXEC)."""
     done = python("-c", MAPPED, str(tmp_path), ending, str(protection))
     first, removed, replaced = done.stdout.splitlines()
-    assert first == removed == "['libssl.so.9']"
-    assert replaced.endswith(" replaced since']")
+    assert first == removed == replaced == "['libssl.so.9']"
     done = python("-c", MAPPED, str(tmp_path), "txt", "0")
     assert done.stdout.splitlines() == ["[]", "[]", "[]"]
 

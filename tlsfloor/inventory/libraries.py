@@ -259,9 +259,9 @@ def loaded() -> list[Library]:
         names = {os.path.basename(path): "replaced since"}
         # It may be in another namespace, or not readable, or cut off.
         with suppress(OSError, ValueError):
-            if name in (program, path):
+            if name == program or os.path.exists(name):
                 names = implementations_in(_PROGRAM if name == program else path)
-            elif not os.path.exists(path):
+            else:
                 names = _names_in(_mapped(raw, fields), elf=True)
         found += [Library(path, names)] if names else []
     return _joined(found)
