@@ -122,7 +122,7 @@ with kombu.Connection("rediss://localhost:6380/0", ssl=options) as connection:
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")  # before the files of Django
 def _packages() -> None:
     parts.need("django", "fastapi", "uvicorn", "hypercorn", "celery", "joblib", "distributed")
     parts.need("flask", "gunicorn", "tlslite")

@@ -17,14 +17,17 @@ from programs import BOOTSTRAP, PROGRAMS, armed_environment, clean_environment
 from tlsfloor.peers.handshakes import ServerPeer
 from tlsfloor.versions import TLS1_0
 
-need("ipykernel", "jupyter_server")
-
 PAGE = "how-to/frameworks.md"
 IPYTHON_CONFIG = "profile_default/ipython_kernel_config.py"
 STARTUP_FILE = "profile_default/startup/00-tlsfloor.py"
 
 OPEN = "TLSv1"
 REFUSED = "SSLError: [SSL: TLSV1_ALERT_PROTOCOL_VERSION]"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _packages() -> None:
+    need("ipykernel", "jupyter_server")
 
 
 @pytest.fixture(scope="module")
