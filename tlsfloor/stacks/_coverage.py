@@ -158,7 +158,9 @@ def describe(found: Iterable[Any], coverage: dict[str, str]) -> list[Any]:
         ]
         if row or not linked:
             # psycopg without its C extension opens the libpq of the system by ctypes.
-            opened = "psycopg" in sys.modules and is_linked(library.path, ["libpq.so"])
+            opened = "psycopg.pq._pq_ctypes" in sys.modules and is_linked(
+                library.path, ["libpq.so"]
+            )
             return {row or ("psycopg" if opened else "")}
         others = [user for user in linked if user not in users]  # some are linked to each other
         return {row for user in others for row in rows_of(user, library, *users)}

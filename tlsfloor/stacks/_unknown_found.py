@@ -159,8 +159,8 @@ def describe_opened(libraries: Sequence[Any], floor: int) -> list[str]:
             continue
         try:
             tls = needed[0] if path.endswith(".py") else _unknown.find_tls(path)
-        except OSError as error:  # it was removed, or is in another namespace
-            tls = f"it cannot be read: {error.strerror}"
+        except OSError:  # it was removed, or is in another namespace
+            tls = ", ".join(needed)
         if tls and not (floor <= versions.TLS1_2 and _unknown.MODERN in tls):
             found.append(f"{os.path.basename(path)}: {WITHOUT_ROW}{tls} in {path}")
     return found
