@@ -109,6 +109,13 @@ def fuzz(session: nox.Session) -> None:
         session.run("python", "tests/fuzz", *arguments)
 
 
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Run the tests of Airflow, which is large and pins many packages."""
+    session.install(".[pytest,verify]", "apache-airflow>=3,<4")
+    session.run("pytest", "tests/docs/airflow_guide.py", *session.posargs)
+
+
 @nox.session(name="format")
 def format_(session: nox.Session) -> None:
     """Format the code, and correct what ruff can correct."""
