@@ -107,8 +107,9 @@ def test_a_server_of_the_suite(legacy_client):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
-        assert legacy_client(listener.getsockname()[1], "1.2", "ecdhe").version == "1.2"
+        seen = legacy_client(listener.getsockname()[1], "1.2", "ecdhe")
         thread.join()
+    assert seen.version == "1.2"
 """
 
 TRIO = """
@@ -366,7 +367,8 @@ def test_it_can_be_blocked(suite: Callable[..., Any]) -> None:
 REPLACED = {
     "the class": ("import ssl\nclass Other: pass\nssl.SSLContext = Other", "its SSLContext is *"),
     "the module": (
-        "import sys, types\nsys.modules['ssl'] = types.ModuleType('ssl')",
+        # asyncio needs it, and is imported by pytest on 3.15.
+        "import asyncio, sys, types\nsys.modules['ssl'] = types.ModuleType('ssl')",
         "<module 'ssl'> has no SSLContext",
     ),
 }
@@ -526,7 +528,16 @@ def test_the_fixtures(suite: Callable[..., Any]) -> None:
 
 
 def test_without_tlslite_the_fixtures_name_the_extra(suite: Callable[..., Any]) -> None:
-    block = "import sys\nsys.modules['tlslite'] = None"
+    block = """
+    import sys
+
+    class Without:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "tlslite":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    sys.meta_path.insert(0, Without())
+    """
     result = suite("def test_it(legacy_server): pass", conftest=block)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["tlsfloor: error: *; hint: pip install 'tlsfloor[[]verify]'"])
