@@ -28,6 +28,9 @@ logging.getLogger().setLevel(logging.DEBUG)
 
 EXEMPTED, OTHER = "old.example.com", "new.example.com"
 
+# Made once: see child().
+INCOMING, OUTGOING = ssl.MemoryBIO(), ssl.MemoryBIO()
+
 
 def lowest():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -36,7 +39,7 @@ def lowest():
 
 
 def begin(context, name):
-    context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    context.wrap_bio(INCOMING, OUTGOING, server_hostname=name)
 
 
 def report(context):
@@ -66,7 +69,7 @@ def locks():
 def child(contexts, known):
     """Do everything once; end with 0.
 
-    It makes no context: OpenSSL has locks for that, which a fork leaves held too.
+    It makes no context and no BIO: OpenSSL has locks for that, which a fork leaves held too.
     """
     signal.alarm(20)  # its default ends the process
     try:
