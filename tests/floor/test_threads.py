@@ -143,7 +143,7 @@ def test_a_fork_during_connections_leaves_a_child_that_can_connect(
     job = {"hold": hold, "children": children}
     known, outcomes = drive("forks_amid", "PYTHONPATH", "1.2", job, **more)
     assert known >= 3, "not every lock was found"
-    # A TLS object needs such a lock of OpenSSL too (CRYPTO_new_ex_data): one child may hang there. If
+    # A TLS object needs such a lock of OpenSSL (CRYPTO_new_ex_data): one child may hang there. If
     # one of tlsfloor could be held, each child would hang in the first case.
     allowed = {0} if hold else {0, signal.SIGALRM}
     assert set(outcomes) <= allowed
