@@ -271,9 +271,13 @@ def _mapped(name: bytes, fields: list[list[bytes]]) -> bytes:
     """Return what is mapped of a removed ELF file; nothing of code that libffi or a JIT made."""
     places = [field[0].split(b"-") for field in fields if field[5] == name and field[1] >= b"r"]
     spans = [(int(start, 16), int(end, 16)) for start, end in places]
+    parts: list[bytes] = []
     with open("/proc/self/mem", "rb", 0) as memory:
-        elf = spans and os.pread(memory.fileno(), 4, spans[0][0]) == b"\x7fELF"
-        parts = [os.pread(memory.fileno(), end - start, start) for start, end in spans if elf]
+        for start, end in spans:
+            memory.seek(start)
+            parts.append(memory.read(end - start) or b"")
+            if parts[0][:4] != b"\x7fELF":
+                return b""
     return b"\0".join(parts)
 
 
