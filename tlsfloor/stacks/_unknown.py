@@ -53,9 +53,9 @@ _CHUNK, _OVERLAP = 1 << 16, 64
 #: tables, numerical routines, estimators, plots, images.
 WITHOUT_TLS = {"numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}
 
-# Modules that need libssl and use the TLS of ssl: PyPy's _ssl is built on the first; the others
-# change TLS objects that ssl has created, and create none.
-_OF_SSL = {"_pypy_openssl", "_sslkeylog", "sslpsk", "sslpsk2", "sslpsk3"}
+#: Modules that need libssl and use the TLS of ssl: PyPy's _ssl is built on the first; the others
+#: change TLS objects that ssl has created, and create none.
+OF_SSL = {"_pypy_openssl", "_sslkeylog", "sslpsk", "sslpsk2", "sslpsk3"}
 
 # Extension modules of which no file shows that they bring TLS: module -> the TLS.
 _HIDDEN = {
@@ -100,7 +100,7 @@ def look(spec: "ModuleSpec") -> str:
     """Return a description of the TLS that an extension module of no row brings; empty if none."""
     path = spec.origin
     top = spec.name.partition(".")[0]
-    if top in WITHOUT_TLS or top in ROWS or top in _OF_SSL:
+    if top in WITHOUT_TLS or top in ROWS or top in OF_SSL:
         return ""
     if top in _HIDDEN:
         return _HIDDEN[top]

@@ -144,7 +144,8 @@ def describe_opened(libraries: Sequence[Any], floor: int) -> list[str]:
     this process, as ``_coverage.describe()`` returns them. What another one needs is not reported:
     that one is.
     """
-    named = {name.partition(".")[0].strip("_") for name in current.unknown} | _unknown.WITHOUT_TLS
+    packages = {name.partition(".")[0] for name in current.unknown}
+    named = {name.strip("_") for name in packages | _unknown.WITHOUT_TLS | _unknown.OF_SSL}
     unknown = {
         library["path"]: library["implementation"].split(", ")
         for library in libraries
