@@ -403,7 +403,7 @@ def test_code_without_a_file_is_no_library() -> None:
     program = """
 import mmap, os, tlsfloor
 file = os.memfd_create("libffi")
-os.ftruncate(file, 4096)
+os.write(file, b"client finished, server finished".ljust(4096))
 code = mmap.mmap(file, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)
 status = tlsfloor.status()
 print(status.held, status.problems)
@@ -457,6 +457,7 @@ def test_a_program_that_embeds_python_is_listed_with_its_own_tls(
         assert done.returncode == 0, done.stderr
         facts = json.loads(done.stdout)
         assert facts["stacks"] == {"ssl": "guarded"}
+        assert facts["held"], facts["problems"]
         found = {library["path"]: library for library in facts["libraries"]}
         assert (path in found) == (executable == path)
     assert found[path]["coverage"] == "unknown"
